@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fuzz target of arch::describe. Input: {"config": {...}, "tensors": {name: [dtype, shape]}}. Whatever the config and the tensor list say,
+// describe returns a Status or a model whose pieces lie inside their sources and fill their tensors exactly.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "arch/arch.h"
+#include "base/check.h"
+#include "json/json.h"
+
+namespace {
+
+bool read_tensors(const jang::json::Value& document, std::vector<jang::TensorInfo>* tensors) {
+  const jang::json::Value* list = jang::json::find(document, "tensors");
+  if (list == nullptr || !list->is_object()) return false;
+  for (const auto& [name, entry] : list->items()) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_array()) return false;
+    jang::TensorInfo t;
+    t.name = name;
+    const auto dtype = jang::dtype_from_name(entry[0].get<std::string>());
+    if (!dtype) return false;
+    t.dtype = *dtype;
+    for (const jang::json::Value& d : entry[1]) {
+      if (!d.is_number_integer()) return false;
+      t.shape.push_back(d.get<std::int64_t>());
+    }
+    tensors->push_back(std::move(t));
+  }
+  return true;
+}
+
+void check(const jang::arch::Model& model, const std::vector<jang::TensorInfo>& sources) {
+  for (const jang::arch::OutTensor& t : model.tensors) {
+    JANG_CHECK(jang::checked_elements(t.shape).has_value());
+    std::int64_t n = 0;
+    for (const jang::arch::Piece& p : t.pieces) {
+      JANG_CHECK(p.source >= 0 && static_cast<std::size_t>(p.source) < sources.size());
+      const jang::Shape& shape = sources[static_cast<std::size_t>(p.source)].shape;
+      JANG_CHECK(p.row_begin >= 0 && p.n_rows >= 0 && p.n_rows <= jang::rows(shape) - p.row_begin);
+      n += p.n_rows * jang::columns(shape);
+    }
+    JANG_CHECK(n == jang::elements(t.shape));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;  // no document; the JSON target covers it
+  const auto document = jang::json::parse({reinterpret_cast<const char*>(data), size}, "input");
+  if (!document.ok()) return 0;
+  const jang::json::Value* config = jang::json::find(*document, "config");
+  std::vector<jang::TensorInfo> tensors;
+  if (config == nullptr || !read_tensors(*document, &tensors)) return 0;
+  const auto model = jang::arch::describe(*config, tensors);
+  if (model.ok()) check(*model, tensors);
+  return 0;
+}

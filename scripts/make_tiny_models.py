@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds tiny checkpoints with random weights, one per model family, as transformers itself saves them.
+
+The oracle tests convert these where no real checkpoint is small enough: layouts (stacked and fused experts, Gated DeltaNet, vision towers,
+tied heads, shards), dtypes and config spellings are the real ones, the weights are noise. Norms and biases are made non-trivial, so that a
+missing offset or a swapped tensor changes the logits. Same seed, same bytes.
+
+usage: make_tiny_models.py OUT_DIR TOKENIZER_DIR [FAMILY ...]     (TOKENIZER_DIR: any checkpoint with a tokenizer.json of <= 4096 entries)
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+VOCAB = 4096
+TEXT = dict(vocab_size=VOCAB, hidden_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            max_position_embeddings=512, bos_token_id=0, eos_token_id=0, pad_token_id=0, initializer_range=0.08)
+DENSE = dict(TEXT, intermediate_size=256)
+MOE = dict(TEXT, moe_intermediate_size=64, num_experts=8, num_experts_per_tok=2, head_dim=64)
+DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=64, linear_value_head_dim=64,
+             linear_conv_kernel_dim=4, head_dim=64, num_hidden_layers=4,
+             rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5, mrope_section=[6, 5, 5],
+                                  mrope_interleaved=True))
+VISION = dict(depth=1, hidden_size=64, intermediate_size=128, num_heads=2, out_hidden_size=128, num_position_embeddings=16)
+
+SIGLIP = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14)
+
+
+def wrapped(config_class, text):
+    return config_class(text_config=text, vision_config=dict(VISION), tie_word_embeddings=False)
+
+
+def t(name):
+    return getattr(transformers, name)
+
+
+# name -> (model class, config, dtype, edit of the saved directory or None)
+def recipes():
+    llama, qwen2 = dict(DENSE, tie_word_embeddings=False), dict(DENSE, tie_word_embeddings=True)
+    llama3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64,
+                  rope_theta=500000.0)
+    d35 = dict(DENSE, **DELTA)
+    m35 = dict(MOE, **DELTA, shared_expert_intermediate_size=64)
+    return {
+        "llama-bf16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.bfloat16, None),
+        "llama-fp16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.float16, None),
+        "llama-fp32": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=llama3), torch.float32, None),
+        "llama-bias": ("LlamaForCausalLM", t("LlamaConfig")(**llama, attention_bias=True, mlp_bias=True), torch.bfloat16, None),
+        "mistral": ("MistralForCausalLM", t("MistralConfig")(**llama, head_dim=64), torch.bfloat16, None),
+        "qwen2": ("Qwen2ForCausalLM", t("Qwen2Config")(**qwen2), torch.bfloat16, None),
+        "qwen3": ("Qwen3ForCausalLM", t("Qwen3Config")(**qwen2, head_dim=64), torch.bfloat16, None),
+        "qwen3_moe": ("Qwen3MoeForCausalLM", t("Qwen3MoeConfig")(**MOE, intermediate_size=256, norm_topk_prob=True), torch.bfloat16, None),
+        "qwen3_moe-fused": ("Qwen3MoeForCausalLM", t("Qwen3MoeConfig")(**dict(MOE, num_hidden_layers=3), intermediate_size=256,
+                            norm_topk_prob=True, mlp_only_layers=[1]), torch.bfloat16, fuse_experts),
+        "gemma3_text": ("Gemma3ForCausalLM", t("Gemma3TextConfig")(**dict(DENSE, num_hidden_layers=3), head_dim=64, sliding_window=64,
+                        sliding_window_pattern=2, query_pre_attn_scalar=64), torch.bfloat16, None),
+        "gemma3-vision": ("Gemma3ForConditionalGeneration", t("Gemma3Config")(text_config=dict(DENSE, num_hidden_layers=4, head_dim=64,
+                          sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64), vision_config=SIGLIP,
+                          mm_tokens_per_image=4), torch.bfloat16, None),
+        "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
+        "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),
+        "qwen3_5_moe-text": ("Qwen3_5MoeForCausalLM", t("Qwen3_5MoeTextConfig")(**m35), torch.bfloat16, None),
+        "qwen3_5_moe-vision": ("Qwen3_5MoeForConditionalGeneration", wrapped(t("Qwen3_5MoeConfig"), m35), torch.bfloat16,
+                               fuse_experts_add_mtp),
+    }
+
+
+def edit_weights(directory, change):
+    path = directory / "model.safetensors"
+    weights = change(load_file(path))
+    save_file({k: weights[k].contiguous() for k in sorted(weights)}, path, metadata={"format": "pt"})
+
+
+def fuse_experts(directory):
+    """Experts as one 3-D tensor per projection pair: how Qwen3.5-MoE is published, and the in-memory layout of transformers 5."""
+    def change(weights):
+        layers = {name.split(".mlp.experts.")[0] for name in weights if ".mlp.experts." in name}
+        for layer in layers:
+            prefix = f"{layer}.mlp.experts"
+            count = len([n for n in weights if n.startswith(prefix + ".") and n.endswith(".up_proj.weight")])
+            stack = {p: torch.stack([weights.pop(f"{prefix}.{e}.{p}.weight") for e in range(count)])
+                     for p in ("gate_proj", "up_proj", "down_proj")}
+            weights[f"{prefix}.gate_up_proj"] = torch.cat([stack["gate_proj"], stack["up_proj"]], dim=1)
+            weights[f"{prefix}.down_proj"] = stack["down_proj"]
+        return weights
+    edit_weights(directory, change)
+
+
+def fuse_experts_add_mtp(directory):
+    fuse_experts(directory)
+    add_mtp(directory)
+
+
+def add_mtp(directory):
+    """The multi-token-prediction head that real checkpoints carry and transformers does not save."""
+    def change(weights):
+        generator = torch.Generator().manual_seed(5)
+        weights["mtp.fc.weight"] = torch.randn(128, 256, generator=generator).to(torch.bfloat16)
+        weights["mtp.norm.weight"] = torch.randn(128, generator=generator).to(torch.bfloat16)
+        weights["mtp.layers.0.mlp.gate.weight"] = torch.randn(8, 128, generator=generator).to(torch.bfloat16)
+        return weights
+    edit_weights(directory, change)
+
+
+def build(out, tokenizer, name):
+    model_class, config, dtype, edit = recipes()[name]
+    torch.manual_seed(1234)
+    model = t(model_class)(config).eval()
+    generator = torch.Generator().manual_seed(99)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim <= 1:
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    model = model.to(dtype)
+    directory = out / name
+    shutil.rmtree(directory, ignore_errors=True)
+    model.save_pretrained(directory)
+    for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        if (tokenizer / file).exists():
+            shutil.copyfile(tokenizer / file, directory / file)
+    if edit:
+        edit(directory)
+    names = load_file(directory / "model.safetensors")
+    print(json.dumps({"model": name, "tensors": len(names), "params": sum(v.numel() for v in names.values())}))
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    out, tokenizer = Path(sys.argv[1]), Path(sys.argv[2])
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = sys.argv[3:] or list(recipes())
+    unknown = [name for name in chosen if name not in recipes()]
+    if unknown:
+        sys.exit(f"unknown family {unknown[0]}; known: {', '.join(recipes())}")
+    for name in chosen:
+        build(out, tokenizer, name)
+
+
+if __name__ == "__main__":
+    main()

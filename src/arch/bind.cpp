@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a family's rows to the tensors of the bundle: for every row and layer, find the source, check shape and dtype, cut it into pieces.
+// Strict in both directions, as the MLX loader is: every row must find its tensor and every source tensor must find a row or a drop rule.
+// Work is bounded by the number of source tensors: the first one missing ends it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "arch/family.h"
+#include "arch/path.h"
+#include "arch/role.h"
+#include "base/check.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight";
+constexpr std::string_view kHeadName = "lm_head.weight";
+constexpr std::string_view kLayerPrefix = "model.layers";
+
+struct Source {
+  int index = 0;
+  bool used = false;
+};
+
+class Binder {
+ public:
+  Binder(const Family& family, const Geometry& geometry, std::span<const TensorInfo> sources, Model* model)
+      : family_(family), geometry_(geometry), sources_(sources), model_(model) {}
+
+  // Canonical names and what is left out.
+  Status index();
+  // Ties embedding and head if the config or the tensors say so.
+  Status resolve_tie(const json::Value& text, Geometry* geometry);
+  Status bind_rows();
+  Status check_leftovers() const;
+
+ private:
+  Source* find(std::string_view canonical) {
+    const auto it = by_name_.find(std::string(canonical));
+    return it == by_name_.end() ? nullptr : &it->second;
+  }
+  const TensorInfo& info_of(const Source& s) const { return sources_[static_cast<std::size_t>(s.index)]; }
+  Shape shape_of(const Row& row) const;
+  Status bind_row(const Row& row, int layer);
+  Status take(const Row& row, const Form& form, int layer, OutTensor* out);
+  Status stack_experts(const Form& form, int layer, OutTensor* out);
+  Status cut_half(const Form& form, Source* source, OutTensor* out);
+  Status use(Source* source, const Shape& expected, OutTensor* out);
+  Status missing(std::string_view canonical, std::string_view why) const;
+
+  const Family& family_;
+  const Geometry& geometry_;
+  std::span<const TensorInfo> sources_;
+  Model* model_;
+  std::unordered_map<std::string, Source> by_name_;  // canonical name; never iterated, so its order decides nothing
+  std::vector<std::string> canonical_;               // by source, empty when dropped
+  bool zero_centred_ = false;                        // kZeroCentred rows of this source are stored minus one
+};
+
+std::string canonical_name(const Family& family, std::string_view name) {
+  for (const Rename& r : family.prefixes)
+    if (name.starts_with(r.from)) return std::string(r.to) + std::string(name.substr(r.from.size()));
+  return std::string(name);
+}
+
+const Drop* find_drop(const Family& family, std::string_view canonical) {
+  for (const Drop& d : family.drops)
+    if (starts_with_path(canonical, d.prefix) || ends_with_path(canonical, d.suffix)) return &d;
+  return nullptr;
+}
+
+// How a rule is shown: the family and the row without the parts that every row has.
+std::string rule_name(const Family& family, std::string_view row_name) {
+  std::string_view short_name = module_of(row_name);
+  if (short_name.starts_with("model.")) short_name.remove_prefix(6);
+  return fmt::format("{}: {}", family.name, short_name);
+}
+
+Status Binder::index() {
+  bool dropped_vision = false;
+  canonical_.reserve(sources_.size());
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    std::string canonical = canonical_name(family_, sources_[i].name);
+    if (const Drop* drop = find_drop(family_, canonical)) {
+      model_->dropped.push_back({sources_[i].name, std::string(drop->reason)});
+      dropped_vision = dropped_vision || drop->vision;
+      canonical_.emplace_back();
+      continue;
+    }
+    if (!by_name_.emplace(canonical, Source{static_cast<int>(i), false}).second)
+      return {StatusCode::corrupt, fmt::format("tensor '{}' occurs twice (as '{}' under another prefix)", sources_[i].name, canonical)};
+    if (ends_with_path(canonical, "conv1d.weight") && !sources_[i].shape.empty() && sources_[i].shape.back() != 1) zero_centred_ = true;
+    canonical_.push_back(std::move(canonical));
+  }
+  if (dropped_vision) model_->warnings.push_back("the vision tower was left out: the bundle is a text model");
+  return {};
+}
+
+Status Binder::resolve_tie(const json::Value& text, Geometry* geometry) {
+  std::optional<bool> flag;  // tied when either place says so: transformers reads one, MLX classes the other
+  for (const json::Value* place : {&text, static_cast<const json::Value*>(&model_->config)}) {
+    if (json::find(*place, "tie_word_embeddings") == nullptr) continue;
+    JANG_ASSIGN(const bool value, json::get_bool(*place, "tie_word_embeddings", false));
+    flag = flag.value_or(false) || value;
+  }
+  const bool has_head = find(kHeadName) != nullptr, has_embedding = find(kEmbeddingName) != nullptr;
+  if (family_.ignores_tie_flag)
+    geometry->tied = !has_head || flag.value_or(true);
+  else
+    geometry->tied = flag.value_or(!(has_head && has_embedding));
+  if (!geometry->tied || !has_head) return {};
+  const int head = find(kHeadName)->index;
+  by_name_.erase(std::string(kHeadName));
+  if (has_embedding) {
+    model_->dropped.push_back({sources_[static_cast<std::size_t>(head)].name, "tied: the embedding serves as output head"});
+    canonical_[static_cast<std::size_t>(head)].clear();
+  } else {  // the one matrix is stored under the head's name
+    by_name_.emplace(kEmbeddingName, Source{head, false});
+    canonical_[static_cast<std::size_t>(head)] = kEmbeddingName;
+  }
+  return {};
+}
+
+Status Binder::bind_rows() {
+  std::vector<const Row*> rows;
+  for (const Block& block : family_.blocks)
+    for (const Row& row : block) rows.push_back(&row);
+  const auto in_layer = [](const Row* row) { return starts_with_path(row->name, kLayerPrefix); };
+  const auto first = std::find_if(rows.begin(), rows.end(), in_layer);
+  const auto last = std::find_if_not(first, rows.end(), in_layer);
+  JANG_CHECK(std::none_of(last, rows.end(), in_layer));
+  for (auto it = rows.begin(); it != first; ++it) JANG_TRY(bind_row(**it, -1));
+  for (int layer = 0; layer < geometry_.n_layers; ++layer)
+    for (auto it = first; it != last; ++it) JANG_TRY(bind_row(**it, layer));
+  for (auto it = last; it != rows.end(); ++it) JANG_TRY(bind_row(**it, -1));
+  return {};
+}
+
+Shape Binder::shape_of(const Row& row) const {
+  Shape shape;
+  for (const Dim d : row.shape)
+    if (d != Dim::none) shape.push_back(geometry_.size(d));
+  return shape;
+}
+
+Status Binder::bind_row(const Row& row, int layer) {
+  if (!geometry_.has(row.when, layer)) return {};
+  OutTensor out;
+  out.name = std::string(family_.out_prefix) + expand(row.name, layer);
+  out.module = module_of(out.name);
+  out.unit = out.module;
+  out.shape = shape_of(row);
+  out.role = row.role == Role::embedding && geometry_.tied ? Role::tied_embedding : row.role;
+  out.rule = rule_name(family_, row.name);
+  out.layer = layer;
+  out.keep_dtype = (row.flags & kKeepDtype) != 0;
+  if ((row.flags & kZeroCentred) && zero_centred_) out.add = 1.0f;
+
+  const Form own{row.name};
+  const std::span<const Form> forms = row.forms.empty() ? std::span<const Form>(&own, 1) : row.forms;
+  const auto present = [&](const Form& f) { return f.layout == LayoutRule::stack_experts || find(expand(f.name, layer)) != nullptr; };
+  const auto form = std::find_if(forms.begin(), forms.end(), present);
+  if (form == forms.end()) return missing(expand(row.name, layer), "");
+  JANG_TRY(take(row, *form, layer, &out));
+
+  out.quantizable = is_quantizable(out.role) && out.shape.size() >= 2;
+  if (row.flags & kMlx8Bit) model_->mlx_uniform_8bit.push_back(out.module);
+  model_->tensors.push_back(std::move(out));
+  return {};
+}
+
+Status Binder::take(const Row& row, const Form& form, int layer, OutTensor* out) {
+  if (form.layout == LayoutRule::stack_experts) return stack_experts(form, layer, out);
+  Source* source = find(expand(form.name, layer));
+  switch (form.layout) {
+    case LayoutRule::whole: return use(source, out->shape, out);
+    case LayoutRule::conv_channels: {
+      Shape torch = shape_of(row);
+      std::swap(torch[1], torch[2]);
+      return use(source, info_of(*source).shape == out->shape ? out->shape : torch, out);
+    }
+    default: return cut_half(form, source, out);
+  }
+}
+
+// Checks one source tensor and appends all its rows.
+Status Binder::use(Source* source, const Shape& expected, OutTensor* out) {
+  const TensorInfo& t = info_of(*source);
+  if (t.shape != expected)
+    return {StatusCode::corrupt, fmt::format("tensor '{}': config.json asks for shape {}, the file has {}", t.name,
+                                             jang::to_string(expected), jang::to_string(t.shape))};
+  if (t.dtype != DType::f32 && t.dtype != DType::f16 && t.dtype != DType::bf16)
+    return {StatusCode::unsupported, fmt::format("tensor '{}' is {}; sources are F32, F16 or BF16", t.name, name(t.dtype))};
+  if (!out->pieces.empty() && out->source_dtype != t.dtype)
+    return {StatusCode::unsupported,
+            fmt::format("tensor '{}' is {}, the experts before it are {}", t.name, name(t.dtype), name(out->source_dtype))};
+  out->source_dtype = t.dtype;
+  out->pieces.push_back({source->index, 0, rows(t.shape)});
+  source->used = true;
+  return {};
+}
+
+Status Binder::stack_experts(const Form& form, int layer, OutTensor* out) {
+  const Shape each(out->shape.begin() + 1, out->shape.end());
+  for (int e = 0; e < geometry_.n_experts; ++e) {
+    const std::string name = expand(form.name, layer, e);
+    Source* source = find(name);
+    if (source == nullptr) return missing(name, fmt::format(", expert {} of {}", e, geometry_.n_experts));
+    JANG_TRY(use(source, each, out));
+  }
+  return {};
+}
+
+Status Binder::cut_half(const Form& form, Source* source, OutTensor* out) {
+  const std::int64_t n_experts = out->shape[0], n_rows = out->shape[1];
+  OutTensor whole;  // checks the fused tensor as one
+  JANG_TRY(use(source, {n_experts, 2 * n_rows, out->shape[2]}, &whole));
+  out->source_dtype = whole.source_dtype;
+  const std::int64_t skip = form.layout == LayoutRule::second_half ? n_rows : 0;
+  for (std::int64_t e = 0; e < n_experts; ++e) out->pieces.push_back({source->index, e * 2 * n_rows + skip, n_rows});
+  out->unit = out->module.substr(0, out->module.rfind('.') + 1) + "gate_up_proj";
+  return {};
+}
+
+Status Binder::missing(std::string_view canonical, std::string_view why) const {
+  return {StatusCode::corrupt, fmt::format("tensor '{}' is missing{}: a {} model of {} layers has it; the checkpoint is incomplete or its "
+                                           "config.json belongs to another model",
+                                           canonical, why, family_.name, geometry_.n_layers)};
+}
+
+Status Binder::check_leftovers() const {
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (canonical_[i].empty() || by_name_.at(canonical_[i]).used) continue;
+    const std::string& name = sources_[i].name;
+    const auto parts = split_path(canonical_[i]);
+    if (parts.size() > 2 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.n_layers)
+      return {StatusCode::corrupt, fmt::format("tensor '{}' is beyond the {} layers of config.json", name, geometry_.n_layers)};
+    return {StatusCode::unsupported,
+            fmt::format("tensor '{}' {} has no place in the MLX class of {} under this config.json; mlx-lm would refuse "
+                        "a bundle with it and leaving it out would change the model",
+                        name, jang::to_string(sources_[i].shape), family_.name)};
+  }
+  return {};
+}
+
+}  // namespace
+
+Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources, Model* model) {
+  Binder binder(family, *geometry, sources, model);
+  JANG_TRY(binder.index());
+  JANG_TRY(binder.resolve_tie(text, geometry));
+  JANG_TRY(binder.bind_rows());
+  return binder.check_leftovers();
+}
+
+}  // namespace jang::arch

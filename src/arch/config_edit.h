@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Edits that make a config say to the MLX class what it says to transformers: spellings that moved between versions, and nothing else.
+// Keys are only added or, where the MLX class would read another value than transformers does, corrected.
+#pragma once
+
+#include "arch/family.h"
+
+namespace jang::arch {
+
+// transformers 5 keeps rope_theta and scaling inside "rope_parameters"; the MLX classes of the older families read them at the top.
+[[nodiscard]] Status flatten_rope(json::Value* text);
+// The same for two kinds of layers: full_attention gives rope_theta and rope_scaling, sliding_attention rope_local_base_freq.
+[[nodiscard]] Status flatten_rope_by_layer_type(json::Value* text);
+
+// Copies `text[from]` to `text[to]` when only `from` is there.
+void alias_key(json::Value* text, const char* from, const char* to);
+
+// Writes `period_key` = p when "layer_types" says `periodic_type` exactly on every p-th layer. A list with no such layer, or no list,
+// leaves the config as it is. Errors: unsupported when the list has no period, corrupt when it contradicts the number of layers.
+[[nodiscard]] Status period_from_layer_types(json::Value* text, const char* periodic_type, const char* period_key);
+
+// Adds the family's defaults for keys that are absent or null.
+void add_defaults(std::span<const ConfigDefault> defaults, json::Value* text);
+
+// The bundle's config from the edited one: quantization objects out, ids up from text_config, tie flag, head_dim and KV heads written out.
+void finish_config(const Family& family, const Geometry& geometry, json::Value* config);
+// The part of it that every family, listed or not, gets: no quantization objects, eos and bos ids of text_config also at the top.
+void drop_quantization_and_lift_ids(json::Value* config);
+
+}  // namespace jang::arch

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// arch::describe: refuse what cannot be converted, find the family, edit the config for its MLX class, read the geometry, bind the rows.
+#include <fmt/format.h>
+
+#include "arch/arch.h"
+#include "arch/config_edit.h"
+#include "arch/family.h"
+#include "arch/path.h"
+
+namespace jang::arch {
+namespace {
+
+// Where mlx-lm's mixed recipes look for the layer number: the first component of digits in the path of the first down_proj module, or the
+// last component when there is none.
+int layer_location(const std::vector<OutTensor>& tensors) {
+  for (const OutTensor& t : tensors) {
+    if (t.module.find("down_proj") == std::string::npos) continue;
+    const auto parts = split_path(t.module);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      if (component_number(parts[i]) >= 0) return static_cast<int>(i);
+    return static_cast<int>(parts.size()) - 1;
+  }
+  return 2;
+}
+
+std::string_view kind(const Geometry& g) {
+  if (g.full_attention_interval > 0) return g.n_experts > 0 ? "hybrid_moe_ssm" : "hybrid_ssm";
+  return g.n_experts > 0 ? "moe" : "dense";
+}
+
+Result<Model> describe_family(const Family& family, const json::Value& config, std::string_view model_type,
+                              std::span<const TensorInfo> sources) {
+  Model model;
+  model.family = family.name;
+  model.model_type = model_type;
+  model.config = config;
+  json::Value* text = &model.config;
+  if (family.text_config && json::find(config, "text_config") != nullptr) text = &model.config["text_config"];
+  if (!text->is_object()) return Status(StatusCode::corrupt, "config.json: text_config must be an object");
+  if (family.edit != nullptr) JANG_TRY(family.edit(text));
+  add_defaults(family.defaults, text);
+
+  JANG_ASSIGN(Geometry geometry, read_geometry(*text, family.reads));
+  JANG_TRY(bind_tensors(family, &geometry, *text, sources, &model));
+  finish_config(family, geometry, &model.config);
+
+  model.architecture_kind = kind(geometry);
+  model.attention = attention_kind(geometry.n_heads, geometry.n_kv_heads);
+  model.n_layers = geometry.n_layers;
+  model.n_experts = geometry.n_experts;
+  model.tied = geometry.tied;
+  model.mlx_layer_location = layer_location(model.tensors);
+  return model;
+}
+
+}  // namespace
+
+Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources) {
+  if (!config.is_object()) return Status(StatusCode::corrupt, "config.json: must be an object");
+  if (sources.empty()) return Status(StatusCode::corrupt, "the checkpoint has no tensors");
+  JANG_TRY(check_source(config, sources));
+  JANG_ASSIGN(const std::string model_type, json::get_string(config, "model_type", ""));
+  if (model_type.empty()) return Status(StatusCode::corrupt, "config.json: 'model_type' is missing; it names the architecture");
+  if (const Family* family = find_family(model_type)) return describe_family(*family, config, model_type, sources);
+  json::Value edited = config;
+  drop_quantization_and_lift_ids(&edited);
+  return describe_generic(std::move(edited), model_type, sources);
+}
+
+}  // namespace jang::arch

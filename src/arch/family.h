@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vocabulary of the family tables. A family is data: the parameters of its MLX class as rows (name, role, shape, where it occurs, how
+// the source spells it) plus the few config edits its class needs. The code that walks the rows is shared (bind.cpp).
+//
+// In names "*" stands for the layer number, a second "*" for the expert number. Names are canonical: the source's own prefix is taken off
+// first (Family::prefixes) and the bundle's is put on last (Family::out_prefix).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arch/arch.h"
+#include "jang/status.h"
+#include "json/json.h"
+
+namespace jang::arch {
+
+// A dimension by its meaning; the number comes from the config (geometry.cpp).
+enum class Dim : std::uint8_t {
+  none,  // no such dimension: ends a shape of lower rank
+  one,
+  hidden,        // hidden_size
+  vocab,         // vocab_size
+  q,             // num_attention_heads * head_dim
+  q_gated,       // 2 q: queries and their output gates, interleaved per head
+  kv,            // num_key_value_heads * head_dim
+  head,          // head_dim
+  ffn,           // intermediate_size
+  experts,       // num_experts
+  expert_ffn,    // moe_intermediate_size
+  shared_ffn,    // shared_expert_intermediate_size
+  delta_qkv,     // Gated DeltaNet: 2 key heads * key dim + value heads * value dim
+  delta_v,       // value heads * value dim
+  delta_heads,   // value heads
+  delta_head_v,  // value head dim
+  conv_kernel,
+  n_dims,
+};
+
+// Where a row occurs.
+enum class When : std::uint8_t {
+  always,
+  untied,                // only with an output head of its own
+  attention_bias,        // config: attention_bias
+  mlp_bias,              // config: mlp_bias
+  dense_layer,           // layers with one MLP
+  moe_layer,             // layers with routed experts
+  delta_layer,           // layers with linear attention
+  attention_layer,       // layers with softmax attention
+  attention_layer_bias,  // the same, when the config says attention_bias
+};
+
+// Everything the config says about sizes, range checked.
+struct Geometry {
+  std::array<std::int64_t, static_cast<std::size_t>(Dim::n_dims)> sizes{};  // by Dim; 0 = not in this model
+  int n_layers = 0, n_experts = 0;
+  std::int64_t n_heads = 0, n_kv_heads = 0;
+  bool attention_bias = false, mlp_bias = false, tied = false;
+  int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
+  int sparse_step = 1;              // every such layer is sparse
+  std::vector<bool> dense_only;     // by layer: never sparse
+  [[nodiscard]] std::int64_t size(Dim d) const { return sizes[static_cast<std::size_t>(d)]; }
+  void set(Dim d, std::int64_t n) { sizes[static_cast<std::size_t>(d)] = n; }
+  [[nodiscard]] bool has(When when, int layer) const;
+};
+
+enum class LayoutRule : std::uint8_t {
+  whole,          // one source tensor of the row's shape
+  stack_experts,  // one 2-D tensor per expert, in order, makes the row's [E, out, in]
+  first_half,     // rows [0, out) of every expert of a fused [E, 2 out, in]
+  second_half,    // rows [out, 2 out)
+  conv_channels,  // [C, 1, K] as PyTorch keeps it, or [C, K, 1] as MLX does: the same bytes
+};
+
+// One way a source may spell a row. The first form whose tensor exists is taken; a last form of stack_experts is taken when no other is.
+struct Form {
+  std::string_view name;
+  LayoutRule layout = LayoutRule::whole;
+};
+
+inline constexpr std::uint8_t kZeroCentred = 1;  // HF stores w - 1, the MLX class w (it adds 1 when it converts)
+inline constexpr std::uint8_t kKeepDtype = 2;    // never cast
+inline constexpr std::uint8_t kMlx8Bit = 4;      // the MLX class forces 8 bits, group 64 under a uniform recipe
+
+// One parameter of the MLX class. There are no optional rows: the config decides (When), because the MLX loader is strict.
+struct Row {
+  std::string_view name;
+  Role role;
+  std::array<Dim, 3> shape;
+  When when = When::always;
+  std::span<const Form> forms{};  // empty: the source calls it `name` and has the row's shape
+  std::uint8_t flags = 0;
+};
+using Block = std::span<const Row>;
+
+// Source tensors left out: everything under `prefix`, or everything that ends with `suffix`.
+struct Drop {
+  std::string_view prefix, suffix, reason;
+  bool vision = false;
+};
+
+struct Rename {
+  std::string_view from, to;  // of the beginning of a name; `from` ends with a dot
+};
+
+// A config key the MLX class demands or defaults differently, with the value the source's own class would use. Written when absent.
+struct ConfigDefault {
+  std::string_view key, literal;  // literal: JSON text
+};
+
+// Groups of config numbers a family has.
+inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4;
+
+struct Family {
+  std::string_view name;
+  std::span<const std::string_view> model_types;
+  std::string_view mlx_model_type;  // what the bundle's config must say for mlx-lm to find the class; empty: as the source
+  std::span<const Block> blocks;    // in bundle order; rows with a layer number are contiguous
+  std::span<const Drop> drops{};
+  std::span<const Rename> prefixes{};
+  std::string_view out_prefix{};  // put before every canonical name
+  std::span<const ConfigDefault> defaults{};
+  std::uint8_t reads = 0;
+  bool text_config = false;       // the language model's numbers may sit in "text_config"
+  bool vocab_at_top = false;      // the MLX class reads vocab_size outside text_config
+  bool ignores_tie_flag = false;  // the MLX class ties exactly when there is no lm_head
+  // Edits the (text) config for the MLX class before its numbers are read. May be null.
+  Status (*edit)(json::Value* text) = nullptr;
+};
+
+// registry.cpp. Null when nobody listed the type.
+[[nodiscard]] const Family* find_family(std::string_view model_type);
+
+// geometry.cpp. `text`: the object with the language model's numbers. Errors: corrupt, naming the key and the range.
+[[nodiscard]] Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads);
+// "mha", "gqa", "mqa".
+[[nodiscard]] std::string_view attention_kind(std::int64_t n_heads, std::int64_t n_kv_heads);
+
+// bind.cpp. Fills tensors, dropped, warnings and mlx_uniform_8bit of `model`.
+[[nodiscard]] Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
+                                  Model* model);
+
+// generic.cpp. For a model type nobody listed; `config` is already without quantization objects.
+[[nodiscard]] Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources);
+
+// source_check.cpp. Refuses quantised sources, dtypes nobody reads here and impossible shapes.
+[[nodiscard]] Status check_source(const json::Value& config, std::span<const TensorInfo> sources);
+
+}  // namespace jang::arch

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gemma 3, text only, and the language model inside the multimodal "gemma3" checkpoints (the SigLIP tower is left out). Four norms a layer;
+// they are stored zero-centred and the MLX class adds the one itself, so nothing is shifted. The class ties exactly when lm_head is absent.
+// Reference: mlx-lm classes `gemma3_text` and `gemma3`. Sliding and full attention alternate with a period the class reads as
+// sliding_window_pattern.
+#include "arch/blocks.h"
+#include "arch/config_edit.h"
+#include "arch/registry.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr Row kFourNorms[] = {
+    {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.pre_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.post_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
+};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kQkNorms, blocks::kDenseMlp, kFourNorms, blocks::kHead};
+constexpr std::string_view kTextTypes[] = {"gemma3_text"};
+constexpr std::string_view kTypes[] = {"gemma3"};
+
+// transformers' defaults, which Google's own configs rely on. The MLX class has others for some.
+constexpr ConfigDefault kDefaults[] = {
+    {"vocab_size", "262208"}, {"num_attention_heads", "8"},     {"num_key_value_heads", "4"},
+    {"head_dim", "256"},      {"query_pre_attn_scalar", "256"}, {"sliding_window", "4096"},
+};
+constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
+constexpr Drop kDrops[] = {
+    {"", "rotary_emb.inv_freq", "computed from rope_theta by the model class"},
+    {"vision_tower", "", "vision tower: the bundle is text only", true},
+    {"model.vision_tower", "", "vision tower: the bundle is text only", true},
+    {"multi_modal_projector", "", "vision projector: the bundle is text only", true},
+    {"model.multi_modal_projector", "", "vision projector: the bundle is text only", true},
+};
+
+Status edit(json::Value* text) {
+  alias_key(text, "_sliding_window_pattern", "sliding_window_pattern");
+  JANG_TRY(period_from_layer_types(text, "full_attention", "sliding_window_pattern"));
+  return flatten_rope_by_layer_type(text);
+}
+
+}  // namespace
+
+constinit const Family kGemma3Text{
+    .name = "gemma3_text",
+    .model_types = kTextTypes,
+    .mlx_model_type = {},
+    .blocks = kBlocks,
+    .drops = blocks::kRotaryDrops,
+    .prefixes = blocks::kBareDecoder,
+    .defaults = kDefaults,
+    .ignores_tie_flag = true,
+    .edit = edit,
+};
+
+constinit const Family kGemma3{
+    .name = "gemma3",
+    .model_types = kTypes,
+    .mlx_model_type = {},
+    .blocks = kBlocks,
+    .drops = kDrops,
+    .prefixes = kPrefixes,
+    .out_prefix = "language_model.",
+    .defaults = kDefaults,
+    .text_config = true,
+    .vocab_at_top = true,
+    .ignores_tie_flag = true,
+    .edit = edit,
+};
+
+}  // namespace jang::arch

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers of a config as dimensions. The config is outside data: every number is range checked here, once, before anything is sized,
+// multiplied or looped by it. Limits are generous for real models and small enough that products of three fit 63 bits.
+#include <fmt/format.h>
+
+#include "arch/family.h"
+
+namespace jang::arch {
+namespace {
+
+struct NumberKey {
+  const char* key;
+  std::int64_t lo, hi;
+};
+
+constexpr NumberKey kHidden{"hidden_size", 1, 1 << 20};
+constexpr NumberKey kVocab{"vocab_size", 1, 1 << 26};
+constexpr NumberKey kLayers{"num_hidden_layers", 1, 10000};
+constexpr NumberKey kHeads{"num_attention_heads", 1, 1 << 14};
+constexpr NumberKey kKvHeads{"num_key_value_heads", 1, 1 << 14};
+constexpr NumberKey kHeadDim{"head_dim", 1, 1 << 14};
+constexpr NumberKey kFfn{"intermediate_size", 1, 1 << 24};
+constexpr NumberKey kExperts{"num_experts", 0, 4096};
+constexpr NumberKey kExpertFfn{"moe_intermediate_size", 1, 1 << 24};
+constexpr NumberKey kSharedFfn{"shared_expert_intermediate_size", 1, 1 << 24};
+constexpr NumberKey kSparseStep{"decoder_sparse_step", 1, 10000};
+constexpr NumberKey kDeltaKeyHeads{"linear_num_key_heads", 1, 1 << 14};
+constexpr NumberKey kDeltaValueHeads{"linear_num_value_heads", 1, 1 << 14};
+constexpr NumberKey kDeltaKeyDim{"linear_key_head_dim", 1, 1 << 14};
+constexpr NumberKey kDeltaValueDim{"linear_value_head_dim", 1, 1 << 14};
+constexpr NumberKey kConvKernel{"linear_conv_kernel_dim", 2, 64};
+constexpr NumberKey kInterval{"full_attention_interval", 2, 10000};
+
+Result<std::int64_t> required(const json::Value& text, const NumberKey& k) {
+  if (json::find(text, k.key) == nullptr) return Status(StatusCode::corrupt, fmt::format("config.json: '{}' is missing", k.key));
+  return json::get_int(text, k.key, 0, k.lo, k.hi);
+}
+
+Result<std::int64_t> optional(const json::Value& text, const NumberKey& k, std::int64_t fallback) {
+  return json::get_int(text, k.key, fallback, k.lo, k.hi);
+}
+
+Status read_attention(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(const std::int64_t hidden, required(text, kHidden));
+  JANG_ASSIGN(g->n_heads, required(text, kHeads));
+  JANG_ASSIGN(g->n_kv_heads, optional(text, kKvHeads, g->n_heads));
+  if (json::find(text, kHeadDim.key) == nullptr && hidden % g->n_heads != 0)
+    return {StatusCode::corrupt,
+            fmt::format("config.json: hidden_size {} is not a multiple of num_attention_heads {} and there is no head_dim", hidden,
+                        g->n_heads)};
+  JANG_ASSIGN(const std::int64_t head, optional(text, kHeadDim, hidden / g->n_heads));
+  if (g->n_heads % g->n_kv_heads != 0)
+    return {StatusCode::corrupt,
+            fmt::format("config.json: num_attention_heads {} is not a multiple of num_key_value_heads {}", g->n_heads, g->n_kv_heads)};
+  g->set(Dim::hidden, hidden);
+  g->set(Dim::head, head);
+  g->set(Dim::q, g->n_heads * head);
+  g->set(Dim::q_gated, 2 * g->n_heads * head);
+  g->set(Dim::kv, g->n_kv_heads * head);
+  JANG_ASSIGN(g->attention_bias, json::get_bool(text, "attention_bias", false));
+  JANG_ASSIGN(g->mlp_bias, json::get_bool(text, "mlp_bias", false));
+  return {};
+}
+
+Status read_dense_only(const json::Value& text, Geometry* g) {
+  const json::Value* list = json::find(text, "mlp_only_layers");
+  if (list == nullptr) return {};
+  const Status bad(StatusCode::corrupt, fmt::format("config.json: mlp_only_layers must list layers from 0 to {}", g->n_layers - 1));
+  if (!list->is_array()) return bad;
+  g->dense_only.assign(static_cast<std::size_t>(g->n_layers), false);
+  for (const json::Value& layer : *list) {
+    if (!layer.is_number_integer() || layer < 0 || layer >= g->n_layers) return bad;
+    g->dense_only[layer.get<std::size_t>()] = true;
+  }
+  return {};
+}
+
+Status read_moe(const json::Value& text, std::uint8_t reads, Geometry* g) {
+  JANG_ASSIGN(const std::int64_t n_experts, optional(text, kExperts, 0));
+  g->n_experts = static_cast<int>(n_experts);
+  if (n_experts == 0 && (reads & kReadsSharedExpert)) return {StatusCode::corrupt, "config.json: 'num_experts' is missing or 0"};
+  if (n_experts == 0) return {};
+  g->set(Dim::experts, n_experts);
+  JANG_ASSIGN(const std::int64_t expert_ffn, required(text, kExpertFfn));
+  g->set(Dim::expert_ffn, expert_ffn);
+  if (reads & kReadsSharedExpert) {
+    JANG_ASSIGN(const std::int64_t shared_ffn, required(text, kSharedFfn));
+    g->set(Dim::shared_ffn, shared_ffn);
+    return {};  // every layer of these classes is sparse
+  }
+  JANG_ASSIGN(const std::int64_t step, optional(text, kSparseStep, 1));
+  g->sparse_step = static_cast<int>(step);
+  return read_dense_only(text, g);
+}
+
+Status read_delta(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(const std::int64_t key_heads, required(text, kDeltaKeyHeads));
+  JANG_ASSIGN(const std::int64_t value_heads, required(text, kDeltaValueHeads));
+  JANG_ASSIGN(const std::int64_t key_dim, required(text, kDeltaKeyDim));
+  JANG_ASSIGN(const std::int64_t value_dim, required(text, kDeltaValueDim));
+  JANG_ASSIGN(const std::int64_t kernel, required(text, kConvKernel));
+  JANG_ASSIGN(const std::int64_t interval, optional(text, kInterval, 4));
+  if (value_heads % key_heads != 0)
+    return {StatusCode::corrupt,
+            fmt::format("config.json: linear_num_value_heads {} is not a multiple of linear_num_key_heads {}", value_heads, key_heads)};
+  g->set(Dim::delta_qkv, 2 * key_heads * key_dim + value_heads * value_dim);
+  g->set(Dim::delta_v, value_heads * value_dim);
+  g->set(Dim::delta_heads, value_heads);
+  g->set(Dim::delta_head_v, value_dim);
+  g->set(Dim::conv_kernel, kernel);
+  g->full_attention_interval = static_cast<int>(interval);
+  return {};
+}
+
+}  // namespace
+
+bool Geometry::has(When when, int layer) const {
+  const bool delta = full_attention_interval > 0 && (layer + 1) % full_attention_interval != 0;
+  const bool held_dense = !dense_only.empty() && layer >= 0 && dense_only[static_cast<std::size_t>(layer)];
+  const bool moe = n_experts > 0 && !held_dense && (layer + 1) % sparse_step == 0;
+  switch (when) {
+    case When::always: return true;
+    case When::untied: return !tied;
+    case When::attention_bias: return attention_bias;
+    case When::mlp_bias: return mlp_bias;
+    case When::dense_layer: return !moe;
+    case When::moe_layer: return moe;
+    case When::delta_layer: return delta;
+    case When::attention_layer: return !delta;
+    case When::attention_layer_bias: return !delta && attention_bias;
+  }
+  return false;
+}
+
+Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
+  Geometry g;
+  g.set(Dim::one, 1);
+  JANG_ASSIGN(const std::int64_t n_layers, required(text, kLayers));
+  g.n_layers = static_cast<int>(n_layers);
+  JANG_ASSIGN(const std::int64_t vocab, required(text, kVocab));
+  g.set(Dim::vocab, vocab);
+  JANG_TRY(read_attention(text, &g));
+  if (reads & kReadsMoe) JANG_TRY(read_moe(text, reads, &g));
+  if (reads & kReadsDelta) JANG_TRY(read_delta(text, &g));
+  bool any_dense = false;
+  for (int layer = 0; layer < g.n_layers; ++layer) any_dense = any_dense || g.has(When::dense_layer, layer);
+  if (any_dense) {
+    JANG_ASSIGN(const std::int64_t ffn, required(text, kFfn));
+    g.set(Dim::ffn, ffn);
+  }
+  return g;
+}
+
+std::string_view attention_kind(std::int64_t n_heads, std::int64_t n_kv_heads) {
+  if (n_kv_heads == n_heads) return "mha";
+  return n_kv_heads == 1 ? "mqa" : "gqa";
+}
+
+}  // namespace jang::arch

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Llama: pre-norm decoder, SwiGLU, RoPE. Biases only where the config says so (then on all four, or all three, projections).
+// Reference: mlx-lm class `llama`; its tie_word_embeddings defaults to true where transformers' defaults to false, so the flag is written.
+
+#include "arch/blocks.h"
+#include "arch/config_edit.h"
+#include "arch/registry.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr Row kAttentionBiases[] = {
+    {"model.layers.*.self_attn.q_proj.bias", Role::bias, {Dim::q}, When::attention_bias},
+    {"model.layers.*.self_attn.k_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
+    {"model.layers.*.self_attn.v_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
+    {"model.layers.*.self_attn.o_proj.bias", Role::bias, {Dim::hidden}, When::attention_bias},
+};
+constexpr Row kMlpBiases[] = {
+    {"model.layers.*.mlp.gate_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
+    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
+    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}, When::mlp_bias},
+};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, kAttentionBiases, blocks::kDenseMlp,
+                             kMlpBiases,         blocks::kTwoNorms,  blocks::kHead};
+constexpr std::string_view kTypes[] = {"llama"};
+
+}  // namespace
+
+constinit const Family kLlama{
+    .name = "llama",
+    .model_types = kTypes,
+    .mlx_model_type = {},
+    .blocks = kBlocks,
+    .drops = blocks::kRotaryDrops,
+    .prefixes = blocks::kBareDecoder,
+    .defaults = blocks::kDefaults,
+    .edit = flatten_rope,
+};
+
+}  // namespace jang::arch

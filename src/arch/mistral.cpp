@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mistral: llama without biases; mlx-lm opens it with its `llama` class. The sliding window of the first releases is kept in the config.
+#include "arch/blocks.h"
+#include "arch/config_edit.h"
+#include "arch/registry.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kDenseMlp, blocks::kTwoNorms, blocks::kHead};
+constexpr std::string_view kTypes[] = {"mistral"};
+
+}  // namespace
+
+constinit const Family kMistral{
+    .name = "mistral",
+    .model_types = kTypes,
+    .mlx_model_type = {},
+    .blocks = kBlocks,
+    .drops = blocks::kRotaryDrops,
+    .prefixes = blocks::kBareDecoder,
+    .defaults = blocks::kDefaults,
+    .edit = flatten_rope,
+};
+
+}  // namespace jang::arch

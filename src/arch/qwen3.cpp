@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Qwen3 dense: llama with RMS norms on queries and keys, head_dim of its own, no biases. Reference: mlx-lm class `qwen3`, which demands
+// head_dim in the config (transformers' default: 128).
+#include "arch/blocks.h"
+#include "arch/config_edit.h"
+#include "arch/registry.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kQkNorms, blocks::kDenseMlp, blocks::kTwoNorms, blocks::kHead};
+constexpr std::string_view kTypes[] = {"qwen3"};
+constexpr ConfigDefault kDefaults[] = {
+    {"head_dim", "128"}, {"max_position_embeddings", "32768"}, {"rms_norm_eps", "1e-06"}, {"rope_theta", "10000.0"}};
+
+}  // namespace
+
+constinit const Family kQwen3{
+    .name = "qwen3",
+    .model_types = kTypes,
+    .mlx_model_type = {},
+    .blocks = kBlocks,
+    .drops = blocks::kRotaryDrops,
+    .prefixes = blocks::kBareDecoder,
+    .defaults = kDefaults,
+    .edit = flatten_rope,
+};
+
+}  // namespace jang::arch

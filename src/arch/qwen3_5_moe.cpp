@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Qwen3.5-MoE, text: the hybrid of qwen3_5.h with routed experts and one gated shared expert on every layer. Published checkpoints fuse the
+// experts as experts.gate_up_proj [E, 2 I, H] and experts.down_proj [E, H, I]; transformers may save one tensor per expert.
+// Reference: mlx-lm class `qwen3_5_moe`, whose own predicate keeps the router and the shared expert's gate at 8 bits.
+#include "arch/blocks.h"
+#include "arch/qwen3_5.h"
+#include "arch/registry.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr Row kSharedExpert[] = {
+    {"model.layers.*.mlp.shared_expert_gate.weight", Role::shared_router, {Dim::one, Dim::hidden}, When::moe_layer, {}, kMlx8Bit},
+    {"model.layers.*.mlp.shared_expert.gate_proj.weight", Role::shared_gate, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
+    {"model.layers.*.mlp.shared_expert.up_proj.weight", Role::shared_up, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
+    {"model.layers.*.mlp.shared_expert.down_proj.weight", Role::shared_down, {Dim::hidden, Dim::shared_ffn}, When::moe_layer},
+};
+constexpr Block kBlocks[] = {blocks::kEmbedding, qwen3_5::kGatedAttention, qwen3_5::kDeltaNet, blocks::kRoutedMlp,
+                             kSharedExpert,      qwen3_5::kNorms,          qwen3_5::kHead};
+constexpr std::string_view kTypes[] = {"qwen3_5_moe", "qwen3_5_moe_text"};
+constexpr ConfigDefault kDefaults[] = {{"head_dim", "256"}, {"num_experts_per_tok", "8"}};
+
+}  // namespace
+
+constinit const Family kQwen35Moe{
+    .name = "qwen3_5_moe",
+    .model_types = kTypes,
+    .mlx_model_type = "qwen3_5_moe",
+    .blocks = kBlocks,
+    .drops = qwen3_5::kDrops,
+    .prefixes = qwen3_5::kPrefixes,
+    .out_prefix = "language_model.",
+    .defaults = kDefaults,
+    .reads = kReadsMoe | kReadsSharedExpert | kReadsDelta,
+    .text_config = true,
+    .edit = qwen3_5::edit,
+};
+
+}  // namespace jang::arch

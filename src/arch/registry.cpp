@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The explicit table of families. A new family is one file and one line here.
+#include "arch/registry.h"
+
+#include <algorithm>
+
+namespace jang::arch {
+namespace {
+
+constexpr const Family* kFamilies[] = {
+    &kLlama, &kMistral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma3Text, &kGemma3, &kQwen35, &kQwen35Moe,
+};
+
+}  // namespace
+
+const Family* find_family(std::string_view model_type) {
+  for (const Family* family : kFamilies)
+    if (std::ranges::find(family->model_types, model_type) != family->model_types.end()) return family;
+  return nullptr;
+}
+
+std::vector<std::string_view> families() {
+  std::vector<std::string_view> names;
+  for (const Family* family : kFamilies) names.push_back(family->name);
+  return names;
+}
+
+}  // namespace jang::arch

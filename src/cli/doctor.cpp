@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// `jang doctor`: what this machine offers. Facts only, read from the system; what cannot be read is null.
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <fmt/format.h>
+
+#include "base/thread_pool.h"
+#include "cli/build_info.h"
+#include "cli/commands.h"
+#include "cli/report.h"
+#include "cli/units.h"
+#include "kernels/kernels.h"
+
+namespace jang::cli {
+namespace {
+
+// Value of a "Name:   123 kB" line of /proc/meminfo, in bytes.
+std::optional<std::uint64_t> meminfo(std::string_view name) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
+    const std::size_t begin = line.find_first_of("0123456789"), end = line.find(' ', begin);
+    const auto kib =
+        parse_integer(std::string_view(line).substr(begin == std::string::npos ? line.size() : begin, end - begin), name, 0, 1ll << 50);
+    if (kib.ok()) return static_cast<std::uint64_t>(kib.value()) * 1024;
+  }
+  return std::nullopt;
+}
+
+// Memory limit of the control group this process runs in, when there is one below "max".
+std::optional<std::uint64_t> memory_limit() {
+  std::ifstream file("/sys/fs/cgroup/memory.max");
+  std::string text;
+  if (!std::getline(file, text)) return std::nullopt;
+  const auto bytes = parse_integer(text, "memory.max", 1, INT64_MAX);
+  return bytes.ok() ? std::optional(static_cast<std::uint64_t>(bytes.value())) : std::nullopt;
+}
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("model name") && !line.starts_with("Model")) continue;
+    const std::size_t colon = line.find(": ");
+    if (colon != std::string::npos) return printable(line.substr(colon + 2));
+  }
+  return "unknown";
+}
+
+struct Machine {
+  std::string system, processor;
+  int threads = 0, processors = 0;
+  std::optional<std::uint64_t> memory, available, limit, disk_free;
+  std::uint64_t open_files = 0;
+};
+
+Machine machine() {
+  Machine m;
+  utsname names{};
+  if (uname(&names) == 0) m.system = fmt::format("{} {} {}", names.sysname, names.release, names.machine);
+  m.processor = processor();
+  m.threads = available_threads();
+  m.processors = static_cast<int>(std::thread::hardware_concurrency());
+  m.memory = meminfo("MemTotal");
+  m.available = meminfo("MemAvailable");
+  m.limit = memory_limit();
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(".", error);
+  if (!error) m.disk_free = space.available;
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) m.open_files = files.rlim_cur;
+  return m;
+}
+
+json::Value number_or_null(std::optional<std::uint64_t> n) { return n ? json::Value(*n) : json::Value(nullptr); }
+
+json::Value document(const Machine& m, const BuildInfo& build) {
+  json::Value v = json::Value::object();
+  v["schema_version"] = kSchemaVersion;
+  v["version"] = build.version;
+  v["commit"] = build.commit;
+  v["compiler"] = build.compiler;
+  v["libraries"] = json::Value::object();
+  for (const auto& [name, version] : build.libraries) v["libraries"][name] = version;
+  v["system"] = m.system;
+  v["processor"] = m.processor;
+  v["processors"] = m.processors;
+  v["threads"] = m.threads;
+  json::Value backends = json::Value::array();
+  for (const kernels::Backend& backend : kernels::backends()) {
+    json::Value row = json::Value::object();
+    row["name"] = backend.name;
+    row["available"] = backend.available();
+    backends.push_back(std::move(row));
+  }
+  v["backends"] = std::move(backends);
+  const kernels::Backend* chosen = kernels::find_backend();
+  v["chosen_backend"] = chosen == nullptr ? json::Value(nullptr) : json::Value(chosen->name);
+  v["memory_bytes"] = number_or_null(m.memory);
+  v["memory_available_bytes"] = number_or_null(m.available);
+  v["memory_limit_bytes"] = number_or_null(m.limit);
+  v["disk_free_bytes"] = number_or_null(m.disk_free);
+  v["open_files_limit"] = m.open_files;
+  return v;
+}
+
+std::string text(const Machine& m, const BuildInfo& build) {
+  const auto bytes = [](std::optional<std::uint64_t> n) { return n ? format_bytes_both(*n) : std::string("unknown"); };
+  std::string out = fmt::format("jang {} ({}), {}\n", build.version, build.commit, build.compiler);
+  for (const auto& [name, version] : build.libraries) out += fmt::format("  {} {}\n", name, version);
+  out += fmt::format("system      {}\nprocessor   {}\nthreads     {} usable of {}\n", m.system, m.processor, m.threads, m.processors);
+  const kernels::Backend* chosen = kernels::find_backend();
+  out += "backends   ";
+  for (const kernels::Backend& backend : kernels::backends())
+    out += fmt::format(" {}{}", backend.name, !backend.available() ? " (not on this machine)" : &backend == chosen ? " (chosen)" : "");
+  out += fmt::format("\nmemory      {}, available {}\n", bytes(m.memory), bytes(m.available));
+  if (m.limit) out += fmt::format("  limited to {}\n", bytes(m.limit));
+  out += fmt::format("disk free   {} in the working directory\nopen files  at most {}\n", bytes(m.disk_free), m.open_files);
+  return out;
+}
+
+}  // namespace
+
+int run_doctor(const Arguments& arguments, const Surroundings& surroundings) {
+  const Machine m = machine();
+  const BuildInfo build = build_info();
+  return finish(arguments.has("--json") ? json::dump(document(m, build), 2) + "\n" : text(m, build), surroundings);
+}
+
+}  // namespace jang::cli

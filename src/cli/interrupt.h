@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// SIGINT and SIGTERM during long work: the first asks the work to stop and clean up, the second ends the program at once.
+#pragma once
+
+#include "base/log.h"
+
+namespace jang::cli {
+
+// From now on signals set the flag; SIGPIPE and SIGXFSZ are ignored, so that a closed pipe or a limit on file sizes is a failed write that
+// cleans up instead of a death half way.
+void catch_interrupts();
+[[nodiscard]] const CancelFlag& cancel_flag();
+// Number of the signal that set the flag, 0 when none has arrived.
+[[nodiscard]] int interrupt_signal();
+
+}  // namespace jang::cli

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows. Order is the order of help, docs and completion. Adding a command = one row in kCommands, its options below, its function in
+// commands.cpp and its file <name>.cpp.
+#include "cli/options.h"
+
+#include <algorithm>
+#include <array>
+
+namespace jang::cli {
+namespace {
+
+constexpr auto kCommands = std::to_array<Command>({
+    {"convert", "Turn a checkpoint into a low-bit model that stock mlx-lm opens",
+     "Reads a Hugging Face checkpoint (safetensors, bf16/fp16/fp32), decides bits and group size of every tensor, quantises, and writes a "
+     "new\n"
+     "directory. The directory appears, complete and checked, only when everything has succeeded.",
+     "jang convert Qwen/Qwen3-30B-A3B\n"
+     "jang convert ./Qwen3-8B -p 4K -o Qwen3-8B-JANG_4K\n"
+     "jang convert ./Qwen3-8B --size 4.5GB\n"
+     "jang convert ./Qwen3-8B -p 2S --tensor 'o_proj$=6' --tensor 'lm_head=8:32'"},
+    {"plan", "Show what convert would do, and why, without writing anything",
+     "Prints sizes and the decision for every tensor. The JSON document can be edited and given to `jang convert --plan`.",
+     "jang plan ./Qwen3-8B -p 2S --explain\n"
+     "jang plan ./Qwen3-8B --bpw 3.5 --json > plan.json"},
+    {"inspect", "Show tensors, bits and sizes of a checkpoint or of a finished bundle",
+     "Reads headers and configuration only, never the weights.",
+     "jang inspect ./Qwen3-8B-JANG_4K\n"
+     "jang inspect ./Qwen3-8B --json"},
+    {"validate", "Check a finished bundle: files, shapes, configuration, values",
+     "Files against the index, companions and shapes, config.json against jang_config.json against the tensors, tokenizer files; with "
+     "--deep\n"
+     "every scale and bias is read as well. Exit code 5 when anything is wrong.",
+     "jang validate ./Qwen3-8B-JANG_4K --deep"},
+    {"profiles", "List the profiles", "What `-p` takes, with the bits each gives to the CRITICAL, IMPORTANT and COMPRESS tiers.",
+     "jang profiles --json"},
+    {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Facts to attach to a report of a problem.",
+     "jang doctor"},
+    {"completion", "Print a completion script for bash, zsh or fish",
+     "bash: source it from ~/.bashrc; zsh: save it as _jang in a folder of $fpath; fish: save it in ~/.config/fish/completions/jang.fish.",
+     "source <(jang completion bash)"},
+    {"version", "Print version, commit, compiler and backends", "", "jang version --json"},
+});
+
+constexpr auto kOptions = std::to_array<Option>({
+    {"convert plan", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
+     "checkpoint directory, or org/name of a model in the local Hub cache", false},
+    {"inspect", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
+     "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
+    {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
+    {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
+     "shell to write for; markdown prints this reference as docs/cli.md has it", false},
+
+    {"convert", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory,
+     "directory to create; default <source name>-<profile> in the working directory", false},
+    {"convert plan", Kind::value, "--profile", 'p', "PROFILE", "JANG_2S", "", Offers::profile,
+     "profile name or digit 1-8, see `jang profiles`; `auto` needs --bpw or --size", false},
+    {"convert plan", Kind::value, "--bpw", 0, "BITS", "", "", Offers::nothing,
+     "profile auto: at most this many stored bits per weight, scales and biases counted", false},
+    {"convert plan", Kind::value, "--size", 0, "SIZE", "", "", Offers::nothing,
+     "profile auto: at most this many bytes of weight files; 48GB is 48*10^9, 48GiB is 48*2^30", false},
+    {"convert plan", Kind::value, "--method", 'm', "METHOD", "fit", "fit|rtn", Offers::nothing,
+     "fit: range search and least squares per group; rtn: exactly MLX's own rounding", false},
+    {"convert plan", Kind::value, "--group-size", 0, "SIZE", "auto", "auto|32|64|128", Offers::nothing,
+     "weights that share a scale and a bias", false},
+    {"convert plan", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16", Offers::nothing,
+     "type of scales, biases and unquantised tensors; auto: bf16 for bf16 sources, else fp16", false},
+    {"convert plan", Kind::list, "--tensor", 0, "REGEX=BITS[:GROUP]", "", "", Offers::nothing,
+     "override for every module whose path the regex is found in; 16 keeps it; may be repeated, the last match wins", false},
+    {"convert plan", Kind::value, "--floors", 0, "WHEN", "auto", "auto|on|off", Offers::nothing,
+     "minimum bits of routed experts (gate 4, down 3); auto: on from 512 experts", false},
+    {"convert plan", Kind::value, "--plan", 0, "FILE", "", "", Offers::file,
+     "take every decision from this document of `jang plan --json` instead", false},
+    {"plan", Kind::flag, "--explain", 0, "", "", "", Offers::nothing, "list role, tier, rule, bits, group and bytes of every tensor",
+     false},
+    {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},
+    {"convert", Kind::flag, "--force", 0, "", "", "", Offers::nothing, "replace an existing output, after success only", false},
+    {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
+    {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
+    {"convert plan", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+     "number of threads; default all processors; the output does not depend on it", false},
+    {"convert plan", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
+     "instruction set of the arithmetic; the output does not depend on it", false},
+    {"convert plan inspect validate profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
+     "print one JSON document instead of text", false},
+    {"convert plan", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
+     "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
+    {"convert plan", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing, "print nothing but errors and, with --json, the document",
+     false},
+    {"*", Kind::value, "--color", 0, "WHEN", "auto", "auto|always|never", Offers::nothing,
+     "auto: on a terminal, unless NO_COLOR is set or TERM is dumb", false},
+    {"*", Kind::flag, "--help", 'h', "", "", "", Offers::nothing, "show this help", false},
+});
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+std::span<const Option> options() { return kOptions; }
+
+const Command* find_command(std::string_view name) {
+  const auto row = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return c.name == name; });
+  return row == kCommands.end() ? nullptr : &*row;
+}
+
+std::vector<const Option*> options_of(std::string_view command) {
+  std::vector<const Option*> rows;
+  for (const Option& option : kOptions) {
+    const std::vector<std::string_view> names = split(option.commands, ' ');
+    if (option.commands == "*" || std::find(names.begin(), names.end(), command) != names.end()) rows.push_back(&option);
+  }
+  return rows;
+}
+
+std::vector<std::string_view> choices_of(const Option& option) { return split(option.choices, '|'); }
+
+std::vector<std::string_view> command_names() {
+  std::vector<std::string_view> names;
+  for (const Command& command : kCommands) names.push_back(command.name);
+  return names;
+}
+
+}  // namespace jang::cli

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// `jang plan`: what convert would do, and why.
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/planning.h"
+#include "cli/report.h"
+#include "cli/units.h"
+
+namespace jang::cli {
+namespace {
+
+std::string explanation(const OpenedSource& opened, const Report& report, bool color) {
+  std::string out = "\n" + tensors_text(report, color);
+  const std::vector<arch::Dropped>& dropped = opened.source.model.dropped;
+  if (!dropped.empty()) out += "\nnot taken over:\n";
+  for (const arch::Dropped& row : dropped) out += fmt::format("  {}: {}\n", printable(row.name), printable(row.reason));
+  return out;
+}
+
+Result<Outcome> plan_source_text(const Arguments& arguments, const Surroundings& surroundings, const plan::Options& options,
+                                 const quantize::RunOptions& run) {
+  JANG_ASSIGN(const OpenedSource opened, open_named_source(arguments.value("SRC"), surroundings.hub, *run.observer));
+  JANG_ASSIGN(const plan::Plan plan, make_source_plan(opened, options, arguments.value("--plan"), run));
+  const arch::Model& model = opened.source.model;
+  const Report report = plan_report(model, plan, plan::sizes(model, plan, plan::make_layout(model, plan)), {});
+  if (arguments.has("--json")) return Outcome{json::dump(plan_document(model, plan, report), 2) + "\n", ""};
+  const bool color = surroundings.stdout_color;
+  std::string out = fmt::format("{} of {} ({}), method {}, decided by {}\n", plan.profile, printable(arguments.value("SRC")),
+                                printable(model.family), plan::to_string(plan.method), plan.allocation);
+  out += sizes_text(report) + "\n" + histogram_text(report, color);
+  if (arguments.has("--explain")) out += explanation(opened, report, color);
+  return Outcome{std::move(out), ""};
+}
+
+}  // namespace
+
+int run_plan(const Arguments& arguments, const Surroundings& surroundings) {
+  return run_planning_command(arguments, surroundings, plan_source_text);
+}
+
+}  // namespace jang::cli

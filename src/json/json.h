@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strict JSON from untrusted bytes, and the ordered values we write back.
+//
+// Parsing is simdjson's (RFC 8259, valid UTF-8); on top of it we bound size and depth and reject duplicate keys at every level, which no
+// JSON library here does. The value type is nlohmann::ordered_json: key order survives a read-edit-write, so configs come back as they were.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "jang/status.h"
+
+namespace jang::json {
+
+using Value = nlohmann::ordered_json;
+
+struct Limits {
+  std::size_t max_bytes = 64u << 20;
+  int max_depth = 64;
+};
+
+// One JSON document, nothing but white space around it. `what` names the document in messages ("config.json").
+// Errors: corrupt (syntax, UTF-8, duplicate key, depth, a number outside int64/uint64/double), invalid_argument (size).
+[[nodiscard]] Result<Value> parse(std::string_view text, std::string_view what, const Limits& limits = {});
+
+// Reads a whole regular file and parses it. Errors: not_found, io, and those of parse.
+[[nodiscard]] Result<Value> parse_file(const std::string& path, const Limits& limits = {});
+
+// Member access that never throws. A null member counts as absent (configs write explicit nulls).
+// Pointer into `object`, or nullptr when `object` is not an object or lacks the key.
+[[nodiscard]] const Value* find(const Value& object, std::string_view key);
+// Value of an integer / number / bool / string member, or `fallback` when absent. Errors: corrupt when the type is wrong or out of [lo, hi].
+[[nodiscard]] Result<std::int64_t> get_int(const Value& object, std::string_view key, std::int64_t fallback, std::int64_t lo, std::int64_t hi);
+[[nodiscard]] Result<double> get_number(const Value& object, std::string_view key, double fallback);
+[[nodiscard]] Result<bool> get_bool(const Value& object, std::string_view key, bool fallback);
+[[nodiscard]] Result<std::string> get_string(const Value& object, std::string_view key, std::string_view fallback);
+
+// Text with `indent` spaces per level, or compact when indent < 0; invalid UTF-8 in strings is replaced, never thrown on.
+[[nodiscard]] std::string dump(const Value& value, int indent = -1);
+
+// Outside text for a message: in double quotes, control and non-ASCII characters escaped, cut after `max_bytes`.
+[[nodiscard]] std::string quote(std::string_view text, std::size_t max_bytes = 128);
+
+// Index of a key that occurred before, or nullopt. O(n log n) for any input: keys made to collide in a hash table gain nothing.
+[[nodiscard]] std::optional<std::size_t> find_duplicate(std::span<const std::string_view> keys);
+
+// Where `text` stops being JSON, for a message: " at line 3, column 7 (byte 41)" and a hint when there is one; empty when a general JSON
+// reader accepts it.
+[[nodiscard]] std::string locate_syntax_error(std::string_view text);
+
+}  // namespace jang::json

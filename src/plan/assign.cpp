@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Units, groups, fixed tiers, and the last step that turns a draft into a plan.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "codec/affine.h"
+#include "plan/draft.h"
+#include "plan/tiers.h"
+
+namespace jang::plan {
+namespace {
+
+constexpr int kDefaultGroup = 64;
+// Routed experts of mixtures this large take groups of 128: they are nearly all the weights, and half the scales are saved.
+constexpr int kLargeMixture = 150;
+constexpr int kLargeMixtureGroup = 128;
+constexpr int kFloorsFrom = 512;  // experts, Floors::automatic
+constexpr std::size_t kNamesShown = 3;
+
+bool floors_apply(const arch::Model& model, const Options& options, const Profile& profile) {
+  if (is_baseline(profile.kind) || options.floors == Floors::off) return false;
+  return options.floors == Floors::on || model.n_experts >= kFloorsFrom;
+}
+
+std::vector<Unit> find_units(const Draft& d, bool floors) {
+  std::vector<Unit> units;
+  std::map<std::string, std::size_t> by_name;
+  for (std::size_t i = 0; i < d.model->tensors.size(); ++i) {
+    const arch::OutTensor& t = d.model->tensors[i];
+    if (!t.quantizable) continue;
+    const auto [at, is_new] = by_name.emplace(t.unit.empty() ? t.module : t.unit, units.size());
+    if (is_new) units.push_back({at->first, {}, tier_of(t, d.is_moe), codec::kMaxGroup, 0, {}, {}});
+    Unit& unit = units[at->second];
+    unit.members.push_back(static_cast<int>(i));
+    const Tier tier = tier_of(t, d.is_moe);
+    unit.tier = tier == Tier::keep || unit.tier == Tier::keep ? Tier::keep : std::min(unit.tier, tier);
+    unit.group_size = std::min(unit.group_size, group_for(t, group_request(*d.model, t, *d.options)));
+    if (floors) unit.floor = std::max(unit.floor, expert_floor(t.role));
+  }
+  return units;
+}
+
+std::string join_names(const arch::Model& model, const std::vector<int>& tensors) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(tensors.size(), kNamesShown); ++i)
+    text += (i ? ", " : "") + model.tensors[static_cast<std::size_t>(tensors[i])].module;
+  if (tensors.size() > kNamesShown) text += fmt::format(" and {} more", tensors.size() - kNamesShown);
+  return text;
+}
+
+void warn(Draft* d, const std::vector<int>& tensors, std::string_view what) {
+  if (!tensors.empty()) d->plan.warnings.push_back(fmt::format("{}: {}", what, join_names(*d->model, tensors)));
+}
+
+// Everything about the result that a user might not expect.
+void add_warnings(Draft* d) {
+  std::vector<int> undivided, unknown, floored;
+  const bool baseline = is_baseline(d->profile->kind);
+  for (const Unit& u : d->units) {
+    for (const int i : u.members) {
+      const TensorPlan& p = d->planned(i);
+      if (p.choice.bits == 0 && u.tier != Tier::keep && u.group_size == 0 && !u.override_) undivided.push_back(i);
+      if (d->tensor(i).role == arch::Role::unknown) unknown.push_back(i);
+      if (u.floor > 0 && p.choice.bits > 0 && !u.override_) floored.push_back(i);
+    }
+  }
+  warn(d, undivided, "kept in 16 bit, no group of 32, 64 or 128 divides the input dimension");
+  if (!baseline) warn(d, unknown, "no rule knows these tensors, treated as CRITICAL");
+  warn(d, floored, "expert floors are on (gate 4, down 3 bits), --floors off lifts them");
+}
+
+}  // namespace
+
+void Draft::decide(const Unit& unit, const Choice& choice, const std::string& note) {
+  for (const int i : unit.members) {
+    planned(i).choice = choice;
+    notes[static_cast<std::size_t>(i)] = note;
+  }
+}
+
+int group_for(const arch::OutTensor& tensor, int request) {
+  int best = 0;
+  if (elements(tensor.shape) <= 0) return best;
+  for (const codec::GroupRow& g : codec::kGroups)
+    if (g.size <= request && columns(tensor.shape) % g.size == 0) best = std::max(best, g.size);
+  return best;
+}
+
+int group_request(const arch::Model& model, const arch::OutTensor& tensor, const Options& options) {
+  if (options.group_size != 0) return options.group_size;
+  return model.n_experts >= kLargeMixture && is_routed_expert(tensor.role) ? kLargeMixtureGroup : kDefaultGroup;
+}
+
+std::string group_note(const Draft& d, const Unit& u) {
+  const arch::OutTensor& first = d.tensor(u.members.front());
+  const int request = group_request(*d.model, first, *d.options);
+  return u.group_size == request ? ""
+                                 : fmt::format("; group {}: {} does not divide {} inputs", u.group_size, request, columns(first.shape));
+}
+
+std::string reason_to_keep(const arch::OutTensor& tensor, Tier tier) {
+  if (!tensor.quantizable) return "kept: not the weight of a module that can be quantised";
+  if (tier == Tier::keep) return fmt::format("kept: a {} decides for all weights behind it", arch::to_string(tensor.role));
+  return fmt::format("kept: no group of 32, 64 or 128 divides {} inputs", columns(tensor.shape));
+}
+
+DType param_dtype(const arch::Model& model, const Options& options) {
+  if (options.param_dtype) return *options.param_dtype;
+  std::uint64_t like_bf16 = 0, like_f16 = 0;
+  for (const bool quantizable : {true, false}) {
+    for (const arch::OutTensor& t : model.tensors) {
+      if (t.quantizable != quantizable || !info(t.source_dtype).is_float) continue;
+      const bool is_f16 = t.source_dtype == DType::f16 || t.source_dtype == DType::f32 || t.source_dtype == DType::f64;
+      (is_f16 ? like_f16 : like_bf16) += static_cast<std::uint64_t>(elements(t.shape));
+    }
+    if (like_bf16 + like_f16 > 0) break;  // other tensors count only where nothing is quantizable
+  }
+  return like_f16 > like_bf16 ? DType::f16 : DType::bf16;
+}
+
+Result<Draft> start_draft(const arch::Model& model, const Options& options) {
+  Draft d;
+  d.model = &model;
+  d.options = &options;
+  JANG_ASSIGN(const std::string name, canonical_profile(options.profile));
+  d.profile = find_profile(name);
+  JANG_CHECK(d.profile);
+  d.is_moe = model.n_experts > 0;
+  if (options.group_size != 0 && !codec::is_group(options.group_size))
+    return Status(StatusCode::invalid_argument, fmt::format("group size {} is not one of 32, 64, 128", options.group_size));
+  if (options.param_dtype && *options.param_dtype != DType::bf16 && *options.param_dtype != DType::f16 &&
+      *options.param_dtype != DType::f32)
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("scales cannot be stored as {}; use bf16, fp16 or fp32", jang::name(*options.param_dtype)));
+
+  d.plan.profile = name;
+  d.plan.method = options.method;
+  d.plan.dtype = param_dtype(model, options);
+  d.units = find_units(d, floors_apply(model, options, *d.profile));
+  d.notes.resize(model.tensors.size());
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    const Tier tier = tier_of(model.tensors[i], d.is_moe);
+    d.plan.tensors.push_back({static_cast<int>(i), tier, {}, {}, 0});
+    d.notes[i] = reason_to_keep(model.tensors[i], tier);
+  }
+  JANG_TRY(resolve_overrides(&d));
+  return d;
+}
+
+void assign_tiers(Draft* d) {
+  d->plan.allocation = "tiers";
+  const Profile& p = *d->profile;
+  for (const Unit& u : d->units) {
+    if (u.tier == Tier::keep || u.group_size == 0) continue;
+    const int asked = u.tier == Tier::critical ? p.critical : u.tier == Tier::important ? p.important : p.compress;
+    const int bits = std::max(asked, u.floor);
+    std::string note = fmt::format("{}: {} bits by {}", to_string(u.tier), asked, p.name);
+    if (bits != asked) note += fmt::format("; expert floor: {} bits", bits);
+    d->decide(u, {bits, u.group_size}, note + group_note(*d, u));
+  }
+}
+
+Plan finish_draft(Draft d) {
+  for (const Unit& u : d.units) {
+    if (u.override_) d.decide(u, *u.override_, override_note(u));
+  }
+  for (TensorPlan& p : d.plan.tensors) {
+    const arch::OutTensor& t = d.tensor(p.tensor);
+    p.reason = t.rule + "; " + d.notes[static_cast<std::size_t>(p.tensor)];
+    p.bytes = stored_bytes(t, p.choice, d.plan.dtype);
+  }
+  add_warnings(&d);
+  return std::move(d.plan);
+}
+
+}  // namespace jang::plan

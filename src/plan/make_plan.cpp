@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner's entry points: which way a profile is decided, and what can be refused before anything is measured.
+#include "base/check.h"
+#include "plan/draft.h"
+
+namespace jang::plan {
+namespace {
+
+Status check_target(const Draft& d) {
+  const bool has_target = d.options->target_bpw || d.options->target_bytes;
+  if (d.profile->kind == Kind::automatic) {
+    if (!has_target)
+      return {StatusCode::invalid_argument, "profile auto spends what you allow: give --bpw (stored bits per weight) or --size"};
+    if (d.options->target_bpw && d.options->target_bytes) return {StatusCode::invalid_argument, "give --bpw or --size, not both"};
+    if (d.options->target_bpw && !(*d.options->target_bpw > 0 && *d.options->target_bpw <= 64))
+      return {StatusCode::invalid_argument, "--bpw must be above 0 and at most 64"};
+    return {};
+  }
+  if (has_target)
+    return {StatusCode::invalid_argument,
+            "--bpw and --size belong to profile auto, " + std::string(d.profile->name) + " has its own widths"};
+  return {};
+}
+
+Result<Draft> start_checked(const arch::Model& model, const Options& options) {
+  JANG_ASSIGN(Draft d, start_draft(model, options));
+  JANG_TRY(check_target(d));
+  return d;
+}
+
+}  // namespace
+
+std::string_view to_string(Method method) { return method == Method::fit ? "fit" : "rtn"; }
+
+bool needs_errors(const Options& options) {
+  const auto name = canonical_profile(options.profile);
+  return name.ok() && find_profile(*name)->kind == Kind::automatic;
+}
+
+Status check_options(const arch::Model& model, const Options& options) {
+  if (needs_errors(options)) return start_checked(model, options).status();
+  return make_plan(model, options).status();
+}
+
+Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors) {
+  JANG_ASSIGN(Draft d, start_checked(model, options));
+  switch (d.profile->kind) {
+    case Kind::tiers: assign_tiers(&d); break;
+    case Kind::uniform:
+    case Kind::mixed: JANG_TRY(assign_recipe(&d)); break;
+    case Kind::budget:
+    case Kind::automatic: JANG_TRY(spend_budget(&d, errors)); break;
+  }
+  return finish_draft(std::move(d));
+}
+
+}  // namespace jang::plan

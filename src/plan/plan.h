@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan: which tensor gets how many bits, and why. Pure functions, no I/O: equal inputs give equal plans.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arch/arch.h"
+#include "jang/status.h"
+#include "json/json.h"
+#include "tensor/dtype.h"
+
+namespace jang::plan {
+
+enum class Tier : std::uint8_t { critical, important, compress, keep };  // keep: stored in 16 bit or as it is
+[[nodiscard]] std::string_view to_string(Tier tier);                     // "CRITICAL", ...
+
+enum class Method : std::uint8_t { fit, rtn };
+[[nodiscard]] std::string_view to_string(Method method);
+
+enum class Floors : std::uint8_t { automatic, on, off };
+
+// One codec choice. bits == 0: not quantised, stored in `Plan::dtype` (or its own dtype when OutTensor::keep_dtype or not a float).
+struct Choice {
+  int bits = 0;
+  int group_size = 0;
+  friend bool operator==(const Choice&, const Choice&) = default;
+  friend auto operator<=>(const Choice&, const Choice&) = default;
+};
+
+struct Override {  // --tensor 'regex=bits[:group]'; bits 16 keeps the tensor
+  std::string pattern;
+  Choice choice;
+  bool matched = false;
+};
+// Parses "regex=bits[:group]". Errors: invalid_argument.
+[[nodiscard]] Result<Override> parse_override(std::string_view text);
+
+struct Options {
+  std::string profile = "JANG_2S";            // canonical name, see canonical_profile
+  std::optional<double> target_bpw;           // auto: stored bits per weight, at most
+  std::optional<std::uint64_t> target_bytes;  // auto: safetensors file bytes, at most
+  Method method = Method::fit;
+  int group_size = 0;                // 0 = auto
+  std::optional<DType> param_dtype;  // scales, biases and passthrough floats; empty = auto, see param_dtype()
+  Floors floors = Floors::automatic;
+  std::vector<Override> overrides;
+};
+
+struct TensorPlan {
+  int tensor = 0;  // index into arch::Model::tensors
+  Tier tier = Tier::keep;
+  Choice choice;
+  std::string reason;       // rule of the role, then what changed it (profile, floor, override, group fallback)
+  std::uint64_t bytes = 0;  // stored, scales and biases included
+};
+
+struct Plan {
+  std::string profile;
+  Method method = Method::fit;
+  DType dtype = DType::bf16;        // of scales, biases and passthrough floats
+  std::vector<TensorPlan> tensors;  // same order as arch::Model::tensors
+  std::uint64_t budget_bytes = 0;   // safetensors file bytes allowed; 0 when the profile has no budget
+  std::string allocation;           // "tiers", "mlx-lm recipe", "budget: role prior", "budget: measured error x role prior", "file"
+  std::vector<std::string> warnings;
+};
+
+// Relative squared error (squared error over squared norm) per unit and choice, as measured by quantize/measure. Keys: OutTensor::unit.
+using ErrorTable = std::map<std::string, std::map<Choice, double>>;
+
+// Choices `auto` considers for one tensor under these options; empty when it can only be kept. The measuring pass measures exactly these.
+[[nodiscard]] std::vector<Choice> auto_choices(const arch::OutTensor& tensor, const Options& options);
+// Storage type of scales, biases and passthrough floats under these options: as asked, else fp16 for a source whose weights are mostly
+// fp16, bf16 otherwise (float32 sources included: every float32 value fits bf16's range).
+[[nodiscard]] DType param_dtype(const arch::Model& model, const Options& options);
+// True when make_plan needs an ErrorTable for these options (profile "auto").
+[[nodiscard]] bool needs_errors(const Options& options);
+
+// Stored dtype of scales, biases and passthrough floats under these options: Options::param_dtype, else bf16 when most quantizable weights
+// are bf16 (or fp8), else f16.
+[[nodiscard]] DType param_dtype(const arch::Model& model, const Options& options);
+// Everything make_plan would refuse before it looks at errors: worth asking before a long measurement. Errors: invalid_argument,
+// unsupported.
+[[nodiscard]] Status check_options(const arch::Model& model, const Options& options);
+
+// The plan. `errors` may be null unless needs_errors. Errors: invalid_argument (unknown profile, budget below the smallest possible bytes:
+// says the smallest; an override that matches nothing, with the nearest name), unsupported.
+[[nodiscard]] Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors = nullptr);
+
+// Exact file bytes of the bundle's safetensors (headers included) for choices; the same code lays out the real files.
+// Implemented over plan/layout.h.
+
+// "2" -> "JANG_2S", "jang_4k" -> "JANG_4K", "4K" -> "JANG_4K", "uniform_3", "mixed_2_6", "auto". Errors: invalid_argument with the nearest
+// name.
+[[nodiscard]] Result<std::string> canonical_profile(std::string_view name);
+
+struct ProfileRow {
+  std::string_view name;
+  std::string_view kind;              // "tiers", "budget", "baseline", "auto"
+  int critical, important, compress;  // bits; 0 where the kind has none
+  std::string_view summary;           // one line for `jang profiles`
+};
+// Every profile in the order they are shown. One row each in profiles.cpp.
+[[nodiscard]] const std::vector<ProfileRow>& profiles();
+
+// Plan <-> JSON (`jang plan --json`, `convert --plan`). The file is untrusted: every tensor must exist in the model with the same shape,
+// bits and groups must be codec widths. Errors: corrupt, not_found.
+[[nodiscard]] json::Value to_json(const arch::Model& model, const Plan& plan);
+[[nodiscard]] Result<Plan> from_json(const arch::Model& model, const json::Value& document);
+
+}  // namespace jang::plan

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan as JSON: what `jang plan --json` prints and `convert --plan` takes.
+//
+// Read back: profile, method, dtype, allocation, budget_bytes, warnings, and of every tensor name, role, shape, bits, group_size, tier,
+// reason. The rest (sizes, rule, params, bytes, error) follows from the model and is written for people. `rule` is the rule that gave the
+// role and what was decided after it; `reason` is the second half alone, so that it can be read back without trusting the first.
+#include <fmt/format.h>
+
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "codec/affine.h"
+#include "plan/layout.h"
+#include "plan/names.h"
+#include "plan/plan.h"
+#include "plan/tiers.h"
+
+namespace jang::plan {
+namespace {
+
+using json::Value;
+
+constexpr int kSchemaVersion = 1;
+constexpr std::size_t kMaxWarnings = 1000;
+constexpr std::string_view kReasonSeparator = "; ";
+
+int stored_bits(const arch::OutTensor& t, const Choice& choice, DType dtype) {
+  return choice.bits > 0 ? choice.bits : 8 * size_bytes(stored_dtype(t, dtype));
+}
+
+std::string reason_after_rule(const arch::OutTensor& t, const std::string& reason) {
+  const std::string prefix = t.rule + std::string(kReasonSeparator);
+  return reason.starts_with(prefix) ? reason.substr(prefix.size()) : reason;
+}
+
+Status bad(std::string_view where, std::string_view what) { return {StatusCode::corrupt, fmt::format("plan: {}: {}", where, what)}; }
+
+Result<const Value*> require(const Value& object, const char* key, std::string_view where) {
+  const Value* found = json::find(object, key);
+  if (!found) return bad(where, fmt::format("'{}' is missing", key));
+  return found;
+}
+
+Result<std::string> require_string(const Value& object, const char* key, std::string_view where) {
+  JANG_ASSIGN(const Value* found, require(object, key, where));
+  if (!found->is_string()) return bad(where, fmt::format("'{}' is not a string", key));
+  return found->get<std::string>();
+}
+
+Result<int> require_small(const Value& object, const char* key, std::string_view where) {
+  JANG_TRY(require(object, key, where).status());
+  const auto value = json::get_int(object, key, 0, 0, 1024);
+  if (!value.ok()) return value.status().with_context(fmt::format("plan: {}", where));
+  return static_cast<int>(*value);
+}
+
+Result<Choice> read_choice(const Value& row, const arch::OutTensor& t, DType dtype) {
+  Choice c;
+  JANG_ASSIGN(c.bits, require_small(row, "bits", t.name));
+  JANG_ASSIGN(c.group_size, require_small(row, "group_size", t.name));
+  if (c.group_size == 0) {
+    const int kept = stored_bits(t, {}, dtype);
+    if (c.bits != 16 && c.bits != kept)
+      return bad(t.name, fmt::format("{} bits need a group_size; 0 keeps the tensor, at {} bits", c.bits, kept));
+    return Choice{};
+  }
+  if (!codec::is_width(c.bits)) return bad(t.name, fmt::format("{} is not one of the widths 2, 3, 4, 5, 6, 8", c.bits));
+  if (!codec::is_group(c.group_size)) return bad(t.name, fmt::format("{} is not one of the groups 32, 64, 128", c.group_size));
+  if (!t.quantizable) return bad(t.name, fmt::format("a {} cannot be quantised", arch::to_string(t.role)));
+  if (elements(t.shape) <= 0 || columns(t.shape) % c.group_size != 0)
+    return bad(t.name, fmt::format("group {} does not divide {} inputs", c.group_size, columns(t.shape)));
+  return c;
+}
+
+Status check_identity(const Value& row, const arch::OutTensor& t) {
+  JANG_ASSIGN(const Value* shape, require(row, "shape", t.name));
+  bool same = shape->is_array() && shape->size() == t.shape.size();
+  for (std::size_t k = 0; same && k < t.shape.size(); ++k) {
+    const Value& d = (*shape)[k];
+    same = d.is_number_unsigned() ? d.get<std::uint64_t>() == static_cast<std::uint64_t>(t.shape[k])
+                                  : d.is_number_integer() && d == t.shape[k];
+  }
+  if (!same) return bad(t.name, fmt::format("its shape is {} in this model, the plan was made for another", jang::to_string(t.shape)));
+  JANG_ASSIGN(const std::string role, require_string(row, "role", t.name));
+  if (role != arch::to_string(t.role))
+    return bad(t.name, fmt::format("its role is {} in this model, not {}", arch::to_string(t.role), json::quote(role)));
+  return {};
+}
+
+Result<TensorPlan> read_tensor(const Value& row, const arch::OutTensor& t, int index, DType dtype) {
+  TensorPlan p;
+  p.tensor = index;
+  JANG_TRY(check_identity(row, t));
+  JANG_ASSIGN(p.choice, read_choice(row, t, dtype));
+  JANG_ASSIGN(const std::string tier, require_string(row, "tier", t.name));
+  if (!tier_from_string(tier, &p.tier)) return bad(t.name, "unknown tier " + json::quote(tier));
+  JANG_ASSIGN(const std::string reason, json::get_string(row, "reason", "from a plan file"));
+  p.reason = t.rule + std::string(kReasonSeparator) + reason;
+  p.bytes = stored_bytes(t, p.choice, dtype);
+  return p;
+}
+
+Status read_header(const Value& document, Plan* plan) {
+  if (!document.is_object()) return bad("document", "not an object");
+  JANG_TRY(require(document, "schema_version", "document").status());
+  const auto version = json::get_int(document, "schema_version", 0, kSchemaVersion, kSchemaVersion);
+  if (!version.ok()) return bad("schema_version", fmt::format("not {}", kSchemaVersion));
+  JANG_ASSIGN(const std::string profile, require_string(document, "profile", "document"));
+  const auto canonical = canonical_profile(profile);
+  if (!canonical.ok()) return bad("profile", canonical.status().message());
+  plan->profile = *canonical;
+  JANG_ASSIGN(const std::string method, require_string(document, "method", "document"));
+  if (method != to_string(Method::fit) && method != to_string(Method::rtn)) return bad("method", "neither fit nor rtn");
+  plan->method = method == to_string(Method::fit) ? Method::fit : Method::rtn;
+  JANG_ASSIGN(const std::string dtype, require_string(document, "dtype", "document"));
+  const std::optional<DType> parsed = dtype_from_name(dtype);
+  if (parsed != DType::bf16 && parsed != DType::f16 && parsed != DType::f32) return bad("dtype", "not one of BF16, F16, F32");
+  plan->dtype = *parsed;
+  JANG_ASSIGN(plan->allocation, json::get_string(document, "allocation", "file"));
+  JANG_ASSIGN(const std::int64_t budget, json::get_int(document, "budget_bytes", 0, 0, std::int64_t{1} << 62));
+  plan->budget_bytes = static_cast<std::uint64_t>(budget);
+  if (const Value* warnings = json::find(document, "warnings")) {
+    if (!warnings->is_array() || warnings->size() > kMaxWarnings) return bad("warnings", "not a list of texts");
+    for (const Value& w : *warnings) {
+      if (!w.is_string()) return bad("warnings", "not a list of texts");
+      plan->warnings.push_back(w.get<std::string>());
+    }
+  }
+  return {};
+}
+
+// Rows by the tensor they name, in the order of the model.
+Result<std::vector<const Value*>> match_rows(const arch::Model& model, const Value& rows) {
+  std::map<std::string_view, std::size_t> index;
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    index.emplace(model.tensors[i].name, i);
+    names.push_back(model.tensors[i].name);
+  }
+  std::vector<const Value*> by_tensor(model.tensors.size(), nullptr);
+  for (const Value& row : rows) {
+    JANG_ASSIGN(const std::string name, require_string(row, "name", "tensors"));
+    const auto at = index.find(name);
+    if (at == index.end())
+      return Status(StatusCode::not_found,
+                    fmt::format("plan: this model has no tensor {}{}", json::quote(name, 512), nearest_hint(name, names)));
+    if (by_tensor[at->second]) return bad(name, "listed twice");
+    by_tensor[at->second] = &row;
+  }
+  for (std::size_t i = 0; i < by_tensor.size(); ++i)
+    if (!by_tensor[i])
+      return Status(StatusCode::not_found, fmt::format("plan: tensor {} of the model is not in the plan", model.tensors[i].name));
+  return by_tensor;
+}
+
+// mlx-lm's recipes know nothing of units; every other plan keeps them together.
+Status check_units(const arch::Model& model, const Plan& plan) {
+  if (plan.allocation == "mlx-lm recipe") return {};
+  std::map<std::string_view, std::size_t> first;
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    if (!model.tensors[i].quantizable) continue;
+    const auto [at, is_new] = first.emplace(model.tensors[i].unit, i);
+    if (!is_new && plan.tensors[at->second].choice != plan.tensors[i].choice)
+      return bad(model.tensors[i].name,
+                 fmt::format("it must have the bits and group_size of {}: they share one decision", model.tensors[at->second].name));
+  }
+  return {};
+}
+
+}  // namespace
+
+json::Value to_json(const arch::Model& model, const Plan& plan) {
+  const Sizes total = sizes(model, plan, make_layout(model, plan));
+  Value tensors = Value::array();
+  for (const TensorPlan& p : plan.tensors) {
+    const arch::OutTensor& t = model.tensors[static_cast<std::size_t>(p.tensor)];
+    const std::string reason = reason_after_rule(t, p.reason);
+    tensors.push_back({{"name", t.name},
+                       {"module", t.module},
+                       {"role", arch::to_string(t.role)},
+                       {"tier", to_string(p.tier)},
+                       {"rule", t.rule + std::string(kReasonSeparator) + reason},
+                       {"bits", stored_bits(t, p.choice, plan.dtype)},
+                       {"group_size", p.choice.bits > 0 ? p.choice.group_size : 0},
+                       {"shape", t.shape},
+                       {"params", elements(t.shape)},
+                       {"bytes", p.bytes},
+                       {"reason", reason},
+                       {"error", nullptr}});
+  }
+  return {{"schema_version", kSchemaVersion}, {"profile", plan.profile},       {"method", to_string(plan.method)},
+          {"dtype", jang::name(plan.dtype)},  {"allocation", plan.allocation}, {"budget_bytes", plan.budget_bytes},
+          {"params", total.params},           {"code_bits", total.code_bits},  {"stored_bits", total.stored_bits},
+          {"file_bytes", total.file_bytes},   {"tensors", std::move(tensors)}, {"warnings", plan.warnings}};
+}
+
+Result<Plan> from_json(const arch::Model& model, const json::Value& document) {
+  Plan plan;
+  JANG_TRY(read_header(document, &plan));
+  JANG_ASSIGN(const Value* rows, require(document, "tensors", "document"));
+  if (!rows->is_array()) return bad("tensors", "not a list");
+  JANG_ASSIGN(const std::vector<const Value*> by_tensor, match_rows(model, *rows));
+  for (std::size_t i = 0; i < by_tensor.size(); ++i) {
+    JANG_ASSIGN(TensorPlan p, read_tensor(*by_tensor[i], model.tensors[i], static_cast<int>(i), plan.dtype));
+    plan.tensors.push_back(std::move(p));
+  }
+  JANG_TRY(check_units(model, plan));
+  return plan;
+}
+
+}  // namespace jang::plan

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a role means to the planner: its tier, its weight in a budget, its floor. Inside src/plan only.
+#pragma once
+
+#include "arch/arch.h"
+#include "plan/plan.h"
+
+namespace jang::plan {
+
+// Tier of a tensor: keep when its module cannot be quantised. `is_moe`: the model has routed experts, so a dense MLP in it runs for every
+// token and is CRITICAL.
+[[nodiscard]] Tier tier_of(const arch::OutTensor& tensor, bool is_moe);
+// False on an unknown name in a file.
+[[nodiscard]] bool tier_from_string(std::string_view name, Tier* tier);
+
+// Damage per parameter and unit of relative squared error, relative to an embedding (docs: the role prior).
+[[nodiscard]] double role_factor(arch::Role role, bool is_moe);
+
+// Least width of a role when expert floors are on; 0 = none.
+[[nodiscard]] int expert_floor(arch::Role role);
+[[nodiscard]] bool is_routed_expert(arch::Role role);
+
+}  // namespace jang::plan

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The main job: a source checkpoint and a plan become a bundle. Streams tensor by tensor in row chunks, so memory is bounded by the number
+// of threads, not by the model. Same bytes for any thread count.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "base/log.h"
+#include "format/checkpoint.h"
+#include "jang/status.h"
+#include "plan/layout.h"
+#include "plan/plan.h"
+
+namespace jang::quantize {
+
+// A source opened and understood: what every command starts from.
+struct Source {
+  format::Checkpoint checkpoint;
+  arch::Model model;
+};
+// Opens a directory (already resolved) and describes its model. Errors: those of Checkpoint::open and arch::describe.
+[[nodiscard]] Result<Source> open_source(const std::string& directory);
+
+struct RunOptions {
+  int n_threads = 0;                    // 0 = available_threads()
+  Observer* observer = nullptr;         // may be null
+  const CancelFlag* cancel = nullptr;   // may be null
+  std::string backend;                  // "" = fastest available
+};
+
+// Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.
+// `plan_file` non-empty: the plan is read from that file instead.
+[[nodiscard]] Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file,
+                                             const RunOptions& run);
+
+// Per tensor, what was measured while encoding (index as in arch::Model::tensors); nullopt where nothing was quantised.
+using TensorErrors = std::vector<std::optional<double>>;  // squared error over squared norm
+
+struct ConvertReport {
+  plan::Layout layout;
+  plan::Sizes sizes;
+  TensorErrors errors;
+  double seconds = 0;
+  std::uint64_t peak_rss_bytes = 0;
+  std::string output;
+};
+
+// Writes the bundle to `output`, which must not exist unless `force` (then the old directory is swapped out only after success). Works in a
+// sibling directory "<output>.partial"; nothing that looks like a model is visible before the final rename, which follows re-opening and
+// checking. Errors: invalid_argument (output exists), corrupt (source), write errors, cancelled.
+[[nodiscard]] Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, const std::string& output, bool force,
+                                            const RunOptions& run);
+
+// Default output name in the working directory: "<source name without -BF16/-FP16/...>-<profile>".
+[[nodiscard]] std::string default_output_name(const std::string& source_path, const plan::Plan& plan);
+
+}  // namespace jang::quantize

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// One task per tensor: read (a sample of) its rows once, encode them at every choice, keep only the errors.
+#include "quantize/measure.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "quantize/encode_tasks.h"
+#include "quantize/source_rows.h"
+
+namespace jang::quantize {
+namespace {
+
+struct Measured {
+  std::vector<plan::Choice> choices;
+  std::vector<kernels::EncodeError> errors;  // of the sampled rows
+  double scale = 1;                          // rows of the tensor over rows sampled
+};
+
+Status read_sample(const SourceRows& rows, const arch::OutTensor& t, std::vector<float>& values, std::int64_t* n_sampled) {
+  const std::int64_t n_rows = jang::rows(t.shape), in = columns(t.shape);
+  const std::int64_t stride = std::max<std::int64_t>(1, n_rows * in / kMeasureWeights);
+  *n_sampled = ceil_div(n_rows, stride);
+  values.resize(static_cast<std::size_t>(*n_sampled * in));
+  std::vector<std::byte> scratch;
+  if (stride == 1) return rows.read_floats(0, values, scratch);
+  for (std::int64_t i = 0; i < *n_sampled; ++i)
+    JANG_TRY(rows.read_floats(i * stride * in, std::span(values).subspan(static_cast<std::size_t>(i * in), static_cast<std::size_t>(in)), scratch));
+  return {};
+}
+
+Result<Measured> measure(const Source& source, const arch::OutTensor& t, const plan::Options& options, DType dtype, const kernels::Backend& backend) {
+  Measured m;
+  for (const plan::Choice& c : plan::auto_choices(t, options))
+    if (c.bits) m.choices.push_back(c);
+  if (m.choices.empty()) return m;
+  std::vector<float> values;
+  std::int64_t n_sampled = 0;
+  JANG_TRY(read_sample(SourceRows(source.checkpoint, t), t, values, &n_sampled));
+  m.scale = static_cast<double>(rows(t.shape)) / static_cast<double>(n_sampled);
+  for (const plan::Choice& c : m.choices) {
+    kernels::EncodeArgs a;
+    a.weights = values.data();
+    a.n_rows = n_sampled;
+    a.in = columns(t.shape);
+    a.bits = c.bits;
+    a.group_size = c.group_size;
+    a.param_dtype = dtype;
+    m.errors.push_back(options.method == plan::Method::rtn ? backend.encode_rtn(a) : backend.encode_fit(a));
+  }
+  return m;
+}
+
+}  // namespace
+
+Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Options& options, DType param_dtype, const RunOptions& run) {
+  const kernels::Backend* backend = kernels::find_backend(run.backend);
+  if (!backend) return Status(StatusCode::unsupported, "no kernel backend named " + run.backend + " on this machine");
+  const std::vector<arch::OutTensor>& tensors = source.model.tensors;
+  std::int64_t total_bytes = 0;
+  for (const arch::OutTensor& t : tensors) total_bytes += elements(t.shape) * size_bytes(t.source_dtype);
+
+  std::vector<Measured> measured(tensors.size());
+  std::atomic<std::int64_t> done_bytes{0};
+  std::atomic<bool> stop{false};
+  std::mutex mutex;
+  Status failure;
+  ThreadPool pool(thread_count(run));
+  pool.run(static_cast<std::int64_t>(tensors.size()), [&](std::int64_t i, int) {
+    if (stop.load(std::memory_order_relaxed) || is_cancelled(run)) return;
+    const arch::OutTensor& t = tensors[static_cast<std::size_t>(i)];
+    Result<Measured> m = measure(source, t, options, param_dtype, *backend);
+    if (!m.ok()) {
+      std::lock_guard lock(mutex);
+      if (!stop.exchange(true)) failure = m.status();
+      return;
+    }
+    measured[static_cast<std::size_t>(i)] = std::move(m).value();
+    const std::int64_t done = done_bytes += elements(t.shape) * size_bytes(t.source_dtype);
+    if (run.observer) run.observer->tick(done, total_bytes, t.module);
+  });
+  JANG_TRY(failure);
+  if (is_cancelled(run)) return Status(StatusCode::cancelled, "measuring stopped");
+
+  // Tensors of one unit add up: error and norm of the whole unit.
+  std::map<std::string, std::map<plan::Choice, kernels::EncodeError>> sums;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    for (std::size_t c = 0; c < measured[i].choices.size(); ++c) {
+      kernels::EncodeError& sum = sums[tensors[i].unit][measured[i].choices[c]];
+      sum.squared_error += measured[i].errors[c].squared_error * measured[i].scale;
+      sum.squared_norm += measured[i].errors[c].squared_norm * measured[i].scale;
+    }
+  }
+  plan::ErrorTable table;
+  for (const auto& [unit, choices] : sums)
+    for (const auto& [choice, e] : choices) table[unit][choice] = e.squared_norm > 0 ? e.squared_error / e.squared_norm : 0.0;
+  return table;
+}
+
+}  // namespace jang::quantize

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sources made by hand for the arch tests: the config and tensor list a small checkpoint of each family would have, without any weights.
+// Written from the published checkpoints' layouts, not from the tables under test.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+
+namespace jang::arch::testing {
+
+struct FakeModel {
+  json::Value config;
+  std::vector<TensorInfo> tensors;
+
+  void add(const std::string& name, Shape shape, DType dtype = DType::bf16) { tensors.push_back({name, dtype, std::move(shape)}); }
+  void remove(const std::string& name) {
+    std::erase_if(tensors, [&](const TensorInfo& t) { return t.name == name; });
+  }
+  TensorInfo* find(const std::string& name) {
+    for (TensorInfo& t : tensors)
+      if (t.name == name) return &t;
+    return nullptr;
+  }
+  [[nodiscard]] Result<Model> describe() const { return arch::describe(config, tensors); }
+};
+
+inline const OutTensor* find(const Model& model, const std::string& name) {
+  for (const OutTensor& t : model.tensors)
+    if (t.name == name) return &t;
+  return nullptr;
+}
+
+inline json::Value dense_config(const std::string& type, int n_layers) {
+  return {{"model_type", type},       {"hidden_size", 128},          {"num_hidden_layers", n_layers},
+          {"num_attention_heads", 4}, {"num_key_value_heads", 2},    {"intermediate_size", 256},
+          {"vocab_size", 512},        {"rms_norm_eps", 1e-6},        {"head_dim", 32},
+          {"rope_theta", 10000.0},    {"tie_word_embeddings", false}};
+}
+
+inline void add_attention(FakeModel* m, const std::string& layer, int q_rows = 128) {
+  m->add(layer + ".self_attn.q_proj.weight", {q_rows, 128});
+  m->add(layer + ".self_attn.k_proj.weight", {64, 128});
+  m->add(layer + ".self_attn.v_proj.weight", {64, 128});
+  m->add(layer + ".self_attn.o_proj.weight", {128, 128});
+}
+
+inline void add_qk_norms(FakeModel* m, const std::string& layer) {
+  m->add(layer + ".self_attn.q_norm.weight", {32});
+  m->add(layer + ".self_attn.k_norm.weight", {32});
+}
+
+inline void add_mlp(FakeModel* m, const std::string& prefix, int ffn = 256) {
+  m->add(prefix + ".gate_proj.weight", {ffn, 128});
+  m->add(prefix + ".up_proj.weight", {ffn, 128});
+  m->add(prefix + ".down_proj.weight", {128, ffn});
+}
+
+inline void add_norms(FakeModel* m, const std::string& layer) {
+  m->add(layer + ".input_layernorm.weight", {128});
+  m->add(layer + ".post_attention_layernorm.weight", {128});
+}
+
+inline void add_ends(FakeModel* m, const std::string& prefix, bool head) {
+  m->add(prefix + ".embed_tokens.weight", {512, 128});
+  m->add(prefix + ".norm.weight", {128});
+  if (head) m->add("lm_head.weight", {512, 128});
+}
+
+inline FakeModel dense(const std::string& type, int n_layers = 2) {
+  FakeModel m{dense_config(type, n_layers), {}};
+  add_ends(&m, "model", true);
+  for (int l = 0; l < n_layers; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_mlp(&m, layer + ".mlp");
+    add_norms(&m, layer);
+    if (type == "qwen3") add_qk_norms(&m, layer);
+    if (type == "qwen2")
+      for (const char* p : {"q", "k", "v"}) m.add(layer + ".self_attn." + p + "_proj.bias", {p[0] == 'q' ? 128 : 64});
+  }
+  return m;
+}
+
+inline FakeModel gemma3_text(int n_layers = 2) {
+  FakeModel m{dense_config("gemma3_text", n_layers), {}};
+  m.config.erase("tie_word_embeddings");
+  add_ends(&m, "model", false);
+  for (int l = 0; l < n_layers; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_qk_norms(&m, layer);
+    add_mlp(&m, layer + ".mlp");
+    add_norms(&m, layer);
+    m.add(layer + ".pre_feedforward_layernorm.weight", {128});
+    m.add(layer + ".post_feedforward_layernorm.weight", {128});
+  }
+  return m;
+}
+
+enum class Experts { each, fused, stacked };
+
+inline void add_experts(FakeModel* m, const std::string& mlp, Experts how, int n_experts = 4, int ffn = 64) {
+  m->add(mlp + ".gate.weight", {n_experts, 128});
+  if (how == Experts::each)
+    for (int e = 0; e < n_experts; ++e) add_mlp(m, mlp + ".experts." + std::to_string(e), ffn);
+  if (how == Experts::fused) {
+    m->add(mlp + ".experts.gate_up_proj", {n_experts, 2 * ffn, 128});
+    m->add(mlp + ".experts.down_proj", {n_experts, 128, ffn});
+  }
+  if (how == Experts::stacked) {
+    m->add(mlp + ".switch_mlp.gate_proj.weight", {n_experts, ffn, 128});
+    m->add(mlp + ".switch_mlp.up_proj.weight", {n_experts, ffn, 128});
+    m->add(mlp + ".switch_mlp.down_proj.weight", {n_experts, 128, ffn});
+  }
+}
+
+inline FakeModel qwen3_moe(Experts how, int n_layers = 2) {
+  FakeModel m{dense_config("qwen3_moe", n_layers), {}};
+  m.config["num_experts"] = 4;
+  m.config["num_experts_per_tok"] = 2;
+  m.config["moe_intermediate_size"] = 64;
+  m.config["mlp_only_layers"] = json::Value::array({1});  // the last layer is dense
+  add_ends(&m, "model", true);
+  for (int l = 0; l < n_layers; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_qk_norms(&m, layer);
+    if (l == 1)
+      add_mlp(&m, layer + ".mlp");
+    else
+      add_experts(&m, layer + ".mlp", how);
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
+// Four layers, the last with softmax attention. `wrapped`: inside a multimodal checkpoint with a vision tower and an MTP head.
+inline FakeModel qwen3_5(bool moe, bool wrapped, Experts how = Experts::fused) {
+  json::Value text = dense_config(moe ? "qwen3_5_moe_text" : "qwen3_5_text", 4);
+  for (const auto& [key, n] : {std::pair{"linear_num_key_heads", 2},
+                               {"linear_num_value_heads", 4},
+                               {"linear_key_head_dim", 32},
+                               {"linear_value_head_dim", 16},
+                               {"linear_conv_kernel_dim", 4}})
+    text[key] = n;
+  text["layer_types"] = {"linear_attention", "linear_attention", "linear_attention", "full_attention"};
+  text["eos_token_id"] = 7;
+  if (moe)
+    for (const auto& [key, n] : {std::pair{"num_experts", 4}, {"moe_intermediate_size", 64}, {"shared_expert_intermediate_size", 64}})
+      text[key] = n;
+  FakeModel m{text, {}};
+  if (wrapped) m.config = {{"model_type", moe ? "qwen3_5_moe" : "qwen3_5"}, {"text_config", text}, {"vision_config", {{"depth", 1}}}};
+  const std::string root = wrapped ? "model.language_model" : "model";
+  add_ends(&m, root, true);
+  for (int l = 0; l < 4; ++l) {
+    const std::string layer = root + ".layers." + std::to_string(l), delta = layer + ".linear_attn";
+    if (l == 3) {
+      add_attention(&m, layer, 256);
+      add_qk_norms(&m, layer);
+    } else {
+      m.add(delta + ".in_proj_qkv.weight", {192, 128});
+      m.add(delta + ".in_proj_z.weight", {64, 128});
+      m.add(delta + ".in_proj_a.weight", {4, 128});
+      m.add(delta + ".in_proj_b.weight", {4, 128});
+      m.add(delta + ".out_proj.weight", {128, 64});
+      m.add(delta + ".conv1d.weight", {192, 1, 4});
+      m.add(delta + ".A_log", {4}, DType::f32);
+      m.add(delta + ".dt_bias", {4});
+      m.add(delta + ".norm.weight", {16});
+    }
+    if (moe) {
+      add_experts(&m, layer + ".mlp", how);
+      add_mlp(&m, layer + ".mlp.shared_expert", 64);
+      m.add(layer + ".mlp.shared_expert_gate.weight", {1, 128});
+    } else {
+      add_mlp(&m, layer + ".mlp");
+    }
+    add_norms(&m, layer);
+  }
+  if (wrapped) {
+    m.add("model.visual.blocks.0.attn.proj.weight", {64, 64});
+    m.add("mtp.fc.weight", {128, 256});
+  }
+  return m;
+}
+
+struct NamedModel {
+  std::string name;
+  FakeModel model;
+};
+
+// One of every listed family and layout.
+inline std::vector<NamedModel> all_models() {
+  FakeModel gemma3 = gemma3_text();
+  gemma3.config["model_type"] = "gemma3_text";
+  const json::Value text = gemma3.config;
+  gemma3.config = {{"model_type", "gemma3"}, {"text_config", text}};
+  for (TensorInfo& t : gemma3.tensors) t.name = "language_model." + t.name;
+  gemma3.add("vision_tower.vision_model.embeddings.patch_embedding.weight", {64, 3, 14, 14});
+  return {{"llama", dense("llama")},
+          {"mistral", dense("mistral")},
+          {"qwen2", dense("qwen2")},
+          {"qwen3", dense("qwen3")},
+          {"qwen3_moe_each", qwen3_moe(Experts::each)},
+          {"qwen3_moe_fused", qwen3_moe(Experts::fused)},
+          {"qwen3_moe_stacked", qwen3_moe(Experts::stacked)},
+          {"gemma3_text", gemma3_text()},
+          {"gemma3", gemma3},
+          {"qwen3_5_text", qwen3_5(false, false)},
+          {"qwen3_5", qwen3_5(false, true)},
+          {"qwen3_5_moe_text", qwen3_5(true, false, Experts::each)},
+          {"qwen3_5_moe", qwen3_5(true, true)}};
+}
+
+}  // namespace jang::arch::testing

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command line to planning options: defaults, budgets, contradictions.
+#include "cli/planning.h"
+
+#include <gtest/gtest.h>
+
+namespace jang::cli {
+namespace {
+
+Result<plan::Options> options_from(std::vector<std::string> words) {
+  words.insert(words.begin(), {"convert", "src"});
+  const Result<Arguments> arguments = parse_arguments(words);
+  EXPECT_TRUE(arguments.ok()) << arguments.status().message();
+  if (!arguments.ok()) return arguments.status();
+  return planning_options(arguments.value());
+}
+
+TEST(Planning, default_is_two_bit_small_fit) {
+  const auto options = options_from({});
+  ASSERT_TRUE(options.ok());
+  EXPECT_EQ(options.value().profile, "JANG_2S");
+  EXPECT_EQ(options.value().method, plan::Method::fit);
+  EXPECT_EQ(options.value().group_size, 0);
+  EXPECT_FALSE(options.value().param_dtype.has_value());
+  EXPECT_EQ(options.value().floors, plan::Floors::automatic);
+}
+
+TEST(Planning, every_option_arrives) {
+  const auto options = options_from({"-p", "4", "-m", "rtn", "--group-size", "32", "--scale-dtype", "fp16", "--floors", "on", "--tensor",
+                                     "o_proj=6", "--tensor", "lm_head=8:32"});
+  ASSERT_TRUE(options.ok()) << options.status().message();
+  EXPECT_EQ(options.value().profile, "JANG_4K");
+  EXPECT_EQ(options.value().method, plan::Method::rtn);
+  EXPECT_EQ(options.value().group_size, 32);
+  EXPECT_EQ(options.value().param_dtype, DType::f16);
+  EXPECT_EQ(options.value().floors, plan::Floors::on);
+  ASSERT_EQ(options.value().overrides.size(), 2u);
+  EXPECT_EQ(options.value().overrides[1].choice, (plan::Choice{8, 32}));
+}
+
+TEST(Planning, budget_makes_the_profile_auto) {
+  const auto bpw = options_from({"--bpw", "3.25"});
+  ASSERT_TRUE(bpw.ok());
+  EXPECT_EQ(bpw.value().profile, "auto");
+  EXPECT_EQ(bpw.value().target_bpw, 3.25);
+  const auto size = options_from({"-p", "auto", "--size", "48GB"});
+  ASSERT_TRUE(size.ok());
+  EXPECT_EQ(size.value().target_bytes, 48'000'000'000ull);
+}
+
+TEST(Planning, contradictions_are_usage_errors) {
+  const std::vector<std::vector<std::string>> lines = {
+      {"--bpw", "3", "--size", "4GB"},
+      {"--bpw", "3", "-p", "4K"},
+      {"-p", "auto"},
+      {"-p", "JANG_9Z"},
+      {"--bpw", "0"},
+      {"--bpw", "thirty"},
+      {"--tensor", "lm_head"},
+      {"--tensor", "lm_head=7"},
+      {"--size", "4G"},
+      {"--plan", "p.json", "-p", "2S"},
+      {"--plan", "p.json", "--bpw", "3"},
+      {"--plan", "p.json", "--tensor", "x=4"},
+      {"-p", "9"},
+  };
+  for (const auto& line : lines) {
+    const auto options = options_from(line);
+    EXPECT_FALSE(options.ok()) << line.front() << " " << line.back();
+    if (!options.ok()) {
+      EXPECT_EQ(options.status().code(), StatusCode::invalid_argument) << line.front();
+    }
+  }
+}
+
+TEST(Planning, threads_and_backend_are_checked) {
+  const auto run = [](const std::vector<std::string>& words) { return run_options(parse_arguments(words).value()); };
+  EXPECT_EQ(run({"convert", "src", "-t", "3"}).value().n_threads, 3);
+  EXPECT_EQ(run({"convert", "src", "--backend", "ref"}).value().backend, "ref");
+  EXPECT_EQ(run({"convert", "src"}).value().backend, "");
+  EXPECT_FALSE(run({"convert", "src", "-t", "0"}).ok());
+  EXPECT_FALSE(run({"convert", "src", "-t", "many"}).ok());
+}
+
+TEST(Planning, progress_mode_follows_option_and_terminal) {
+  EXPECT_EQ(progress_mode("auto", false, true), ProgressMode::bar);
+  EXPECT_EQ(progress_mode("auto", false, false), ProgressMode::lines);
+  EXPECT_EQ(progress_mode("auto", true, true), ProgressMode::off);
+  EXPECT_EQ(progress_mode("json", true, false), ProgressMode::json);
+  EXPECT_EQ(progress_mode("off", false, true), ProgressMode::off);
+}
+
+TEST(Planning, source_failures_are_input_failures) {
+  SilentObserver observer;
+  const auto opened = open_named_source("/no/such/directory", {}, observer);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.status().code(), StatusCode::not_found);
+}
+
+}  // namespace
+}  // namespace jang::cli

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model directories: single file, shards with and without an index, the disagreements between index and files, hostile index values, the
+// causes named for folders that are no model, and names looked up in a Hub cache. Also the whole of a small directory, one byte at a time.
+#include "format/checkpoint.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "format/safetensors.h"
+
+namespace jang::format {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TempFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "jang-checkpoint-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void put(const std::string& name, const std::string& bytes) const {
+    fs::create_directories((root_ / name).parent_path());
+    std::ofstream(root_ / name, std::ios::binary | std::ios::trunc) << bytes;
+  }
+  // A safetensors file of one-dimensional u8 tensors; each payload repeats the last letter of the tensor's name.
+  void put_weights(const std::string& name, const std::vector<std::string>& tensors, std::int64_t length = 4) const {
+    std::vector<TensorInfo> infos;
+    std::string payload;
+    for (const std::string& t : tensors) {
+      infos.push_back({t, DType::u8, {length}});
+      payload += std::string(static_cast<std::size_t>(length), t.back());
+    }
+    put(name, make_safetensors_header(infos, {}) + payload);
+  }
+  void put_index(const std::map<std::string, std::string>& weights) const {
+    json::Value map = json::Value::object();
+    for (const auto& [tensor, file] : weights) map[tensor] = file;
+    put("model.safetensors.index.json", json::dump(json::Value{{"metadata", {{"total_size", 1}}}, {"weight_map", map}}, 2));
+  }
+  [[nodiscard]] Result<Checkpoint> open() const { return Checkpoint::open(root_.string()); }
+  [[nodiscard]] std::string error() const { return open().status().message(); }
+  [[nodiscard]] StatusCode code() const { return open().status().code(); }
+  [[nodiscard]] bool error_says(std::string_view text) const { return error().find(text) != std::string::npos; }
+
+  fs::path root_;
+};
+
+using CheckpointTest = TempFolder;
+
+std::string read_all(const Checkpoint& c, std::string_view name) {
+  const int i = c.find(name);
+  if (i < 0) return "absent";
+  const StoredTensor& t = c.tensors()[static_cast<std::size_t>(i)];
+  std::string out(static_cast<std::size_t>(t.info.bytes()), '?');
+  const Status s = c.read(t, 0, std::as_writable_bytes(std::span(out)));
+  return s.ok() ? out : s.message();
+}
+
+TEST_F(CheckpointTest, single_file_opens_and_reads) {
+  put("config.json", R"({"model_type":"llama"})");
+  put_weights("model.safetensors", {"w.b", "w.a", "x.c"});
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->path(), root_.string());
+  EXPECT_EQ(c->config().at("model_type"), "llama");
+  ASSERT_EQ(c->tensors().size(), 3u);
+  EXPECT_EQ(c->tensors()[0].info.name, "w.a");
+  EXPECT_EQ(read_all(*c, "w.a"), "aaaa");
+  EXPECT_EQ(read_all(*c, "w.b"), "bbbb");
+  EXPECT_EQ(read_all(*c, "x.c"), "cccc");
+  for (const char* absent : {"w", "w.aa", "", "z"}) EXPECT_EQ(c->find(absent), -1) << absent;
+  EXPECT_EQ(c->file_bytes(), fs::file_size(root_ / "model.safetensors"));
+  EXPECT_TRUE(c->check_unchanged().ok());
+  std::string middle(2, '?');
+  ASSERT_TRUE(c->read(c->tensors()[0], 1, std::as_writable_bytes(std::span(middle))).ok());
+  EXPECT_EQ(middle, "aa");
+}
+
+TEST_F(CheckpointTest, shards_open_by_index_and_the_index_decides_which_files_count) {
+  put("config.json", "{}");
+  put_weights("model-00001-of-00002.safetensors", {"a", "b"});
+  put_weights("model-00002-of-00002.safetensors", {"c"});
+  put_weights("consolidated.safetensors", {"layers.0.a"});
+  put_index(
+      {{"c", "model-00002-of-00002.safetensors"}, {"a", "model-00001-of-00002.safetensors"}, {"b", "model-00001-of-00002.safetensors"}});
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->files().size(), 2u);
+  EXPECT_EQ(c->tensors().size(), 3u);
+  EXPECT_EQ(read_all(*c, "c"), "cccc");
+}
+
+TEST_F(CheckpointTest, shards_open_without_an_index) {
+  put("config.json", "{}");
+  put_weights("model-00001-of-00002.safetensors", {"a"});
+  put_weights("model-00002-of-00002.safetensors", {"b"});
+  put_weights("consolidated.00.safetensors", {"layers.0.a"});
+  put_weights(".hidden.safetensors", {"h"});
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->tensors().size(), 2u);
+  fs::remove(root_ / "model-00001-of-00002.safetensors");
+  EXPECT_EQ(code(), StatusCode::not_found);
+  EXPECT_TRUE(error_says("1 of the 2 files")) << error();
+}
+
+TEST_F(CheckpointTest, consolidated_file_alone_is_used) {
+  put("config.json", "{}");
+  put_weights("consolidated.safetensors", {"a"});
+  EXPECT_TRUE(open().ok());
+}
+
+TEST_F(CheckpointTest, one_tensor_in_two_files_is_corrupt) {
+  put("config.json", "{}");
+  put_weights("model.safetensors", {"a", "b"});
+  put_weights("model-copy.safetensors", {"b"});
+  EXPECT_EQ(code(), StatusCode::corrupt);
+  EXPECT_TRUE(error_says("tensor \"b\" is stored in both 'model-copy.safetensors' and 'model.safetensors'")) << error();
+  put_index({{"a", "model.safetensors"}, {"b", "model-copy.safetensors"}});
+  EXPECT_EQ(code(), StatusCode::corrupt) << "an index does not make the copy harmless";
+}
+
+TEST_F(CheckpointTest, index_and_files_must_agree_both_ways) {
+  put("config.json", "{}");
+  put_weights("m1.safetensors", {"a", "b"});
+  put_weights("m2.safetensors", {"c"});
+  const std::map<std::string, std::string> right = {{"a", "m1.safetensors"}, {"b", "m1.safetensors"}, {"c", "m2.safetensors"}};
+  put_index(right);
+  ASSERT_TRUE(open().ok()) << error();
+
+  auto wrong = right;
+  wrong["d"] = "m2.safetensors";
+  put_index(wrong);
+  EXPECT_TRUE(error_says("tensor \"d\" should be in 'm2.safetensors', but no file has it")) << error();
+  EXPECT_EQ(code(), StatusCode::corrupt);
+
+  wrong = right;
+  wrong["b"] = "m2.safetensors";
+  put_index(wrong);
+  EXPECT_TRUE(error_says("tensor \"b\" should be in 'm2.safetensors', but it is in 'm1.safetensors'")) << error();
+
+  wrong = right;
+  wrong.erase("a");
+  put_index(wrong);
+  EXPECT_TRUE(error_says("tensor \"a\" is in 'm1.safetensors' but not in the index")) << error();
+}
+
+TEST_F(CheckpointTest, missing_shards_are_counted_and_named) {
+  put("config.json", "{}");
+  put_weights("m1.safetensors", {"a"});
+  fs::create_symlink("../blobs/gone", root_ / "m2.safetensors");
+  put_index({{"a", "m1.safetensors"}, {"b", "m2.safetensors"}, {"c", "m3.safetensors"}});
+  EXPECT_EQ(code(), StatusCode::not_found);
+  EXPECT_TRUE(error_says("2 of the 3 files")) << error();
+  EXPECT_TRUE(error_says("\"m2.safetensors\", \"m3.safetensors\"")) << error();
+}
+
+TEST_F(CheckpointTest, shards_may_be_links_but_only_to_regular_files) {
+  put("model/config.json", "{}");
+  put_weights("blobs/0123", {"a"});
+  fs::create_symlink("../blobs/0123", root_ / "model/model.safetensors");
+  const auto c = Checkpoint::open((root_ / "model").string());
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(read_all(*c, "a"), "aaaa");
+  fs::remove(root_ / "model/model.safetensors");
+  fs::create_symlink("/dev/zero", root_ / "model/model.safetensors");
+  EXPECT_EQ(Checkpoint::open((root_ / "model").string()).status().code(), StatusCode::invalid_argument);
+  fs::remove(root_ / "model/model.safetensors");
+  ASSERT_EQ(::mkfifo((root_ / "model/model.safetensors").c_str(), 0600), 0);
+  EXPECT_EQ(Checkpoint::open((root_ / "model").string()).status().code(), StatusCode::invalid_argument) << "a pipe must not block";
+}
+
+TEST_F(CheckpointTest, config_must_be_an_object_and_strict_json) {
+  put_weights("model.safetensors", {"a"});
+  for (const char* text : {"", "[]", "1", "{", R"({"a":1,"a":2})", "{} x"}) {
+    put("config.json", text);
+    EXPECT_EQ(code(), StatusCode::corrupt) << text;
+    EXPECT_TRUE(error_says("config.json")) << error();
+  }
+}
+
+TEST_F(CheckpointTest, truncated_weights_are_corrupt_and_named) {
+  put("config.json", "{}");
+  put_weights("model.safetensors", {"a", "b"});
+  fs::resize_file(root_ / "model.safetensors", fs::file_size(root_ / "model.safetensors") - 1);
+  EXPECT_EQ(code(), StatusCode::corrupt);
+  EXPECT_TRUE(error_says("model.safetensors")) << error();
+  EXPECT_TRUE(error_says("tensor \"b\"")) << error();
+  EXPECT_TRUE(error_says("truncated")) << error();
+}
+
+TEST_F(CheckpointTest, a_file_cut_after_opening_is_an_error_that_names_the_tensor) {
+  put("config.json", "{}");
+  put_weights("model.safetensors", {"a", "b"});
+  const auto c = open();
+  ASSERT_TRUE(c.ok());
+  fs::resize_file(root_ / "model.safetensors", fs::file_size(root_ / "model.safetensors") - 2);
+  EXPECT_EQ(read_all(*c, "a"), "aaaa");
+  EXPECT_EQ(read_all(*c, "b").find("tensor \"b\": "), 0u) << read_all(*c, "b");
+  EXPECT_EQ(c->check_unchanged().code(), StatusCode::corrupt);
+}
+
+TEST_F(CheckpointTest, folders_that_are_no_model_get_their_likely_cause) {
+  EXPECT_EQ(code(), StatusCode::not_found);
+  EXPECT_TRUE(error_says("empty")) << error();
+  EXPECT_EQ(Checkpoint::open((root_ / "nothing").string()).status().code(), StatusCode::not_found);
+
+  put("README.md", "x");
+  put("model-a/config.json", "{}");
+  put("snapshots/0123/config.json", "{}");
+  EXPECT_TRUE(error_says("no config.json")) << error();
+  EXPECT_TRUE(error_says("\"model-a\", \"snapshots/0123\"")) << error();
+  EXPECT_EQ(Checkpoint::open((root_ / "README.md").string()).status().code(), StatusCode::invalid_argument);
+}
+
+TEST_F(CheckpointTest, folders_without_safetensors_get_their_likely_cause) {
+  put("config.json", "{}");
+  EXPECT_TRUE(error_says("no .safetensors file")) << error();
+  EXPECT_EQ(code(), StatusCode::not_found);
+  put("model.gguf", "GGUF");
+  EXPECT_TRUE(error_says("GGUF")) << error();
+  put("pytorch_model.bin", "PK");
+  EXPECT_TRUE(error_says("pickle")) << error();
+  put("model.safetensors.incomplete", "");
+  EXPECT_TRUE(error_says("interrupted")) << error();
+  put("adapter_config.json", "{}");
+  EXPECT_TRUE(error_says("LoRA")) << error();
+}
+
+TEST_F(CheckpointTest, every_flipped_byte_gives_a_typed_error_or_a_correct_load) {
+  put("config.json", R"({"model_type":"llama"})");
+  put_weights("m1.safetensors", {"a", "b"});
+  put_index({{"a", "m1.safetensors"}, {"b", "m1.safetensors"}});
+  for (const char* name : {"config.json", "m1.safetensors", "model.safetensors.index.json"}) {
+    std::string bytes;
+    {
+      std::ifstream in(root_ / name, std::ios::binary);
+      bytes.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    int refused = 0;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      std::string flipped = bytes;
+      flipped[i] = static_cast<char>(flipped[i] ^ 0x04);
+      put(name, flipped);
+      const auto c = open();
+      refused += c.ok() ? 0 : 1;
+      if (c.ok()) {
+        ASSERT_EQ(c->tensors().size(), 2u) << name << " byte " << i;
+        ASSERT_EQ(read_all(*c, "a").size(), 4u) << name << " byte " << i;
+      } else {
+        ASSERT_TRUE(c.status().code() == StatusCode::corrupt || c.status().code() == StatusCode::not_found) << name << " byte " << i;
+      }
+      put(name, bytes.substr(0, i));  // and every truncation
+      ASSERT_FALSE(open().ok()) << name << " cut to " << i;
+    }
+    put(name, bytes);
+    EXPECT_GT(refused, 5) << name;
+  }
+  EXPECT_TRUE(open().ok());
+}
+
+TEST(CheckpointIndexTest, sorts_and_deduplicates) {
+  const auto index =
+      parse_index(R"({"metadata":{"total_size":7},"weight_map":{"z":"b.safetensors","a":"c.safetensors","m":"b.safetensors"},"x":1})", "i");
+  ASSERT_TRUE(index.ok()) << index.status().message();
+  EXPECT_EQ(index->files, (std::vector<std::string>{"b.safetensors", "c.safetensors"}));
+  EXPECT_EQ(index->weights, (std::vector<std::pair<std::string, int>>{{"a", 1}, {"m", 0}, {"z", 0}}));
+  EXPECT_EQ(index->total_size, std::uint64_t{7});
+}
+
+TEST(CheckpointIndexTest, total_size_in_other_spellings_is_ignored) {
+  for (const char* metadata : {"{}", "null", "[]", R"({"total_size":1.5e9})", R"({"total_size":-1})", R"({"total_size":"7"})"}) {
+    const auto index = parse_index(fmt::format(R"({{"metadata":{},"weight_map":{{"a":"m.safetensors"}}}})", metadata), "i");
+    ASSERT_TRUE(index.ok()) << metadata;
+    EXPECT_FALSE(index->total_size.has_value()) << metadata;
+  }
+}
+
+TEST(CheckpointIndexTest, values_are_bare_visible_safetensors_names) {
+  const auto with = [](const std::string& value) {
+    return parse_index(json::dump(json::Value{{"weight_map", {{"a", value}}}}), "index").status();
+  };
+  EXPECT_TRUE(with("m.safetensors").ok());
+  EXPECT_TRUE(with("a b..c.safetensors").ok());
+  const std::vector<std::string> hostile = {"",
+                                            ".",
+                                            "..",
+                                            ".safetensors",
+                                            ".m.safetensors",
+                                            "/etc/m.safetensors",
+                                            "../m.safetensors",
+                                            "a/m.safetensors",
+                                            "a\\m.safetensors",
+                                            "m.bin",
+                                            "m.safetensors/",
+                                            "m.safetensors\n",
+                                            "m\n.safetensors",
+                                            "safetensors",
+                                            std::string("m\0.safetensors", 14),
+                                            std::string(300, 'm') + ".safetensors"};
+  for (const std::string& value : hostile) {
+    EXPECT_EQ(with(value).code(), StatusCode::corrupt) << value;
+    EXPECT_NE(with(value).message().find("index: tensor \"a\": "), std::string::npos) << with(value).message();
+  }
+}
+
+TEST(CheckpointIndexTest, structure_is_checked) {
+  for (const char* text :
+       {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})", R"({"weight_map":{"a":null}})",
+        R"({"weight_map":{"a":["m.safetensors"]}})", R"({"weight_map":{"":"m.safetensors"}})",
+        R"({"weight_map":{"a\u0000":"m.safetensors"}})", R"({"weight_map":{"a":"m.safetensors","a":"n.safetensors"}})",
+        R"({"weight_map":{"a":"m.safetensors"},"weight_map":{"b":"m.safetensors"}})",
+        R"({"metadata":[[[[1]]]],"weight_map":{"a":"m.safetensors"}})"})
+    EXPECT_EQ(parse_index(text, "i").status().code(), StatusCode::corrupt) << text;
+}
+
+class HubTest : public TempFolder {
+ protected:
+  static constexpr const char* kRevision = "0123456789abcdef0123456789abcdef01234567";
+  void put_model(const std::string& hub) const {
+    put(hub + "/models--org--name/refs/main", kRevision);
+    put(hub + "/models--org--name/snapshots/" + kRevision + "/config.json", "{}");
+  }
+  [[nodiscard]] std::string snapshot(const std::string& hub) const {
+    return (root_ / hub / "models--org--name/snapshots" / kRevision).string();
+  }
+  [[nodiscard]] std::string path(const std::string& name) const { return (root_ / name).string(); }
+};
+
+TEST_F(HubTest, directories_are_taken_as_they_are) {
+  const auto r = resolve_model(root_.string(), {});
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(*r, root_.string());
+}
+
+TEST_F(HubTest, cache_variables_have_the_precedence_of_the_hub) {
+  put_model("one");
+  put_model("two/hub");
+  put_model("three/.cache/huggingface/hub");
+  const auto resolve = [&](const HubEnvironment& env) {
+    const auto r = resolve_model("org/name", env);
+    return r.ok() ? *r : r.status().message();
+  };
+  EXPECT_EQ(resolve({path("one"), path("two"), path("three")}), snapshot("one"));
+  EXPECT_EQ(resolve({"", path("two"), path("three")}), snapshot("two/hub"));
+  EXPECT_EQ(resolve({"", "", path("three")}), snapshot("three/.cache/huggingface/hub"));
+  EXPECT_EQ(resolve({"~/one", "", root_.string()}), snapshot("one"));
+}
+
+TEST_F(HubTest, ref_decides_among_snapshots_and_one_snapshot_needs_no_ref) {
+  put_model("hub");
+  put("hub/models--org--name/snapshots/other/config.json", "{}");
+  put("hub/models--org--name/refs/main", std::string(kRevision) + "\n");
+  EXPECT_EQ(*resolve_model("org/name", {path("hub"), "", ""}), snapshot("hub"));
+  fs::remove(root_ / "hub/models--org--name/refs/main");
+  const Status two = resolve_model("org/name", {path("hub"), "", ""}).status();
+  EXPECT_EQ(two.code(), StatusCode::not_found);
+  EXPECT_NE(two.message().find("2 snapshots"), std::string::npos) << two.message();
+  fs::remove_all(root_ / "hub/models--org--name/snapshots/other");
+  EXPECT_EQ(*resolve_model("org/name", {path("hub"), "", ""}), snapshot("hub"));
+}
+
+TEST_F(HubTest, ref_cannot_lead_out_of_the_snapshots) {
+  put_model("hub");
+  put("secret/config.json", "{}");
+  for (const std::string ref : {"../../../secret", "..", ".", "", "/etc", "a/b"}) {
+    put("hub/models--org--name/refs/main", ref);
+    EXPECT_EQ(resolve_model("org/name", {path("hub"), "", ""}).status().code(), StatusCode::corrupt) << ref;
+  }
+  put("hub/models--org--name/refs/main", "fedcba");
+  EXPECT_EQ(resolve_model("org/name", {path("hub"), "", ""}).status().code(), StatusCode::not_found);
+}
+
+TEST_F(HubTest, a_name_found_nowhere_names_both_places) {
+  const Status s = resolve_model("org/name", {path("hub"), "", ""}).status();
+  EXPECT_EQ(s.code(), StatusCode::not_found);
+  EXPECT_NE(s.message().find("'org/name'"), std::string::npos);
+  EXPECT_NE(s.message().find(path("hub/models--org--name")), std::string::npos) << s.message();
+  EXPECT_EQ(resolve_model("org/name", {}).status().code(), StatusCode::not_found);
+  for (const char* what : {"/no/such/folder", "../x", "a/b/c", "org/..", "./name", "org/na me"}) {
+    const Status path_like = resolve_model(what, {path("hub"), "", ""}).status();
+    EXPECT_EQ(path_like.code(), StatusCode::not_found) << what;
+    EXPECT_NE(path_like.message().find("was not searched"), std::string::npos) << path_like.message();
+  }
+  EXPECT_EQ(resolve_model("", {}).status().code(), StatusCode::invalid_argument);
+  put("model.safetensors", "x");
+  EXPECT_EQ(resolve_model(path("model.safetensors"), {}).status().code(), StatusCode::invalid_argument);
+}
+
+// Real checkpoints: every one opens, and its tensors cover the payloads.
+TEST(CheckpointReal, reference_models_open) {
+  const char* models = std::getenv("JANG_TEST_MODELS");
+  if (models == nullptr) GTEST_SKIP() << "JANG_TEST_MODELS is not set: no real checkpoint was opened";
+  int opened = 0;
+  for (const auto& entry : fs::directory_iterator(models)) {
+    if (!fs::exists(entry.path() / "config.json")) continue;
+    const auto c = Checkpoint::open(entry.path().string());
+    ASSERT_TRUE(c.ok()) << c.status().message();
+    EXPECT_FALSE(c->tensors().empty()) << entry.path();
+    std::uint64_t payload = 0;
+    for (const StoredTensor& t : c->tensors()) payload += static_cast<std::uint64_t>(t.info.bytes());
+    EXPECT_GT(payload, c->file_bytes() * 9 / 10) << entry.path();
+    EXPECT_LT(payload, c->file_bytes()) << entry.path();
+    ++opened;
+  }
+  EXPECT_GT(opened, 0) << "no model in " << models;
+}
+
+}  // namespace
+}  // namespace jang::format

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Encode ops: every backend against ref/ bit for bit, the fit against min/max in every group, degenerate groups, error sums.
+// Widths, groups, backends come from their tables.
+#include "kernels/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "base/float16.h"
+#include "codec/affine.h"
+
+namespace jang::kernels {
+namespace {
+
+struct Encoded {
+  std::vector<std::uint32_t> words;
+  std::vector<std::byte> scales, biases;
+  EncodeError error;
+  bool operator==(const Encoded& o) const {
+    return words == o.words && scales == o.scales && biases == o.biases && error.squared_error == o.error.squared_error &&
+           error.squared_norm == o.error.squared_norm;
+  }
+};
+
+struct Problem {
+  std::vector<float> weights, importance;
+  std::int64_t n_rows = 0, in = 0;
+  int bits = 0, group = 0;
+  DType dtype = DType::bf16;
+};
+
+Encoded run(const Problem& p, EncodeError (*op)(const EncodeArgs&)) {
+  Encoded e;
+  e.words.resize(static_cast<std::size_t>(p.n_rows * codec::words_per_row(p.in, p.bits)));
+  e.scales.resize(static_cast<std::size_t>(p.n_rows * (p.in / p.group) * size_bytes(p.dtype)));
+  e.biases.resize(e.scales.size());
+  EncodeArgs a;
+  a.weights = p.weights.data();
+  a.importance = p.importance.empty() ? nullptr : p.importance.data();
+  a.n_rows = p.n_rows;
+  a.in = p.in;
+  a.bits = p.bits;
+  a.group_size = p.group;
+  a.param_dtype = p.dtype;
+  a.words = e.words.data();
+  a.scales = e.scales.data();
+  a.biases = e.biases.data();
+  e.error = op(a);
+  return e;
+}
+
+float param(const std::vector<std::byte>& bytes, DType dtype, std::int64_t i) {
+  if (dtype == DType::f32) {
+    float f = 0;
+    std::memcpy(&f, bytes.data() + i * 4, 4);
+    return f;
+  }
+  std::uint16_t h = 0;
+  std::memcpy(&h, bytes.data() + i * 2, 2);
+  return dtype == DType::bf16 ? bf16_to_float(h) : fp16_to_float(h);
+}
+
+// Squared error of every group, decoded here with codec::unpack and double arithmetic.
+std::vector<double> group_errors(const Problem& p, const Encoded& e) {
+  std::vector<double> errors;
+  const std::int64_t words = codec::words_per_row(p.group, p.bits);
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(p.group));
+  for (std::int64_t g = 0; g < p.n_rows * p.in / p.group; ++g) {
+    codec::unpack(e.words.data() + g * words, p.bits, codes);
+    double error = 0;
+    for (int j = 0; j < p.group; ++j) {
+      const double h = p.importance.empty() ? 1.0 : p.importance[static_cast<std::size_t>((g * p.group + j) % p.in)];
+      const double v = static_cast<double>(codes[j]) * param(e.scales, p.dtype, g) + param(e.biases, p.dtype, g);
+      error += h * std::pow(static_cast<double>(p.weights[static_cast<std::size_t>(g * p.group + j)]) - v, 2);
+    }
+    errors.push_back(error);
+  }
+  return errors;
+}
+
+Problem gaussian(std::int64_t n_rows, std::int64_t in, int bits, int group, DType dtype, bool weighted, unsigned seed = 1) {
+  std::mt19937 gen(seed);
+  std::normal_distribution<float> normal(0.0f, 0.05f);
+  std::lognormal_distribution<float> lognormal(0.0f, 1.0f);
+  Problem p{{}, {}, n_rows, in, bits, group, dtype};
+  for (std::int64_t i = 0; i < n_rows * in; ++i) p.weights.push_back(bf16_to_float(float_to_bf16(normal(gen))));
+  if (weighted)
+    for (std::int64_t i = 0; i < in; ++i) p.importance.push_back(lognormal(gen));
+  return p;
+}
+
+// Groups that break careless encoders, in bf16-representable values: constant, zero, signed zeros, denormal, one-signed, huge, one outlier.
+std::vector<float> adversarial_groups(int group) {
+  std::vector<float> w;
+  const auto add = [&](auto f) {
+    for (int j = 0; j < group; ++j) w.push_back(bf16_to_float(float_to_bf16(f(j))));
+  };
+  std::mt19937 gen(7);
+  std::normal_distribution<float> n(0.0f, 1.0f);
+  add([](int) { return 0.0f; });
+  add([](int j) { return j % 2 ? 0.0f : -0.0f; });
+  add([](int) { return 0.5f; });
+  add([](int) { return -3.25f; });
+  add([&](int) { return 1.0f + 0.1f * std::fabs(n(gen)); });
+  add([&](int) { return -1.0f - 0.1f * std::fabs(n(gen)); });
+  add([](int j) { return static_cast<float>(j) * 1e-40f; });
+  add([&](int) { return n(gen) * 1e-30f; });
+  add([](int j) { return j % 2 ? 65504.0f : -65504.0f; });
+  add([](int j) { return j == 3 ? 1000.0f : 0.001f * static_cast<float>(j % 5); });
+  add([](int j) { return j % 2 ? 1.0f : -1.0f; });
+  add([](int j) { return static_cast<float>(j % 16) - 7.5f; });
+  add([](int j) { return 1e30f * static_cast<float>(j); });
+  add([](int j) { return j ? 1e-7f * static_cast<float>(j % 3) : 1e-6f; });
+  add([](int j) { return 100.0f + (j == 1 ? 0.5f : 0.0f); });
+  return w;
+}
+
+template <typename F>
+void for_each_codec(F f) {
+  for (const auto& width : codec::kWidths)
+    for (const auto& group : codec::kGroups)
+      for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) f(width.bits, group.size, dtype);
+}
+
+TEST(Encode, backends_equal_ref_bit_for_bit) {
+  for (const Backend& b : backends()) {
+    if (!b.available()) {
+      std::printf("skipped: no %s on this machine\n", std::string(b.name).c_str());
+      continue;
+    }
+    for_each_codec([&](int bits, int group, DType dtype) {
+      for (const bool weighted : {false, true}) {
+        Problem p = gaussian(19, 2 * group, bits, group, dtype, weighted);  // 19 rows: full and ragged blocks at every lane count
+        for (std::size_t i = 0; i < p.weights.size(); i += 2) p.weights[i] *= 1.0001f;  // not representable in 16 bits: the cast matters
+        EXPECT_TRUE(run(p, b.encode_rtn) == run(p, backends().back().encode_rtn)) << b.name << " rtn " << bits << "/" << group;
+        EXPECT_TRUE(run(p, b.encode_fit) == run(p, backends().back().encode_fit)) << b.name << " fit " << bits << "/" << group;
+      }
+    });
+  }
+}
+
+TEST(Encode, backends_equal_ref_on_adversarial_groups) {
+  for (const Backend& b : backends()) {
+    if (!b.available()) continue;
+    for_each_codec([&](int bits, int group, DType dtype) {
+      Problem p{adversarial_groups(group), {}, 0, group, bits, group, dtype};
+      if (dtype == DType::f16)  // larger values are refused before they reach the kernel
+        for (float& w : p.weights) w = std::clamp(w, -65504.0f, 65504.0f);
+      p.n_rows = static_cast<std::int64_t>(p.weights.size()) / group;
+      EXPECT_TRUE(run(p, b.encode_rtn) == run(p, backends().back().encode_rtn)) << b.name << " rtn " << bits << "/" << group;
+      EXPECT_TRUE(run(p, b.encode_fit) == run(p, backends().back().encode_fit)) << b.name << " fit " << bits << "/" << group;
+    });
+  }
+}
+
+TEST(Encode, fit_never_loses_to_rtn_in_any_group) {
+  const Backend* b = find_backend();
+  for_each_codec([&](int bits, int group, DType dtype) {
+    for (const bool weighted : {false, true}) {
+      Problem p = gaussian(64, group, bits, group, dtype, weighted, 3);
+      std::vector<float> hard = adversarial_groups(group);
+      if (dtype == DType::f16)
+        for (float& w : hard) w = std::clamp(w, -65504.0f, 65504.0f);
+      p.weights.insert(p.weights.end(), hard.begin(), hard.end());
+      p.n_rows = static_cast<std::int64_t>(p.weights.size()) / group;
+      const std::vector<double> fit = group_errors(p, run(p, b->encode_fit)), rtn = group_errors(p, run(p, b->encode_rtn));
+      for (std::size_t g = 0; g < fit.size(); ++g) EXPECT_LE(fit[g], rtn[g]) << bits << "/" << group << " group " << g;
+    }
+  });
+}
+
+TEST(Encode, fit_meets_the_gaussian_bars) {
+  // Squared error over min/max at group 64, bf16 parameters; docs/numbers.md.
+  const std::pair<int, double> bars[] = {{2, .66}, {3, .74}, {4, .79}, {5, .80}, {6, .80}, {8, .58}};
+  const Backend* b = find_backend();
+  for (const auto& [bits, bar] : bars) {
+    const Problem p = gaussian(256, 1024, bits, 64, DType::bf16, false, 11);
+    EXPECT_LT(run(p, b->encode_fit).error.squared_error / run(p, b->encode_rtn).error.squared_error, bar) << bits;
+  }
+}
+
+TEST(Encode, weighted_fit_beats_unweighted_on_the_weighted_error) {
+  const Backend* b = find_backend();
+  for (const auto& width : codec::kWidths) {
+    Problem p = gaussian(64, 512, width.bits, 64, DType::bf16, true, 5);
+    Problem unweighted = p;
+    unweighted.importance.clear();
+    const Encoded plain = run(unweighted, b->encode_fit);
+    double weighted_error_of_plain = 0;
+    for (const double e : group_errors(p, plain)) weighted_error_of_plain += e;
+    EXPECT_LT(run(p, b->encode_fit).error.squared_error, 0.97 * weighted_error_of_plain) << width.bits;
+  }
+}
+
+TEST(Encode, zero_importance_falls_back_to_unweighted_codes) {
+  const Backend* b = find_backend();
+  Problem p = gaussian(8, 128, 3, 64, DType::bf16, false);
+  const Encoded plain = run(p, b->encode_fit);
+  p.importance.assign(128, 0.0f);
+  const Encoded zero = run(p, b->encode_fit);
+  EXPECT_EQ(plain.words, zero.words);
+  EXPECT_EQ(plain.scales, zero.scales);
+}
+
+TEST(Encode, error_equals_decoded_error_and_needs_no_output) {
+  const Backend* b = find_backend();
+  for_each_codec([&](int bits, int group, DType dtype) {
+    const Problem p = gaussian(21, 2 * group, bits, group, dtype, true, 9);
+    const Encoded e = run(p, b->encode_fit);
+    double sum = 0;
+    for (const double x : group_errors(p, e)) sum += x;
+    EXPECT_NEAR(e.error.squared_error, sum, 1e-12 * sum);
+    EncodeArgs a;
+    a.weights = p.weights.data();
+    a.importance = p.importance.data();
+    a.n_rows = p.n_rows;
+    a.in = p.in;
+    a.bits = bits;
+    a.group_size = group;
+    a.param_dtype = dtype;
+    EXPECT_EQ(b->encode_fit(a).squared_error, e.error.squared_error);
+  });
+}
+
+TEST(Encode, constant_and_zero_groups_are_exact) {
+  const Backend* b = find_backend();
+  for_each_codec([&](int bits, int group, DType dtype) {
+    for (const float value : {0.0f, 0.5f, -3.25f, 65504.0f}) {
+      if (bf16_to_float(float_to_bf16(value)) != value && dtype == DType::bf16) continue;
+      const Problem p{std::vector<float>(static_cast<std::size_t>(group), value), {}, 1, group, bits, group, dtype};
+      EXPECT_EQ(run(p, b->encode_fit).error.squared_error, 0.0) << value << " at " << bits << "/" << group;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace jang::kernels

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// The architecture as a test: a file under src/ includes its own folder, strictly lower layers, include/jang and third parties. kLayers is
+// the table of the design; a new folder is a new row. Beyond layers: arch sees neither codec nor format, model sees no format, one kernel
+// backend does not see another, and simdjson's header belongs to json and format.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Layer {
+  std::string_view folder;
+  int layer;
+  std::string_view forbidden;  // lower folders that it must not see all the same, separated by spaces
+};
+constexpr auto kLayers = std::to_array<Layer>({
+    {"base", 0, ""},
+    {"tensor", 1, ""},
+    {"json", 1, ""},
+    {"codec", 2, ""},
+    {"format", 3, ""},
+    {"arch", 3, "codec"},
+    {"text", 3, ""},
+    {"plan", 4, ""},
+    {"kernels", 4, "format arch text json"},
+    {"quantize", 5, ""},
+    {"model", 5, "format"},
+    {"engine", 6, ""},
+    {"eval", 7, ""},
+    {"calibrate", 7, ""},
+    {"server", 7, ""},
+    {"cli", 8, ""},
+});
+
+const Layer* find_layer(std::string_view folder) {
+  const auto row = std::find_if(kLayers.begin(), kLayers.end(), [&](const Layer& l) { return l.folder == folder; });
+  return row == kLayers.end() ? nullptr : &*row;
+}
+
+std::vector<std::string> components(const std::string& path) {
+  std::vector<std::string> parts;
+  for (const fs::path& part : fs::path(path)) parts.push_back(part.string());
+  return parts;
+}
+
+bool lists(std::string_view words, std::string_view word) {
+  std::istringstream stream{std::string(words)};
+  for (std::string w; stream >> w;)
+    if (w == word) return true;
+  return false;
+}
+
+// kernels/<backend>/... sees kernels/*.h and its own backend.
+bool crosses_backends(const std::vector<std::string>& from, const std::vector<std::string>& to) {
+  return from.front() == "kernels" && from.size() > 2 && to.size() > 2 && from[1] != to[1];
+}
+
+// Why `file` (path below src/) must not include `target`, or "" when it may.
+std::string violation(const std::string& file, const std::string& target, bool angle) {
+  const std::vector<std::string> from = components(file), to = components(target);
+  const Layer* self = find_layer(from.front());
+  if (self == nullptr) return "folder is not in the table";
+  if (to.front() == "simdjson.h") return lists("json format", self->folder) ? "" : "simdjson.h belongs to json and format";
+  if (to.front() == "jang") return "";
+  const Layer* other = find_layer(to.front());
+  if (other == nullptr || to.size() < 2) return angle ? "" : "quoted include is not a path below src/ or include/";
+  if (self == other) return crosses_backends(from, to) ? "one backend includes another" : "";
+  if (lists(self->forbidden, other->folder)) return std::string(self->folder) + " must not see " + std::string(other->folder);
+  if (other->layer >= self->layer) return other->layer == self->layer ? "points sideways" : "points up";
+  return "";
+}
+
+struct Include {
+  std::string target;
+  bool angle = false;
+};
+
+std::optional<Include> parse_include(std::string_view line) {
+  const auto skip_spaces = [&] { line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size())); };
+  skip_spaces();
+  if (!line.starts_with('#')) return std::nullopt;
+  line.remove_prefix(1);
+  skip_spaces();
+  if (!line.starts_with("include")) return std::nullopt;
+  line.remove_prefix(7);
+  skip_spaces();
+  if (line.empty() || (line.front() != '"' && line.front() != '<')) return std::nullopt;
+  const bool angle = line.front() == '<';
+  const std::size_t end = line.find(angle ? '>' : '"', 1);
+  if (end == std::string_view::npos) return std::nullopt;
+  return Include{std::string(line.substr(1, end - 1)), angle};
+}
+
+std::vector<std::string> violations_in(const std::string& file, std::istream& text) {
+  std::vector<std::string> found;
+  int number = 0;
+  for (std::string line; std::getline(text, line);) {
+    ++number;
+    const std::optional<Include> include = parse_include(line);
+    if (!include) continue;
+    const std::string why = violation(file, include->target, include->angle);
+    if (!why.empty()) found.push_back("src/" + file + ":" + std::to_string(number) + " includes " + include->target + ": " + why);
+  }
+  return found;
+}
+
+std::vector<std::string> violations_of(const std::string& file, const std::string& text) {
+  std::istringstream stream(text);
+  return violations_in(file, stream);
+}
+
+bool is_source(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".h" || extension == ".cpp" || extension == ".cu" || extension == ".cuh" || extension == ".mm" ||
+         extension == ".metal";
+}
+
+TEST(Layering, tree_has_no_include_that_points_up_or_sideways) {
+  const fs::path src = fs::path(JANG_SOURCE_DIR) / "src";
+  int n_files = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(src)) {
+    if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+    ++n_files;
+    std::ifstream stream(entry.path());
+    ASSERT_TRUE(stream) << entry.path();
+    for (const std::string& why : violations_in(fs::relative(entry.path(), src).string(), stream)) ADD_FAILURE() << why;
+  }
+  EXPECT_GT(n_files, 20);
+}
+
+TEST(Layering, public_headers_include_only_public_headers) {
+  int n_files = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(JANG_SOURCE_DIR) / "include")) {
+    if (!entry.is_regular_file()) continue;
+    ++n_files;
+    std::ifstream stream(entry.path());
+    for (std::string line; std::getline(stream, line);) {
+      const std::optional<Include> include = parse_include(line);
+      if (!include) continue;
+      const std::string first = components(include->target).front();
+      EXPECT_TRUE(first == "jang" || (include->angle && find_layer(first) == nullptr)) << entry.path() << " includes " << include->target;
+    }
+  }
+  EXPECT_GT(n_files, 0);
+}
+
+TEST(Layering, include_up_is_found) {
+  const std::vector<std::string> found =
+      violations_of("plan/budget.cpp", "// x\n#include \"plan/plan.h\"\n  # include \"quantize/convert.h\"\n");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0], "src/plan/budget.cpp:3 includes quantize/convert.h: points up");
+}
+
+TEST(Layering, include_sideways_is_found) {
+  EXPECT_EQ(violations_of("arch/llama.cpp", "#include \"format/checkpoint.h\"\n").size(), 1u);
+  EXPECT_EQ(violations_of("plan/plan.cpp", "#include \"kernels/kernels.h\"\n").size(), 1u);
+  EXPECT_EQ(violations_of("json/json.cpp", "#include \"tensor/shape.h\"\n").size(), 1u);
+}
+
+TEST(Layering, angle_brackets_do_not_hide_an_include) {
+  EXPECT_EQ(violations_of("base/file.cpp", "#include <cli/options.h>\n").size(), 1u);
+}
+
+TEST(Layering, forbidden_lower_folders_are_found) {
+  EXPECT_EQ(violations_of("arch/llama.cpp", "#include \"codec/affine.h\"\n").size(), 1u);
+  EXPECT_EQ(violations_of("model/bind.cpp", "#include \"format/bundle.h\"\n").size(), 1u);
+}
+
+TEST(Layering, backends_do_not_see_each_other) {
+  EXPECT_EQ(violations_of("kernels/cpu/isa/avx2.cpp", "#include \"kernels/ref/encode.h\"\n").size(), 1u);
+  EXPECT_TRUE(violations_of("kernels/cpu/isa/avx2.cpp", "#include \"kernels/kernels.h\"\n#include \"kernels/cpu/isa/isa.h\"\n").empty());
+  EXPECT_TRUE(violations_of("kernels/kernels.cpp", "#include \"kernels/ref/encode.h\"\n").empty());
+}
+
+TEST(Layering, simdjson_belongs_to_json_and_format) {
+  EXPECT_EQ(violations_of("cli/doctor.cpp", "#include <simdjson.h>\n").size(), 1u);
+  EXPECT_TRUE(violations_of("format/safetensors.cpp", "#include <simdjson.h>\n").empty());
+}
+
+TEST(Layering, unknown_folders_and_relative_includes_are_found) {
+  EXPECT_EQ(violations_of("utils/strings.cpp", "#include <string>\n").size(), 1u);
+  EXPECT_EQ(violations_of("plan/plan.cpp", "#include \"plan.h\"\n").size(), 1u);
+  EXPECT_EQ(violations_of("plan/plan.cpp", "#include \"../cli/options.h\"\n").size(), 1u);
+}
+
+TEST(Layering, lower_layers_public_headers_and_third_parties_are_allowed) {
+  EXPECT_TRUE(violations_of("cli/convert.cpp",
+                            "#include <vector>\n#include <fmt/format.h>\n#include \"jang/status.h\"\n#include \"base/file.h\"\n"
+                            "#include \"quantize/convert.h\"\n// include \"nothing\"\n")
+                  .empty());
+}
+
+}  // namespace
