@@ -9,8 +9,8 @@ Contestants, run in turn (A B C D, A B C D, ...) so that a slow phase of the mac
   mlx_lm cold  a process: python -m mlx_lm convert -q --q-bits N, interpreter and imports included
   mlx_lm warm  mlx_lm.convert() called again in a process that has imported everything and converted once before; only the call is timed
 The source is read once before, so every contestant starts with a warm page cache; outputs are deleted after each run, outside the timing.
-Bytes moved = source weights read + weights written. Peak RSS is the kernel's maximum of the process and counts mapped pages of the source;
-anonymous is the peak of RssAnon, sampled every 10 ms. Prints Markdown.
+Bytes moved = source weights read + weights written. Peak RSS is VmHWM of the process, which counts mapped pages of the source; anonymous
+is the peak of RssAnon; both read from /proc every 10 ms (ru_maxrss is not used: a child inherits its parent's). Prints Markdown.
 """
 
 import argparse
@@ -39,19 +39,21 @@ for line in sys.stdin:
 """
 
 
-class AnonymousPeak(threading.Thread):
-    """Samples RssAnon of a process until it ends; .peak in bytes, 0 where /proc has no such line."""
+class MemoryPeak(threading.Thread):
+    """Samples the memory of a process until it ends; .rss and .anonymous in bytes, 0 where /proc has no such lines."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
-        self.pid, self.peak, self.stop = pid, 0, threading.Event()
+        self.pid, self.rss, self.anonymous, self.stop = pid, 0, 0, threading.Event()
 
     def run(self):
         while not self.stop.wait(0.01):
             try:
                 for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-                    if line.startswith("RssAnon:"):
-                        self.peak = max(self.peak, int(line.split()[1]) * 1024)
+                    if line.startswith("VmHWM:"):
+                        self.rss = max(self.rss, int(line.split()[1]) * 1024)
+                    elif line.startswith("RssAnon:"):
+                        self.anonymous = max(self.anonymous, int(line.split()[1]) * 1024)
             except (OSError, ValueError):
                 return
 
@@ -61,17 +63,16 @@ def run_process(command):
     with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        sampler = AnonymousPeak(process.pid)
+        sampler = MemoryPeak(process.pid)
         sampler.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        process.wait()
         seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
         sampler.stop.set()
         sampler.join()
         if process.returncode != 0:
             output.seek(0)
             raise SystemExit(f"{' '.join(map(str, command))}\n{output.read().decode()[-2000:]}")
-    return seconds, usage.ru_maxrss * 1024, sampler.peak
+    return seconds, sampler.rss, sampler.anonymous
 
 
 class Warm:
@@ -81,7 +82,7 @@ class Warm:
         self.process = subprocess.Popen(
             [sys.executable, "-c", WARM_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self.sampler = AnonymousPeak(self.process.pid)
+        self.sampler = MemoryPeak(self.process.pid)
         self.sampler.start()
 
     def convert(self, source, out, bits):
@@ -90,11 +91,7 @@ class Warm:
         answer = self.process.stdout.readline()
         if not answer:
             raise SystemExit("the warm mlx_lm process ended")
-        peak = 0
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                peak = int(line.split()[1]) * 1024
-        return float(answer), peak, self.sampler.peak
+        return float(answer), self.sampler.rss, self.sampler.anonymous
 
     def close(self):
         self.process.stdin.close()

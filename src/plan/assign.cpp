@@ -114,8 +114,7 @@ DType param_dtype(const arch::Model& model, const Options& options) {
   for (const bool quantizable : {true, false}) {
     for (const arch::OutTensor& t : model.tensors) {
       if (t.quantizable != quantizable || !info(t.source_dtype).is_float) continue;
-      const bool is_f16 = t.source_dtype == DType::f16 || t.source_dtype == DType::f32 || t.source_dtype == DType::f64;
-      (is_f16 ? like_f16 : like_bf16) += static_cast<std::uint64_t>(elements(t.shape));
+      (t.source_dtype == DType::f16 ? like_f16 : like_bf16) += static_cast<std::uint64_t>(elements(t.shape));
     }
     if (like_bf16 + like_f16 > 0) break;  // other tensors count only where nothing is quantizable
   }

@@ -27,6 +27,7 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
     return plan;
   }
   if (!plan::needs_errors(options)) return plan::make_plan(source.model, options);
+  JANG_TRY(plan::check_options(source.model, options));  // whatever can be refused, before the weights are read
   if (run.observer) run.observer->phase(2, 5, "measure");
   JANG_ASSIGN(const plan::ErrorTable errors, measure_errors(source, options, plan::param_dtype(source.model, options), run));
   return plan::make_plan(source.model, options, &errors);

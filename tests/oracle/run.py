@@ -11,6 +11,7 @@ per case, `ok name`, `FAIL name: why` or `skip name: why`, and last `N passed, N
 import argparse
 import importlib.util
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -142,6 +143,7 @@ def main():
     if not Path(args.binary).exists():
         print(f"no program at {args.binary}: build it first (cmake --preset release && cmake --build --preset release)", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the temporary bundles go
     context = harness.Context(args.binary, args.models, args.gemma, args.tiny, args.data, args.quick)
     tally = Tally()
     try:

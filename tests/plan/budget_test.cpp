@@ -208,8 +208,8 @@ TEST(Budget, auto_choices_are_those_measured) {
   t.role = arch::Role::attn_q;
   t.quantizable = true;
   t.shape = {64, 256};
-  const std::vector<Choice> all = {{0, 0},   {2, 32}, {2, 64},  {2, 128}, {3, 32}, {3, 64},
-                                   {3, 128}, {4, 64}, {4, 128}, {5, 64},  {6, 64}, {8, 64}};
+  const std::vector<Choice> all = {{0, 0},   {2, 32}, {2, 64},  {2, 128}, {3, 32},  {3, 64}, {3, 128}, {4, 64},
+                                   {4, 128}, {5, 64}, {5, 128}, {6, 64},  {6, 128}, {8, 64}, {8, 128}};
   EXPECT_EQ(auto_choices(t, {}), all);
   Options coarse;
   coarse.group_size = 128;

@@ -213,6 +213,9 @@ TEST(Plan, stored_type_follows_most_weights) {
   EXPECT_EQ(param_dtype(model, {}), DType::bf16);
   for (arch::OutTensor& t : model.tensors)
     if (t.quantizable) t.source_dtype = DType::f32;
+  EXPECT_EQ(param_dtype(model, {}), DType::bf16);  // every float32 value fits its range
+  for (arch::OutTensor& t : model.tensors)
+    if (t.quantizable) t.source_dtype = DType::f16;
   EXPECT_EQ(param_dtype(model, {}), DType::f16);
   model.tensors[0].source_dtype = DType::bf16;  // the embedding alone is not most of it
   EXPECT_EQ(param_dtype(model, {}), DType::f16);
