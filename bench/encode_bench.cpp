@@ -57,7 +57,8 @@ void copy_weights(benchmark::State& state) {
     std::memcpy(out.data(), weights().data(), out.size() * sizeof(float));
     benchmark::ClobberMemory();
   }
-  state.counters["Mweights/s"] = benchmark::Counter(static_cast<double>(state.iterations() * kRows * kIn) / 1e6, benchmark::Counter::kIsRate);
+  state.counters["Mweights/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * kRows * kIn) / 1e6, benchmark::Counter::kIsRate);
 }
 
 }  // namespace

@@ -62,8 +62,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : data_(std::move(value)) {}           // NOLINT: implicit on purpose, `return value;`
-  Result(Status status) : data_(std::move(status)) {}    // NOLINT: implicit on purpose, `return status;`; must not be ok
+  Result(T value) : data_(std::move(value)) {}         // NOLINT: implicit on purpose, `return value;`
+  Result(Status status) : data_(std::move(status)) {}  // NOLINT: implicit on purpose, `return status;`; must not be ok
 
   [[nodiscard]] bool ok() const { return std::holds_alternative<T>(data_); }
   // Ok when a value is held.
@@ -82,10 +82,9 @@ class [[nodiscard]] Result {
 };
 
 // Returns from the enclosing function when `expr` (a Status) is not ok.
-#define JANG_TRY(expr)                                        \
-  do {                                                        \
-    if (::jang::Status jang_try_s = (expr); !jang_try_s.ok()) \
-      return jang_try_s;                                      \
+#define JANG_TRY(expr)                                                           \
+  do {                                                                           \
+    if (::jang::Status jang_try_s = (expr); !jang_try_s.ok()) return jang_try_s; \
   } while (0)
 
 #define JANG_CONCAT_INNER(a, b) a##b

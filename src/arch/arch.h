@@ -22,25 +22,42 @@ namespace jang::arch {
 
 // What a tensor does in the model. One row per role in role.cpp (name, whether its module can be quantised).
 enum class Role : std::uint8_t {
-  embedding,           // token embedding, not tied
-  lm_head,             // output head
-  tied_embedding,      // one matrix serves as embedding and head
-  attn_q, attn_k, attn_v, attn_o,
-  attn_qkv,            // fused query, key, value
-  attn_gate,           // output gate of gated attention, when it is a matrix of its own
-  linear_attn_qkv,     // Gated DeltaNet input projections
-  linear_attn_z, linear_attn_ab, linear_attn_out,
-  mlp_gate, mlp_up, mlp_gate_up, mlp_down,          // dense
-  expert_gate, expert_up, expert_gate_up, expert_down,  // routed, stacked [E, out, in]
-  shared_gate, shared_up, shared_gate_up, shared_down,  // shared expert
-  shared_router,       // gate of the shared expert, [1, hidden]
+  embedding,       // token embedding, not tied
+  lm_head,         // output head
+  tied_embedding,  // one matrix serves as embedding and head
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_o,
+  attn_qkv,         // fused query, key, value
+  attn_gate,        // output gate of gated attention, when it is a matrix of its own
+  linear_attn_qkv,  // Gated DeltaNet input projections
+  linear_attn_z,
+  linear_attn_ab,
+  linear_attn_out,
+  mlp_gate,
+  mlp_up,
+  mlp_gate_up,
+  mlp_down,  // dense
+  expert_gate,
+  expert_up,
+  expert_gate_up,
+  expert_down,  // routed, stacked [E, out, in]
+  shared_gate,
+  shared_up,
+  shared_gate_up,
+  shared_down,    // shared expert
+  shared_router,  // gate of the shared expert, [1, hidden]
   router,
-  norm, bias, conv, state,  // state: A_log, dt_bias, D
-  vision,              // vision tower or projector
-  unknown,             // no rule knows the name
+  norm,
+  bias,
+  conv,
+  state,    // state: A_log, dt_bias, D
+  vision,   // vision tower or projector
+  unknown,  // no rule knows the name
 };
-[[nodiscard]] std::string_view to_string(Role role);                      // "attn_q"; permanent, appears in JSON
-[[nodiscard]] bool role_from_string(std::string_view name, Role* role);   // false when unknown
+[[nodiscard]] std::string_view to_string(Role role);                     // "attn_q"; permanent, appears in JSON
+[[nodiscard]] bool role_from_string(std::string_view name, Role* role);  // false when unknown
 
 // A run of rows of one source tensor; the source is seen as [product of leading dimensions, last dimension].
 struct Piece {
@@ -50,18 +67,18 @@ struct Piece {
 
 // One tensor of the bundle, before quantisation. Its rows are the rows of its pieces, in order.
 struct OutTensor {
-  std::string name;     // full name in the bundle, "model.layers.0.self_attn.q_proj.weight"
-  std::string module;   // name without ".weight" for the weight of a module; else the name
-  Shape shape;          // in the bundle
+  std::string name;                  // full name in the bundle, "model.layers.0.self_attn.q_proj.weight"
+  std::string module;                // name without ".weight" for the weight of a module; else the name
+  Shape shape;                       // in the bundle
   DType source_dtype = DType::bf16;  // same for all pieces
   Role role = Role::unknown;
-  std::string rule;     // the rule that gave the role, e.g. "llama: layers.*.self_attn.q_proj" or "generic: *q_proj"
-  int layer = -1;       // decoder layer, -1 outside
-  std::string unit;     // tensors with the same unit must get the same bits and group; equal to module unless tied to others
-  bool quantizable = false;    // its MLX module has to_quantized (Linear, Embedding, SwitchLinear) and rank >= 2
-  bool keep_dtype = false;     // never cast (A_log)
-  float add = 0.0f;            // constant added to every value (1 for zero-centred norms), in float, then rounded to the target dtype
-  std::vector<Piece> pieces;   // same elements in the same order; a convolution [C, K, 1] has source rows of K
+  std::string rule;           // the rule that gave the role, e.g. "llama: layers.*.self_attn.q_proj" or "generic: *q_proj"
+  int layer = -1;             // decoder layer, -1 outside
+  std::string unit;           // tensors with the same unit must get the same bits and group; equal to module unless tied to others
+  bool quantizable = false;   // its MLX module has to_quantized (Linear, Embedding, SwitchLinear) and rank >= 2
+  bool keep_dtype = false;    // never cast (A_log)
+  float add = 0.0f;           // constant added to every value (1 for zero-centred norms), in float, then rounded to the target dtype
+  std::vector<Piece> pieces;  // same elements in the same order; a convolution [C, K, 1] has source rows of K
 };
 
 struct Dropped {
@@ -69,18 +86,18 @@ struct Dropped {
 };
 
 struct Model {
-  std::string family;      // registry name, "generic" when nobody listed it
-  std::string model_type;  // of config.json
+  std::string family;             // registry name, "generic" when nobody listed it
+  std::string model_type;         // of config.json
   std::string architecture_kind;  // jang_config: "dense", "moe", "hybrid_ssm", "hybrid_moe_ssm"
-  std::string attention;   // "mha", "gqa", "mqa", "mla", "none"
+  std::string attention;          // "mha", "gqa", "mqa", "mla", "none"
   int n_layers = 0;
-  int n_experts = 0;       // routed, 0 for dense
-  bool tied = false;       // embedding and head are one matrix
-  bool has_vision = false; // the bundle has vision tensors; a listed family's bundle is text only
-  std::vector<OutTensor> tensors;   // in bundle order: embedding, layers ascending, final norm, head
-  std::vector<Dropped> dropped;     // source tensors left out on purpose
+  int n_experts = 0;               // routed, 0 for dense
+  bool tied = false;               // embedding and head are one matrix
+  bool has_vision = false;         // the bundle has vision tensors; a listed family's bundle is text only
+  std::vector<OutTensor> tensors;  // in bundle order: embedding, layers ascending, final norm, head
+  std::vector<Dropped> dropped;    // source tensors left out on purpose
   std::vector<std::string> warnings;
-  json::Value config;      // config.json for the bundle (source config, edited), without the quantization objects
+  json::Value config;  // config.json for the bundle (source config, edited), without the quantization objects
 
   // mlx-lm's own quant_predicate of this class under `uniform`: modules it forces to 8 bits, group 64 (routers of qwen3_moe, ...).
   std::vector<std::string> mlx_uniform_8bit;

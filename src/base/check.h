@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define JANG_CHECK(cond)                                                                        \
-  do {                                                                                          \
-    if (!(cond)) [[unlikely]] {                                                                 \
-      std::fprintf(stderr, "internal error: %s at %s:%d\n", #cond, __FILE__, __LINE__);         \
-      std::abort();                                                                             \
-    }                                                                                           \
+#define JANG_CHECK(cond)                                                                \
+  do {                                                                                  \
+    if (!(cond)) [[unlikely]] {                                                         \
+      std::fprintf(stderr, "internal error: %s at %s:%d\n", #cond, __FILE__, __LINE__); \
+      std::abort();                                                                     \
+    }                                                                                   \
   } while (0)

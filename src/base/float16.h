@@ -10,9 +10,7 @@
 
 namespace jang {
 
-[[nodiscard]] constexpr float bf16_to_float(std::uint16_t h) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(h) << 16);
-}
+[[nodiscard]] constexpr float bf16_to_float(std::uint16_t h) { return std::bit_cast<float>(static_cast<std::uint32_t>(h) << 16); }
 
 [[nodiscard]] constexpr std::uint16_t float_to_bf16(float f) {
   const std::uint32_t u = std::bit_cast<std::uint32_t>(f);
@@ -38,12 +36,12 @@ namespace jang {
   const std::uint16_t sign = static_cast<std::uint16_t>((u >> 16) & 0x8000u);
   const std::uint32_t a = u & 0x7fffffffu;
   if (a > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | ((a >> 13) & 0x3ffu));  // NaN, quiet
-  if (a >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // >= 65520 rounds to infinity
+  if (a >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);                        // >= 65520 rounds to infinity
   if (a < 0x38800000u) {  // below 2^-14: the float adder rounds to a multiple of 2^-24 (0.5 has that unit in its last place)
     const float shifted = std::bit_cast<float>(a) + 0.5f;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
   }
-  const std::uint32_t rounded = a + 0xfffu + ((a >> 13) & 1u);  // half to even on 13 dropped bits
+  const std::uint32_t rounded = a + 0xfffu + ((a >> 13) & 1u);                // half to even on 13 dropped bits
   return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13));  // 0x38000000 = (127 - 15) << 23
 }
 

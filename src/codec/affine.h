@@ -19,7 +19,8 @@ namespace jang::codec {
 
 struct WidthRow {
   int bits;
-  // Relative squared error on Gaussian weights of plain min/max and of the fit, group 64 (docs/codecs.md): a prior where nothing was measured.
+  // Relative squared error on Gaussian weights of plain min/max and of the fit, group 64 (docs/codecs.md): a prior where nothing was
+  // measured.
   double gaussian_rtn, gaussian_fit;
 };
 

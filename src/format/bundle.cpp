@@ -18,7 +18,8 @@ std::string consistent_pairs(std::int64_t words, std::int64_t groups) {
   std::string list;
   for (const codec::WidthRow& w : codec::kWidths)
     for (const codec::GroupRow& g : codec::kGroups)
-      if (words * 32 == groups * g.size * w.bits) list += (list.empty() ? "" : ", ") + std::to_string(w.bits) + "/" + std::to_string(g.size);
+      if (words * 32 == groups * g.size * w.bits)
+        list += (list.empty() ? "" : ", ") + std::to_string(w.bits) + "/" + std::to_string(g.size);
   return list.empty() ? "none" : list;
 }
 
@@ -47,7 +48,8 @@ Status check_shapes(const Checkpoint& c, const BundleModule& m, Declared declare
   if (s.dtype != b.dtype || !info(s.dtype).is_float) return fail("scales and biases must have one float type");
   if (w.shape.size() < 2 || s.shape != b.shape || s.shape.size() != w.shape.size() ||
       !std::equal(w.shape.begin(), w.shape.end() - 1, s.shape.begin()))
-    return fail("weight " + to_string(w.shape) + ", scales " + to_string(s.shape) + " and biases " + to_string(b.shape) + " do not belong together");
+    return fail("weight " + to_string(w.shape) + ", scales " + to_string(s.shape) + " and biases " + to_string(b.shape) +
+                " do not belong together");
   const std::int64_t words = w.shape.back(), groups = s.shape.back();
   const bool known = codec::is_width(declared.bits) && codec::is_group(declared.group_size);
   const auto lhs = checked_mul<std::int64_t>(words, 32);

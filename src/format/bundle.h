@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A finished low-bit bundle (JANG v2 / MLX affine) as data: which modules are quantised how, and every check that can be made without the source.
+// A finished low-bit bundle (JANG v2 / MLX affine) as data: which modules are quantised how, and every check that can be made without the
+// source.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +14,9 @@
 namespace jang::format {
 
 struct BundleModule {
-  std::string path;            // "model.layers.0.self_attn.q_proj"
+  std::string path;  // "model.layers.0.self_attn.q_proj"
   int bits = 0, group_size = 0;
-  Shape shape;                 // logical [.., out, in]
+  Shape shape;                                // logical [.., out, in]
   int weight = -1, scales = -1, biases = -1;  // indices into checkpoint.tensors()
 };
 
@@ -27,9 +28,9 @@ struct Bundle {
   std::vector<int> plain;             // unquantised tensors, indices into checkpoint.tensors()
 };
 
-// Opens a bundle or a source checkpoint. For a bundle, bits and group of every module come from config.json's `quantization` (path override,
-// else its default) and must agree with the shapes: packed columns * 32 / bits == groups * group_size. Conflict is corrupt, listing every
-// consistent (bits, group) pair; never guessed.
+// Opens a bundle or a source checkpoint. For a bundle, bits and group of every module come from config.json's `quantization` (path
+// override, else its default) and must agree with the shapes: packed columns * 32 / bits == groups * group_size. Conflict is corrupt,
+// listing every consistent (bits, group) pair; never guessed.
 [[nodiscard]] Result<Bundle> open_bundle(const std::string& path);
 
 struct Finding {

@@ -65,9 +65,11 @@ Result<BundleWriter> BundleWriter::create(const std::string& output, bool force,
   w.partial_ = w.output_ + ".partial";
   if (fs::exists(fs::symlink_status(w.output_, ec))) {
     if (!force)
-      return Status(StatusCode::invalid_argument, "output " + w.output_ + " exists; choose another -o, or --force to replace it after success");
+      return Status(StatusCode::invalid_argument,
+                    "output " + w.output_ + " exists; choose another -o, or --force to replace it after success");
     if (!is_directory_with_config(w.output_))
-      return Status(StatusCode::invalid_argument, "output " + w.output_ + " is not a model directory (no config.json): --force will not replace it");
+      return Status(StatusCode::invalid_argument,
+                    "output " + w.output_ + " is not a model directory (no config.json): --force will not replace it");
     w.replace_ = true;
   }
   JANG_TRY(clear_stale(w.partial_));
@@ -134,7 +136,9 @@ Status BundleWriter::publish() {
     JANG_TRY(rename_exchange(partial_, output_));
     active_ = false;
     fs::remove_all(partial_, ec);  // now the old bundle
-    if (ec) return Status::write_error("the new bundle is at " + output_ + ", but the old one, now " + partial_ + ", could not be removed: " + ec.message());
+    if (ec)
+      return Status::write_error("the new bundle is at " + output_ + ", but the old one, now " + partial_ +
+                                 ", could not be removed: " + ec.message());
   } else {
     JANG_TRY(rename_no_replace(partial_, output_));
     active_ = false;

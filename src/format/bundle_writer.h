@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes a bundle so that it appears whole or not at all.
 //
-// Everything goes to a sibling directory "<output>.partial": every tensor file is reserved at its final size first (a full disk fails before
-// the work), payloads are written at their final offsets by any thread in any order, then side files, config.json last. publish() syncs,
-// and renames the directory to `output` without replacing. A process killed at any point leaves at most the partial directory, which has no
-// config.json and is not a model; the next conversion to the same output removes it. A lock in it keeps a second writer away.
+// Everything goes to a sibling directory "<output>.partial": every tensor file is reserved at its final size first (a full disk fails
+// before the work), payloads are written at their final offsets by any thread in any order, then side files, config.json last. publish()
+// syncs, and renames the directory to `output` without replacing. A process killed at any point leaves at most the partial directory, which
+// has no config.json and is not a model; the next conversion to the same output removes it. A lock in it keeps a second writer away.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct PlannedFile {
 class BundleWriter {
  public:
   // Creates the partial directory, reserves `files` and writes their headers. With `force` an existing `output` that is a model directory
-  // (has config.json) will be swapped out by publish(). Errors: invalid_argument (output exists, or is locked by another writer), write errors.
+  // (has config.json) will be swapped out by publish(). Errors: invalid_argument (output exists, or is locked by another writer), write
+  // errors.
   [[nodiscard]] static Result<BundleWriter> create(const std::string& output, bool force, const std::vector<PlannedFile>& files);
   BundleWriter(BundleWriter&&) noexcept;
   BundleWriter& operator=(BundleWriter&&) = delete;

@@ -61,8 +61,8 @@ struct CheckpointIndex {
   std::optional<std::uint64_t> total_size;           // metadata.total_size where it is a plain integer; writers disagree on what it counts
 };
 
-// Parses the text of an index. `what` names it in messages. Other top-level keys are ignored. Errors: corrupt (not JSON, no weight_map or an
-// empty one, a tensor name or a file name that is not one: a value must be the bare name of a visible .safetensors file).
+// Parses the text of an index. `what` names it in messages. Other top-level keys are ignored. Errors: corrupt (not JSON, no weight_map or
+// an empty one, a tensor name or a file name that is not one: a value must be the bare name of a visible .safetensors file).
 [[nodiscard]] Result<CheckpointIndex> parse_index(std::string_view text, std::string_view what);
 
 // A directory path for what the user typed: a directory as it is, or `org/name` looked up in the local Hub cache (HF_HUB_CACHE, else

@@ -26,8 +26,8 @@ struct SafetensorsEntry {
 };
 
 struct SafetensorsHeader {
-  std::vector<SafetensorsEntry> tensors;          // sorted by offset; where empty tensors share one, they come first, by name
-  std::map<std::string, std::string> metadata;    // "__metadata__"
+  std::vector<SafetensorsEntry> tensors;        // sorted by offset; where empty tensors share one, they come first, by name
+  std::map<std::string, std::string> metadata;  // "__metadata__"
 };
 
 struct SafetensorsLimits {

@@ -127,8 +127,10 @@ class Validator {
       const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), total - at));
       if (Status s = c_.read(t, at, part); !s.ok()) return error(t.info.name, s.message());
       if (const std::int64_t bad = first_not_finite(t.info.dtype, part, any_nonzero); bad >= 0)
-        return error(t.info.name, "element " + std::to_string(at / static_cast<std::uint64_t>(size_bytes(t.info.dtype)) + static_cast<std::uint64_t>(bad)) +
-                                      " is NaN or infinite");
+        return error(t.info.name,
+                     "element " +
+                         std::to_string(at / static_cast<std::uint64_t>(size_bytes(t.info.dtype)) + static_cast<std::uint64_t>(bad)) +
+                         " is NaN or infinite");
     }
     if (is_scales && !any_nonzero) warning(t.info.name, "every scale is zero");
   }

@@ -2,7 +2,8 @@
 // Strict JSON from untrusted bytes, and the ordered values we write back.
 //
 // Parsing is simdjson's (RFC 8259, valid UTF-8); on top of it we bound size and depth and reject duplicate keys at every level, which no
-// JSON library here does. The value type is nlohmann::ordered_json: key order survives a read-edit-write, so configs come back as they were.
+// JSON library here does. The value type is nlohmann::ordered_json: key order survives a read-edit-write, so configs come back as they
+// were.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +36,10 @@ struct Limits {
 // Member access that never throws. A null member counts as absent (configs write explicit nulls).
 // Pointer into `object`, or nullptr when `object` is not an object or lacks the key.
 [[nodiscard]] const Value* find(const Value& object, std::string_view key);
-// Value of an integer / number / bool / string member, or `fallback` when absent. Errors: corrupt when the type is wrong or out of [lo, hi].
-[[nodiscard]] Result<std::int64_t> get_int(const Value& object, std::string_view key, std::int64_t fallback, std::int64_t lo, std::int64_t hi);
+// Value of an integer / number / bool / string member, or `fallback` when absent. Errors: corrupt when the type is wrong or out of [lo,
+// hi].
+[[nodiscard]] Result<std::int64_t> get_int(const Value& object, std::string_view key, std::int64_t fallback, std::int64_t lo,
+                                           std::int64_t hi);
 [[nodiscard]] Result<double> get_number(const Value& object, std::string_view key, double fallback);
 [[nodiscard]] Result<bool> get_bool(const Value& object, std::string_view key, bool fallback);
 [[nodiscard]] Result<std::string> get_string(const Value& object, std::string_view key, std::string_view fallback);

@@ -20,12 +20,9 @@ struct FitSearch {
 };
 
 inline constexpr FitSearch kFitSearch[] = {
-    {2, {-0.4f, -0.2f, 0.0f, 0.2f, 0.5f, 0.8f}, 2, 2, 1},
-    {3, {-0.4f, -0.1f, 0.2f, 0.5f, 0.8f, 1.2f}, 2, 2, 1},
-    {4, {-0.4f, 0.0f, 0.4f, 0.8f, 1.2f, 1.7f}, 2, 2, 1},
-    {5, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
-    {6, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
-    {8, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
+    {2, {-0.4f, -0.2f, 0.0f, 0.2f, 0.5f, 0.8f}, 2, 2, 1},    {3, {-0.4f, -0.1f, 0.2f, 0.5f, 0.8f, 1.2f}, 2, 2, 1},
+    {4, {-0.4f, 0.0f, 0.4f, 0.8f, 1.2f, 1.7f}, 2, 2, 1},     {5, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
+    {6, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2}, {8, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
 };
 
 [[nodiscard]] inline const FitSearch& fit_search(int bits) {
@@ -35,8 +32,8 @@ inline constexpr FitSearch kFitSearch[] = {
   return kFitSearch[0];
 }
 
-// The fit replaces the min/max solution only when its squared error is below this fraction of the other's: the margin covers the rounding of
-// whoever recomputes both errors in other arithmetic.
+// The fit replaces the min/max solution only when its squared error is below this fraction of the other's: the margin covers the rounding
+// of whoever recomputes both errors in other arithmetic.
 inline constexpr double kMustBeat = 1.0 - 0x1p-16;
 
 // Relative change that moves a value to its neighbour in `dtype`, for every mantissa: 0.7 to 1.4 units in the last place.

@@ -10,12 +10,12 @@ namespace jang::kernels {
 const std::vector<Backend>& backends() {
   static const std::vector<Backend> list = {
 #if defined(__x86_64__)
-      kAvx512,
-      kAvx2,
+    kAvx512,
+    kAvx2,
 #elif defined(__aarch64__)
-      kNeon,
+    kNeon,
 #endif
-      {"ref", [] { return true; }, ref::encode_rtn, ref::encode_fit},
+    {"ref", [] { return true; }, ref::encode_rtn, ref::encode_fit},
   };
   return list;
 }

@@ -42,7 +42,8 @@ Status check_bundle(const std::string& directory) {
   JANG_ASSIGN(const std::vector<format::Finding> findings, format::validate(directory, {.deep = true}));
   for (const format::Finding& f : findings)
     if (f.severity == "error")
-      return Status(StatusCode::corrupt, "the written bundle does not pass its own check, nothing was published: " + f.where + ": " + f.message);
+      return Status(StatusCode::corrupt,
+                    "the written bundle does not pass its own check, nothing was published: " + f.where + ": " + f.message);
   return {};
 }
 

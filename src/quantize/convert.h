@@ -27,10 +27,10 @@ struct Source {
 [[nodiscard]] Result<Source> open_source(const std::string& directory);
 
 struct RunOptions {
-  int n_threads = 0;                    // 0 = available_threads()
-  Observer* observer = nullptr;         // may be null
-  const CancelFlag* cancel = nullptr;   // may be null
-  std::string backend;                  // "" = fastest available
+  int n_threads = 0;                   // 0 = available_threads()
+  Observer* observer = nullptr;        // may be null
+  const CancelFlag* cancel = nullptr;  // may be null
+  std::string backend;                 // "" = fastest available
 };
 
 // Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.

@@ -47,8 +47,14 @@ struct Scratch {
 
 class Runner {
  public:
-  Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Backend& backend, format::BundleWriter& writer)
-      : source_(source), plan_(plan), layout_(layout), backend_(backend), writer_(writer), parts_(index_parts(layout, source.model.tensors.size())) {}
+  Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Backend& backend,
+         format::BundleWriter& writer)
+      : source_(source),
+        plan_(plan),
+        layout_(layout),
+        backend_(backend),
+        writer_(writer),
+        parts_(index_parts(layout, source.model.tensors.size())) {}
 
   // Errors (squared error, squared norm) of a quantised task; zeros for a cast one.
   [[nodiscard]] Result<kernels::EncodeError> run(const EncodeTask& task, Scratch& scratch) const {
@@ -69,8 +75,8 @@ class Runner {
     for (const float v : values) largest = std::max(largest, std::fabs(v));
     if (largest <= kMaxFloat16) return {};
     const auto at = std::find_if(values.begin(), values.end(), [](float v) { return std::fabs(v) > kMaxFloat16; });
-    return Status(StatusCode::invalid_argument, "tensor " + rows.describe_element(begin + (at - values.begin())) + " is " + std::to_string(*at) +
-                                                    ", beyond float16 (65504); use --scale-dtype bf16");
+    return Status(StatusCode::invalid_argument, "tensor " + rows.describe_element(begin + (at - values.begin())) + " is " +
+                                                    std::to_string(*at) + ", beyond float16 (65504); use --scale-dtype bf16");
   }
 
   Result<kernels::EncodeError> encode(const EncodeTask& task, plan::Choice choice, Scratch& s) const {
@@ -153,8 +159,8 @@ std::vector<EncodeTask> encode_tasks(const arch::Model& model) {
   return tasks;
 }
 
-Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Backend& backend,
-                                      format::BundleWriter& writer, const RunOptions& run) {
+Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
+                                      const kernels::Backend& backend, format::BundleWriter& writer, const RunOptions& run) {
   const std::vector<EncodeTask> tasks = encode_tasks(source.model);
   const Runner runner(source, plan, layout, backend, writer);
   std::int64_t total_bytes = 0;

@@ -28,11 +28,13 @@ Status read_sample(const SourceRows& rows, const arch::OutTensor& t, std::vector
   std::vector<std::byte> scratch;
   if (stride == 1) return rows.read_floats(0, values, scratch);
   for (std::int64_t i = 0; i < *n_sampled; ++i)
-    JANG_TRY(rows.read_floats(i * stride * in, std::span(values).subspan(static_cast<std::size_t>(i * in), static_cast<std::size_t>(in)), scratch));
+    JANG_TRY(rows.read_floats(i * stride * in, std::span(values).subspan(static_cast<std::size_t>(i * in), static_cast<std::size_t>(in)),
+                              scratch));
   return {};
 }
 
-Result<Measured> measure(const Source& source, const arch::OutTensor& t, const plan::Options& options, DType dtype, const kernels::Backend& backend) {
+Result<Measured> measure(const Source& source, const arch::OutTensor& t, const plan::Options& options, DType dtype,
+                         const kernels::Backend& backend) {
   Measured m;
   for (const plan::Choice& c : plan::auto_choices(t, options))
     if (c.bits) m.choices.push_back(c);

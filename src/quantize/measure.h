@@ -14,6 +14,7 @@ inline constexpr std::int64_t kMeasureWeights = 1 << 20;
 
 // Error of every choice of plan::auto_choices for every unit. Reads the source. Deterministic for any number of threads.
 // Errors: those of reading; cancelled.
-[[nodiscard]] Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Options& options, DType param_dtype, const RunOptions& run);
+[[nodiscard]] Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Options& options, DType param_dtype,
+                                                      const RunOptions& run);
 
 }  // namespace jang::quantize

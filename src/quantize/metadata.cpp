@@ -154,16 +154,30 @@ json::Value make_index(const plan::Layout& layout, const plan::Sizes& sizes) {
   for (const plan::StoredPart& p : layout.parts) sorted[p.info.name] = layout.shards[static_cast<std::size_t>(p.shard)].file_name;
   Value map = Value::object();
   for (const auto& [name, file] : sorted) map[name] = file;
-  return {{"metadata", {{"format", "jang"}, {"format_version", "2.0"}, {"total_size", layout.tensor_bytes}, {"total_parameters", sizes.params}}},
+  return {{"metadata",
+           {{"format", "jang"}, {"format_version", "2.0"}, {"total_size", layout.tensor_bytes}, {"total_parameters", sizes.params}}},
           {"weight_map", std::move(map)}};
 }
 
 const std::vector<std::string>& side_files() {
-  static const std::vector<std::string> files = {
-      "tokenizer.json",     "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model",     "merges.txt",
-      "vocab.json",         "vocab.txt",             "added_tokens.json",       "generation_config.json", "chat_template.json",
-      "chat_template.jinja", "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json", "LICENSE",
-      "LICENSE.txt",        "LICENSE.md",            "NOTICE"};
+  static const std::vector<std::string> files = {"tokenizer.json",
+                                                 "tokenizer_config.json",
+                                                 "special_tokens_map.json",
+                                                 "tokenizer.model",
+                                                 "merges.txt",
+                                                 "vocab.json",
+                                                 "vocab.txt",
+                                                 "added_tokens.json",
+                                                 "generation_config.json",
+                                                 "chat_template.json",
+                                                 "chat_template.jinja",
+                                                 "preprocessor_config.json",
+                                                 "processor_config.json",
+                                                 "video_preprocessor_config.json",
+                                                 "LICENSE",
+                                                 "LICENSE.txt",
+                                                 "LICENSE.md",
+                                                 "NOTICE"};
   return files;
 }
 

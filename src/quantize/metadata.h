@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON files of a bundle: config.json with its quantization map, jang_config.json with the manifest, the index. docs/format.md is normative.
+// The JSON files of a bundle: config.json with its quantization map, jang_config.json with the manifest, the index. docs/format.md is
+// normative.
 #pragma once
 
 #include <string>
@@ -12,18 +13,20 @@
 
 namespace jang::quantize {
 
-// config.json: the model's config plus `quantization` (and its mirror `quantization_config`): default bits and group = the most common pair,
-// then every quantised module by path, so that no reader ever guesses. The float type is updated where the bundle's differs from the source's.
+// config.json: the model's config plus `quantization` (and its mirror `quantization_config`): default bits and group = the most common
+// pair, then every quantised module by path, so that no reader ever guesses. The float type is updated where the bundle's differs from the
+// source's.
 [[nodiscard]] json::Value make_config(const arch::Model& model, const plan::Plan& plan);
 
 // jang_config.json.
-[[nodiscard]] json::Value make_jang_config(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const plan::Sizes& sizes,
-                                           const TensorErrors& errors);
+[[nodiscard]] json::Value make_jang_config(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
+                                           const plan::Sizes& sizes, const TensorErrors& errors);
 
 // model.safetensors.index.json.
 [[nodiscard]] json::Value make_index(const plan::Layout& layout, const plan::Sizes& sizes);
 
-// Side files copied from the source when present: tokenizer, templates, generation config, processors, licences. Never *.py: a bundle runs no code.
+// Side files copied from the source when present: tokenizer, templates, generation config, processors, licences. Never *.py: a bundle runs
+// no code.
 [[nodiscard]] const std::vector<std::string>& side_files();
 
 }  // namespace jang::quantize

@@ -27,10 +27,10 @@ class SourceRows {
 
  private:
   struct Run {
-    std::int64_t begin;        // first element in the bundle tensor
-    std::int64_t n;            // elements
-    int source;                // index into the checkpoint
-    std::int64_t source_begin; // first element in the source tensor
+    std::int64_t begin;         // first element in the bundle tensor
+    std::int64_t n;             // elements
+    int source;                 // index into the checkpoint
+    std::int64_t source_begin;  // first element in the source tensor
   };
   [[nodiscard]] const Run& run_of(std::int64_t element) const;
 

@@ -19,11 +19,11 @@ struct DTypeRow {
 
 // All types, indexed by DType.
 inline constexpr DTypeRow kDTypes[] = {
-    {DType::f64, "F64", 8, true},      {DType::f32, "F32", 4, true},    {DType::f16, "F16", 2, true},
-    {DType::bf16, "BF16", 2, true},    {DType::f8_e4m3, "F8_E4M3", 1, true}, {DType::f8_e5m2, "F8_E5M2", 1, true},
-    {DType::i64, "I64", 8, false},     {DType::i32, "I32", 4, false},   {DType::i16, "I16", 2, false},
-    {DType::i8, "I8", 1, false},       {DType::u64, "U64", 8, false},   {DType::u32, "U32", 4, false},
-    {DType::u16, "U16", 2, false},     {DType::u8, "U8", 1, false},     {DType::boolean, "BOOL", 1, false},
+    {DType::f64, "F64", 8, true},   {DType::f32, "F32", 4, true},         {DType::f16, "F16", 2, true},
+    {DType::bf16, "BF16", 2, true}, {DType::f8_e4m3, "F8_E4M3", 1, true}, {DType::f8_e5m2, "F8_E5M2", 1, true},
+    {DType::i64, "I64", 8, false},  {DType::i32, "I32", 4, false},        {DType::i16, "I16", 2, false},
+    {DType::i8, "I8", 1, false},    {DType::u64, "U64", 8, false},        {DType::u32, "U32", 4, false},
+    {DType::u16, "U16", 2, false},  {DType::u8, "U8", 1, false},          {DType::boolean, "BOOL", 1, false},
 };
 
 [[nodiscard]] constexpr const DTypeRow& info(DType t) { return kDTypes[static_cast<int>(t)]; }

@@ -20,13 +20,18 @@ namespace fs = std::filesystem;
 class BundleTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = fs::temp_directory_path() / ("jang_bundle_" + std::to_string(::getpid()) + "_" +
-                                        ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    dir_ = fs::temp_directory_path() /
+           ("jang_bundle_" + std::to_string(::getpid()) + "_" + ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(dir_);
     fs::create_directories(dir_);
-    tensors_ = {{"m.weight", DType::u32, {8, 16}}, {"m.scales", DType::bf16, {8, 2}}, {"m.biases", DType::bf16, {8, 2}}, {"norm.weight", DType::bf16, {8}}};
-    config_ = {{"model_type", "llama"}, {"quantization", {{"group_size", 64}, {"bits", 4}, {"mode", "affine"}, {"m", {{"group_size", 64}, {"bits", 4}}}}}};
-    jang_ = {{"format", "jang"}, {"quantization", {{"tensor_quantization_manifest", {{"m", {{"bits", 4}, {"group_size", 64}, {"shape", {8, 128}}}}}}}}};
+    tensors_ = {{"m.weight", DType::u32, {8, 16}},
+                {"m.scales", DType::bf16, {8, 2}},
+                {"m.biases", DType::bf16, {8, 2}},
+                {"norm.weight", DType::bf16, {8}}};
+    config_ = {{"model_type", "llama"},
+               {"quantization", {{"group_size", 64}, {"bits", 4}, {"mode", "affine"}, {"m", {{"group_size", 64}, {"bits", 4}}}}}};
+    jang_ = {{"format", "jang"},
+             {"quantization", {{"tensor_quantization_manifest", {{"m", {{"bits", 4}, {"group_size", 64}, {"shape", {8, 128}}}}}}}}};
   }
   void TearDown() override { fs::remove_all(dir_); }
 

@@ -41,15 +41,16 @@ std::map<std::string, std::string> files_of(const std::string& directory) {
 class ConvertTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = fs::temp_directory_path() / ("jang_convert_" + std::to_string(::getpid()) + "_" +
-                                        ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    dir_ = fs::temp_directory_path() /
+           ("jang_convert_" + std::to_string(::getpid()) + "_" + ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(dir_);
     fs::create_directories(dir_);
   }
   void TearDown() override { fs::remove_all(dir_); }
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
-  Result<ConvertReport> run(const std::string& source_dir, const plan::Options& options, const std::string& output, RunOptions run_options = {}) {
+  Result<ConvertReport> run(const std::string& source_dir, const plan::Options& options, const std::string& output,
+                            RunOptions run_options = {}) {
     JANG_ASSIGN(const Source source, open_source(source_dir));
     JANG_ASSIGN(const plan::Plan plan, plan_source(source, options, "", run_options));
     return convert(source, plan, output, false, run_options);

@@ -135,9 +135,7 @@ class Search {
     const float scale = std::fma(-s.q, w_sum_, h_sum_ * s.qw) / determinant;
     return with_bias(round_param(g_.dtype, scale), s);
   }
-  Params with_bias(float scale, const Sums& s) const {
-    return {scale, round_param(g_.dtype, std::fma(-scale, s.q, w_sum_) / h_sum_)};
-  }
+  Params with_bias(float scale, const Sums& s) const { return {scale, round_param(g_.dtype, std::fma(-scale, s.q, w_sum_) / h_sum_)}; }
   Sums try_params(Params p) {
     const Sums s = evaluate(g_, p);
     if (s.score < sums_.score) {
@@ -193,7 +191,8 @@ EncodeError encode(const EncodeArgs& a, bool fit) {
       }
       row_error += s.error;
       double norm = 0;
-      for (int j = 0; j < g.n; ++j) norm += (g.h ? static_cast<double>(g.h[j]) : 1.0) * (static_cast<double>(g.w[j]) * static_cast<double>(g.w[j]));
+      for (int j = 0; j < g.n; ++j)
+        norm += (g.h ? static_cast<double>(g.h[j]) : 1.0) * (static_cast<double>(g.w[j]) * static_cast<double>(g.w[j]));
       row_norm += norm;
       if (a.words) write_group(a, s, (row * a.in + column) / a.group_size);
     }

@@ -44,7 +44,11 @@ class Encoder {
   using F = typename V::F;
 
   Encoder(Block<V>& block, int bits, int group_size, DType dtype)
-      : block_(block), group_(group_size), dtype_(dtype), max_code_(V::set1(static_cast<float>(codec::max_code(bits)))), search_(fit_search(bits)) {}
+      : block_(block),
+        group_(group_size),
+        dtype_(dtype),
+        max_code_(V::set1(static_cast<float>(codec::max_code(bits)))),
+        search_(fit_search(bits)) {}
 
   // mx.quantize of the weights cast to the storage type: scale and bias as stored; codes, taken with the unrounded ones, in rtn_q.
   Params<V> rtn() {
@@ -155,9 +159,7 @@ class Encoder {
     const F scale = V::div(V::fnma(s.q, w_sum_, V::mul(h_sum_, s.qw)), determinant);
     return with_bias(V::round_to(dtype_, scale), s);
   }
-  Params<V> with_bias(F scale, const Sums<V>& s) const {
-    return {scale, V::round_to(dtype_, V::div(V::fnma(scale, s.q, w_sum_), h_sum_))};
-  }
+  Params<V> with_bias(F scale, const Sums<V>& s) const { return {scale, V::round_to(dtype_, V::div(V::fnma(scale, s.q, w_sum_), h_sum_))}; }
 
   void keep(Params<V> p, const Sums<V>& s) {
     const auto better = V::less(s.score, best_sums_.score);
