@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The op table of inference, one per backend, and the kernels of linear maps, chosen per matrix format.
+//
+// Every function here runs on the calling thread; the model splits work over threads (rows of a matrix, heads, tokens). Activations are
+// float32. ref/ defines every op in plain scalar code; other backends agree with it within tolerances that tests derive from eps and the
+// length of the sums. A backend need not be bit-identical to another, but every op is deterministic: the same call gives the same bits, and
+// the result for one row of the batch does not depend on the other rows of the batch or on how rows of the matrix are split.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "kernels/matrix.h"
+
+namespace jang::kernels {
+
+// exact: float32 activations. fast: a kernel may quantise activations to 8 bits per weight group (error measured in tests).
+enum class Precision : std::uint8_t { exact, fast };
+
+// y = x W^T for one storage format. Inputs are first brought into the kernel's own layout, once per distinct x: maps that share x and
+// MatrixFormat share the prepared rows.
+struct LinearKernel {
+  std::string_view name;     // "avx512_vnni"
+  std::string_view backend;  // "ref", "avx2", "avx512", "neon"
+  Precision precision = Precision::exact;
+  bool (*available)() = nullptr;  // on this machine
+  bool (*supports)(const MatrixFormat& format) = nullptr;
+  // Bytes of one prepared input row; rows are stored at this distance. A multiple of 64.
+  std::int64_t (*input_bytes)(const MatrixFormat& format, std::int64_t n_cols) = nullptr;
+  // Prepares one row of x [n_cols] into `out` (64-byte aligned).
+  void (*prepare)(const MatrixFormat& format, const float* x, std::int64_t n_cols, std::byte* out) = nullptr;
+  // y[i*y_stride + r] = sum_c W[r, c] x_i[c] for all rows r of `w` and i in [0, n). `inputs`: n prepared rows, 64-byte aligned.
+  // n = 1 is decode; large n is prefill.
+  void (*matmul)(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) = nullptr;
+};
+
+// All linear kernels built in, fastest first.
+[[nodiscard]] const std::vector<const LinearKernel*>& linear_kernels();
+// Fastest available kernel for a format: of `precision`, or else an exact one; of the named backend only, when one is named ("ref" etc).
+// Null when there is none: the model refuses the tensor at load.
+[[nodiscard]] const LinearKernel* find_linear(const MatrixFormat& format, Precision precision, std::string_view backend = {});
+
+// How keys and values are kept in a cache: a row is one head of one position.
+enum class KvType : std::uint8_t { f32, f16, bf16, q8 };
+// Bytes of a row of head_dim values: q8 is head_dim signed bytes followed by one float32 scale.
+[[nodiscard]] constexpr std::int64_t kv_row_bytes(KvType t, std::int64_t head_dim) {
+  switch (t) {
+    case KvType::f32: return 4 * head_dim;
+    case KvType::q8: return head_dim + 4;
+    default: return 2 * head_dim;
+  }
+}
+
+// Softmax attention of the query heads that share one key-value head, for n_queries consecutive positions of one sequence.
+//   out[i, h] = sum_j softmax_j(cap(scale * q[i, h] . k[j])) v[j],   j over visible positions: j <= p, and j > p - window when window > 0
+// where p = first_position + i and cap(s) = softcap * tanh(s / softcap), or s when softcap == 0.
+struct AttentionArgs {
+  const float* q = nullptr;  // query i, head h of the group, at q + i*q_stride + h*head_dim
+  std::int64_t q_stride = 0;
+  std::int64_t n_queries = 0, first_position = 0;
+  std::int64_t n_heads = 0;  // of the group
+  std::int64_t head_dim = 0;
+  KvType kv_type = KvType::f32;
+  const std::byte* k = nullptr;  // rows of positions 0.. of this head, one kv_row_bytes after another
+  const std::byte* v = nullptr;
+  std::int64_t window = 0;
+  float scale = 1, softcap = 0;
+  float* out = nullptr;  // same layout as q, its own stride
+  std::int64_t out_stride = 0;
+};
+
+// Gated delta rule of one value head over n consecutive tokens (Gated DeltaNet, arXiv 2412.06464), the state carried along:
+//   S <- exp(g_t) S;  S <- S + k_t (beta_t (v_t - S^T k_t))^T;  out_t = S^T q_t
+struct DeltaArgs {
+  std::int64_t n = 0, key_dim = 0, value_dim = 0;
+  const float* q = nullptr;  // [n, key_dim] at stride qk_stride: already normalised and scaled
+  const float* k = nullptr;
+  std::int64_t qk_stride = 0;
+  const float* v = nullptr;  // [n, value_dim] at stride v_stride
+  std::int64_t v_stride = 0;
+  const float* g = nullptr;     // [n] at stride gate_stride: log of the decay, <= 0
+  const float* beta = nullptr;  // [n] at stride gate_stride
+  std::int64_t gate_stride = 0;
+  float* state = nullptr;  // [key_dim, value_dim], updated
+  float* out = nullptr;    // [n, value_dim] at stride out_stride
+  std::int64_t out_stride = 0;
+};
+
+struct Ops {
+  std::string_view name;          // backend
+  bool (*available)() = nullptr;  // on this machine
+  // One row of a matrix as floats: embedding lookup. Any supported format.
+  void (*dequantize_row)(const MatrixView& w, std::int64_t row, float* out);
+  // out = x / sqrt(mean(x^2) + eps) * (weight + offset); weight null: no factor. out may be x.
+  void (*rms_norm)(const float* x, const float* weight, std::int64_t n, float eps, float offset, float* out);
+  // x += y
+  void (*add)(float* x, const float* y, std::int64_t n);
+  // out = silu(gate) * up; gelu: the tanh approximation. out may be gate or up.
+  void (*silu_mul)(const float* gate, const float* up, std::int64_t n, float* out);
+  void (*gelu_mul)(const float* gate, const float* up, std::int64_t n, float* out);
+  // x *= sigmoid(gate)
+  void (*sigmoid_mul)(float* x, const float* gate, std::int64_t n);
+  // Rotates pairs (x[j], x[j + half]) by the angle whose cosine and sine are given, j in [0, half).
+  void (*rope)(float* x, const float* cos, const float* sin, std::int64_t half);
+  // Writes one cache row.
+  void (*kv_store)(KvType type, const float* x, std::int64_t head_dim, std::byte* row);
+  void (*attention)(const AttentionArgs& a);
+  void (*delta_rule)(const DeltaArgs& a);
+  // Causal depthwise convolution of n tokens over `channels`, then silu: out[t, c] = silu(bias[c]? + sum_j weight[c, j] x[t - kernel + 1 + j, c])
+  // where x before the first token is `state` [kernel - 1, channels], oldest first; state is updated. x [n, channels] contiguous, out too.
+  void (*conv_silu)(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, float* state,
+                    float* out);
+  // In place softmax; returns nothing. -inf entries become 0.
+  void (*softmax)(float* x, std::int64_t n);
+  // log(sum(exp(x))) with the maximum taken out, in double.
+  double (*log_sum_exp)(const float* x, std::int64_t n);
+};
+
+// Op tables built in, fastest first, "ref" last; and the fastest available, or the named one (null when unknown or not available).
+[[nodiscard]] const std::vector<const Ops*>& op_tables();
+[[nodiscard]] const Ops* find_ops(std::string_view name = {});
+
+}  // namespace jang::kernels
