@@ -118,6 +118,7 @@ Result<Statistics> parse_statistics(std::string_view bytes, std::string_view wha
   Statistics out;
   out.model = metadata("model");
   out.text = metadata("text");
+  out.settings = metadata("settings");
   out.method = metadata("method");
   const auto positions = parse_count(metadata("positions"));
   if (!positions) return Status(StatusCode::corrupt, fmt::format("{}: metadata 'positions' is not a number", what));
@@ -180,6 +181,7 @@ std::string serialize(const Statistics& s) {
                                                     {"jang_statistics", std::string(kVersion)},
                                                     {"model", s.model},
                                                     {"text", s.text},
+                                                    {"settings", s.settings},
                                                     {"method", s.method},
                                                     {"positions", std::to_string(s.positions)}});
   for (const Blob& b : blobs) out += b.bytes;

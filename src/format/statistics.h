@@ -8,6 +8,7 @@
 //                                                       unit alone quantised
 //   text.tokens            I32 [windows, length]        the token ids all of it was measured on
 //   metadata: jang_statistics "1"; model (a fingerprint of names and shapes); text ("self", "file", "random"); method ("fit", "rtn");
+//   settings;
 //             positions (scored per sensitivity)
 //
 // Files of the same model merge: means are weighted by tokens, sensitivities by scored positions.
@@ -41,6 +42,7 @@ struct SensitivityPoint {
 struct Statistics {
   std::string model;                                                   // fingerprint, see model_fingerprint
   std::string text;                                                    // "self", "file", "random"
+  std::string settings;                                                // of the run, for taking it up again
   std::string method;                                                  // of the encoder behind the sensitivities
   std::int64_t positions = 0;                                          // scored for each sensitivity point
   std::map<std::string, InputStatistics> inputs;                       // by module

@@ -29,15 +29,6 @@ constexpr Choice kFinerAndCoarser[] = {{2, 32}, {3, 32}, {2, 128}, {3, 128}, {4,
 constexpr std::uint64_t kCompanionText = 2 * 92;
 constexpr int kMaxRounds = 12;
 
-double gaussian_error(const Choice& choice, Method method) {
-  double error = 0;
-  for (const codec::WidthRow& w : codec::kWidths)
-    if (w.bits == choice.bits) error = method == Method::rtn ? w.gaussian_rtn : w.gaussian_fit;
-  for (const codec::GroupRow& g : codec::kGroups)
-    if (g.size == choice.group_size) error *= g.error_factor;
-  return error;
-}
-
 struct Knapsack {
   std::vector<Item> items;
   std::vector<const Unit*> units;            // of the items

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a source, planning it, naming its output.
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
+#include <fmt/format.h>
+
+#include "plan/assess.h"
 #include "quantize/convert.h"
 #include "quantize/costs.h"
 #include "quantize/encode_tasks.h"
@@ -21,6 +25,19 @@ Result<Source> open_source(const std::string& directory) {
 }
 
 namespace {
+
+// Says so when another profile would make more of the bytes.
+void warn_of_poor_profile(const arch::Model& model, const plan::Options& options, plan::Plan* plan) {
+  if (plan->allocation != "tiers" || !options.overrides.empty()) return;
+  const std::optional<plan::Better> better = plan::better_profile(model, *plan, options);
+  if (!better) return;
+  plan->warnings.push_back(
+      fmt::format("{} is a poor use of its bytes on this model: {} needs {:.0f} % of them and is expected to lose {:.1f} times "
+                  "less; `--size {}` spends all of them by measured error",
+                  plan->profile, better->profile,
+                  100.0 * static_cast<double>(better->file_bytes) / static_cast<double>(plan::make_layout(model, *plan).file_bytes),
+                  better->times_less, plan::make_layout(model, *plan).file_bytes));
+}
 
 // A plan made with statistics holds for those only: other weights give other bytes.
 Status check_statistics(const plan::Plan& plan, const RunOptions& run) {
@@ -46,6 +63,7 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
   const bool weighted = run.statistics && options.method == plan::Method::fit && !run.statistics->inputs.empty();
   const auto finish = [&](Result<plan::Plan> plan) {
     if (plan.ok() && weighted) plan->statistics = run.statistics->digest;
+    if (plan.ok()) warn_of_poor_profile(source.model, options, &*plan);
     return plan;
   };
   if (!plan::needs_errors(options)) return finish(plan::make_plan(source.model, options));
