@@ -2,6 +2,7 @@
 // The lists of op tables and of linear kernels, fastest first.
 #include "kernels/ops.h"
 
+#include "kernels/cpu/isa/ops.h"
 #include "kernels/ref/linear.h"
 #include "kernels/ref/ops.h"
 
@@ -9,7 +10,13 @@ namespace jang::kernels {
 
 const std::vector<const LinearKernel*>& linear_kernels() {
   static const std::vector<const LinearKernel*> list = {
-      &ref::kLinear,
+#if defined(__x86_64__)
+    &kAvx512Linear,
+    &kAvx2Linear,
+#elif defined(__aarch64__)
+    &kNeonLinear,
+#endif
+    &ref::kLinear,
   };
   return list;
 }
@@ -26,7 +33,13 @@ const LinearKernel* find_linear(const MatrixFormat& format, Precision precision,
 
 const std::vector<const Ops*>& op_tables() {
   static const std::vector<const Ops*> list = {
-      &ref::kOps,
+#if defined(__x86_64__)
+    &kAvx512Ops,
+    &kAvx2Ops,
+#elif defined(__aarch64__)
+    &kNeonOps,
+#endif
+    &ref::kOps,
   };
   return list;
 }

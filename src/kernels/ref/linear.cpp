@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/float_rows.h"
 #include "kernels/values.h"
 
 namespace jang::kernels::ref {
