@@ -2,6 +2,7 @@
 // The lists of op tables and of linear kernels, fastest first.
 #include "kernels/ops.h"
 
+#include "kernels/cpu/isa/linear.h"
 #include "kernels/cpu/isa/ops.h"
 #include "kernels/ref/linear.h"
 #include "kernels/ref/ops.h"
@@ -11,6 +12,7 @@ namespace jang::kernels {
 const std::vector<const LinearKernel*>& linear_kernels() {
   static const std::vector<const LinearKernel*> list = {
 #if defined(__x86_64__)
+    &kAvx512VnniInt8,
     &kAvx512Linear,
     &kAvx2Linear,
 #elif defined(__aarch64__)
