@@ -43,6 +43,15 @@ bool in(std::span<const tables::Range> ranges, char32_t c) {
   return after != ranges.begin() && c <= std::prev(after)->last;
 }
 
+// Lower case that is newer than Unicode 15: characters first..last, and what to add.
+struct LowerRange {
+  char32_t first, last;
+  std::int32_t add;
+};
+constexpr LowerRange kNewerLower[] = {{0x1c89, 0x1c89, 1},      {0xa7cb, 0xa7cb, -0xa567}, {0xa7cc, 0xa7cc, 1}, {0xa7ce, 0xa7ce, 1},
+                                      {0xa7d2, 0xa7d2, 1},      {0xa7d4, 0xa7d4, 1},       {0xa7da, 0xa7da, 1}, {0xa7dc, 0xa7dc, -0xa641},
+                                      {0x10d50, 0x10d65, 0x20}, {0x16ea0, 0x16eb8, 0x1b}};
+
 // First offset from `at` on that is not ASCII.
 std::size_t skip_ascii(std::string_view text, std::size_t at) {
   for (; at + 8 <= text.size(); at += 8) {
@@ -149,6 +158,8 @@ void append_lowercase(std::string& text, char32_t c) {
   } else if (c == 0x130) {  // the one character whose lower case is two: i and combining dot above
     text += "i\xcc\x87";
   } else {
+    for (const LowerRange& r : kNewerLower)
+      if (c >= r.first && c <= r.last) return append(text, static_cast<char32_t>(static_cast<std::int32_t>(c) + r.add));
     append(text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
   }
 }
