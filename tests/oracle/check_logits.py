@@ -11,7 +11,7 @@ import json
 import numpy as np
 from bundle import load_transformers, read_file
 from check_mlx import load_mlx, text_config, tiny_checkpoints
-from harness import REFERENCE_MODELS, Fail, require
+from harness import MLX_DIFFERS, REFERENCE_MODELS, Fail, require
 
 TOLERANCE = 1e-4
 N_IDS, N_CONTINUE = 96, 64
@@ -124,11 +124,6 @@ def bundle_equals_transformers(context, directory, flags):
     logits, _ = ours(context, bundle, ids, 1)
     error = compare("prompt", logits, torch_logits(load_transformers(bundle, config_from=directory), ids))
     return f"largest difference {error:.1e} of the largest logit"
-
-
-# What mlx-lm computes differently from transformers, by tiny checkpoint: its bundles are compared with transformers only.
-MLX_DIFFERS = {"mistral": "its llama class has no sliding window", "qwen2-window": "no sliding window", "qwen3-window": "no sliding window",
-               "qwen3_moe-window": "no sliding window", "gemma3_text-softcap": "no softcaps"}
 
 
 def cases(context):
