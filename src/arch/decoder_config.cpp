@@ -69,8 +69,10 @@ Status read_formulas(const Traits& traits, const json::Value& text, DecoderConfi
     if (!(scale_of > 0) || scale_of > 1e9) return corrupt(fmt::format("'query_pre_attn_scalar' is {}", scale_of));
   }
   c->attention_scale = static_cast<float>(1.0 / std::sqrt(scale_of));
-  if (traits.softcaps) {
+  if (traits.attention_softcap) {
     JANG_ASSIGN(c->attention_softcap, read_softcap(text, "attn_logit_softcapping"));
+  }
+  if (traits.logit_softcap) {
     JANG_ASSIGN(c->logit_softcap, read_softcap(text, "final_logit_softcapping"));
   }
   JANG_ASSIGN(const bool bidirectional, json::get_bool(text, "use_bidirectional_attention", false));

@@ -137,7 +137,8 @@ struct Traits {
   bool qk_norm = false;
   bool gated_attention = false;        // q_proj carries sigmoid gates
   bool query_pre_attn_scalar = false;  // attention scale is its -1/2 power, not head_dim's
-  bool softcaps = false;               // reads attn_logit_softcapping, final_logit_softcapping
+  bool attention_softcap = false;      // applies attn_logit_softcapping
+  bool logit_softcap = false;          // applies final_logit_softcapping
   bool always_norm_topk = false;       // of chosen experts, whatever norm_topk_prob says
   bool delta_interleaved = false;      // linear attention projections fused per key head
   bool reads_partial_rotary = false;

@@ -25,6 +25,7 @@ constexpr ConfigDefault kDefaults[] = {
     {"vocab_size", "262208"}, {"num_attention_heads", "8"},     {"num_key_value_heads", "4"},
     {"head_dim", "256"},      {"query_pre_attn_scalar", "256"}, {"sliding_window", "4096"},
 };
+// The config has an attn_logit_softcapping key, but transformers' class of Gemma 3 does not apply it; the published models leave it null.
 constexpr Traits kTraits = {
     .activation_key = "hidden_activation",
     .activation = "gelu_pytorch_tanh",
@@ -33,7 +34,7 @@ constexpr Traits kTraits = {
     .four_norms = true,
     .qk_norm = true,
     .query_pre_attn_scalar = true,
-    .softcaps = true,
+    .logit_softcap = true,
     .theta = 1'000'000,
     .local_theta = 10'000,
     .window = WindowRule::pattern,

@@ -31,7 +31,7 @@ Status add_ids(const json::Value& object, std::int64_t vocab, const char* where,
 Result<json::Value> read_optional(const std::string& path) {
   std::error_code ec;
   if (!std::filesystem::exists(path, ec)) return json::Value(nullptr);
-  return json::parse_file(path);
+  return json::parse_file(path, {.wide_integers = true});
 }
 
 // eos_token: a string, or an object with "content".
