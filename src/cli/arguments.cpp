@@ -116,6 +116,9 @@ Result<Arguments> parse_command(const std::string& command, const std::vector<st
 std::string Arguments::value(std::string_view name) const {
   const auto found = given_.find(name);
   if (found != given_.end() && !found->second.empty()) return found->second.front();
+  // The same name may have another default elsewhere.
+  for (const Option* option : options_of(command_))
+    if (option->name == name) return std::string(option->default_value);
   const auto rows = options();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const Option& o) { return o.name == name; });
   JANG_CHECK(row != rows.end());
