@@ -120,8 +120,12 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
   }
   fs::remove(record_path, error);
   const auto start = std::chrono::steady_clock::now();
-  JANG_ASSIGN(const plan::Plan plan, options.make_plan(source, recipe, options.run));
-  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, options.run));
+  quantize::RunOptions run = options.run;
+  if (options.statistics) {
+    JANG_ASSIGN(run.statistics, options.statistics(source, recipe));
+  }
+  JANG_ASSIGN(const plan::Plan plan, make_recipe_plan(source, recipe, run));
+  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
   BundleRecord record;
   record.directory = directory;
   record.fingerprint = wanted;

@@ -26,14 +26,15 @@ struct BundleRecord {
   std::vector<ClassBits> classes;
 };
 
-// How a recipe becomes a plan; make_recipe_plan, unless the caller knows more.
-using PlanMaker = std::function<Result<plan::Plan>(const quantize::Source&, const Recipe&, const quantize::RunOptions&)>;
+// What the model says of itself, for a recipe that asks for it: statistics that outlive the conversion, or null. Called only when the bundle is
+// not there yet.
+using StatisticsMaker = std::function<Result<const format::Statistics*>(const quantize::Source&, const Recipe&)>;
 
 struct BundleOptions {
   std::string work;
   std::string source_fingerprint;
   std::string tool;  // version and commit: another program may write other bytes
-  PlanMaker make_plan;
+  StatisticsMaker statistics;  // may be empty: no recipe asks
   quantize::RunOptions run;
 };
 

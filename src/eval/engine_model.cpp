@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "eval/utf8.h"
+#include "text/tokenizer.h"
 
 namespace jang::eval {
 namespace {
