@@ -19,6 +19,8 @@ constexpr auto kFunctions = std::to_array<Row>({
     {"inspect", run_inspect},
     {"validate", run_validate},
     {"logits", run_logits},
+    {"eval", run_eval},
+    {"compare", run_compare},
     {"tokenize", run_tokenize},
     {"profiles", run_profiles},
     {"doctor", run_doctor},

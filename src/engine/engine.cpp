@@ -10,6 +10,7 @@
 #include "engine/load_weights.h"
 #include "engine/stop_ids.h"
 #include "format/bundle.h"
+#include "text/tokenizer.h"
 
 namespace jang::engine {
 namespace {
@@ -31,7 +32,11 @@ class LoadedEngine final : public Engine {
   std::uint64_t file_bytes() const override { return file_bytes_; }
   double stored_bits() const override { return stored_bits_; }
   Result<const text::Tokenizer*> tokenizer() override {
-    return Status(StatusCode::unsupported, directory_ + ": this build reads no tokenizers");
+    if (!tokenizer_) {
+      JANG_ASSIGN(text::Tokenizer read, text::Tokenizer::load(directory_));
+      tokenizer_.emplace(std::move(read));
+    }
+    return &*tokenizer_;
   }
   const std::vector<std::int32_t>& stop_ids() const override { return stop_.ids; }
   model::Sequence new_sequence() const override { return model::Sequence(decoder_->config(), kv_type_); }
@@ -48,6 +53,7 @@ class LoadedEngine final : public Engine {
   std::uint64_t file_bytes_ = 0;
   double stored_bits_ = 0;
   StopTokens stop_;
+  std::optional<text::Tokenizer> tokenizer_;  // read on first use
 };
 
 Status LoadedEngine::open(const LoadOptions& options) {
