@@ -13,11 +13,12 @@ struct Row {
   std::string_view name;
   CommandFunction run;
 };
-constexpr std::array<Row, 8> kFunctions = {{
+constexpr std::array<Row, 9> kFunctions = {{
     {"convert", run_convert},
     {"plan", run_plan},
     {"inspect", run_inspect},
     {"validate", run_validate},
+    {"template", run_template},
     {"profiles", run_profiles},
     {"doctor", run_doctor},
     {"completion", run_completion},

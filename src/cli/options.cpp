@@ -31,6 +31,12 @@ constexpr auto kCommands = std::to_array<Command>({
      "--deep\n"
      "every scale and bias is read as well. Exit code 5 when anything is wrong.",
      "jang validate ./Qwen3-8B-JANG_4K --deep"},
+    {"template", "Render a model's chat template: the exact text that messages become",
+     "MODEL is a directory, org/name in the local Hub cache, or a .jinja file. Variables are a JSON object: messages, tools,\n"
+     "add_generation_prompt and whatever else the template reads; without them one sample message is shown. With --json also which parts\n"
+     "came from the variables.",
+     "jang template ./Qwen3-8B\n"
+     "jang template chat_template.jinja -f variables.json"},
     {"profiles", "List the profiles", "What `-p` takes, with the bits each gives to the CRITICAL, IMPORTANT and COMPRESS tiers.",
      "jang profiles --json"},
     {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Facts to attach to a report of a problem.",
@@ -47,6 +53,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"inspect", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
     {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
+    {"template", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
+     "model directory, org/name in the local Hub cache, or a template file", false},
     {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
      "shell to write for; markdown prints this reference as docs/cli.md has it", false},
 
@@ -80,7 +88,11 @@ constexpr auto kOptions = std::to_array<Option>({
      "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
      "instruction set of the arithmetic; the output does not depend on it", false},
-    {"convert plan inspect validate profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
+    {"template", Kind::value, "--variables", 'f', "FILE", "", "", Offers::file,
+     "JSON object of variables: messages, tools, add_generation_prompt ...", false},
+    {"template", Kind::value, "--now", 0, "SECONDS", "", "", Offers::nothing,
+     "what strftime_now() takes for now, in seconds since 1970, UTC; default the clock, local time", false},
+    {"convert plan inspect validate template profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
      "print one JSON document instead of text", false},
     {"convert plan", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
