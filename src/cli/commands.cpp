@@ -22,6 +22,7 @@ constexpr auto kFunctions = std::to_array<Row>({
     {"eval", run_eval},
     {"compare", run_compare},
     {"tokenize", run_tokenize},
+    {"template", run_template},
     {"profiles", run_profiles},
     {"doctor", run_doctor},
     {"completion", run_completion},

@@ -59,6 +59,12 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang tokenize ./Qwen3-8B -p 'Hello world'\n"
      "jang tokenize ./Qwen3-8B -f book.txt --json\n"
      "jang tokenize tokenizer.json --decode -p '9707 1879'"},
+    {"template", "Render a model's chat template: the exact text that messages become",
+     "MODEL is a directory, org/name in the local Hub cache, or a .jinja file. Variables are a JSON object: messages, tools,\n"
+     "add_generation_prompt and whatever else the template reads; without them one sample message is shown. With --json also which parts\n"
+     "came from the variables.",
+     "jang template ./Qwen3-8B\n"
+     "jang template chat_template.jinja -f variables.json"},
     {"profiles", "List the profiles", "What `-p` takes, with the bits each gives to the CRITICAL, IMPORTANT and COMPRESS tiers.",
      "jang profiles --json"},
     {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Facts to attach to a report of a problem.",
@@ -78,6 +84,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
     {"tokenize", Kind::positional, "MODEL", 0, "", "", "", Offers::file,
      "tokenizer.json, a directory that holds it, or org/name in the local Hub cache", false},
+    {"template", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
+     "model directory, org/name in the local Hub cache, or a template file", false},
     {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
      "shell to write for; markdown prints this reference as docs/cli.md has it", false},
 
@@ -161,6 +169,19 @@ constexpr auto kOptions = std::to_array<Option>({
      {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
       "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
      "number of threads; default all processors; the output does not depend on it",
+    {"convert plan", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+     "number of threads; default all processors; the output does not depend on it", false},
+    {"convert plan", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
+     "instruction set of the arithmetic; the output does not depend on it", false},
+    {"template", Kind::value, "--variables", 'f', "FILE", "", "", Offers::file,
+     "JSON object of variables: messages, tools, add_generation_prompt ...", false},
+    {"template", Kind::value, "--now", 0, "SECONDS", "", "", Offers::nothing,
+     "what strftime_now() takes for now, in seconds since 1970, UTC; default the clock, local time", false},
+    {"convert plan inspect validate template profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
+     "print one JSON document instead of text", false},
+    {"convert plan", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
+     "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
+    {"convert plan", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing, "print nothing but errors and, with --json, the document",
      false},
     {"convert plan logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
      "instruction set of the arithmetic; the output does not depend on it", false},
@@ -205,20 +226,22 @@ constexpr auto kOptions = std::to_array<Option>({
     {"*", Kind::flag, "--help", 'h', "", "", "", Offers::nothing, "show this help", false},
 });
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
+    std::vector<std::string_view> split(std::string_view text, char separator) {
+      std::vector<std::string_view> parts;
+      while (!text.empty()) {
+        const std::size_t end = std::min(text.find(separator), text.size());
+        parts.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+      }
+      return parts;
+    }
 
 }  // namespace
 
-std::span<const Command> commands() { return kCommands; }
-std::span<const Option> options() { return kOptions; }
+std::span<const Command> commands() {
+  return kCommands; }
+std::span<const Option> options() {
+  return kOptions; }
 
 const Command* find_command(std::string_view name) {
   const auto row = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return c.name == name; });
@@ -234,7 +257,8 @@ std::vector<const Option*> options_of(std::string_view command) {
   return rows;
 }
 
-std::vector<std::string_view> choices_of(const Option& option) { return split(option.choices, '|'); }
+std::vector<std::string_view> choices_of(const Option& option) {
+  return split(option.choices, '|'); }
 
 std::vector<std::string_view> command_names() {
   std::vector<std::string_view> names;
