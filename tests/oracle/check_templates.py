@@ -12,12 +12,11 @@ from pathlib import Path
 
 from chat_inputs import variable_sets
 from harness import Fail, Skip, require
-from template_snippets import SNIPPETS, VARIABLES
+from template_snippets import REFUSED, SNIPPETS, VARIABLES
 
 EXIT_UNSUPPORTED = 4
 NOW = 1735689600  # 2025-01-01T00:00:00Z
 MAX_LISTED = 5
-NOT_JSON = ("Infinity", "NaN")
 
 
 def compile_reference(source):
@@ -64,6 +63,8 @@ class Program:
 
 
 def difference(ours, theirs):
+    if ours[0] == "unsupported" and theirs[0] == "error":
+        return None
     if ours[0] != theirs[0]:
         return f"{ours[0]} {ours[1][-300:]!r} against {theirs[0]} {theirs[1][-300:]!r}"
     if ours[0] == "error":
@@ -114,6 +115,13 @@ def snippet_group(context, title, sources):
     return f"{len(sources)} snippets"
 
 
+def refused(context):
+    for source in REFUSED:
+        kind, text = Program(context, source, "refused").render(VARIABLES)
+        require(kind != "text", f"{source!r} gave {text!r}")
+    return f"{len(REFUSED)} snippets"
+
+
 def templates_of_models(directory):
     for config in sorted(directory.glob("*/tokenizer_config.json")):
         found = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
@@ -141,6 +149,7 @@ def no_template(context):
 def cases(context):
     for title, sources in SNIPPETS.items():
         yield f"template_snippets_{title}", lambda t=title, s=sources: snippet_group(context, t, s)
+    yield "template_snippets_refused", lambda: refused(context)
     found = list(found_templates(context))
     for name, source in found:
         yield f"template_{name}", lambda n=name, s=source: renders_the_same(context, n, s)

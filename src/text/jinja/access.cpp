@@ -188,8 +188,9 @@ Result<Value> get_item(Runtime& runtime, const Value& object, const Value& key) 
 Result<Value> get_slice(Runtime& runtime, const Value& object, const Value& start, const Value& stop, const Value& step) {
   if (object.is(Kind::undefined)) return undefined_error(object);
   const bool sliceable = object.is(Kind::string) || object.is_sequence() || object.is(Kind::range);
-  if (!sliceable || !is_slice_index(start) || !is_slice_index(stop) || !is_slice_index(step))
-    return Value::undefined(fmt::format("{} has no such slice", object_name(object)));
+  if (!sliceable) return template_error(fmt::format("'{}' object cannot be sliced", type_name(object)));
+  if (!is_slice_index(start) || !is_slice_index(stop) || !is_slice_index(step))
+    return template_error("slice indices must be integers or None");
   JANG_ASSIGN(const std::int64_t n, length(object));
   JANG_ASSIGN(const Slice slice, resolve_slice(start, stop, step, static_cast<std::size_t>(n)));
   if (object.is(Kind::string)) return slice_text(runtime, object, slice);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expressions.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "text/jinja/interpreter.h"
@@ -48,12 +50,16 @@ Result<Value> Interpreter::evaluate_node(const Expression& e) {
 Result<Value> Interpreter::lookup(int name) {
   for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get())
     for (const auto& [id, value] : scope->variables)
-      if (id == name) return value;
+      if (id == name) return value.is(Kind::missing) ? undefined_name(name) : value;
   const Value& given = environment_.variables[static_cast<std::size_t>(name)];
   if (!given.is(Kind::missing)) return given;
   const std::string& text = source_.names[static_cast<std::size_t>(name)];
   if (const Builtin* global = find_global(text); global != nullptr) return bound(*global, Value::none());
-  return Value::undefined(fmt::format("{} is undefined", quoted(text)));
+  return undefined_name(name);
+}
+
+Value Interpreter::undefined_name(int name) const {
+  return Value::undefined(fmt::format("{} is undefined", quoted(source_.names[static_cast<std::size_t>(name)])));
 }
 
 Result<Value> Interpreter::evaluate_collection(const Expression& e) {
@@ -214,6 +220,8 @@ Result<Arguments> Interpreter::evaluate_arguments(const CallArguments& from) {
     JANG_TRY(charge(mapping.dict().entries.size()));
     for (const auto& [key, value] : mapping.dict().entries) {
       if (!key.is(Kind::string)) return template_error("keywords must be strings");
+      const bool twice = std::any_of(from.named.begin(), from.named.end(), [&](const auto& n) { return n.first == key.bytes(); });
+      if (twice) return template_error(fmt::format("the keyword {} is given twice", quoted(key.bytes())));
       out.named.emplace_back(key.bytes(), value);
     }
   }

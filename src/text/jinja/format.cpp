@@ -267,9 +267,9 @@ class BraceFormatter {
       at += 2;
       if (at < bytes.size() && bytes[at] != ':') return template_error("expected ':' after conversion specifier");
     }
+    JANG_ASSIGN(Value value, resolve(std::string_view(bytes).substr(0, name_end)));
     Text specification;
     if (at < bytes.size()) JANG_TRY(expand(text.slice(at + 1, bytes.size()), depth - 1, specification));
-    JANG_ASSIGN(Value value, resolve(std::string_view(bytes).substr(0, name_end)));
     if (conversion != '\0') {
       if (conversion != 's' && conversion != 'r' && conversion != 'a') return template_error("unknown conversion specifier");
       Text converted;

@@ -134,6 +134,7 @@ Interpreter::Interpreter(const Template& source, Environment environment)
       scope_(std::make_shared<Scope>(nullptr)) {}
 
 Result<Text> Interpreter::run() {
+  hide(source_.hidden);
   const Result<Flow> done = execute(source_.body);
   if (!done.ok()) return done.status().with_context(fmt::format("line {}", line_));
   return std::move(output_);
@@ -180,7 +181,7 @@ Result<Interpreter::Flow> Interpreter::execute_one(const Statement& statement) {
     case Statement::Kind::set_block: return execute_set_block(statement);
     case Statement::Kind::filter: return execute_filter_block(statement);
     case Statement::Kind::with: return execute_with(statement);
-    case Statement::Kind::generation: return execute_in_new_scope(statement.body);
+    case Statement::Kind::generation: return execute_in_new_scope(statement.body, statement.hidden);
     case Statement::Kind::macro: JANG_TRY(execute_macro(statement)); return Flow::next;
     case Statement::Kind::call: JANG_TRY(execute_call(statement)); return Flow::next;
     case Statement::Kind::break_loop: return Flow::break_loop;
@@ -225,34 +226,44 @@ Result<Interpreter::Flow> Interpreter::execute_loop(const Statement& statement) 
     JANG_TRY(charge(1));
     JANG_ASSIGN(const Value item, loop->next());
     if (item.is(Kind::missing)) break;
-    any = true;
     ScopeGuard guard(*this, scope_);
     if (source_.loop >= 0) scope_->set(source_.loop, Value::entity(Kind::loop, loop));
     JANG_TRY(assign(statement.target, item));
+    hide(statement.hidden);
     JANG_ASSIGN(const Flow flow, execute(statement.body));
     if (flow == Flow::break_loop) break;
+    any |= flow == Flow::next;  // a body left by continue does not count, as in jinja
   }
   loop->items.clear();  // the loop object itself stays until the end
   loop->scope.reset();
-  return any || statement.otherwise.empty() ? Flow::next : execute_in_new_scope(statement.otherwise);
+  return any || statement.otherwise.empty() ? Flow::next : execute_in_new_scope(statement.otherwise, statement.hidden_otherwise);
 }
 
-Result<Interpreter::Flow> Interpreter::execute_in_new_scope(const Statements& statements) {
+// A hidden name matters only where something would be found further out.
+void Interpreter::hide(const std::vector<int>& names) {
+  for (const int name : names) {
+    const auto i = static_cast<std::size_t>(name);
+    if (!environment_.variables[i].is(Kind::missing) || find_global(source_.names[i]) != nullptr) scope_->set(name, Value());
+  }
+}
+
+Result<Interpreter::Flow> Interpreter::execute_in_new_scope(const Statements& statements, const std::vector<int>& hidden) {
   ScopeGuard guard(*this, scope_);
+  hide(hidden);
   return execute(statements);
 }
 
-Result<Interpreter::Flow> Interpreter::execute_captured(const Statements& statements, Text& out) {
+Result<Interpreter::Flow> Interpreter::execute_captured(const Statement& statement, Text& out) {
   Text* const outer = out_;
   out_ = &out;
-  Result<Flow> flow = execute_in_new_scope(statements);
+  Result<Flow> flow = execute_in_new_scope(statement.body, statement.hidden);
   out_ = outer;
   return flow;
 }
 
 Result<Interpreter::Flow> Interpreter::execute_set_block(const Statement& statement) {
   Text captured;
-  JANG_ASSIGN(const Flow flow, execute_captured(statement.body, captured));
+  JANG_ASSIGN(const Flow flow, execute_captured(statement, captured));
   if (flow != Flow::next) return flow;
   JANG_ASSIGN(Value value, string(std::move(captured)));
   if (statement.expressions.front() != nullptr) {
@@ -264,7 +275,7 @@ Result<Interpreter::Flow> Interpreter::execute_set_block(const Statement& statem
 
 Result<Interpreter::Flow> Interpreter::execute_filter_block(const Statement& statement) {
   Text captured;
-  JANG_ASSIGN(const Flow flow, execute_captured(statement.body, captured));
+  JANG_ASSIGN(const Flow flow, execute_captured(statement, captured));
   if (flow != Flow::next) return flow;
   JANG_ASSIGN(Value value, string(std::move(captured)));
   JANG_ASSIGN(value, apply_suffixes(statement.expressions.front()->suffixes, std::move(value), nullptr));
@@ -279,6 +290,7 @@ Result<Interpreter::Flow> Interpreter::execute_with(const Statement& statement) 
     values.push_back(std::move(value));
   }
   ScopeGuard guard(*this, scope_);
+  hide(statement.hidden);
   for (std::size_t i = 0; i < values.size(); ++i) JANG_TRY(assign(statement.targets[i], values[i]));
   return execute(statement.body);
 }
@@ -348,6 +360,7 @@ Result<Value> Interpreter::call_macro(const Macro& macro, const Arguments& argum
   Result<Flow> flow = [&]() -> Result<Flow> {
     ScopeGuard guard(*this, macro.scope);
     JANG_TRY(bind_parameters(macro, arguments));
+    hide(macro.procedure->hidden);
     return execute(macro.procedure->body);
   }();
   out_ = outer;

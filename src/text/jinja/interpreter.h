@@ -57,8 +57,9 @@ class Interpreter : public Runtime {
   Result<Flow> execute_set_block(const Statement& statement);
   Result<Flow> execute_filter_block(const Statement& statement);
   Result<Flow> execute_with(const Statement& statement);
-  Result<Flow> execute_in_new_scope(const Statements& statements);
-  Result<Flow> execute_captured(const Statements& statements, Text& out);
+  Result<Flow> execute_in_new_scope(const Statements& statements, const std::vector<int>& hidden);
+  Result<Flow> execute_captured(const Statement& statement, Text& out);
+  void hide(const std::vector<int>& names);
   Status execute_macro(const Statement& statement);
   Status execute_call(const Statement& statement);
   Status write(const Value& value);
@@ -74,6 +75,7 @@ class Interpreter : public Runtime {
   Result<Value> evaluate(const Expression& e);
   Result<Value> evaluate_node(const Expression& e);
   Result<Value> lookup(int name);
+  [[nodiscard]] Value undefined_name(int name) const;
   Result<Value> evaluate_collection(const Expression& e);
   Result<Value> evaluate_arithmetic(const Expression& e);
   Result<Value> evaluate_comparison(const Expression& e);

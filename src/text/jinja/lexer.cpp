@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
@@ -125,6 +126,7 @@ class Lexer {
 
   Status comment(int begins) {
     const std::size_t end = source_.find("#}", at_);
+    if (end == std::string::npos && at_ == source_.size()) return {};  // nothing but an opening bracket is let pass
     if (end == std::string::npos) return syntax_error(begins, "missing end of comment tag");
     const bool minus = end > at_ && source_[end - 1] == '-', plus = end > at_ && source_[end - 1] == '+';
     skip(end + 2 - at_);
@@ -164,6 +166,7 @@ class Lexer {
       after_tag(minus, plus);
       return {};
     }
+    if (at_ == source_.size()) return {};
     return syntax_error(begins, "missing end of raw directive");
   }
 
@@ -274,7 +277,7 @@ class Lexer {
     const std::string digits = without_underscores(at_, end);
     double value = 0;
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (parsed.ec != std::errc()) return syntax_error(line_, fmt::format("the number {} is out of range", digits.substr(0, 40)));
+    if (parsed.ec != std::errc()) value = std::strtod(digits.c_str(), nullptr);  // to infinity or 0, as Python
     add(TokenKind::real).real = value;
     skip(end - at_);
     return true;
@@ -367,7 +370,12 @@ class Lexer {
     if (c == 'U') return hex_escape(text, 8, out);
     if (c == 'N') return Status(StatusCode::unsupported, fmt::format("line {}: \\N{{...}} in a string", line_));
     out += '\\';
-    return std::size_t{1};
+    if (static_cast<unsigned char>(c) < 0x80) return std::size_t{1};
+    // jinja escapes the source to ASCII first, and a backslash before that takes the escape's own backslash away
+    const std::size_t length = sequence_length(c);
+    const auto n = static_cast<std::uint32_t>(decode(text.substr(1, length)).front());
+    out += n < 0x100 ? fmt::format("x{:02x}", n) : n < 0x10000 ? fmt::format("u{:04x}", n) : fmt::format("U{:08x}", n);
+    return 1 + length;
   }
 
   Result<std::size_t> hex_escape(std::string_view text, std::size_t digits, std::string& out) const {

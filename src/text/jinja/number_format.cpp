@@ -171,7 +171,6 @@ Result<Text> format_value(Runtime& runtime, const Value& value, const Text& spec
   const bool as_real =
       value.is(Kind::real) || type == 'e' || type == 'E' || type == 'f' || type == 'F' || type == 'g' || type == 'G' || type == '%';
   if (!as_real) {
-    if (value.is(Kind::boolean) && type == '\0') return format_text(runtime, Text(value.as_bool() ? "True" : "False"), spec.style);
     if (type != '\0' && type != 'd' && type != 'x' && type != 'X' && type != 'o' && type != 'b') return unknown_type(spec, value);
     if (spec.style.precision >= 0) return template_error("Precision not allowed in integer format specifier");
     return format_integer(runtime, value.as_int(), type == '\0' ? 'd' : type, spec.style);

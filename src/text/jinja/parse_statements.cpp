@@ -6,11 +6,12 @@
 #include <fmt/format.h>
 
 #include "text/jinja/parser.h"
+#include "text/jinja/symbols.h"
 
 namespace jang::text::jinja {
 namespace {
 
-constexpr std::array<std::string_view, 7> kNotOffered = {"extends", "include", "import", "from", "block", "autoescape", "trans"};
+constexpr std::array<std::string_view, 6> kNotOffered = {"extends", "include", "import", "from", "block", "autoescape"};
 
 bool is_constant(std::string_view name) {
   return name == "true" || name == "false" || name == "none" || name == "True" || name == "False" || name == "None";
@@ -28,6 +29,7 @@ Result<Template> parse_template(std::string_view source) {
 Result<Template> Parser::run() {
   Template made;
   JANG_ASSIGN(made.body, statements({}));
+  if (!unknown_.empty()) return unknown_.front();
   const auto id_of = [&](std::string_view name) {
     const auto at = ids_.find(name);
     return at == ids_.end() ? -1 : at->second;
@@ -37,6 +39,7 @@ Result<Template> Parser::run() {
   made.kwargs = id_of("kwargs");
   made.varargs = id_of("varargs");
   made.names = std::move(names_);
+  resolve_symbols(made);
   return made;
 }
 

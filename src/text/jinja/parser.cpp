@@ -74,9 +74,11 @@ Result<ExpressionPtr> Parser::expression() {
 
 Result<ExpressionPtr> Parser::conditional() {
   int line = current().line;
+  const std::size_t known_unknown = unknown_.size();
   JANG_ASSIGN(ExpressionPtr value, logical_or());
   int levels = 0;
   while (skip_name("if")) {
+    unknown_.resize(known_unknown);  // what stands in a branch is an error only when it is reached
     JANG_TRY(enter());
     ++levels;
     ++soft_;
@@ -392,8 +394,10 @@ Status Parser::one_filter(std::vector<Suffix>& out) {
   if (current().is_symbol("(")) JANG_TRY(call_arguments(suffix.arguments));
   suffix.filter = find_filter(suffix.name);
   if (suffix.filter == nullptr && soft_ == 0) {
-    if (is_known_filter(suffix.name)) return {StatusCode::unsupported, fmt::format("line {}: the filter '{}'", suffix.line, suffix.name)};
-    return syntax_error(suffix.line, fmt::format("there is no filter {}", quoted(suffix.name)));
+    if (is_known_filter(suffix.name))
+      unknown_.emplace_back(StatusCode::unsupported, fmt::format("line {}: the filter '{}'", suffix.line, suffix.name));
+    else
+      unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no filter {}", quoted(suffix.name))));
   }
   out.push_back(std::move(suffix));
   return {};
@@ -423,7 +427,8 @@ Status Parser::one_test(std::vector<Suffix>& out) {
     suffix.arguments.positional.push_back(std::move(argument));
   }
   suffix.test = find_test(suffix.name);
-  if (suffix.test == nullptr && soft_ == 0) return syntax_error(suffix.line, fmt::format("there is no test {}", quoted(suffix.name)));
+  if (suffix.test == nullptr && soft_ == 0)
+    unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no test {}", quoted(suffix.name))));
   out.push_back(std::move(suffix));
   return {};
 }

@@ -90,8 +90,9 @@ class Parser {
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
   int depth_ = 0;
-  int loops_ = 0;  // for loops around, within the innermost macro
-  int soft_ = 0;   // inside a branch: an unknown filter is an error only when it is reached
+  int loops_ = 0;                // for loops around, within the innermost macro
+  std::vector<Status> unknown_;  // filters and tests that do not exist, outside branches
+  int soft_ = 0;                 // inside a branch: an unknown filter is an error only when it is reached
   std::map<std::string, int, std::less<>> ids_;
   std::vector<std::string> names_;
   std::vector<Procedure*> procedures_;  // around, innermost last

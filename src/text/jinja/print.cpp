@@ -108,7 +108,7 @@ class Printer {
   }
 
   Status print_namespace(const Value& value, int depth) {
-    out_.append("<TemplateNamespace {");
+    out_.append("<Namespace {");
     bool first = true;
     for (const auto& [name, attribute] : value.entity<Namespace>().attributes) {
       if (!first) out_.append(", ");

@@ -85,14 +85,22 @@ Result<Value> reverse(Runtime& runtime, const Value& self, const Arguments& argu
   return was_iterator ? runtime.list(std::move(items)) : runtime.iterator(std::move(items));
 }
 
+// How keys compare inside lists: what is equal need not be comparable.
+Result<Order> compare_in_lists(Runtime& runtime, const Value& a, const Value& b) {
+  JANG_ASSIGN(const bool same, equals(runtime, a, b));
+  return same ? Result<Order>(Order::equal) : compare(runtime, a, b);
+}
+
 // Order of `keys`, stable. Errors: keys that cannot be compared.
-Result<std::vector<std::size_t>> sorted_order(Runtime& runtime, const Values& keys, bool descending) {
+Result<std::vector<std::size_t>> sorted_order(Runtime& runtime, const Values& keys, bool descending, bool in_lists = false) {
   std::vector<std::size_t> order(keys.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   Status failure;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     if (!failure.ok()) return false;
-    const Result<Order> o = descending ? compare(runtime, keys[b], keys[a]) : compare(runtime, keys[a], keys[b]);
+    const Value& left = keys[descending ? b : a];
+    const Value& right = keys[descending ? a : b];
+    const Result<Order> o = in_lists ? compare_in_lists(runtime, left, right) : compare(runtime, left, right);
     if (!o.ok()) failure = o.status();
     return o.ok() && o.value() == Order::less;
   });
@@ -139,7 +147,7 @@ Result<Value> sort(Runtime& runtime, const Value& self, const Arguments& argumen
               Parameters::bind("sort", arguments, std::array<std::string_view, 3>{"reverse", "case_sensitive", "attribute"}));
   JANG_ASSIGN(const Values items, iterate(runtime, self));
   JANG_ASSIGN(const Values keys, sort_keys(runtime, items, p[2], p.flag(1, false)));
-  JANG_ASSIGN(const std::vector<std::size_t> order, sorted_order(runtime, keys, p.flag(0, false)));
+  JANG_ASSIGN(const std::vector<std::size_t> order, sorted_order(runtime, keys, p.flag(0, false), true));
   Values out;
   for (const std::size_t i : order) out.push_back(items[i]);
   return runtime.list(std::move(out));

@@ -87,6 +87,7 @@ struct Procedure {
   bool uses_caller = false, uses_kwargs = false, uses_varargs = false;
   bool has_caller_parameter = false;
   Statements body;
+  std::vector<int> hidden;  // symbols.h
 };
 
 struct Branch {
@@ -119,11 +120,13 @@ struct Statement {
   std::vector<Target> targets;  // with
   ExpressionPtr condition;      // for ... if
   Statements body, otherwise;
+  std::vector<int> hidden, hidden_otherwise;  // names that start undefined in the scopes of the two (symbols.h)
   std::unique_ptr<Procedure> procedure;
 };
 
 struct Template {
   Statements body;
+  std::vector<int> hidden;
   std::vector<std::string> names;
   std::size_t source_bytes = 0;
   // Names with a meaning to macros and loops; -1 when the template does not use them.

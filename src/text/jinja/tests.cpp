@@ -44,7 +44,6 @@ Result<Value> other(const Arguments& arguments) {
 }
 
 Result<bool> divisible(Runtime& runtime, const Value& self, const Value& by, std::int64_t remainder) {
-  if (self.is(Kind::string)) return false;  // "x" % 2 is formatting; its result is no number
   JANG_ASSIGN(const Value rest, arithmetic(runtime, Operator::modulo, self, by));
   return equals(runtime, rest, Value::integer(remainder));
 }
