@@ -16,6 +16,9 @@ struct Row {
 constexpr auto kFunctions = std::to_array<Row>({
     {"convert", run_convert},
     {"plan", run_plan},
+    {"calibrate", run_calibrate},
+    {"run", run_run},
+    {"chat", run_chat},
     {"inspect", run_inspect},
     {"validate", run_validate},
     {"logits", run_logits},

@@ -84,7 +84,8 @@ std::string format_bar(const ProgressView& view, int columns) {
 std::string format_line(const ProgressView& view) {
   std::string line = fmt::format("[{}/{}] {}", view.phase, view.phases, printable(view.name));
   if (view.total_bytes > 0 && !view.unit.empty())
-    return line + fmt::format("  {}%  {} of {} {}{}{}", percent_of(view), view.done_bytes, view.total_bytes, view.unit, speed_of(view), eta_of(view));
+    return line + fmt::format("  {}%  {} of {} {}{}{}", percent_of(view), view.done_bytes, view.total_bytes, view.unit, speed_of(view),
+                              eta_of(view));
   if (view.total_bytes > 0) {
     line += fmt::format("  {}%  {} of {}{}{}", percent_of(view),
                         format_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(view.done_bytes, 0))),

@@ -86,7 +86,7 @@ class Session {
     observer_.phase(2, kPhases, "convert");
     observer_.count("recipes");
     InnerObserver inner(observer_);
-    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, options_.statistics, options_.run};
+    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, options_.self, options_.run};
     bundles.run.observer = &inner;
     Entry source;
     source.name = source.file_name = "source";
