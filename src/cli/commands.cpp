@@ -13,12 +13,13 @@ struct Row {
   std::string_view name;
   CommandFunction run;
 };
-constexpr std::array<Row, 9> kFunctions = {{
+constexpr std::array<Row, 10> kFunctions = {{
     {"convert", run_convert},
     {"plan", run_plan},
     {"inspect", run_inspect},
     {"validate", run_validate},
     {"logits", run_logits},
+    {"tokenize", run_tokenize},
     {"profiles", run_profiles},
     {"doctor", run_doctor},
     {"completion", run_completion},

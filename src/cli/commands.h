@@ -12,6 +12,7 @@ namespace jang::cli {
 [[nodiscard]] int run_inspect(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_validate(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_logits(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_tokenize(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_profiles(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_doctor(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_completion(const Arguments& arguments, const Surroundings& surroundings);

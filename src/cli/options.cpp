@@ -35,6 +35,12 @@ constexpr auto kCommands = std::to_array<Command>({
      "Runs the ids through the model and writes the logits of every position; -n continues greedily. For comparing the engine with others.",
      "jang logits ./Qwen3-8B-JANG_4K --ids 1,2,3 -n 16\n"
      "jang logits ./Qwen3-8B --ids-file ids.txt --exact -o logits.safetensors"},
+    {"tokenize", "Turn text into token ids and back",
+     "Uses the model's own tokenizer.json; ids are those of the Hugging Face tokenizers library. The input comes from --prompt, --file or\n"
+     "stdin. With --decode it is ids, separated by white space or commas.",
+     "jang tokenize ./Qwen3-8B -p 'Hello world'\n"
+     "jang tokenize ./Qwen3-8B -f book.txt --json\n"
+     "jang tokenize tokenizer.json --decode -p '9707 1879'"},
     {"profiles", "List the profiles", "What `-p` takes, with the bits each gives to the CRITICAL, IMPORTANT and COMPRESS tiers.",
      "jang profiles --json"},
     {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Facts to attach to a report of a problem.",
@@ -51,6 +57,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"inspect logits", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
     {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
+    {"tokenize", Kind::positional, "MODEL", 0, "", "", "", Offers::file,
+     "tokenizer.json, a directory that holds it, or org/name in the local Hub cache", false},
     {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
      "shell to write for; markdown prints this reference as docs/cli.md has it", false},
 
@@ -90,10 +98,19 @@ constexpr auto kOptions = std::to_array<Option>({
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
     {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
     {"convert plan logits", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+    {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
+    {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
+    {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
+    {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
+     "do not add bos and eos; with --decode leave special tokens out", false},
+    {"tokenize", Kind::flag, "--plain", 0, "", "", "", Offers::nothing, "text that spells a special token stays text", false},
+    {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
+     "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
+    {"convert plan", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
      "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan logits", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
      "instruction set of the arithmetic; the output does not depend on it", false},
-    {"convert plan inspect validate logits profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
+    {"convert plan inspect validate logits tokenize profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
      "print one JSON document instead of text", false},
     {"convert plan", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
