@@ -2,6 +2,7 @@
 // The lists of op tables and of linear kernels, fastest first.
 #include "kernels/ops.h"
 
+#include "kernels/cpu/isa/linear.h"
 #include "kernels/cpu/isa/ops.h"
 #include "kernels/ref/linear.h"
 #include "kernels/ref/ops.h"

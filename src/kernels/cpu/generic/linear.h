@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fast linear kernel from an instruction set: the functions of LinearKernel over linear_input.h, linear_decode.h and linear_prefill.h.
+//
+// From Isa::kPrefillFrom inputs on the tiled form runs; below it inputs are taken up to Isa::kDecodeInputs at a time. The two forms sum in
+// different orders: the result for an input is the same for every n on one side of the limit, and differs by rounding across it.
+//
+// An instruction set (isa/*.cpp) is a type with
+//   kBytes, kLanes (= kBytes/4): of a vector; I, F: a vector of bytes or int32, of float; kRowTiles, kMaxInputs, kDecodeInputs,
+//   kPrefillFrom zero, zero_int, set1, load, store (aligned 64), mul, add, fma(a, b, c) = a*b + c, to_float(I), bits_of(F) as I, sum(F),
+//   prefetch load_params(dtype, p, n): n floats from f16, bf16 or f32, the rest zero; load_int, store_int: any address; load_int_partial(p,
+//   n bytes) load_rows, store_rows(p, n, ...): min(n, kLanes) floats, none when n <= 0 unpack<bits>(p, w): one vector of codes to
+//   phases(bits) vectors of bytes; reads at most kBytes; unpack_partial(p, n, w): n bytes dot<bits>(sum, w, x): adds the products of
+//   phases(bits) vectors with the bytes at x, four to a lane spread<lanes>(v, memory, first): lane L gets element first + L/lanes of v;
+//   memory holds v too transpose(m): kLanes x kLanes words; expand<bits>(words, quads): 32 weights of kLanes rows, [word][row], to 8
+//   vectors in tile order multiply_words<bits>(codes, x, stride, n, dots): n words of the inner product of linear_prefill.h
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/check.h"
+#include "kernels/cpu/generic/linear_decode.h"
+#include "kernels/cpu/generic/linear_prefill.h"
+#include "kernels/ops.h"
+
+namespace jang::kernels::generic {
+
+template <class Isa>
+struct Linear {
+  static bool supports(const MatrixFormat& f) {
+    return f.packed() && codec::is_width(f.bits) && codec::is_group(f.group_size) &&
+           (f.param_dtype == DType::f16 || f.param_dtype == DType::bf16 || f.param_dtype == DType::f32);
+  }
+
+  static std::int64_t input_bytes(const MatrixFormat& f, std::int64_t n_cols) { return InputLayout(n_cols, f.group_size).bytes; }
+
+  static void prepare(const MatrixFormat& f, const float* x, std::int64_t n_cols, std::byte* out) {
+    generic::prepare<Isa::kBytes>(f.bits, f.group_size, x, n_cols, out);
+  }
+
+  static void matmul(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
+    switch (w.format.bits) {
+      case 2: return with_bits<2>(w, inputs, n, y, y_stride);
+      case 3: return with_bits<3>(w, inputs, n, y, y_stride);
+      case 4: return with_bits<4>(w, inputs, n, y, y_stride);
+      case 5: return with_bits<5>(w, inputs, n, y, y_stride);
+      case 6: return with_bits<6>(w, inputs, n, y, y_stride);
+      case 8: return with_bits<8>(w, inputs, n, y, y_stride);
+      default: JANG_CHECK(!"a width of codec::kWidths");
+    }
+  }
+
+ private:
+  template <int kBits>
+  static void with_bits(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
+    if (n >= Isa::kPrefillFrom) return prefill<Isa, kBits>(w, inputs, n, y, y_stride);
+    switch (w.format.group_size) {
+      case 32: return with_group<kBits, 32>(w, inputs, n, y, y_stride);
+      case 64: return with_group<kBits, 64>(w, inputs, n, y, y_stride);
+      case 128: return with_group<kBits, 128>(w, inputs, n, y, y_stride);
+      default: JANG_CHECK(!"a group size of codec::kGroups");
+    }
+  }
+
+  template <int kBits, int kGroup>
+  static void with_group(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
+    const std::int64_t stride = InputLayout(w.n_cols, kGroup).bytes;
+    for (std::int64_t n_parts = (n + Isa::kDecodeInputs - 1) / Isa::kDecodeInputs; n_parts > 0; --n_parts) {
+      const std::int64_t count = (n + n_parts - 1) / n_parts;
+      with_inputs<kBits, kGroup, Isa::kDecodeInputs>(w, inputs, count, y, y_stride);
+      inputs += count * stride;
+      y += count * y_stride;
+      n -= count;
+    }
+  }
+
+  template <int kBits, int kGroup, int kInputs>
+  static void with_inputs(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
+    if (n == kInputs) return decode<Isa, kBits, kGroup, kInputs>(w, inputs, y, y_stride);
+    if constexpr (kInputs > 1) with_inputs<kBits, kGroup, kInputs - 1>(w, inputs, n, y, y_stride);
+  }
+};
+
+}  // namespace jang::kernels::generic

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of many prepared inputs with packed rows: a tile of rows is taken apart once and used for all inputs.
+//
+// Tile: kRowTiles * kLanes rows by up to kTileColumns weights, one vector of bytes for 4 weights of kLanes rows: lane = row, byte = weight.
+// It is made by transposing packed words, which the width makes few, and expanding each word within its lane. Order of a tile's vectors:
+// [word][phase] as phases fall out of the word (linear_input.h), or four weights after four in natural order; the bytes of x that meet a
+// vector are one aligned group of four at
+//   block of the column + kBytes * phase + 4 * (word within the block).
+// Per group of weights the integer sums of a row and an input become y += (s * dx) * sum + b * (dx * sum(xq)), groups in order: the result
+// depends neither on the number of inputs nor on the tiling.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "kernels/cpu/generic/linear_input.h"
+#include "kernels/matrix.h"
+
+namespace jang::kernels::generic {
+
+constexpr int kTileColumns = 4096;                     // at most
+constexpr std::int64_t kInputCacheBytes = 512 * 1024;  // of x that should stay in the second-level cache while rows pass by
+constexpr std::int64_t kInputChunk = 512;              // inputs at a time
+
+template <class Isa>
+struct Tile {
+  static constexpr int kRows = Isa::kRowTiles * Isa::kLanes;
+  alignas(64) std::uint8_t codes[static_cast<std::size_t>(kTileColumns) * kRows];  // [4 weights][row tile][row][4]
+  alignas(64) float scales[static_cast<std::size_t>(kTileColumns / 32) * kRows];   // [group][row]
+  alignas(64) float biases[static_cast<std::size_t>(kTileColumns / 32) * kRows];
+};
+
+// Takes apart n_columns (a multiple of 32) of kLanes rows; `row` points at each row's codes of the first column. Vectors go to `out`,
+// kRowTiles apart.
+template <class Isa, int kBits>
+void fill_codes(const std::byte* const* row, std::int64_t n_columns, std::uint8_t* out) {
+  constexpr int kLanes = Isa::kLanes;
+  alignas(64) std::uint32_t words[kBits * kLanes * kLanes];  // of 32 * kLanes columns, transposed
+  for (std::int64_t column = 0; column < n_columns; column += 32 * kLanes) {
+    const std::int64_t left = n_columns - column;
+    const int n_units = left < 32 * kLanes ? static_cast<int>(left / 32) : kLanes;  // of 32 weights: kBits words
+    for (int w = 0; w < n_units * kBits; w += kLanes) {
+      const std::int64_t at = (column / 32 * kBits + w) * 4;
+      const int n = n_units * kBits - w;
+      typename Isa::I m[kLanes];
+      for (int r = 0; r < kLanes; ++r) m[r] = n >= kLanes ? Isa::load_int(row[r] + at) : Isa::load_int_partial(row[r] + at, 4 * n);
+      Isa::transpose(m);
+      for (int i = 0; i < kLanes; ++i) Isa::store_int(words + static_cast<std::ptrdiff_t>(w + i) * kLanes, m[i]);
+    }
+    for (int u = 0; u < n_units; ++u, out += 8 * Isa::kRowTiles * Isa::kBytes) {
+      typename Isa::I quads[8];
+      Isa::template expand<kBits>(words + u * kBits * kLanes, quads);
+      for (int q = 0; q < 8; ++q) Isa::store_int(out + q * Isa::kRowTiles * Isa::kBytes, quads[q]);
+    }
+  }
+}
+
+// Scales or biases of kLanes rows as [group][row].
+template <class Isa>
+void fill_params(DType dtype, const std::byte* const* row, std::int64_t n_groups, float* out) {
+  constexpr int kLanes = Isa::kLanes;
+  for (std::int64_t g = 0; g < n_groups; g += kLanes) {
+    const int n = n_groups - g < kLanes ? static_cast<int>(n_groups - g) : kLanes;
+    typename Isa::I m[kLanes];
+    for (int r = 0; r < kLanes; ++r) m[r] = Isa::bits_of(Isa::load_params(dtype, row[r] + g * size_bytes(dtype), n));
+    Isa::transpose(m);
+    for (int i = 0; i < n; ++i) Isa::store_int(out + (g + i) * Isa::kRowTiles * kLanes, m[i]);
+  }
+}
+
+// kInputs inputs with a filled tile: y[i][row] (+)= ... over n_groups groups. x: the first input's bytes at the tile's first column;
+// dx, sums: the first input's at its first group.
+template <class Isa, int kBits, int kInputs>
+void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, const std::byte* x, const std::byte* dx, const std::byte* sums,
+              std::int64_t x_stride, float* y, std::int64_t y_stride, int n_rows, bool accumulate) {
+  using F = typename Isa::F;
+  using I = typename Isa::I;
+  constexpr int kRT = Isa::kRowTiles, kPhases = phases(kBits), kBlock = Isa::kBytes * kPhases, kWord = 4 * kPhases;
+  F total[kRT][kInputs];
+  for (int t = 0; t < kRT; ++t)
+    for (int i = 0; i < kInputs; ++i)
+      total[t][i] = accumulate ? Isa::load_rows(y + i * y_stride + t * Isa::kLanes, n_rows - t * Isa::kLanes) : Isa::zero();
+  const std::uint8_t* codes = tile.codes;
+  for (std::int64_t g = 0; g < n_groups; ++g) {
+    I dots[kRT][kInputs];
+    for (int t = 0; t < kRT; ++t)
+      for (int i = 0; i < kInputs; ++i) dots[t][i] = Isa::zero_int();
+    for (int done = 0; done < group_size;) {
+      const std::int64_t column = g * group_size + done;
+      const int within = static_cast<int>(column % kBlock);
+      const int n = group_size - done < kBlock - within ? group_size - done : kBlock - within;
+      const std::byte* from = x + (column - within) + within / kPhases;
+      Isa::template multiply_words<kBits>(codes, from, x_stride, n / kWord, dots);
+      codes += static_cast<std::ptrdiff_t>(n / 4) * kRT * Isa::kBytes;
+      done += n;
+    }
+    for (int t = 0; t < kRT; ++t) {
+      const F s = Isa::load(tile.scales + (g * kRT + t) * Isa::kLanes), b = Isa::load(tile.biases + (g * kRT + t) * Isa::kLanes);
+      for (int i = 0; i < kInputs; ++i) {
+        const F scale = Isa::mul(s, Isa::set1(reinterpret_cast<const float*>(dx + i * x_stride)[g]));
+        total[t][i] = Isa::fma(b, Isa::set1(reinterpret_cast<const float*>(sums + i * x_stride)[g]), total[t][i]);
+        total[t][i] = Isa::fma(Isa::to_float(dots[t][i]), scale, total[t][i]);
+      }
+    }
+  }
+  for (int t = 0; t < kRT; ++t)
+    for (int i = 0; i < kInputs; ++i) Isa::store_rows(y + i * y_stride + t * Isa::kLanes, n_rows - t * Isa::kLanes, total[t][i]);
+}
+
+template <class Isa, int kBits, int... kInputs>
+constexpr auto multiply_table(std::integer_sequence<int, kInputs...>) {
+  using Function = decltype(&multiply<Isa, kBits, 1>);
+  struct Table {
+    Function functions[sizeof...(kInputs)];
+  };
+  return Table{{multiply<Isa, kBits, kInputs + 1>...}};
+}
+
+// Widths that the multiplication cannot tell apart share one instance of it.
+constexpr int multiply_class(int bits) { return phases(bits) == 1 && bits < 8 ? 6 : bits; }
+
+template <class Isa, int kBits>
+void prefill(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
+  static constexpr auto kTable = multiply_table<Isa, multiply_class(kBits)>(std::make_integer_sequence<int, Isa::kMaxInputs>());
+  constexpr int kLanes = Isa::kLanes;
+  const int group_size = w.format.group_size;
+  const InputLayout layout(w.n_cols, group_size);
+  const std::int64_t param_bytes = size_bytes(w.format.param_dtype);
+  Tile<Isa> tile;
+  for (std::int64_t first = 0; first < n; first += kInputChunk) {
+    const std::int64_t n_chunk = n - first < kInputChunk ? n - first : kInputChunk;
+    const std::int64_t fitting = kInputCacheBytes / n_chunk / 512 * 512;
+    const std::int64_t n_columns = fitting < kTileColumns ? fitting : kTileColumns;  // 1024 at a full chunk
+    const std::int64_t n_parts = (n_chunk + Isa::kMaxInputs - 1) / Isa::kMaxInputs;
+    for (std::int64_t c0 = 0; c0 < w.n_cols; c0 += n_columns) {
+      const std::int64_t columns = w.n_cols - c0 < n_columns ? w.n_cols - c0 : n_columns, g0 = c0 / group_size;
+      for (std::int64_t r0 = 0; r0 < w.n_rows; r0 += Tile<Isa>::kRows) {
+        const int n_rows = static_cast<int>(w.n_rows - r0 < Tile<Isa>::kRows ? w.n_rows - r0 : Tile<Isa>::kRows);
+        for (int t = 0; t < Isa::kRowTiles; ++t) {
+          const std::byte *codes[kLanes], *scales[kLanes], *biases[kLanes];
+          for (int i = 0; i < kLanes; ++i) {
+            const std::int64_t r = r0 + (t * kLanes + i < n_rows ? t * kLanes + i : n_rows - 1);  // missing rows repeat the last
+            codes[i] = w.data + r * w.row_bytes() + c0 * kBits / 8;
+            scales[i] = w.scales + r * w.param_row_bytes() + g0 * param_bytes;
+            biases[i] = w.biases + r * w.param_row_bytes() + g0 * param_bytes;
+          }
+          fill_codes<Isa, kBits>(codes, columns, tile.codes + t * Isa::kBytes);
+          fill_params<Isa>(w.format.param_dtype, scales, columns / group_size, tile.scales + t * kLanes);
+          fill_params<Isa>(w.format.param_dtype, biases, columns / group_size, tile.biases + t * kLanes);
+        }
+        for (std::int64_t part = 0, i = 0; part < n_parts; ++part) {
+          const int count = static_cast<int>((n_chunk - i + n_parts - part - 1) / (n_parts - part));
+          const std::byte* x = inputs + (first + i) * layout.bytes;
+          kTable.functions[count - 1](tile, columns / group_size, group_size, x + c0, x + layout.scales + 4 * g0, x + layout.sums + 4 * g0,
+                                      layout.bytes, y + (first + i) * y_stride + r0, y_stride, n_rows, c0 > 0);
+          i += count;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace jang::kernels::generic
