@@ -21,8 +21,8 @@ namespace jang::engine {
 struct LoadOptions {
   int n_threads = 0;  // 0 = available_threads()
   kernels::Precision precision = kernels::Precision::fast;
-  std::optional<kernels::KvType> kv_type;  // default: f16 when fast, f32 when exact
-  std::string backend;                     // "" = fastest available
+  std::optional<kernels::KvType> kv_type{};  // default: f16 when fast, f32 when exact
+  std::string backend{};                     // "" = fastest available
 };
 
 class Engine {
