@@ -127,7 +127,7 @@ void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t
       const int n = n_groups - g < Isa::kLanes ? static_cast<int>(n_groups - g) : Isa::kLanes;
       Isa::prefetch(scale + kParamPrefetchBytes);
       Isa::prefetch(bias + kParamPrefetchBytes);
-      const typename Isa::F s = Isa::load_params(dtype, scale, n), b = Isa::load_params(dtype, bias, n);
+      const typename Isa::F s = Isa::load_params(dtype, scale, n), b = with_offset<Isa, kBits>(Isa::load_params(dtype, bias, n), s);
       BatchScales<Isa, kInputs> scales;
 #pragma GCC unroll 8
       for (int i = 0; i < kInputs; ++i) {

@@ -61,6 +61,7 @@ struct Avx512Vnni {
   using I = __m512i;
   using F = __m512;
 
+  static constexpr float code_offset(int) { return 0; }
   static F zero() { return _mm512_setzero_ps(); }
   static I zero_int() { return _mm512_setzero_si512(); }
   static F set1(float a) { return _mm512_set1_ps(a); }
