@@ -108,7 +108,7 @@ struct Ops {
   void (*kv_store)(KvType type, const float* x, std::int64_t head_dim, std::byte* row);
   void (*attention)(const AttentionArgs& a);
   void (*delta_rule)(const DeltaArgs& a);
-  // Causal depthwise convolution of n tokens over `channels`, then silu: out[t, c] = silu(bias[c]? + sum_j weight[c, j] x[t - kernel + 1 + j, c])
+  // Causal depthwise convolution of n tokens over `channels`, then silu: out[t, c] = silu(sum_j weight[c, j] x[t - kernel + 1 + j, c])
   // where x before the first token is `state` [kernel - 1, channels], oldest first; state is updated. x [n, channels] contiguous, out too.
   void (*conv_silu)(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, float* state,
                     float* out);

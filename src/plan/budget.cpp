@@ -3,6 +3,7 @@
 //
 //   cost of a choice for a unit = relative squared error * sum over its tensors of parameters * role factor
 //
+// or, in `auto` with measured sensitivities, the divergence they predict (CostTable).
 // The error is the codec's figure for Gaussian weights in K profiles (pure), and the measured one in `auto`. Bytes are those of the real
 // files: the knapsack counts payloads, and an estimate of the header text a choice adds; the exact layout of its answer corrects the
 // capacity until the files meet the budget from below.
@@ -28,15 +29,6 @@ constexpr Choice kFinerAndCoarser[] = {{2, 32}, {3, 32}, {2, 128}, {3, 128}, {4,
 constexpr std::uint64_t kCompanionText = 2 * 92;
 constexpr int kMaxRounds = 12;
 
-double gaussian_error(const Choice& choice, Method method) {
-  double error = 0;
-  for (const codec::WidthRow& w : codec::kWidths)
-    if (w.bits == choice.bits) error = method == Method::rtn ? w.gaussian_rtn : w.gaussian_fit;
-  for (const codec::GroupRow& g : codec::kGroups)
-    if (g.size == choice.group_size) error *= g.error_factor;
-  return error;
-}
-
 struct Knapsack {
   std::vector<Item> items;
   std::vector<const Unit*> units;            // of the items
@@ -50,7 +42,7 @@ struct Target {
 
 class Budget {
  public:
-  Budget(Draft* draft, const ErrorTable* errors) : d_(*draft), errors_(errors) {}
+  Budget(Draft* draft, const ErrorTable* errors, const CostTable* costs) : d_(*draft), errors_(errors), costs_(costs) {}
 
   Status run() {
     JANG_ASSIGN(const Target target, find_target());
@@ -66,7 +58,9 @@ class Budget {
       else
         d_.decide(u, c, fmt::format("{}: {} bits by the budget of {}{}", to_string(u.tier), c.bits, name, group_note(d_, u)));
     }
-    d_.plan.allocation = is_auto() ? "budget: measured error x role prior" : "budget: role prior";
+    d_.plan.allocation = !is_auto() ? "budget: role prior"
+                         : costs_   ? "budget: measured sensitivities"
+                                    : "budget: measured error x role prior";
     d_.plan.budget_bytes = target.bytes + (target.whole_files ? 0 : layout.file_bytes - layout.tensor_bytes);
     if (!best.exact) d_.plan.warnings.push_back("the budget was spent near-optimally: the exact search reached its limit");
     return {};
@@ -115,6 +109,19 @@ class Budget {
     return choices;
   }
 
+  // Expected damage of a choice: from the costs where there are any, else error times the unit's prior. Nullopt when it was not measured.
+  std::optional<double> cost_of(const Unit& u, const Choice& c, double weight) const {
+    if (!is_auto() || !costs_) {
+      const std::optional<double> error = error_of(u, c);
+      return error ? std::optional<double>(weight * *error) : std::nullopt;
+    }
+    if (c.bits == 0) return 0.0;
+    const auto unit = costs_->find(u.name);
+    if (unit == costs_->end()) return std::nullopt;
+    const auto found = unit->second.find(c);
+    return found == unit->second.end() ? std::nullopt : std::optional<double>(found->second);
+  }
+
   // Relative squared error of a choice; nullopt when it was not measured.
   std::optional<double> error_of(const Unit& u, const Choice& c) const {
     if (c.bits == 0) return 0.0;
@@ -132,13 +139,13 @@ class Budget {
     std::vector<Choice> choices;
     bool measured = false;
     for (const Choice& c : choices_of(u)) {
-      const std::optional<double> error = error_of(u, c);
-      if (!error) continue;
-      if (!std::isfinite(*error) || *error < 0)
+      const std::optional<double> cost = cost_of(u, c, weight);
+      if (!cost) continue;
+      if (!std::isfinite(*cost) || *cost < 0)
         return {StatusCode::invalid_argument,
                 fmt::format("the measured error of {} at {} bits, group {} is not a number >= 0", u.name, c.bits, c.group_size)};
       measured = measured || c.bits > 0;
-      Option option{0, weight * *error};
+      Option option{0, *cost};
       for (const int i : u.members) {
         option.bytes += stored_bytes(d_.tensor(i), c, d_.plan.dtype);
         if (c.bits > 0) option.bytes += companion_text(d_.tensor(i));
@@ -233,6 +240,7 @@ class Budget {
 
   Draft& d_;
   const ErrorTable* errors_;
+  const CostTable* costs_;
   Knapsack knapsack_;
 };
 
@@ -253,9 +261,9 @@ std::vector<Choice> auto_choices(const arch::OutTensor& tensor, const Options& o
   return choices;
 }
 
-Status spend_budget(Draft* draft, const ErrorTable* errors) {
+Status spend_budget(Draft* draft, const ErrorTable* errors, const CostTable* costs) {
   if (draft->profile->kind == Kind::automatic && !errors) return {StatusCode::invalid_argument, "profile auto needs measured errors"};
-  return Budget(draft, errors).run();
+  return Budget(draft, errors, costs).run();
 }
 
 }  // namespace jang::plan

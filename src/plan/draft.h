@@ -58,7 +58,7 @@ struct Draft {
 [[nodiscard]] Result<Draft> start_draft(const arch::Model& model, const Options& options);
 void assign_tiers(Draft* draft);
 [[nodiscard]] Status assign_recipe(Draft* draft);
-[[nodiscard]] Status spend_budget(Draft* draft, const ErrorTable* errors);
+[[nodiscard]] Status spend_budget(Draft* draft, const ErrorTable* errors, const CostTable* costs);
 [[nodiscard]] Plan finish_draft(Draft draft);
 
 // Choice of every tensor under the recipe, in the order of Model::tensors. Errors: unsupported where mlx-lm itself fails.

@@ -42,14 +42,14 @@ Status check_options(const arch::Model& model, const Options& options) {
   return make_plan(model, options).status();
 }
 
-Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors) {
+Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors, const CostTable* costs) {
   JANG_ASSIGN(Draft d, start_checked(model, options));
   switch (d.profile->kind) {
     case Kind::tiers: assign_tiers(&d); break;
     case Kind::uniform:
     case Kind::mixed: JANG_TRY(assign_recipe(&d)); break;
     case Kind::budget:
-    case Kind::automatic: JANG_TRY(spend_budget(&d, errors)); break;
+    case Kind::automatic: JANG_TRY(spend_budget(&d, errors, costs)); break;
   }
   return finish_draft(std::move(d));
 }

@@ -65,12 +65,17 @@ struct Plan {
   DType dtype = DType::bf16;        // of scales, biases and passthrough floats
   std::vector<TensorPlan> tensors;  // same order as arch::Model::tensors
   std::uint64_t budget_bytes = 0;   // safetensors file bytes allowed; 0 when the profile has no budget
-  std::string allocation;           // "tiers", "mlx-lm recipe", "budget: role prior", "budget: measured error x role prior", "file"
+  std::string allocation;           // "tiers", "mlx-lm recipe", "budget: role prior", "budget: measured error x role prior",
+                                    // "budget: measured sensitivities", "file"
+  std::string statistics;           // digest of the statistics file whose E[x^2] weights the fit; empty: unweighted
   std::vector<std::string> warnings;
 };
 
 // Relative squared error (squared error over squared norm) per unit and choice, as measured by quantize/measure. Keys: OutTensor::unit.
 using ErrorTable = std::map<std::string, std::map<Choice, double>>;
+
+// Expected damage of a choice, in nats of KL divergence, by unit: what measured sensitivities say. Comes in the place of error x prior.
+using CostTable = std::map<std::string, std::map<Choice, double>>;
 
 // Choices `auto` considers for one tensor under these options; empty when it can only be kept. The measuring pass measures exactly these.
 [[nodiscard]] std::vector<Choice> auto_choices(const arch::OutTensor& tensor, const Options& options);
@@ -80,16 +85,15 @@ using ErrorTable = std::map<std::string, std::map<Choice, double>>;
 // True when make_plan needs an ErrorTable for these options (profile "auto").
 [[nodiscard]] bool needs_errors(const Options& options);
 
-// Stored dtype of scales, biases and passthrough floats under these options: Options::param_dtype, else bf16 when most quantizable weights
-// are bf16 (or fp8), else f16.
-[[nodiscard]] DType param_dtype(const arch::Model& model, const Options& options);
 // Everything make_plan would refuse before it looks at errors: worth asking before a long measurement. Errors: invalid_argument,
 // unsupported.
 [[nodiscard]] Status check_options(const arch::Model& model, const Options& options);
 
-// The plan. `errors` may be null unless needs_errors. Errors: invalid_argument (unknown profile, budget below the smallest possible bytes:
+// The plan. `errors` may be null unless needs_errors. `costs`, where given, decide in `auto` instead of errors and prior, and hold every
+// unit that `errors` holds. Errors: invalid_argument (unknown profile, budget below the smallest possible bytes:
 // says the smallest; an override that matches nothing, with the nearest name), unsupported.
-[[nodiscard]] Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors = nullptr);
+[[nodiscard]] Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors = nullptr,
+                                     const CostTable* costs = nullptr);
 
 // Exact file bytes of the bundle's safetensors (headers included) for choices; the same code lays out the real files.
 // Implemented over plan/layout.h.

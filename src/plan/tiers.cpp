@@ -14,6 +14,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "codec/affine.h"
 
 namespace jang::plan {
 namespace {
@@ -103,6 +104,15 @@ Tier tier_of(const arch::OutTensor& tensor, bool is_moe) {
 }
 
 double role_factor(Role role, bool is_moe) { return row_of(role).factor * (is_moe && is_dense_mlp(role) ? kAlwaysActive : 1.0); }
+
+double gaussian_error(const Choice& choice, Method method) {
+  double error = 0;
+  for (const codec::WidthRow& w : codec::kWidths)
+    if (w.bits == choice.bits) error = method == Method::rtn ? w.gaussian_rtn : w.gaussian_fit;
+  for (const codec::GroupRow& g : codec::kGroups)
+    if (g.size == choice.group_size) error *= g.error_factor;
+  return error;
+}
 
 int expert_floor(Role role) { return row_of(role).floor; }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a role means to the planner: its tier, its weight in a budget, its floor. Inside src/plan only.
+// What a role means to the planner: its tier, its weight in a budget, its floor; and the prior error of a choice. Used by those who plan.
 #pragma once
 
 #include "arch/arch.h"
@@ -19,5 +19,8 @@ namespace jang::plan {
 // Least width of a role when expert floors are on; 0 = none.
 [[nodiscard]] int expert_floor(arch::Role role);
 [[nodiscard]] bool is_routed_expert(arch::Role role);
+
+// Relative squared error of a choice on Gaussian weights; 0 when nothing is quantised.
+[[nodiscard]] double gaussian_error(const Choice& choice, Method method);
 
 }  // namespace jang::plan

@@ -64,6 +64,12 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   const kernels::Backend* backend = kernels::find_backend(run.backend);
   if (!backend) return Status(StatusCode::unsupported, "no kernel backend named " + run.backend + " on this machine");
   JANG_TRY(check_output(source, output));
+  Importance importance;
+  if (!plan.statistics.empty()) {
+    if (!run.statistics || run.statistics->digest != plan.statistics)
+      return Status(StatusCode::invalid_argument, "the plan needs the statistics " + plan.statistics);
+    JANG_ASSIGN(importance, Importance::create(source.model, *run.statistics));
+  }
 
   ConvertReport report;
   report.layout = plan::make_layout(source.model, plan);
@@ -74,14 +80,15 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_ASSIGN(format::BundleWriter writer, format::BundleWriter::create(output, force, files));
 
   observer.phase(4, 5, "quantize");
-  JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *backend, writer, run));
+  JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *backend, importance, writer, run));
   JANG_TRY(source.checkpoint.check_unchanged());
 
   observer.phase(5, 5, "write");
   JANG_TRY(copy_side_files(source, writer));
   JANG_TRY(writer.add_text("model.safetensors.index.json", json::dump(make_index(report.layout, report.sizes), 2) + "\n"));
-  JANG_TRY(writer.add_text("jang_config.json",
-                           json::dump(make_jang_config(source, plan, report.layout, report.sizes, report.errors), 2) + "\n"));
+  JANG_TRY(
+      writer.add_text("jang_config.json",
+                      json::dump(make_jang_config(source, plan, report.layout, report.sizes, report.errors, run.statistics), 2) + "\n"));
   JANG_TRY(writer.add_text("config.json", json::dump(make_config(source.model, plan), 2) + "\n"));
   JANG_TRY(writer.sync());
   JANG_TRY(check_bundle(writer.partial_path()));

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "arch/arch.h"
 #include "base/log.h"
 #include "format/checkpoint.h"
+#include "format/statistics.h"
 #include "jang/status.h"
 #include "plan/layout.h"
 #include "plan/plan.h"
@@ -31,10 +33,13 @@ struct RunOptions {
   Observer* observer = nullptr;        // may be null
   const CancelFlag* cancel = nullptr;  // may be null
   std::string backend;                 // "" = fastest available
+  // What the model says of itself: weights the fit, and decides in `auto` where it holds sensitivities. May be null.
+  const format::Statistics* statistics = nullptr;
+  std::map<std::string, double> factors;  // by unit, see expected_costs
 };
 
 // Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.
-// `plan_file` non-empty: the plan is read from that file instead.
+// `plan_file` non-empty: the plan is read from that file instead; with weights of its own it needs the same statistics.
 [[nodiscard]] Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file,
                                              const RunOptions& run);
 

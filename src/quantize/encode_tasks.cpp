@@ -48,11 +48,12 @@ struct Scratch {
 class Runner {
  public:
   Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Backend& backend,
-         format::BundleWriter& writer)
+         const Importance& importance, format::BundleWriter& writer)
       : source_(source),
         plan_(plan),
         layout_(layout),
         backend_(backend),
+        importance_(importance),
         writer_(writer),
         parts_(index_parts(layout, source.model.tensors.size())) {}
 
@@ -101,7 +102,7 @@ class Runner {
     a.words = s.words.data();
     a.scales = s.scales.data();
     a.biases = s.biases.data();
-    const kernels::EncodeError error = plan_.method == plan::Method::rtn ? backend_.encode_rtn(a) : backend_.encode_fit(a);
+    const kernels::EncodeError error = encode_rows(backend_, plan_.method, a, t.shape, task.tensor, task.row_begin, importance_);
 
     const PartIndex& part = parts_[static_cast<std::size_t>(task.tensor)];
     JANG_TRY(write(part.weight, task.row_begin * words * 4, std::as_bytes(std::span(s.words))));
@@ -140,6 +141,7 @@ class Runner {
   const plan::Plan& plan_;
   const plan::Layout& layout_;
   const kernels::Backend& backend_;
+  const Importance& importance_;
   format::BundleWriter& writer_;
   std::vector<PartIndex> parts_;
 };
@@ -147,6 +149,26 @@ class Runner {
 }  // namespace
 
 int thread_count(const RunOptions& run) { return run.n_threads > 0 ? run.n_threads : available_threads(); }
+
+kernels::EncodeError encode_rows(const kernels::Backend& backend, plan::Method method, kernels::EncodeArgs a, const Shape& shape,
+                                 int tensor, std::int64_t first_row, const Importance& importance) {
+  const std::int64_t per_expert = rows_per_expert(shape), words = codec::words_per_row(a.in, a.bits);
+  const std::int64_t param_bytes = a.in / a.group_size * size_bytes(a.param_dtype), end = first_row + a.n_rows;
+  kernels::EncodeError sum;
+  for (std::int64_t row = first_row; row < end; row += a.n_rows) {
+    const std::int64_t expert = row / per_expert;
+    a.n_rows = std::min(end, (expert + 1) * per_expert) - row;
+    a.importance = method == plan::Method::fit ? importance.of(tensor, expert) : nullptr;
+    const kernels::EncodeError e = method == plan::Method::rtn ? backend.encode_rtn(a) : backend.encode_fit(a);
+    sum.squared_error += e.squared_error;
+    sum.squared_norm += e.squared_norm;
+    a.weights += a.n_rows * a.in;
+    if (a.words) a.words += a.n_rows * words;
+    if (a.scales) a.scales += a.n_rows * param_bytes;
+    if (a.biases) a.biases += a.n_rows * param_bytes;
+  }
+  return sum;
+}
 
 std::vector<EncodeTask> encode_tasks(const arch::Model& model) {
   std::vector<EncodeTask> tasks;
@@ -160,9 +182,10 @@ std::vector<EncodeTask> encode_tasks(const arch::Model& model) {
 }
 
 Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
-                                      const kernels::Backend& backend, format::BundleWriter& writer, const RunOptions& run) {
+                                      const kernels::Backend& backend, const Importance& importance, format::BundleWriter& writer,
+                                      const RunOptions& run) {
   const std::vector<EncodeTask> tasks = encode_tasks(source.model);
-  const Runner runner(source, plan, layout, backend, writer);
+  const Runner runner(source, plan, layout, backend, importance, writer);
   std::int64_t total_bytes = 0;
   for (const arch::OutTensor& t : source.model.tensors) total_bytes += elements(t.shape) * size_bytes(t.source_dtype);
 

@@ -13,6 +13,7 @@
 #include "plan/layout.h"
 #include "plan/plan.h"
 #include "quantize/convert.h"
+#include "quantize/importance.h"
 
 namespace jang::quantize {
 
@@ -29,10 +30,15 @@ struct EncodeTask {
 // Tasks of every tensor of the plan, in plan order.
 [[nodiscard]] std::vector<EncodeTask> encode_tasks(const arch::Model& model);
 
+// Encodes rows [first_row, first_row + a.n_rows) of tensor `tensor`, each expert's with its own weights; outputs of `a` may be null.
+[[nodiscard]] kernels::EncodeError encode_rows(const kernels::Backend& backend, plan::Method method, kernels::EncodeArgs a,
+                                               const Shape& shape, int tensor, std::int64_t first_row, const Importance& importance);
+
 // Runs all tasks on `n_threads` threads. Returns errors per tensor. Errors: those of reading (corrupt: NaN, truncated), write errors,
 // invalid_argument (a value beyond float16), cancelled.
 [[nodiscard]] Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
-                                                    const kernels::Backend& backend, format::BundleWriter& writer, const RunOptions& run);
+                                                    const kernels::Backend& backend, const Importance& importance,
+                                                    format::BundleWriter& writer, const RunOptions& run);
 
 // RunOptions::n_threads with 0 resolved.
 [[nodiscard]] int thread_count(const RunOptions& run);

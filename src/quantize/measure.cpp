@@ -20,38 +20,64 @@ struct Measured {
   double scale = 1;                          // rows of the tensor over rows sampled
 };
 
-Status read_sample(const SourceRows& rows, const arch::OutTensor& t, std::vector<float>& values, std::int64_t* n_sampled) {
+struct Sample {
+  std::int64_t stride = 1, n_rows = 0;  // every stride-th row, n_rows in all
+  std::vector<float> values;            // [n_rows, in]
+};
+
+Result<Sample> read_sample(const SourceRows& rows, const arch::OutTensor& t) {
   const std::int64_t n_rows = jang::rows(t.shape), in = columns(t.shape);
-  const std::int64_t stride = std::max<std::int64_t>(1, n_rows * in / kMeasureWeights);
-  *n_sampled = ceil_div(n_rows, stride);
-  values.resize(static_cast<std::size_t>(*n_sampled * in));
+  Sample s;
+  s.stride = std::max<std::int64_t>(1, n_rows * in / kMeasureWeights);
+  s.n_rows = ceil_div(n_rows, s.stride);
+  s.values.resize(static_cast<std::size_t>(s.n_rows * in));
   std::vector<std::byte> scratch;
-  if (stride == 1) return rows.read_floats(0, values, scratch);
-  for (std::int64_t i = 0; i < *n_sampled; ++i)
-    JANG_TRY(rows.read_floats(i * stride * in, std::span(values).subspan(static_cast<std::size_t>(i * in), static_cast<std::size_t>(in)),
-                              scratch));
-  return {};
+  if (s.stride == 1) {
+    JANG_TRY(rows.read_floats(0, s.values, scratch));
+    return s;
+  }
+  for (std::int64_t i = 0; i < s.n_rows; ++i)
+    JANG_TRY(rows.read_floats(i * s.stride * in,
+                              std::span(s.values).subspan(static_cast<std::size_t>(i * in), static_cast<std::size_t>(in)), scratch));
+  return s;
 }
 
-Result<Measured> measure(const Source& source, const arch::OutTensor& t, const plan::Options& options, DType dtype,
-                         const kernels::Backend& backend) {
+// Error of every stride-th row: consecutive samples of one expert share its weights.
+kernels::EncodeError encode_sample(const kernels::Backend& backend, plan::Method method, kernels::EncodeArgs a, const Shape& shape,
+                                   int tensor, std::int64_t stride, const Importance& importance) {
+  const std::int64_t n_sampled = a.n_rows, per_expert = rows_per_expert(shape);
+  const float* const first = a.weights;
+  kernels::EncodeError sum;
+  for (std::int64_t i = 0; i < n_sampled; i += a.n_rows) {
+    const std::int64_t expert = i * stride / per_expert;
+    a.n_rows = std::min(n_sampled, ceil_div((expert + 1) * per_expert, stride)) - i;
+    a.weights = first + i * a.in;
+    a.importance = method == plan::Method::fit ? importance.of(tensor, expert) : nullptr;
+    const kernels::EncodeError e = method == plan::Method::rtn ? backend.encode_rtn(a) : backend.encode_fit(a);
+    sum.squared_error += e.squared_error;
+    sum.squared_norm += e.squared_norm;
+  }
+  return sum;
+}
+
+Result<Measured> measure(const Source& source, int index, const plan::Options& options, DType dtype, const kernels::Backend& backend,
+                         const Importance& importance) {
+  const arch::OutTensor& t = source.model.tensors[static_cast<std::size_t>(index)];
   Measured m;
   for (const plan::Choice& c : plan::auto_choices(t, options))
     if (c.bits) m.choices.push_back(c);
   if (m.choices.empty()) return m;
-  std::vector<float> values;
-  std::int64_t n_sampled = 0;
-  JANG_TRY(read_sample(SourceRows(source.checkpoint, t), t, values, &n_sampled));
-  m.scale = static_cast<double>(rows(t.shape)) / static_cast<double>(n_sampled);
+  JANG_ASSIGN(const Sample sample, read_sample(SourceRows(source.checkpoint, t), t));
+  m.scale = static_cast<double>(rows(t.shape)) / static_cast<double>(sample.n_rows);
   for (const plan::Choice& c : m.choices) {
     kernels::EncodeArgs a;
-    a.weights = values.data();
-    a.n_rows = n_sampled;
+    a.weights = sample.values.data();
+    a.n_rows = sample.n_rows;
     a.in = columns(t.shape);
     a.bits = c.bits;
     a.group_size = c.group_size;
     a.param_dtype = dtype;
-    m.errors.push_back(options.method == plan::Method::rtn ? backend.encode_rtn(a) : backend.encode_fit(a));
+    m.errors.push_back(encode_sample(backend, options.method, a, t.shape, index, sample.stride, importance));
   }
   return m;
 }
@@ -62,6 +88,10 @@ Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Option
   const kernels::Backend* backend = kernels::find_backend(run.backend);
   if (!backend) return Status(StatusCode::unsupported, "no kernel backend named " + run.backend + " on this machine");
   const std::vector<arch::OutTensor>& tensors = source.model.tensors;
+  Importance importance;
+  if (run.statistics && options.method == plan::Method::fit) {
+    JANG_ASSIGN(importance, Importance::create(source.model, *run.statistics));
+  }
   std::int64_t total_bytes = 0;
   for (const arch::OutTensor& t : tensors) total_bytes += elements(t.shape) * size_bytes(t.source_dtype);
 
@@ -74,7 +104,7 @@ Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Option
   pool.run(static_cast<std::int64_t>(tensors.size()), [&](std::int64_t i, int) {
     if (stop.load(std::memory_order_relaxed) || is_cancelled(run)) return;
     const arch::OutTensor& t = tensors[static_cast<std::size_t>(i)];
-    Result<Measured> m = measure(source, t, options, param_dtype, *backend);
+    Result<Measured> m = measure(source, static_cast<int>(i), options, param_dtype, *backend, importance);
     if (!m.ok()) {
       std::lock_guard lock(mutex);
       if (!stop.exchange(true)) failure = m.status();

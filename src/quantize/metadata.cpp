@@ -82,6 +82,12 @@ Value make_manifest(const Source& source, const plan::Plan& plan, const plan::La
   return manifest;
 }
 
+// "none", "self" (text that the model sampled), "file" or "random": what the weights of the fit and the sensitivities were measured on.
+std::string calibration_method(const plan::Plan& plan, const format::Statistics* statistics) {
+  const bool used = !plan.statistics.empty() || plan.allocation == "budget: measured sensitivities";
+  return used && statistics ? statistics->text : "none";
+}
+
 }  // namespace
 
 json::Value make_config(const arch::Model& model, const plan::Plan& plan) {
@@ -101,7 +107,7 @@ json::Value make_config(const arch::Model& model, const plan::Plan& plan) {
 }
 
 json::Value make_jang_config(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const plan::Sizes& sizes,
-                             const TensorErrors& errors) {
+                             const TensorErrors& errors, const format::Statistics* statistics) {
   const arch::Model& model = source.model;
   std::set<int> widths;
   std::uint64_t n_plain = 0;
@@ -120,9 +126,10 @@ json::Value make_jang_config(const Source& source, const plan::Plan& plan, const
                         {"actual_bits", two_decimals(sizes.code_bits)},
                         {"stored_bits", six_digits(sizes.stored_bits)},
                         {"block_size", most_common_choice(model, plan).group_size},
-                        {"calibration_method", "none"},
+                        {"calibration_method", calibration_method(plan, statistics)},
                         {"quantization_method", plan::to_string(plan.method)},
-                        {"scoring_method", "none"},
+                        {"scoring_method", plan.statistics.empty() ? "none" : "input-second-moments"},
+                        {"statistics", plan.statistics},
                         {"allocation", plan.allocation},
                         {"bit_widths_used", widths},
                         {"passthrough_tensor_count", n_plain},

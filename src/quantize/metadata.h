@@ -18,9 +18,9 @@ namespace jang::quantize {
 // source's.
 [[nodiscard]] json::Value make_config(const arch::Model& model, const plan::Plan& plan);
 
-// jang_config.json.
+// jang_config.json. `statistics`: those the plan used, may be null.
 [[nodiscard]] json::Value make_jang_config(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
-                                           const plan::Sizes& sizes, const TensorErrors& errors);
+                                           const plan::Sizes& sizes, const TensorErrors& errors, const format::Statistics* statistics);
 
 // model.safetensors.index.json.
 [[nodiscard]] json::Value make_index(const plan::Layout& layout, const plan::Sizes& sizes);

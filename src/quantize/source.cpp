@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a source, planning it, naming its output.
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
+#include <fmt/format.h>
+
+#include "plan/assess.h"
 #include "quantize/convert.h"
+#include "quantize/costs.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/measure.h"
 
@@ -19,18 +24,55 @@ Result<Source> open_source(const std::string& directory) {
   return Source{std::move(checkpoint), std::move(model).value()};
 }
 
+namespace {
+
+// Says so when another profile would make more of the bytes.
+void warn_of_poor_profile(const arch::Model& model, const plan::Options& options, plan::Plan* plan) {
+  if (plan->allocation != "tiers" || !options.overrides.empty()) return;
+  const std::optional<plan::Better> better = plan::better_profile(model, *plan, options);
+  if (!better) return;
+  plan->warnings.push_back(
+      fmt::format("{} is a poor use of its bytes on this model: {} needs {:.0f} % of them and is expected to lose {:.1f} times "
+                  "less; `--size {}` spends all of them by measured error",
+                  plan->profile, better->profile,
+                  100.0 * static_cast<double>(better->file_bytes) / static_cast<double>(plan::make_layout(model, *plan).file_bytes),
+                  better->times_less, plan::make_layout(model, *plan).file_bytes));
+}
+
+// A plan made with statistics holds for those only: other weights give other bytes.
+Status check_statistics(const plan::Plan& plan, const RunOptions& run) {
+  const std::string given = run.statistics ? run.statistics->digest : "";
+  if (plan.statistics == given) return {};
+  if (given.empty())
+    return {StatusCode::invalid_argument, "the plan weights its groups by statistics " + plan.statistics + "; give them with --stats"};
+  return {StatusCode::invalid_argument,
+          "the plan was made " + (plan.statistics.empty() ? std::string("without statistics") : "with statistics " + plan.statistics) +
+              ", those given are " + given};
+}
+
+}  // namespace
+
 Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file, const RunOptions& run) {
   if (!plan_file.empty()) {
     JANG_ASSIGN(const json::Value document, json::parse_file(plan_file));
     auto plan = plan::from_json(source.model, document);
     if (!plan.ok()) return plan.status().with_context(plan_file);
+    JANG_TRY(check_statistics(*plan, run));
     return plan;
   }
-  if (!plan::needs_errors(options)) return plan::make_plan(source.model, options);
+  const bool weighted = run.statistics && options.method == plan::Method::fit && !run.statistics->inputs.empty();
+  const auto finish = [&](Result<plan::Plan> plan) {
+    if (plan.ok() && weighted) plan->statistics = run.statistics->digest;
+    if (plan.ok()) warn_of_poor_profile(source.model, options, &*plan);
+    return plan;
+  };
+  if (!plan::needs_errors(options)) return finish(plan::make_plan(source.model, options));
   JANG_TRY(plan::check_options(source.model, options));  // whatever can be refused, before the weights are read
   if (run.observer) run.observer->phase(2, 5, "measure");
   JANG_ASSIGN(const plan::ErrorTable errors, measure_errors(source, options, plan::param_dtype(source.model, options), run));
-  return plan::make_plan(source.model, options, &errors);
+  if (!run.statistics || run.statistics->sensitivities.empty()) return finish(plan::make_plan(source.model, options, &errors));
+  const plan::CostTable costs = expected_costs(source.model, errors, *run.statistics, run.factors);
+  return finish(plan::make_plan(source.model, options, &errors, &costs));
 }
 
 std::string default_output_name(const std::string& source_path, const plan::Plan& plan) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The op table of an instruction set, from the generic ops.
+#pragma once
+
+#include "kernels/cpu/generic/attention.h"
+#include "kernels/cpu/generic/recurrent.h"
+
+namespace jang::kernels::generic {
+
+// constexpr: the table must not need code of this instruction set before main.
+template <class V>
+constexpr Ops ops(std::string_view name, bool (*available)()) {
+  return {.name = name,
+          .available = available,
+          .dequantize_row = dequantize_row<V>,
+          .rms_norm = rms_norm<V>,
+          .add = add<V>,
+          .silu_mul = silu_mul<V>,
+          .gelu_mul = gelu_mul<V>,
+          .sigmoid_mul = sigmoid_mul<V>,
+          .rope = rope<V>,
+          .kv_store = kv_store<V>,
+          .attention = attention<V>,
+          .delta_rule = delta_rule<V>,
+          .conv_silu = conv_silu<V>,
+          .softmax = softmax<V>,
+          .log_sum_exp = log_sum_exp<V>};
+}
+
+}  // namespace jang::kernels::generic

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Row-wise ops: the reference against closed forms, every backend against the reference at every length around its vectors.
+#include "kernels/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "base/float16.h"
+
+namespace jang::kernels {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr std::int64_t kLengths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 257, 1000};
+
+std::vector<const Ops*> tables() {
+  std::vector<const Ops*> list;
+  for (const Ops* o : op_tables())
+    if (o->available()) list.push_back(o);
+  return list;
+}
+const Ops& ref() { return *find_ops("ref"); }
+
+std::vector<float> random_row(std::int64_t n, unsigned seed, float scale = 1.0f) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0f, scale);
+  std::vector<float> x(static_cast<std::size_t>(n));
+  for (float& v : x) v = normal(random);
+  return x;
+}
+
+// |a - b| <= relative * |b| + absolute, element by element.
+void expect_close(const std::vector<float>& a, const std::vector<float>& b, double relative, double absolute, std::string_view what) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    ASSERT_NEAR(static_cast<double>(a[i]), static_cast<double>(b[i]), relative * std::fabs(static_cast<double>(b[i])) + absolute)
+        << what << " element " << i << " of " << a.size();
+}
+
+TEST(Ops, tables_end_with_ref_and_are_found_by_name) {
+  ASSERT_FALSE(op_tables().empty());
+  EXPECT_EQ(op_tables().back()->name, "ref");
+  EXPECT_EQ(find_ops("ref"), op_tables().back());
+  EXPECT_EQ(find_ops("no such"), nullptr);
+  EXPECT_EQ(find_ops(), tables().front());
+}
+
+TEST(Ops, rms_norm_of_equal_values_is_their_sign_times_weight) {
+  for (const Ops* o : tables()) {
+    const std::vector<float> x(48, -3.0f);
+    std::vector<float> weight(48), out(48);
+    std::iota(weight.begin(), weight.end(), 0.0f);
+    o->rms_norm(x.data(), weight.data(), 48, 0.0f, 1.0f, out.data());
+    for (std::size_t i = 0; i < 48; ++i) EXPECT_FLOAT_EQ(out[i], -(weight[i] + 1.0f)) << o->name;
+    o->rms_norm(x.data(), nullptr, 48, 27.0f, 1.0f, out.data());  // mean square 9, and eps 27: sqrt(36)
+    for (const float v : out) EXPECT_FLOAT_EQ(v, -0.5f) << o->name;
+  }
+}
+
+TEST(Ops, rms_norm_matches_the_reference_also_in_place) {
+  for (const std::int64_t n : kLengths) {
+    const std::vector<float> x = random_row(n, 1, 3.0f), weight = random_row(n, 2);
+    std::vector<float> expected(x.size());
+    ref().rms_norm(x.data(), weight.data(), n, 1e-6f, 0.5f, expected.data());
+    for (const Ops* o : tables()) {
+      std::vector<float> out = x;
+      o->rms_norm(out.data(), weight.data(), n, 1e-6f, 0.5f, out.data());
+      expect_close(out, expected, 1e-6, 1e-7, o->name);  // weight + offset cancels: hence the absolute part
+    }
+  }
+}
+
+TEST(Ops, activations_have_their_known_values) {
+  for (const Ops* o : tables()) {
+    const std::vector<float> gate = {0.0f, 1.0f, -1.0f, 20.0f, -20.0f, 200.0f, -200.0f}, up(7, 2.0f);
+    std::vector<float> out(7);
+    o->silu_mul(gate.data(), up.data(), 7, out.data());
+    expect_close(out, {0.0f, 1.46211716f, -0.537882843f, 40.0f, -8.2446144e-8f, 400.0f, 0.0f}, 1e-6, 1e-30, o->name);
+    o->gelu_mul(gate.data(), up.data(), 7, out.data());
+    expect_close(out, {0.0f, 1.68238399f, -0.317616018f, 40.0f, 0.0f, 400.0f, 0.0f}, 1e-6, 1e-30, o->name);
+    std::vector<float> x(7, 2.0f);
+    o->sigmoid_mul(x.data(), gate.data(), 7);
+    expect_close(x, {1.0f, 1.46211716f, 0.537882843f, 2.0f, 4.1223072e-9f, 2.0f, 0.0f}, 1e-6, 1e-30, o->name);
+  }
+}
+
+TEST(Ops, activations_match_the_reference_also_in_place) {
+  for (const std::int64_t n : kLengths) {
+    const std::vector<float> gate = random_row(n, 3, 4.0f), up = random_row(n, 4);
+    std::vector<float> silu(gate.size()), gelu(gate.size()), sigmoid = up, sum = gate;
+    ref().silu_mul(gate.data(), up.data(), n, silu.data());
+    ref().gelu_mul(gate.data(), up.data(), n, gelu.data());
+    ref().sigmoid_mul(sigmoid.data(), gate.data(), n);
+    ref().add(sum.data(), up.data(), n);
+    for (const Ops* o : tables()) {
+      std::vector<float> out = gate;
+      o->silu_mul(out.data(), up.data(), n, out.data());
+      expect_close(out, silu, 1e-6, 1e-30, o->name);
+      out = up;
+      o->silu_mul(gate.data(), out.data(), n, out.data());
+      expect_close(out, silu, 1e-6, 1e-30, o->name);
+      out = gate;
+      o->gelu_mul(out.data(), up.data(), n, out.data());
+      // e^-2z: a rounding of z counts |2z| times; beyond z = -50 the result is below 1e-40
+      expect_close(out, gelu, 1e-5, 1e-9, o->name);
+      out = up;
+      o->sigmoid_mul(out.data(), gate.data(), n);
+      expect_close(out, sigmoid, 1e-6, 1e-30, o->name);
+      out = gate;
+      o->add(out.data(), up.data(), n);
+      EXPECT_EQ(out, sum) << o->name;
+    }
+  }
+}
+
+TEST(Ops, rope_turns_pairs) {
+  for (const Ops* o : tables()) {
+    for (const std::int64_t half : kLengths) {
+      const std::vector<float> x = random_row(2 * half, 5);
+      std::vector<float> cos(x.size() / 2), sin(x.size() / 2), turned = x, expected = x;
+      for (std::size_t j = 0; j < cos.size(); ++j) {
+        cos[j] = std::cos(static_cast<float>(j));
+        sin[j] = std::sin(static_cast<float>(j));
+      }
+      o->rope(turned.data(), cos.data(), sin.data(), half);
+      ref().rope(expected.data(), cos.data(), sin.data(), half);
+      expect_close(turned, expected, 1e-6, 5e-7, o->name);
+      for (float& s : sin) s = -s;
+      o->rope(turned.data(), cos.data(), sin.data(), half);  // and back
+      expect_close(turned, x, 1e-6, 5e-7, o->name);
+    }
+    std::vector<float> unit = {1.0f, 0.0f};
+    const float zero = 0.0f, one = 1.0f;
+    o->rope(unit.data(), &zero, &one, 1);  // a quarter turn
+    EXPECT_EQ(unit, (std::vector<float>{0.0f, 1.0f}));
+  }
+}
+
+TEST(Ops, softmax_and_log_sum_exp_of_equal_values) {
+  for (const Ops* o : tables()) {
+    std::vector<float> x(100, -1000.0f);
+    EXPECT_NEAR(o->log_sum_exp(x.data(), 100), -1000.0 + std::log(100.0), 1e-9) << o->name;
+    x[17] = -kInfinity;
+    o->softmax(x.data(), 100);
+    for (std::size_t i = 0; i < 100; ++i) EXPECT_FLOAT_EQ(x[i], i == 17 ? 0.0f : 1.0f / 99) << o->name;
+    EXPECT_EQ(x[17], 0.0f) << o->name;
+  }
+}
+
+TEST(Ops, softmax_of_nothing_visible_is_zero) {
+  for (const Ops* o : tables()) {
+    std::vector<float> x(20, -kInfinity);
+    EXPECT_EQ(o->log_sum_exp(x.data(), 20), -static_cast<double>(kInfinity)) << o->name;
+    o->softmax(x.data(), 20);
+    EXPECT_EQ(x, std::vector<float>(20, 0.0f)) << o->name;
+    EXPECT_EQ(o->log_sum_exp(x.data(), 0), -static_cast<double>(kInfinity)) << o->name;
+    o->softmax(x.data(), 0);
+  }
+}
+
+TEST(Ops, softmax_matches_the_reference) {
+  for (const std::int64_t n : kLengths) {
+    const std::vector<float> x = random_row(n, 6, 5.0f);
+    std::vector<float> expected = x;
+    ref().softmax(expected.data(), n);
+    for (const Ops* o : tables()) {
+      std::vector<float> out = x;
+      o->softmax(out.data(), n);
+      expect_close(out, expected, 3e-6, 1e-12, o->name);  // x - max rounds to 2^-24 * 20
+    }
+  }
+}
+
+TEST(Ops, log_sum_exp_is_exact_over_a_vocabulary) {
+  for (const std::int64_t n : {std::int64_t{1}, std::int64_t{50257}, std::int64_t{262144}}) {
+    const std::vector<float> x = random_row(n, 7, 3.0f);
+    const double expected = ref().log_sum_exp(x.data(), n);
+    for (const Ops* o : tables()) EXPECT_NEAR(o->log_sum_exp(x.data(), n), expected, 1e-6) << o->name << " " << n;
+  }
+}
+
+TEST(Ops, reference_log_sum_exp_matches_a_sum_without_shift) {
+  const std::vector<float> x = random_row(1000, 8);
+  double sum = 0;
+  for (const float v : x) sum += std::exp(static_cast<double>(v));
+  EXPECT_NEAR(ref().log_sum_exp(x.data(), 1000), std::log(sum), 1e-12);
+}
+
+TEST(Ops, exponentials_keep_nan_and_extremes) {
+  for (const Ops* o : tables()) {
+    std::vector<float> x = {0.0f, NAN, 1.0f};
+    o->silu_mul(x.data(), x.data(), 3, x.data());
+    EXPECT_EQ(x[0], 0.0f) << o->name;
+    EXPECT_TRUE(std::isnan(x[1])) << o->name;
+    std::vector<float> far = {0.0f, -104.0f, -87.0f, -1e30f, -kInfinity};
+    o->softmax(far.data(), 5);
+    EXPECT_EQ(far[0], 1.0f) << o->name;
+    EXPECT_LT(far[1], 1e-44f) << o->name;
+    EXPECT_NEAR(static_cast<double>(far[2]), 1.6458115e-38, 1e-43) << o->name;
+    EXPECT_EQ(far[3], 0.0f) << o->name;
+    EXPECT_EQ(far[4], 0.0f) << o->name;
+  }
+}
+
+std::vector<std::byte> stored(const Ops& o, KvType type, const std::vector<float>& x) {
+  const std::int64_t n = static_cast<std::int64_t>(x.size());
+  std::vector<std::byte> row(static_cast<std::size_t>(kv_row_bytes(type, n)) + 1, std::byte{0x5a});
+  o.kv_store(type, x.data(), n, row.data());
+  EXPECT_EQ(row.back(), std::byte{0x5a});  // not a byte more
+  row.pop_back();
+  return row;
+}
+
+TEST(Ops, kv_store_is_the_same_bytes_in_every_backend) {
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8}) {
+    for (const std::int64_t n : kLengths) {
+      for (const float scale : {1.0f, 1e-30f, 1e5f, 0.0f}) {
+        const std::vector<float> x = random_row(n, 9, scale);
+        for (const Ops* o : tables()) EXPECT_EQ(stored(*o, type, x), stored(ref(), type, x)) << o->name << " " << n;
+      }
+    }
+  }
+  const std::vector<float> odd = {NAN, -NAN, kInfinity, -kInfinity, 65519.0f, 65520.0f, 3.3961e38f, 1e-45f, 6e-8f, -0.0f};
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16})
+    for (const Ops* o : tables()) EXPECT_EQ(stored(*o, type, odd), stored(ref(), type, odd)) << o->name;
+}
+
+TEST(Ops, kv_store_q8_rounds_to_the_nearest_code) {
+  const std::vector<float> x = {127.0f, -127.0f, 0.5f, 1.5f, -63.25f, 0.0f};
+  const std::vector<std::byte> row = stored(ref(), KvType::q8, x);
+  const int expected[] = {127, -127, 0, 2, -63, 0};
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(static_cast<int>(static_cast<std::int8_t>(row[i])), expected[i]);
+  float scale = 0;
+  std::memcpy(&scale, row.data() + 6, 4);
+  EXPECT_EQ(scale, 1.0f);
+}
+
+}  // namespace
+}  // namespace jang::kernels
