@@ -45,23 +45,38 @@ def recipes():
     llama3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64,
                   rope_theta=500000.0)
     d35 = dict(DENSE, **DELTA)
+    yarn = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, rope_theta=10000.0)
+    linear = dict(rope_type="linear", factor=4.0, rope_theta=10000.0)
+    window = dict(use_sliding_window=True, sliding_window=32)  # shorter than the texts of the oracle tests
+    gemma = dict(DENSE, num_hidden_layers=3, head_dim=64, sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64)
+    nxt = dict(MOE, **dict(DELTA, rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)),
+               shared_expert_intermediate_size=64, intermediate_size=256, mlp_only_layers=[1])
     m35 = dict(MOE, **DELTA, shared_expert_intermediate_size=64)
     return {
         "llama-bf16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.bfloat16, None),
         "llama-fp16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.float16, None),
         "llama-fp32": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=llama3), torch.float32, None),
         "llama-bias": ("LlamaForCausalLM", t("LlamaConfig")(**llama, attention_bias=True, mlp_bias=True), torch.bfloat16, None),
-        "mistral": ("MistralForCausalLM", t("MistralConfig")(**llama, head_dim=64), torch.bfloat16, None),
+        "llama-linear": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=linear), torch.bfloat16, None),
+        "llama-yarn": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=yarn), torch.bfloat16, None),
+        "mistral": ("MistralForCausalLM", t("MistralConfig")(**llama, head_dim=64, sliding_window=32), torch.bfloat16, None),
         "qwen2": ("Qwen2ForCausalLM", t("Qwen2Config")(**qwen2), torch.bfloat16, None),
+        "qwen2-window": ("Qwen2ForCausalLM", t("Qwen2Config")(**llama, **window, max_window_layers=1), torch.bfloat16, None),
         "qwen3": ("Qwen3ForCausalLM", t("Qwen3Config")(**qwen2, head_dim=64), torch.bfloat16, None),
+        "qwen3-window": ("Qwen3ForCausalLM", t("Qwen3Config")(**llama, **window, max_window_layers=1, head_dim=64), torch.bfloat16, None),
+        "qwen3-yarn": ("Qwen3ForCausalLM", t("Qwen3Config")(**qwen2, head_dim=64, rope_parameters=yarn), torch.bfloat16, None),
+        "qwen3_moe-window": ("Qwen3MoeForCausalLM", t("Qwen3MoeConfig")(**MOE, **window, intermediate_size=256, norm_topk_prob=False),
+                             torch.bfloat16, None),
         "qwen3_moe": ("Qwen3MoeForCausalLM", t("Qwen3MoeConfig")(**MOE, intermediate_size=256, norm_topk_prob=True), torch.bfloat16, None),
         "qwen3_moe-fused": ("Qwen3MoeForCausalLM", t("Qwen3MoeConfig")(**dict(MOE, num_hidden_layers=3), intermediate_size=256,
                             norm_topk_prob=True, mlp_only_layers=[1]), torch.bfloat16, fuse_experts),
-        "gemma3_text": ("Gemma3ForCausalLM", t("Gemma3TextConfig")(**dict(DENSE, num_hidden_layers=3), head_dim=64, sliding_window=64,
-                        sliding_window_pattern=2, query_pre_attn_scalar=64), torch.bfloat16, None),
+        "gemma3_text": ("Gemma3ForCausalLM", t("Gemma3TextConfig")(**gemma), torch.bfloat16, None),
+        "gemma3_text-softcap": ("Gemma3ForCausalLM", t("Gemma3TextConfig")(**gemma, attn_logit_softcapping=4.0,
+                                final_logit_softcapping=6.0), torch.bfloat16, None),
         "gemma3-vision": ("Gemma3ForConditionalGeneration", t("Gemma3Config")(text_config=dict(DENSE, num_hidden_layers=4, head_dim=64,
                           sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64), vision_config=SIGLIP,
                           mm_tokens_per_image=4), torch.bfloat16, None),
+        "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),
         "qwen3_5_moe-text": ("Qwen3_5MoeForCausalLM", t("Qwen3_5MoeTextConfig")(**m35), torch.bfloat16, None),

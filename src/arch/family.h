@@ -23,20 +23,24 @@ namespace jang::arch {
 enum class Dim : std::uint8_t {
   none,  // no such dimension: ends a shape of lower rank
   one,
-  hidden,        // hidden_size
-  vocab,         // vocab_size
-  q,             // num_attention_heads * head_dim
-  q_gated,       // 2 q: queries and their output gates, interleaved per head
-  kv,            // num_key_value_heads * head_dim
-  head,          // head_dim
-  ffn,           // intermediate_size
-  experts,       // num_experts
-  expert_ffn,    // moe_intermediate_size
-  shared_ffn,    // shared_expert_intermediate_size
-  delta_qkv,     // Gated DeltaNet: 2 key heads * key dim + value heads * value dim
-  delta_v,       // value heads * value dim
-  delta_heads,   // value heads
+  hidden,       // hidden_size
+  vocab,        // vocab_size
+  q,            // num_attention_heads * head_dim
+  q_gated,      // 2 q: queries and their output gates, interleaved per head
+  kv,           // num_key_value_heads * head_dim
+  head,         // head_dim
+  ffn,          // intermediate_size
+  experts,      // num_experts
+  expert_ffn,   // moe_intermediate_size
+  shared_ffn,   // shared_expert_intermediate_size
+  delta_qkv,    // Gated DeltaNet: 2 key heads * key dim + value heads * value dim
+  delta_v,      // value heads * value dim
+  delta_heads,  // value heads
+  delta_key_heads,
+  delta_head_k,  // key head dim
   delta_head_v,  // value head dim
+  delta_qkvz,    // delta_qkv and the output gates of delta_v, interleaved per key head
+  delta_ba,      // 2 value heads, interleaved per key head
   conv_kernel,
   n_dims,
 };
@@ -113,7 +117,37 @@ struct ConfigDefault {
 };
 
 // Groups of config numbers a family has.
-inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4;
+inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
+
+// Which layers see only the last `sliding_window` positions.
+enum class WindowRule : std::uint8_t {
+  none,      // all layers see everything
+  always,    // every layer, unless sliding_window is null
+  flagged,   // every layer when use_sliding_window
+  by_layer,  // use_sliding_window and layer_types, or else the layers from max_window_layers on
+  pattern,   // layer_types, or else all but every sliding_window_pattern-th
+};
+
+// What the family's class computes and no config says; keys that only some classes read, with the values their classes assume.
+struct Traits {
+  std::string_view activation_key = "hidden_act", activation = "silu";
+  float norm_offset = 0;          // norms multiply by weight + offset (bundle's weights)
+  bool scales_embedding = false;  // by sqrt(hidden_size)
+  bool four_norms = false;        // norms behind attention and MLP too
+  bool qk_norm = false;
+  bool gated_attention = false;        // q_proj carries sigmoid gates
+  bool query_pre_attn_scalar = false;  // attention scale is its -1/2 power, not head_dim's
+  bool attention_softcap = false;      // applies attn_logit_softcapping
+  bool logit_softcap = false;          // applies final_logit_softcapping
+  bool always_norm_topk = false;       // of chosen experts, whatever norm_topk_prob says
+  bool delta_interleaved = false;      // linear attention projections fused per key head
+  bool reads_partial_rotary = false;
+  double partial_rotary = 1;
+  double theta = 10000, local_theta = 0;  // local: RoPE of sliding layers; 0: they share the one RoPE
+  WindowRule window = WindowRule::none;
+  std::int64_t default_window = 4096;
+  std::int64_t max_positions = 32768;
+};
 
 struct Family {
   std::string_view name;
@@ -128,6 +162,7 @@ struct Family {
   bool text_config = false;       // the language model's numbers may sit in "text_config"
   bool vocab_at_top = false;      // the MLX class reads vocab_size outside text_config
   bool ignores_tie_flag = false;  // the MLX class ties exactly when there is no lm_head
+  Traits traits{};
   // Edits the (text) config for the MLX class before its numbers are read. May be null.
   Status (*edit)(json::Value* text) = nullptr;
 };

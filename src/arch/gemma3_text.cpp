@@ -25,6 +25,21 @@ constexpr ConfigDefault kDefaults[] = {
     {"vocab_size", "262208"}, {"num_attention_heads", "8"},     {"num_key_value_heads", "4"},
     {"head_dim", "256"},      {"query_pre_attn_scalar", "256"}, {"sliding_window", "4096"},
 };
+// The config has an attn_logit_softcapping key, but transformers' class of Gemma 3 does not apply it; the published models leave it null.
+constexpr Traits kTraits = {
+    .activation_key = "hidden_activation",
+    .activation = "gelu_pytorch_tanh",
+    .norm_offset = 1,
+    .scales_embedding = true,
+    .four_norms = true,
+    .qk_norm = true,
+    .query_pre_attn_scalar = true,
+    .logit_softcap = true,
+    .theta = 1'000'000,
+    .local_theta = 10'000,
+    .window = WindowRule::pattern,
+    .max_positions = 131072,
+};
 constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
 constexpr Drop kDrops[] = {
     {"", "rotary_emb.inv_freq", "computed from rope_theta by the model class"},
@@ -51,6 +66,7 @@ constinit const Family kGemma3Text{
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
     .ignores_tie_flag = true,
+    .traits = kTraits,
     .edit = edit,
 };
 
@@ -66,6 +82,7 @@ constinit const Family kGemma3{
     .text_config = true,
     .vocab_at_top = true,
     .ignores_tie_flag = true,
+    .traits = kTraits,
     .edit = edit,
 };
 

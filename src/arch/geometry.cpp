@@ -86,8 +86,8 @@ Status read_moe(const json::Value& text, std::uint8_t reads, Geometry* g) {
   if (reads & kReadsSharedExpert) {
     JANG_ASSIGN(const std::int64_t shared_ffn, required(text, kSharedFfn));
     g->set(Dim::shared_ffn, shared_ffn);
-    return {};  // every layer of these classes is sparse
   }
+  if (!(reads & kReadsSparseStep)) return {};  // every layer of these classes is sparse
   JANG_ASSIGN(const std::int64_t step, optional(text, kSparseStep, 1));
   g->sparse_step = static_cast<int>(step);
   return read_dense_only(text, g);
@@ -106,6 +106,10 @@ Status read_delta(const json::Value& text, Geometry* g) {
   g->set(Dim::delta_qkv, 2 * key_heads * key_dim + value_heads * value_dim);
   g->set(Dim::delta_v, value_heads * value_dim);
   g->set(Dim::delta_heads, value_heads);
+  g->set(Dim::delta_key_heads, key_heads);
+  g->set(Dim::delta_head_k, key_dim);
+  g->set(Dim::delta_qkvz, 2 * key_heads * key_dim + 2 * value_heads * value_dim);
+  g->set(Dim::delta_ba, 2 * value_heads);
   g->set(Dim::delta_head_v, value_dim);
   g->set(Dim::conv_kernel, kernel);
   g->full_attention_interval = static_cast<int>(interval);

@@ -34,6 +34,7 @@ constinit const Family kLlama{
     .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,
+    .traits = {.max_positions = 2048},
     .edit = flatten_rope,
 };
 

@@ -20,6 +20,7 @@ constinit const Family kMistral{
     .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,
+    .traits = {.window = WindowRule::always, .max_positions = 131072},
     .edit = flatten_rope,
 };
 

@@ -25,6 +25,7 @@ constinit const Family kQwen2{
     .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,
+    .traits = {.window = WindowRule::by_layer},
     .edit = flatten_rope,
 };
 

@@ -23,6 +23,7 @@ constinit const Family kQwen3{
     .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
+    .traits = {.qk_norm = true, .window = WindowRule::by_layer},
     .edit = flatten_rope,
 };
 

@@ -34,6 +34,7 @@ constinit const Family kQwen35{
     .defaults = kDefaults,
     .reads = kReadsDelta,
     .text_config = true,
+    .traits = qwen3_5::kTraits,
     .edit = qwen3_5::edit,
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What qwen3_5 and qwen3_5_moe share: Gated DeltaNet on most layers, gated softmax attention on every full_attention_interval-th,
-// zero-centred norms, the names of the wrapped checkpoints, and the parts left out of a text bundle.
+// What qwen3_5, qwen3_5_moe and qwen3_next share: Gated DeltaNet on most layers, gated softmax attention on every
+// full_attention_interval-th, zero-centred norms, the names of the wrapped checkpoints, and the parts left out of a text bundle.
 #pragma once
 
 #include "arch/family.h"
@@ -35,6 +35,14 @@ inline constexpr Row kDeltaNet[] = {
     {"model.layers.*.linear_attn.norm.weight", Role::norm, {Dim::delta_head_v}, When::delta_layer},
 };
 
+// One expert that every token runs, weighed by a sigmoid gate.
+inline constexpr Row kSharedExpert[] = {
+    {"model.layers.*.mlp.shared_expert_gate.weight", Role::shared_router, {Dim::one, Dim::hidden}, When::moe_layer, {}, kMlx8Bit},
+    {"model.layers.*.mlp.shared_expert.gate_proj.weight", Role::shared_gate, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
+    {"model.layers.*.mlp.shared_expert.up_proj.weight", Role::shared_up, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
+    {"model.layers.*.mlp.shared_expert.down_proj.weight", Role::shared_down, {Dim::hidden, Dim::shared_ffn}, When::moe_layer},
+};
+
 inline constexpr Row kNorms[] = {
     {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}, When::always, {}, kZeroCentred},
     {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}, When::always, {}, kZeroCentred},
@@ -43,6 +51,9 @@ inline constexpr Row kHead[] = {
     {"model.norm.weight", Role::norm, {Dim::hidden}, When::always, {}, kZeroCentred},
     {"lm_head.weight", Role::lm_head, {Dim::vocab, Dim::hidden}, When::untied},
 };
+
+inline constexpr Traits kTraits = {
+    .qk_norm = true, .gated_attention = true, .always_norm_topk = true, .reads_partial_rotary = true, .partial_rotary = 0.25};
 
 inline constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
 inline constexpr Drop kDrops[] = {

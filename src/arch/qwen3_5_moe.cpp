@@ -9,14 +9,8 @@
 namespace jang::arch {
 namespace {
 
-constexpr Row kSharedExpert[] = {
-    {"model.layers.*.mlp.shared_expert_gate.weight", Role::shared_router, {Dim::one, Dim::hidden}, When::moe_layer, {}, kMlx8Bit},
-    {"model.layers.*.mlp.shared_expert.gate_proj.weight", Role::shared_gate, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
-    {"model.layers.*.mlp.shared_expert.up_proj.weight", Role::shared_up, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
-    {"model.layers.*.mlp.shared_expert.down_proj.weight", Role::shared_down, {Dim::hidden, Dim::shared_ffn}, When::moe_layer},
-};
-constexpr Block kBlocks[] = {blocks::kEmbedding, qwen3_5::kGatedAttention, qwen3_5::kDeltaNet, blocks::kRoutedMlp,
-                             kSharedExpert,      qwen3_5::kNorms,          qwen3_5::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding,     qwen3_5::kGatedAttention, qwen3_5::kDeltaNet, blocks::kRoutedMlp,
+                             qwen3_5::kSharedExpert, qwen3_5::kNorms,          qwen3_5::kHead};
 constexpr std::string_view kTypes[] = {"qwen3_5_moe", "qwen3_5_moe_text"};
 constexpr ConfigDefault kDefaults[] = {{"head_dim", "256"}, {"num_experts_per_tok", "8"}};
 
@@ -33,6 +27,7 @@ constinit const Family kQwen35Moe{
     .defaults = kDefaults,
     .reads = kReadsMoe | kReadsSharedExpert | kReadsDelta,
     .text_config = true,
+    .traits = qwen3_5::kTraits,
     .edit = qwen3_5::edit,
 };
 

@@ -32,7 +32,8 @@ constinit const Family kQwen3Moe{
     .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
-    .reads = kReadsMoe,
+    .reads = kReadsMoe | kReadsSparseStep,
+    .traits = {.qk_norm = true, .window = WindowRule::flagged},
     .edit = edit,
 };
 

@@ -8,7 +8,7 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama, &kMistral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma3Text, &kGemma3, &kQwen35, &kQwen35Moe,
+    &kLlama, &kMistral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma3Text, &kGemma3, &kQwen35, &kQwen35Moe, &kQwen3Next,
 };
 
 }  // namespace

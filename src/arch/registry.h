@@ -6,6 +6,6 @@
 
 namespace jang::arch {
 
-extern const Family kLlama, kMistral, kQwen2, kQwen3, kQwen3Moe, kGemma3Text, kGemma3, kQwen35, kQwen35Moe;
+extern const Family kLlama, kMistral, kQwen2, kQwen3, kQwen3Moe, kGemma3Text, kGemma3, kQwen35, kQwen35Moe, kQwen3Next;
 
 }  // namespace jang::arch

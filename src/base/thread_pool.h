@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fixed set of threads that run indexed tasks. Results must not depend on which thread ran a task: tasks write to their own slots and the
 // caller combines them in index order.
+//
+// Made for many short runs: a decoding step has hundreds. Threads that have just worked look for the next run a few microseconds before
+// they sleep; the caller never waits for a thread that has taken no task, so a thread the system has put aside delays nobody.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -26,17 +30,26 @@ class ThreadPool {
   void run(std::int64_t n, const std::function<void(std::int64_t index, int thread)>& task);
 
  private:
+  using Task = std::function<void(std::int64_t, int)>;
+  void run_batch(std::int64_t begin, std::uint32_t n, const Task& task);
   void worker(int thread);
   void drain(int thread);
+  [[nodiscard]] bool wait_for_work();
+  void wait_until_done(std::uint32_t n);
 
   std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable start_, done_;
-  const std::function<void(std::int64_t, int)>* task_ = nullptr;
-  std::int64_t next_ = 0, n_ = 0;
-  std::uint64_t generation_ = 0;
-  int busy_ = 0;
-  bool stop_ = false;
+  // Tasks of the current run that nobody has taken. Task, begin_ and n_ may be read by whoever has taken one: the run cannot end, and they
+  // cannot change, before that task is counted in done_.
+  std::atomic<std::uint32_t> left_ = 0;
+  std::atomic<std::uint32_t> done_ = 0;
+  std::atomic<const Task*> task_ = nullptr;
+  std::atomic<std::int64_t> begin_ = 0;
+  std::atomic<std::uint32_t> n_ = 0;
+
+  std::mutex mutex_;  // for sleeping only
+  std::condition_variable start_, finished_;
+  std::atomic<int> sleeping_ = 0;
+  std::atomic<bool> caller_sleeps_ = false, stop_ = false;
 };
 
 // Processors this process may run on, at least 1.

@@ -13,16 +13,21 @@ struct Row {
   std::string_view name;
   CommandFunction run;
 };
-constexpr std::array<Row, 8> kFunctions = {{
+constexpr auto kFunctions = std::to_array<Row>({
     {"convert", run_convert},
     {"plan", run_plan},
     {"inspect", run_inspect},
     {"validate", run_validate},
+    {"logits", run_logits},
+    {"eval", run_eval},
+    {"compare", run_compare},
+    {"tokenize", run_tokenize},
+    {"template", run_template},
     {"profiles", run_profiles},
     {"doctor", run_doctor},
     {"completion", run_completion},
     {"version", run_version},
-}};
+});
 
 }  // namespace
 

@@ -31,6 +31,40 @@ constexpr auto kCommands = std::to_array<Command>({
      "--deep\n"
      "every scale and bias is read as well. Exit code 5 when anything is wrong.",
      "jang validate ./Qwen3-8B-JANG_4K --deep"},
+    {"logits", "Show what a model says about given token ids",
+     "Runs the ids through the model and writes the logits of every position; -n continues greedily. For comparing the engine with others.",
+     "jang logits ./Qwen3-8B-JANG_4K --ids 1,2,3 -n 16\n"
+     "jang logits ./Qwen3-8B --ids-file ids.txt --exact -o logits.safetensors"},
+    {"eval", "Measure a model: perplexity, divergence from its source, MMLU, other choice tasks",
+     "ppl and kld cut the text, as the tokenizer encodes it, into windows; --protocol names how. kld runs the model and its source side "
+     "by\n"
+     "side, so no logits are stored. mmlu reads the original CSV files and takes the likeliest of A, B, C, D. choice reads JSON lines:\n"
+     "{context, choices, answer}, or {text} to predict its last word. All are measured with exact float32 arithmetic unless --fast is "
+     "given.",
+     "jang eval ppl ./Qwen3-8B-JANG_4K -f wiki.test.raw --ctx 2048\n"
+     "jang eval kld ./Qwen3-8B-JANG_4K --ref ./Qwen3-8B -f wiki.test.raw --tokens 65536\n"
+     "jang eval mmlu ./Qwen3-8B-JANG_4K --data ./mmlu --subset 200 --items 4k.jsonl\n"
+     "jang eval mmlu ./Qwen3-8B-JANG_2S --data ./mmlu --subset 200 --against 4k.jsonl\n"
+     "jang eval choice ./Qwen3-8B-JANG_4K -f hellaswag.jsonl --json"},
+    {"compare", "Compare recipes on one model: sizes, quality, speed, one table and one page",
+     "A recipe is a profile, or auto@BITSbpw, or auto@PROFILE for auto at that profile's bytes; :rtn behind it rounds as MLX does. "
+     "Bundles\n"
+     "are made where missing and everything is measured on the same tokens and questions, with one pass over the source. Interrupted, the\n"
+     "same command goes on where it was. Writes report.html and compare.json into the work directory.",
+     "jang compare ./Qwen3-8B -p JANG_4K,uniform_4:rtn,auto@JANG_4K -f wiki.test.raw --tokens 32768\n"
+     "jang compare ./Qwen3-30B-A3B -p JANG_2S,uniform_2:rtn,auto@3.0bpw -f wiki.test.raw --mmlu ./mmlu -o compared"},
+    {"tokenize", "Turn text into token ids and back",
+     "Uses the model's own tokenizer.json; ids are those of the Hugging Face tokenizers library. The input comes from --prompt, --file or\n"
+     "stdin. With --decode it is ids, separated by white space or commas.",
+     "jang tokenize ./Qwen3-8B -p 'Hello world'\n"
+     "jang tokenize ./Qwen3-8B -f book.txt --json\n"
+     "jang tokenize tokenizer.json --decode -p '9707 1879'"},
+    {"template", "Render a model's chat template: the exact text that messages become",
+     "MODEL is a directory, org/name in the local Hub cache, or a .jinja file. Variables are a JSON object: messages, tools,\n"
+     "add_generation_prompt and whatever else the template reads; without them one sample message is shown. With --json also which parts\n"
+     "came from the variables.",
+     "jang template ./Qwen3-8B\n"
+     "jang template chat_template.jinja -f variables.json"},
     {"profiles", "List the profiles", "What `-p` takes, with the bits each gives to the CRITICAL, IMPORTANT and COMPRESS tiers.",
      "jang profiles --json"},
     {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Facts to attach to a report of a problem.",
@@ -42,11 +76,16 @@ constexpr auto kCommands = std::to_array<Command>({
 });
 
 constexpr auto kOptions = std::to_array<Option>({
-    {"convert plan", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
+    {"eval", Kind::positional, "WHAT", 0, "", "", "ppl|kld|mmlu|choice", Offers::nothing, "what to measure", false},
+    {"convert plan compare", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
      "checkpoint directory, or org/name of a model in the local Hub cache", false},
-    {"inspect", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
+    {"inspect logits eval", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
     {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
+    {"tokenize", Kind::positional, "MODEL", 0, "", "", "", Offers::file,
+     "tokenizer.json, a directory that holds it, or org/name in the local Hub cache", false},
+    {"template", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
+     "model directory, org/name in the local Hub cache, or a template file", false},
     {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
      "shell to write for; markdown prints this reference as docs/cli.md has it", false},
 
@@ -74,37 +113,135 @@ constexpr auto kOptions = std::to_array<Option>({
      false},
     {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},
     {"convert", Kind::flag, "--force", 0, "", "", "", Offers::nothing, "replace an existing output, after success only", false},
+    {"logits", Kind::value, "--ids", 0, "IDS", "", "", Offers::nothing, "token ids, separated by commas", false},
+    {"logits", Kind::value, "--ids-file", 0, "FILE", "", "", Offers::file, "token ids in a file, separated by commas or white space",
+     false},
+    {"logits", Kind::value, "--continue", 'n', "N", "", "", Offers::nothing, "tokens to add greedily", false},
+    {"logits", Kind::value, "--output", 'o', "FILE", "", "", Offers::file,
+     "safetensors file to create: logits F32 [ids, vocab], ids and continuation I64", false},
+    {"logits", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
+    {"logits", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
+     "type of the key-value cache; default f16, with --exact f32", false},
+    {"compare", Kind::value, "--recipes", 'p', "LIST", "JANG_2S,uniform_2:rtn,auto@JANG_2S,JANG_4K,uniform_4:rtn,auto@JANG_4K", "",
+     Offers::nothing, "recipes separated by commas", false},
+    {"eval compare", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "text to score; for choice: tasks as JSON lines", false},
+    {"eval", Kind::value, "--ref", 0, "SOURCE", "", "", Offers::directory, "kld: the model to diverge from", false},
+    {"eval compare", Kind::value, "--protocol", 0, "NAME", "windows", "windows|gptq|llama.cpp|sliding", Offers::nothing,
+     "windows: 512 tokens, all but the first scored; gptq: the same with 2048; llama.cpp: the second half of each; sliding: by strides",
+     false},
+    {"eval compare", Kind::value, "--ctx", 0, "N", "", "", Offers::nothing, "tokens of a window; default by protocol", false},
+    {"eval compare", Kind::value, "--stride", 0, "N", "", "", Offers::nothing, "protocol sliding: tokens between windows; default 512",
+     false},
+    {"eval compare", Kind::value, "--tokens", 0, "N", "", "", Offers::nothing, "only the first N tokens of the text", false},
+    {"eval", Kind::value, "--data", 0, "DIR", "", "", Offers::directory, "mmlu: folder with test/*_test.csv and dev/*_dev.csv", false},
+    {"compare", Kind::value, "--mmlu", 0, "DIR", "", "", Offers::directory,
+     "answer MMLU too: folder with test/*_test.csv and dev/*_dev.csv", false},
+    {"eval compare", Kind::value, "--shots", 0, "N", "0", "", Offers::nothing,
+     "MMLU: solved examples before each question; fewer where the context is too short", false},
+    {"eval", Kind::value, "--subset", 0, "WHICH", "all", "all|200", Offers::nothing,
+     "mmlu: all 57 subjects, or the first 20 questions of 10 of them", false},
+    {"compare", Kind::value, "--subset", 0, "WHICH", "200", "all|200", Offers::nothing,
+     "MMLU: all 57 subjects, or the first 20 questions of 10 of them", false},
+    {"eval", Kind::value, "--items", 0, "FILE", "", "", Offers::file, "write what was measured item by item, as JSON lines", false},
+    {"eval", Kind::value, "--against", 0, "FILE", "", "", Offers::file, "mmlu, choice: items of another model; adds the exact McNemar test",
+     false},
+    {"compare", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory,
+     "work directory: bundles, measurements, report; default <source name>-compare", false},
+    {"compare", Kind::flag, "--no-speed", 0, "", "", "", Offers::nothing, "measure neither speed nor memory", false},
+    {"eval compare", Kind::flag, "--fast", 0, "", "", "", Offers::nothing,
+     "measure with the fast kernels, whose activations are 8 bits wide", false},
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
     {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
+    {"convert plan logits",
+     Kind::value,
+     "--threads",
+     't',
+     "N",
+     "",
+     "",
+     Offers::nothing,
+     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
+     {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
+     {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
+     {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
+      "do not add bos and eos; with --decode leave special tokens out", false},
+     {"tokenize", Kind::flag, "--plain", 0, "", "", "", Offers::nothing, "text that spells a special token stays text", false},
+     {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
+      "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
+     "number of threads; default all processors; the output does not depend on it",
     {"convert plan", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
      "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
      "instruction set of the arithmetic; the output does not depend on it", false},
-    {"convert plan inspect validate profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
+    {"template", Kind::value, "--variables", 'f', "FILE", "", "", Offers::file,
+     "JSON object of variables: messages, tools, add_generation_prompt ...", false},
+    {"template", Kind::value, "--now", 0, "SECONDS", "", "", Offers::nothing,
+     "what strftime_now() takes for now, in seconds since 1970, UTC; default the clock, local time", false},
+    {"convert plan inspect validate template profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
      "print one JSON document instead of text", false},
     {"convert plan", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
     {"convert plan", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing, "print nothing but errors and, with --json, the document",
      false},
+    {"convert plan logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
+     "instruction set of the arithmetic; the output does not depend on it", false},
+    {"convert plan inspect validate logits profiles doctor version tokenize",
+     Kind::flag,
+     "--json",
+     0,
+     "",
+     "",
+     "",
+     Offers::nothing,
+     {"convert plan logits", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+      "number of threads; default all processors; the output does not depend on it", false},
+     "print one JSON document instead of text",
+     false},
+    {"convert plan eval compare",
+     Kind::value,
+     "--progress",
+     0,
+     "HOW",
+     "auto",
+     "auto|json|off",
+     Offers::nothing,
+     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
+     {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
+     {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
+     {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
+      "do not add bos and eos; with --decode leave special tokens out", false},
+     {"tokenize", Kind::flag, "--plain", 0, "", "", "", Offers::nothing, "text that spells a special token stays text", false},
+     {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
+      "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
+     {"convert plan logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+      "number of threads; default all processors; the output does not depend on it", false},
+     {"convert plan inspect validate logits eval compare tokenize profiles doctor version", Kind::flag, "--json", 0, "", "", "",
+      Offers::nothing, "print one JSON document instead of text", false},
+     "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1",
+     false},
+    {"convert plan eval compare", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing,
+     "print nothing but errors and, with --json, the document", false},
     {"*", Kind::value, "--color", 0, "WHEN", "auto", "auto|always|never", Offers::nothing,
      "auto: on a terminal, unless NO_COLOR is set or TERM is dumb", false},
     {"*", Kind::flag, "--help", 'h', "", "", "", Offers::nothing, "show this help", false},
 });
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
+    std::vector<std::string_view> split(std::string_view text, char separator) {
+      std::vector<std::string_view> parts;
+      while (!text.empty()) {
+        const std::size_t end = std::min(text.find(separator), text.size());
+        parts.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+      }
+      return parts;
+    }
 
 }  // namespace
 
-std::span<const Command> commands() { return kCommands; }
-std::span<const Option> options() { return kOptions; }
+std::span<const Command> commands() {
+  return kCommands; }
+std::span<const Option> options() {
+  return kOptions; }
 
 const Command* find_command(std::string_view name) {
   const auto row = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return c.name == name; });
@@ -120,7 +257,8 @@ std::vector<const Option*> options_of(std::string_view command) {
   return rows;
 }
 
-std::vector<std::string_view> choices_of(const Option& option) { return split(option.choices, '|'); }
+std::vector<std::string_view> choices_of(const Option& option) {
+  return split(option.choices, '|'); }
 
 std::vector<std::string_view> command_names() {
   std::vector<std::string_view> names;

@@ -14,7 +14,10 @@
 #include "jang/status.h"
 #include "json/json.h"
 #include "model/decoder.h"
-#include "text/tokenizer.h"
+
+namespace jang::text {
+class Tokenizer;
+}
 
 namespace jang::engine {
 

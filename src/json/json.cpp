@@ -92,6 +92,33 @@ Status parse_failure(simdjson::error_code error, std::string_view text, std::str
   return {StatusCode::corrupt, fmt::format("{}: not valid JSON{}: {}", what, locate_syntax_error(text), simdjson::error_message(error))};
 }
 
+// The text with ".0" behind every integer of 19 digits and more, so that it reads as a double. A no-op for text without such.
+std::string with_wide_integers(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 16);
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    out += c;
+    if (c == '"') in_string = !in_string;
+    if (in_string) {
+      if (c == '\\' && i + 1 < text.size()) out += text[++i];
+      continue;
+    }
+    if (c < '0' || c > '9') continue;
+    std::size_t end = i;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    out.append(text.substr(i + 1, end - i - 1));
+    const bool fraction_before =
+        i > 0 && (text[i - 1] == '.' || text[i - 1] == 'e' || text[i - 1] == 'E' ||
+                  (i > 1 && (text[i - 1] == '-' || text[i - 1] == '+') && (text[i - 2] == 'e' || text[i - 2] == 'E')));
+    const bool fraction_after = end < text.size() && (text[end] == '.' || text[end] == 'e' || text[end] == 'E');
+    if (end - i >= 19 && !fraction_before && !fraction_after) out += ".0";
+    i = end - 1;
+  }
+  return out;
+}
+
 Result<Value> parse_within_memory(std::string_view text, std::string_view what, const Limits& limits) {
   dom::parser parser;
   // Two levels of slack: the exact depth is counted while building, where scalars and empty containers are counted like others.
@@ -99,6 +126,11 @@ Result<Value> parse_within_memory(std::string_view text, std::string_view what, 
   dom::element root;
   const char* bytes = text.empty() ? "" : text.data();  // an empty view may hold a null pointer, which simdjson would copy from
   if (error == simdjson::SUCCESS) error = parser.parse(bytes, text.size(), true).get(root);
+  if (error == simdjson::NUMBER_ERROR && limits.wide_integers) {
+    Limits strict = limits;
+    strict.wide_integers = false;
+    return parse_within_memory(with_wide_integers(text), what, strict);
+  }
   if (error != simdjson::SUCCESS) return parse_failure(error, text, what, limits.max_depth);
   Value value;
   JANG_TRY(Builder(what, limits.max_depth).build(root, 0, value));

@@ -24,6 +24,8 @@ using Value = nlohmann::ordered_json;
 struct Limits {
   std::size_t max_bytes = 64u << 20;
   int max_depth = 64;
+  bool wide_integers =
+      false;  // integers beyond 64 bits become the nearest double (Python writes such: "model_max_length") instead of errors
 };
 
 // One JSON document, nothing but white space around it. `what` names the document in messages ("config.json").

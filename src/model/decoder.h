@@ -25,8 +25,8 @@ namespace jang::model {
 
 struct Options {
   kernels::Precision precision = kernels::Precision::fast;
-  std::string backend;             // "" = fastest available
-  ThreadPool* pool = nullptr;      // outlives the decoder; null: the calling thread only
+  std::string backend;         // "" = fastest available
+  ThreadPool* pool = nullptr;  // outlives the decoder; null: the calling thread only
 };
 
 // A run of consecutive tokens of one sequence; a batch has each sequence at most once. Rows of the hidden states follow the items in order.

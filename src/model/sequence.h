@@ -25,16 +25,19 @@ class Sequence {
   [[nodiscard]] std::int64_t length() const;
   // After every layer that will be run has stored n more positions.
   void advance(std::int64_t n);
-  // Forgets everything from position `length` on. False when a recurrent layer makes that impossible (only 0 is possible then).
+  // Forgets everything from position `length` on. False, and nothing changes, when length is negative or beyond length(), or when a
+  // recurrent layer has already taken in later positions (its state cannot go back; only 0 is possible then).
   [[nodiscard]] bool truncate(std::int64_t length);
-  // A copy that continues on its own: shared prefixes.
+  // A copy that continues on its own: shared prefixes. A copy that finds no memory has length 0.
   [[nodiscard]] Sequence clone() const;
   // Bytes of the caches in use.
   [[nodiscard]] std::int64_t bytes() const;
 
+  struct State;  // sequence_state.h: for the blocks of the decoder
+  [[nodiscard]] State& state() const { return *state_; }
+
  private:
-  friend class Decoder;
-  struct State;
+  explicit Sequence(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -186,6 +186,23 @@ inline FakeModel qwen3_5(bool moe, bool wrapped, Experts how = Experts::fused) {
   return m;
 }
 
+// Flat names, fused linear attention projections, every layer sparse but the second.
+inline FakeModel qwen3_next() {
+  FakeModel m = qwen3_5(true, false, Experts::each);
+  m.config["model_type"] = "qwen3_next";
+  m.config["mlp_only_layers"] = json::Value::array({1});
+  std::erase_if(m.tensors, [](const TensorInfo& t) {
+    return t.name.find(".in_proj_") != std::string::npos || t.name.starts_with("model.layers.1.mlp.");
+  });
+  add_mlp(&m, "model.layers.1.mlp");
+  for (int l = 0; l < 3; ++l) {
+    const std::string delta = "model.layers." + std::to_string(l) + ".linear_attn";
+    m.add(delta + ".in_proj_qkvz.weight", {256, 128});
+    m.add(delta + ".in_proj_ba.weight", {8, 128});
+  }
+  return m;
+}
+
 struct NamedModel {
   std::string name;
   FakeModel model;
@@ -211,7 +228,8 @@ inline std::vector<NamedModel> all_models() {
           {"qwen3_5_text", qwen3_5(false, false)},
           {"qwen3_5", qwen3_5(false, true)},
           {"qwen3_5_moe_text", qwen3_5(true, false, Experts::each)},
-          {"qwen3_5_moe", qwen3_5(true, true)}};
+          {"qwen3_5_moe", qwen3_5(true, true)},
+          {"qwen3_next", qwen3_next()}};
 }
 
 }  // namespace jang::arch::testing

@@ -50,7 +50,7 @@ TEST(Geometry, sparse_layers_follow_step_and_list) {
   config["num_hidden_layers"] = 6;
   config["decoder_sparse_step"] = 2;
   config["mlp_only_layers"] = {3};
-  const auto g = read_geometry(config, kReadsMoe);
+  const auto g = read_geometry(config, kReadsMoe | kReadsSparseStep);
   ASSERT_TRUE(g.ok()) << g.status().message();
   const bool moe[] = {false, true, false, false, false, true};
   for (int l = 0; l < 6; ++l) {
@@ -64,7 +64,7 @@ TEST(Geometry, dense_layer_list_is_checked) {
   for (const json::Value& bad : {json::Value(3), json::Value::array({-1}), json::Value::array({2}), json::Value::array({"0"}),
                                  json::Value::array({18446744073709551615ull})}) {
     config["mlp_only_layers"] = bad;
-    EXPECT_EQ(read_geometry(config, kReadsMoe).status().code(), StatusCode::corrupt) << json::dump(bad);
+    EXPECT_EQ(read_geometry(config, kReadsMoe | kReadsSparseStep).status().code(), StatusCode::corrupt) << json::dump(bad);
   }
 }
 

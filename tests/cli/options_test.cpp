@@ -13,7 +13,8 @@ namespace jang::cli {
 namespace {
 
 TEST(Options, commands_of_the_contract_are_listed) {
-  const std::vector<std::string_view> expected = {"convert", "plan", "inspect", "validate", "profiles", "doctor", "completion", "version"};
+  const std::vector<std::string_view> expected = {"convert", "plan", "inspect", "validate", "tokenize",
+                                                  "profiles", "doctor", "completion", "version"};
   EXPECT_EQ(command_names(), expected);
   for (const Command& command : commands()) EXPECT_FALSE(command.summary.empty()) << command.name;
 }
@@ -52,7 +53,7 @@ TEST(Options, rows_are_well_formed) {
 }
 
 TEST(Options, reporting_commands_have_json) {
-  for (const std::string_view name : {"convert", "plan", "inspect", "validate", "profiles", "doctor", "version"}) {
+  for (const std::string_view name : {"convert", "plan", "inspect", "validate", "tokenize", "profiles", "doctor", "version"}) {
     const auto rows = options_of(name);
     EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const Option* o) { return o->name == "--json"; })) << name;
   }

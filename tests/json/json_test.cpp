@@ -130,6 +130,21 @@ TEST(Json, find_treats_null_as_absent) {
   EXPECT_EQ(find(Value(), "a"), nullptr);
 }
 
+TEST(Json, wide_integers_become_doubles_when_allowed) {
+  const Limits wide{.wide_integers = true};
+  const auto v = parse(R"({"a": 1000000000000000019884624838656, "b": -18446744073709551616, "s": "1000000000000000019884624838656\\\"",)"
+                       R"("c": 12, "d": 0.1000000000000000019884624838656, "e": [18446744073709551615, 1e10]})",
+                       "x", wide);
+  ASSERT_TRUE(v.ok()) << v.status().message();
+  EXPECT_EQ((*v)["a"].get<double>(), 1e30);
+  EXPECT_EQ((*v)["b"].get<double>(), -18446744073709551616.0);
+  EXPECT_EQ((*v)["s"], "1000000000000000019884624838656\\\"");
+  EXPECT_EQ((*v)["c"], 12);
+  EXPECT_EQ((*v)["d"], 0.1);
+  for (const char* text : {"1e400", "1e", "00000000000000000001", "1000000000000000000000 1", "--10000000000000000000000", "NaN"})
+    EXPECT_FALSE(parse(text, "x", wide).ok()) << text;
+}
+
 TEST(Json, get_int_checks_type_and_range) {
   const Value v = Value::parse(R"({"n":5,"neg":-5,"big":18446744073709551615,"f":5.0,"b":true,"s":"5","null":null,"o":{}})");
   EXPECT_EQ(*get_int(v, "n", 7, 0, 10), 5);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rotary position embedding as numbers: inverse frequencies with the scaling of the config already in them.
+//
+//   angle of pair j at position p: p * inv_freq[j];   cosine and sine are multiplied by attention_factor
+//
+// Types as transformers names them: default, linear, llama3, yarn (arXiv 2309.00071). Frequencies are rounded to float32 where transformers
+// rounds them, so that both rotate by the same angles. Others (dynamic, longrope) depend on the length of the text: unsupported.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jang/status.h"
+#include "json/json.h"
+
+namespace jang::arch {
+
+struct Rope {
+  std::string type = "default";
+  double theta = 10000;
+  std::int64_t dims = 0;        // rotated values at the start of a head, even
+  std::vector<float> inv_freq;  // [dims / 2]
+  float attention_factor = 1;
+};
+
+struct RopeDefaults {
+  double theta = 10000;
+  double partial_factor = 1;       // rotated part of a head
+  bool reads_partial = false;      // the class reads partial_rotary_factor
+  std::int64_t max_positions = 0;  // of the model: what "original_max_position_embeddings" defaults to
+};
+
+// `parameters`: transformers' rope_parameters or rope_scaling object, or null; `text`: the config around it, for keys that may stand
+// there (rope_theta under `theta_key`, partial_rotary_factor).
+// Errors: corrupt (a number out of range), unsupported (the type).
+[[nodiscard]] Result<Rope> read_rope(const json::Value* parameters, const json::Value& text, const char* theta_key, std::int64_t head_dim,
+                                     const RopeDefaults& defaults);
+
+}  // namespace jang::arch

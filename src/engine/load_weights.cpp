@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Describing a directory and pointing at its bytes. Offsets and sizes were checked against the file when it was opened; shapes against the
+// config by arch::describe; here rows of sources become rows of matrices.
+#include "engine/load_weights.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/float16.h"
+
+namespace jang::engine {
+namespace {
+
+// A tensor as the model sees it, and where its bytes lie. Rows are those of [product of leading dimensions, last dimension].
+struct Source {
+  TensorInfo info;
+  kernels::MatrixView view;
+};
+
+class Loader {
+ public:
+  Loader(const format::Bundle& bundle, std::span<const MappedFile> files) : bundle_(bundle), files_(files) {}
+  Result<LoadedWeights> load();
+
+ private:
+  const format::StoredTensor& stored(int index) const { return bundle_.checkpoint.tensors()[static_cast<std::size_t>(index)]; }
+  const std::byte* bytes_of(const format::StoredTensor& t) const {
+    return files_[static_cast<std::size_t>(t.file)].data() + t.offset_bytes;
+  }
+  void add_plain(const format::StoredTensor& t);
+  void add_module(const format::BundleModule& m);
+  json::Value logical_config() const;
+  Status place(const arch::OutTensor& t);
+  Status place_matrix(const arch::OutTensor& t);
+  Status place_vector(const arch::OutTensor& t);
+
+  const format::Bundle& bundle_;
+  std::span<const MappedFile> files_;
+  std::vector<Source> sources_;
+  LoadedWeights out_;
+};
+
+void Loader::add_plain(const format::StoredTensor& t) {
+  kernels::MatrixView view;
+  view.format.dtype = t.info.dtype;
+  view.n_rows = rows(t.info.shape);
+  view.n_cols = columns(t.info.shape);
+  view.data = bytes_of(t);
+  sources_.push_back({t.info, view});
+}
+
+void Loader::add_module(const format::BundleModule& m) {
+  const format::StoredTensor &weight = stored(m.weight), &scales = stored(m.scales), &biases = stored(m.biases);
+  kernels::MatrixView view;
+  view.format = {DType::u32, m.bits, m.group_size, scales.info.dtype};
+  view.n_rows = rows(m.shape);
+  view.n_cols = columns(m.shape);
+  view.data = bytes_of(weight);
+  view.scales = bytes_of(scales);
+  view.biases = bytes_of(biases);
+  sources_.push_back({{m.path + ".weight", scales.info.dtype, m.shape}, view});
+}
+
+// The config of the model a bundle stands for.
+json::Value Loader::logical_config() const {
+  json::Value config = bundle_.checkpoint.config();
+  if (!bundle_.is_quantized) return config;
+  const auto strip = [](json::Value* object) {
+    object->erase("quantization");
+    object->erase("quantization_config");
+  };
+  strip(&config);
+  if (const auto text = config.find("text_config"); text != config.end() && text->is_object()) strip(&*text);
+  return config;
+}
+
+bool is_matrix(const arch::OutTensor& t) { return t.shape.size() >= 2 && t.role != arch::Role::conv && t.name != t.module; }
+
+// Rows [begin, begin + n) of matrix `k` of n_rows rows each, for every matrix in the piece.
+Status Loader::place_matrix(const arch::OutTensor& t) {
+  const std::int64_t n_rows = t.shape[t.shape.size() - 2];
+  std::vector<kernels::MatrixView> views;
+  for (const arch::Piece& piece : t.pieces) {
+    const Source& source = sources_[static_cast<std::size_t>(piece.source)];
+    if (n_rows <= 0 || piece.n_rows % n_rows != 0)
+      return {StatusCode::unsupported, fmt::format("tensor '{}': {} rows in pieces of {}", t.name, n_rows, piece.n_rows)};
+    for (std::int64_t r = 0; r < piece.n_rows; r += n_rows) views.push_back(source.view.rows(piece.row_begin + r, n_rows));
+  }
+  for (const kernels::MatrixView& v : views) out_.payload_bits += 8.0 * static_cast<double>(v.bytes());
+  out_.weights.matrices.emplace(t.module, std::move(views));
+  return {};
+}
+
+float value_at(const std::byte* data, DType dtype, std::int64_t i) {
+  if (dtype == DType::f32) {
+    float value = 0;
+    std::memcpy(&value, data + i * 4, 4);
+    return value;
+  }
+  std::uint16_t half = 0;
+  std::memcpy(&half, data + i * 2, 2);
+  return dtype == DType::bf16 ? bf16_to_float(half) : fp16_to_float(half);
+}
+
+Status Loader::place_vector(const arch::OutTensor& t) {
+  std::vector<float> values;
+  values.reserve(static_cast<std::size_t>(elements(t.shape)));
+  for (const arch::Piece& piece : t.pieces) {
+    const kernels::MatrixView& view = sources_[static_cast<std::size_t>(piece.source)].view;
+    if (view.format.packed())
+      return {StatusCode::unsupported, fmt::format("tensor '{}' is quantised; the engine reads it as plain values only", t.name)};
+    const std::int64_t begin = piece.row_begin * view.n_cols, n = piece.n_rows * view.n_cols;
+    for (std::int64_t i = 0; i < n; ++i) values.push_back(value_at(view.data, view.format.dtype, begin + i) + t.add);
+    out_.payload_bits += 8.0 * static_cast<double>(n * size_bytes(view.format.dtype));
+  }
+  out_.weights.vectors.emplace(t.name, std::move(values));
+  return {};
+}
+
+Status Loader::place(const arch::OutTensor& t) {
+  out_.parameters += static_cast<double>(elements(t.shape));
+  return is_matrix(t) ? place_matrix(t) : place_vector(t);
+}
+
+Result<LoadedWeights> Loader::load() {
+  JANG_CHECK(files_.size() == bundle_.checkpoint.files().size());
+  for (const format::BundleModule& m : bundle_.modules) add_module(m);
+  for (const int i : bundle_.plain) add_plain(stored(i));
+  std::vector<TensorInfo> infos;
+  for (const Source& s : sources_) infos.push_back(s.info);
+  JANG_ASSIGN(out_.described, arch::describe(logical_config(), infos));
+  for (const arch::OutTensor& t : out_.described.tensors) JANG_TRY(place(t));
+  return std::move(out_);
+}
+
+}  // namespace
+
+Result<LoadedWeights> load_weights(const format::Bundle& bundle, std::span<const MappedFile> files) { return Loader(bundle, files).load(); }
+
+}  // namespace jang::engine

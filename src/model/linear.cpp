@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Splitting linear maps over threads. Pieces are multiples of kRowStep rows, the unit kernels like to work in.
+#include "model/linear.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace jang::model {
+namespace {
+
+constexpr std::int64_t kRowStep = 16;
+constexpr std::int64_t kBytesPerNs = 8;   // weights one thread reads, roughly, with one input
+constexpr std::int64_t kMacsPerNs = 16;   // products of one thread with many inputs, roughly
+constexpr std::int64_t kPieceNs = 20000;  // wanted length of a piece
+
+// Rough time of a row on one thread.
+std::int64_t row_ns_x1024(const RowTask& t) {
+  const std::int64_t read = (t.view->row_bytes() + 2 * t.view->param_row_bytes()) * 1024 / kBytesPerNs;
+  return std::max(read, t.n * t.view->n_cols * 1024 / kMacsPerNs);
+}
+
+void run_piece(const RowTask& t, std::int64_t begin, std::int64_t n_rows) {
+  const kernels::MatrixView part = t.view->rows(begin, n_rows);
+  t.map->kernel->matmul(part, t.inputs, t.n, t.y + begin, t.y_stride);
+  if (t.map->bias == nullptr) return;
+  for (std::int64_t i = 0; i < t.n; ++i)
+    for (std::int64_t r = begin; r < begin + n_rows; ++r) t.y[i * t.y_stride + r] += t.map->bias[r];
+}
+
+// Rows a piece of this task takes: all of the work is to become at least `pieces` pieces of similar length.
+std::int64_t piece_rows(const RowTask& t, std::int64_t total_ns, std::int64_t threads) {
+  const std::int64_t wanted_ns = std::clamp(total_ns / (threads * 3), std::int64_t{3000}, kPieceNs);
+  const std::int64_t rows = wanted_ns * 1024 / std::max<std::int64_t>(row_ns_x1024(t), 1);
+  return std::max(kRowStep, rows / kRowStep * kRowStep);
+}
+
+}  // namespace
+
+void run_rows(std::span<const RowTask> tasks, const Parallel& parallel) {
+  std::int64_t total_ns = 0;
+  for (const RowTask& t : tasks) total_ns += t.view->n_rows * row_ns_x1024(t) / 1024;
+  if (parallel.threads() == 1 || total_ns < 6000) {
+    for (const RowTask& t : tasks) run_piece(t, 0, t.view->n_rows);
+    return;
+  }
+  struct Piece {
+    const RowTask* task;
+    std::int64_t begin, n_rows;
+  };
+  thread_local std::vector<Piece> pieces;  // of the calling thread: a decode step makes hundreds of these lists
+  pieces.clear();
+  for (const RowTask& t : tasks) {
+    const std::int64_t step = piece_rows(t, total_ns, parallel.threads());
+    for (std::int64_t r = 0; r < t.view->n_rows; r += step) pieces.push_back({&t, r, std::min(step, t.view->n_rows - r)});
+  }
+  const std::vector<Piece>& list = pieces;
+  parallel.each(static_cast<std::int64_t>(list.size()), [&list](std::int64_t i) {
+    const Piece& p = list[static_cast<std::size_t>(i)];
+    run_piece(*p.task, p.begin, p.n_rows);
+  });
+}
+
+void prepare(const Linear& map, const float* x, std::int64_t n, const Parallel& parallel, std::byte* out) {
+  const std::int64_t bytes = map.input_bytes();
+  parallel.run(n, map.n_cols / 2,
+               [&](std::int64_t i) { map.kernel->prepare(map.format(), x + i * map.n_cols, map.n_cols, out + i * bytes); });
+}
+
+void apply(std::span<const LinearCall> calls, const float* x, std::int64_t n, const Parallel& parallel, PreparedInputs* inputs) {
+  JANG_CHECK(calls.size() <= PreparedInputs::kMaxFormats);
+  std::array<RowTask, PreparedInputs::kMaxFormats> tasks;
+  std::byte* free_space = inputs->data();
+  for (std::size_t c = 0; c < calls.size(); ++c) {
+    const Linear& map = *calls[c].map;
+    tasks[c] = {&map, &map.views.front(), nullptr, n, calls[c].y, calls[c].y_stride};
+    for (std::size_t before = 0; before < c; ++before)
+      if (calls[before].map->kernel == map.kernel && calls[before].map->format() == map.format()) tasks[c].inputs = tasks[before].inputs;
+    if (tasks[c].inputs != nullptr) continue;
+    prepare(map, x, n, parallel, free_space);
+    tasks[c].inputs = free_space;
+    free_space += n * map.input_bytes();
+  }
+  run_rows(std::span(tasks).first(calls.size()), parallel);
+}
+
+}  // namespace jang::model

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// Byte pair encoding (Sennrich et al. 2016, arXiv:1508.07909) with the options of tokenizer.json.
+//
+// A piece starts as one symbol a character; the adjacent pair of lowest rank, leftmost first, is merged until no pair has a rank. Short
+// pieces rescan the symbols, long ones keep the pairs in a heap over a linked list: O(n log n).
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <queue>
+
+#include <fmt/format.h>
+
+#include "json/json.h"
+#include "text/model.h"
+#include "text/unicode.h"
+
+namespace jang::text {
+namespace {
+
+struct Merge {
+  std::uint32_t rank;
+  std::int32_t id;
+};
+
+// (left id, right id) to merge: open addressing, linear probing. Ids are below 2^22, so a key is never kFree.
+class MergeTable {
+ public:
+  void reserve(std::size_t n) {
+    slots_.assign(std::bit_ceil(2 * n + 2), Slot{});
+    shift_ = 64 - std::countr_zero(slots_.size());
+  }
+  // The last of equal pairs counts. False: too many probes, pairs chosen to collide.
+  bool set(std::int32_t left, std::int32_t right, Merge merge) {
+    const std::uint64_t key = key_of(left, right);
+    std::size_t at = home(key);
+    for (int probes = 0; slots_[at].key != kFree && slots_[at].key != key; at = (at + 1) & (slots_.size() - 1))
+      if (++probes > 256) return false;
+    slots_[at] = {key, merge};
+    return true;
+  }
+  [[nodiscard]] const Merge* find(std::int32_t left, std::int32_t right) const {
+    const std::uint64_t key = key_of(left, right);
+    for (std::size_t at = home(key); slots_[at].key != kFree; at = (at + 1) & (slots_.size() - 1))
+      if (slots_[at].key == key) return &slots_[at].merge;
+    return nullptr;
+  }
+  void prefetch(std::int32_t left, std::int32_t right) const { __builtin_prefetch(&slots_[home(key_of(left, right))]); }
+
+ private:
+  static constexpr std::uint64_t kFree = ~std::uint64_t{0};
+  struct Slot {
+    std::uint64_t key = kFree;
+    Merge merge{0, 0};
+  };
+  static std::uint64_t key_of(std::int32_t left, std::int32_t right) {
+    return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right);
+  }
+  // Fibonacci hashing of a mixed key: both ids reach the top bits.
+  [[nodiscard]] std::size_t home(std::uint64_t key) const {
+    key ^= key >> 29;
+    return static_cast<std::size_t>(key * 0x9e3779b97f4a7c15u >> shift_);
+  }
+  std::vector<Slot> slots_ = std::vector<Slot>(2);
+  int shift_ = 63;
+};
+
+class Bpe final : public Model {
+ public:
+  Bpe(Vocabulary vocabulary, BpeOptions options) : Model(std::move(vocabulary)), options_(std::move(options)) {}
+
+  Status prepare(const MergeList& merges);
+  Status tokenize(std::string_view piece, std::vector<std::int32_t>& ids) const override;
+
+ private:
+  Status add_merges(const MergeList& merges, std::size_t begin, std::size_t end);
+  Status split(std::string_view piece, std::vector<std::int32_t>& symbols) const;
+  [[nodiscard]] std::optional<std::int32_t> character_id(std::string_view piece, std::size_t begin, std::size_t end,
+                                                         std::string& scratch) const;
+  [[nodiscard]] bool append_bytes(std::string_view text, std::vector<std::int32_t>& symbols) const;
+  void merge_short(std::vector<std::int32_t>& ids, std::size_t begin) const;
+  void merge_long(std::vector<std::int32_t>& ids, std::size_t begin) const;
+
+  BpeOptions options_;
+  MergeTable merges_;
+  std::vector<std::int32_t> bytes_;
+  std::vector<std::int32_t> by_code_point_;  // ids of the characters below kDirect, -1 where there is none
+  std::optional<std::int32_t> unk_;
+
+  static constexpr char32_t kDirect = 0x400;
+  static constexpr std::size_t kShort = 40;  // symbols
+};
+
+Status Bpe::prepare(const MergeList& merges) {
+  if (options_.unk_token) unk_ = vocabulary().find(*options_.unk_token);
+  if (options_.byte_fallback) bytes_ = byte_pieces();
+  by_code_point_.assign(kDirect, -1);
+  for (char32_t c = 0; c < kDirect; ++c) {
+    std::string text;
+    unicode::append(text, c);
+    by_code_point_[c] = vocabulary().find(text).value_or(-1);
+  }
+  merges_.reserve(merges.size());
+  constexpr std::size_t kBlock = 64;  // lookups in flight
+  for (std::size_t at = 0; at < merges.size(); at += kBlock) JANG_TRY(add_merges(merges, at, std::min(at + kBlock, merges.size())));
+  return {};
+}
+
+// The three lookups of each merge miss the cache: a block of them is prefetched before any is done.
+Status Bpe::add_merges(const MergeList& merges, std::size_t begin, std::size_t end) {
+  const std::size_t prefix = options_.continuing_subword_prefix ? options_.continuing_subword_prefix->size() : 0;
+  struct Lookup {
+    std::uint64_t left, right, joined;
+    std::size_t text;  // offset of the joined text
+  };
+  std::vector<Lookup> lookups;
+  lookups.reserve(end - begin);
+  std::string text;
+  for (std::size_t i = begin; i < end; ++i) {
+    const auto& [left, right] = merges[i];
+    Lookup l{Vocabulary::hash(left), Vocabulary::hash(right), 0, text.size()};
+    text += left;
+    text += right.substr(std::min(prefix, right.size()));
+    l.joined = Vocabulary::hash(std::string_view(text).substr(l.text));
+    for (const std::uint64_t h : {l.left, l.right, l.joined}) vocabulary().prefetch(h);
+    lookups.push_back(l);
+  }
+  for (const Lookup& l : lookups)
+    for (const std::uint64_t h : {l.left, l.right, l.joined}) vocabulary().prefetch_entry(h);
+  for (std::size_t i = begin; i < end; ++i) {
+    const Lookup& l = lookups[i - begin];
+    const std::size_t text_end = i + 1 < end ? lookups[i - begin + 1].text : text.size();
+    const auto left = vocabulary().find_hashed(merges[i].first, l.left), right = vocabulary().find_hashed(merges[i].second, l.right);
+    const auto joined = vocabulary().find_hashed(std::string_view(text).substr(l.text, text_end - l.text), l.joined);
+    if (!left || !right || !joined)
+      return {StatusCode::corrupt, fmt::format("merge {} ({} with {}): the vocabulary lacks {}", i, json::quote(merges[i].first, 64),
+                                               json::quote(merges[i].second, 64),
+                                               !left    ? "the left piece"
+                                               : !right ? "the right piece"
+                                                        : "their join")};
+    if (!merges_.set(*left, *right, {static_cast<std::uint32_t>(i), *joined}))
+      return {StatusCode::corrupt, fmt::format("merge {}: too many merges with colliding hashes", i)};
+  }
+  return {};
+}
+
+std::optional<std::int32_t> Bpe::character_id(std::string_view piece, std::size_t begin, std::size_t end, std::string& scratch) const {
+  std::string_view character = piece.substr(begin, end - begin);
+  const bool prefixed = begin > 0 && options_.continuing_subword_prefix;
+  const bool suffixed = end == piece.size() && options_.end_of_word_suffix;
+  scratch.clear();
+  if (prefixed) scratch += *options_.continuing_subword_prefix;
+  scratch += character;
+  if (suffixed) scratch += *options_.end_of_word_suffix;
+  if (!prefixed && !suffixed && character.size() <= 2) {
+    std::size_t at = 0;
+    if (const char32_t c = unicode::next(character, at); c < kDirect) {
+      const std::int32_t id = by_code_point_[c];
+      return id < 0 ? std::nullopt : std::optional(id);
+    }
+  }
+  return vocabulary().find(scratch);
+}
+
+bool Bpe::append_bytes(std::string_view text, std::vector<std::int32_t>& symbols) const {
+  for (const char c : text)
+    if (bytes_[static_cast<unsigned char>(c)] < 0) return false;
+  for (const char c : text) symbols.push_back(bytes_[static_cast<unsigned char>(c)]);
+  return true;
+}
+
+// One symbol a character. A pending unknown token is written before the next known one, but not before byte pieces: as the library does.
+Status Bpe::split(std::string_view piece, std::vector<std::int32_t>& symbols) const {
+  std::string scratch;
+  bool pending = false;
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::size_t end = at + unicode::length_at(piece[at]);
+    const auto id = character_id(piece, at, end, scratch);
+    at = end;
+    if (id) {
+      if (pending) symbols.push_back(*unk_);
+      pending = false;
+      symbols.push_back(*id);
+      continue;
+    }
+    if (options_.byte_fallback && append_bytes(scratch, symbols)) continue;
+    if (!options_.unk_token) continue;
+    if (!unk_)
+      return {StatusCode::corrupt, fmt::format("the unknown token {} is not in the vocabulary", json::quote(*options_.unk_token, 64))};
+    if (pending && !options_.fuse_unk) symbols.push_back(*unk_);
+    pending = true;
+  }
+  if (pending) symbols.push_back(*unk_);
+  return {};
+}
+
+void Bpe::merge_short(std::vector<std::int32_t>& ids, std::size_t begin) const {
+  constexpr std::uint32_t kNoRank = UINT32_MAX;
+  std::array<Merge, kShort> pairs;  // pairs[i]: symbols i and i + 1
+  pairs.fill({kNoRank, 0});
+  std::int32_t* symbols = ids.data() + begin;
+  std::size_t n = ids.size() - begin;
+  const auto look_up = [&](std::size_t i) {
+    const Merge* m = merges_.find(symbols[i], symbols[i + 1]);
+    pairs[i] = m ? *m : Merge{kNoRank, 0};
+  };
+  for (std::size_t i = 0; i + 1 < n; ++i) look_up(i);
+  for (;;) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i + 1 < n; ++i)
+      if (pairs[i].rank < pairs[best].rank) best = i;
+    if (n < 2 || pairs[best].rank == kNoRank) break;
+    symbols[best] = pairs[best].id;
+    --n;
+    for (std::size_t i = best + 1; i < n; ++i) {
+      symbols[i] = symbols[i + 1];
+      pairs[i] = pairs[i + 1];
+    }
+    if (best + 1 < n) look_up(best);
+    if (best > 0) look_up(best - 1);
+    if (best + 1 >= n) pairs[best] = {kNoRank, 0};
+  }
+  ids.resize(begin + n);
+}
+
+void Bpe::merge_long(std::vector<std::int32_t>& ids, std::size_t begin) const {
+  struct Symbol {
+    std::int32_t id;  // -1: merged into an earlier one
+    std::int32_t previous, next;
+  };
+  struct Candidate {
+    std::uint32_t rank;
+    std::int32_t at, id;
+    bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : at > other.at; }
+  };
+  const auto n = static_cast<std::int32_t>(ids.size() - begin);
+  std::vector<Symbol> symbols;
+  symbols.reserve(static_cast<std::size_t>(n));
+  for (std::int32_t i = 0; i < n; ++i) symbols.push_back({ids[begin + static_cast<std::size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1});
+  const auto symbol = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
+  std::vector<Candidate> found;
+  const auto candidate = [&](std::int32_t left) {
+    if (left < 0 || symbol(left).next < 0) return std::optional<Candidate>();
+    const Merge* m = merges_.find(symbol(left).id, symbol(symbol(left).next).id);
+    return m ? std::optional(Candidate{m->rank, left, m->id}) : std::nullopt;
+  };
+  for (std::int32_t i = 0; i + 1 < n; ++i)
+    if (const auto c = candidate(i)) found.push_back(*c);
+  std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(found));
+  while (!queue.empty()) {
+    const Candidate top = queue.top();
+    queue.pop();
+    if (symbol(top.at).id < 0) continue;
+    const auto now = candidate(top.at);  // the entry is stale when either symbol has changed since
+    if (!now || now->id != top.id) continue;
+    Symbol& left = symbol(top.at);
+    Symbol& right = symbol(left.next);
+    left.id = top.id;
+    left.next = right.next;
+    right.id = -1;
+    if (left.next >= 0) symbol(left.next).previous = top.at;
+    for (const std::int32_t at : {left.previous, top.at})
+      if (const auto c = candidate(at)) queue.push(*c);
+  }
+  ids.resize(begin);
+  for (std::int32_t i = 0; i >= 0 && i < n; i = symbol(i).next) ids.push_back(symbol(i).id);
+}
+
+Status Bpe::tokenize(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  if (options_.ignore_merges) {
+    if (const auto id = vocabulary().find(piece)) {
+      ids.push_back(*id);
+      return {};
+    }
+  }
+  const std::size_t begin = ids.size();
+  JANG_TRY(split(piece, ids));
+  if (ids.size() - begin <= 1) return {};
+  if (ids.size() - begin <= kShort)
+    merge_short(ids, begin);
+  else
+    merge_long(ids, begin);
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::int32_t> Model::byte_pieces() const {
+  std::vector<std::int32_t> ids;
+  for (int b = 0; b < 256; ++b) ids.push_back(vocabulary_.find(fmt::format("<0x{:02X}>", b)).value_or(-1));
+  return ids;
+}
+
+Result<std::unique_ptr<Model>> make_bpe(Vocabulary vocabulary, const MergeList& merges, const BpeOptions& options) {
+  auto bpe = std::make_unique<Bpe>(std::move(vocabulary), options);
+  JANG_TRY(bpe->prepare(merges));
+  return std::unique_ptr<Model>(std::move(bpe));
+}
+
+}  // namespace jang::text

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Breadth first over the sorted texts: the texts below a node are a range, its children are that range cut where the next byte changes.
+#include "text/trie.h"
+
+#include <algorithm>
+
+namespace jang::text {
+
+std::optional<Trie> Trie::build(std::vector<std::pair<std::string_view, std::int32_t>> texts) {
+  std::size_t n_bytes = 0;
+  for (const auto& [text, value] : texts) n_bytes += text.size();
+  if (n_bytes > kMaxBytes) return std::nullopt;
+  std::stable_sort(texts.begin(), texts.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+
+  struct Range {
+    std::size_t begin, end, depth;
+  };
+  Trie trie;
+  std::vector<Range> ranges = {{0, texts.size(), 0}};  // of nodes_, index by index
+  for (std::size_t node = 0; node < ranges.size(); ++node) {
+    auto [at, end, depth] = ranges[node];
+    for (; at < end && texts[at].first.size() == depth; ++at) trie.nodes_[node].value = texts[at].second;
+    trie.nodes_[node].first_child = static_cast<std::uint32_t>(trie.nodes_.size());
+    while (at < end) {
+      const char label = texts[at].first[depth];
+      std::size_t last = at + 1;
+      while (last < end && texts[last].first[depth] == label) ++last;
+      Node child;
+      child.label = static_cast<unsigned char>(label);
+      trie.nodes_.push_back(child);
+      ranges.push_back({at, last, depth + 1});
+      ++trie.nodes_[node].n_children;
+      at = last;
+    }
+  }
+  for (std::uint16_t i = 0; i < trie.nodes_[0].n_children; ++i) {
+    const std::uint32_t child = trie.nodes_[0].first_child + i;
+    trie.root_[trie.nodes_[child].label] = child;
+  }
+  return trie;
+}
+
+std::uint32_t Trie::child(std::uint32_t node, char label) const {
+  const auto wanted = static_cast<unsigned char>(label);
+  if (node == kRoot) return root_[wanted];
+  const Node* first = nodes_.data() + nodes_[node].first_child;
+  const Node* last = first + nodes_[node].n_children;
+  const Node* found = std::lower_bound(first, last, wanted, [](const Node& n, unsigned char l) { return n.label < l; });
+  return found != last && found->label == wanted ? static_cast<std::uint32_t>(found - nodes_.data()) : kNone;
+}
+
+std::uint32_t Trie::walk(std::string_view text) const {
+  std::uint32_t node = kRoot;
+  for (const char c : text)
+    if ((node = child(node, c)) == kNone) break;
+  return node;
+}
+
+}  // namespace jang::text
