@@ -28,14 +28,19 @@ struct Sink {
 void declare(CLI::App& app, std::string_view command, Sink& sink) {
   app.set_help_flag();  // --help is a row of the table
   app.allow_extras();   // unknown options come back to us and get a hint
-  for (const Option* option : options_of(command)) {
+  const std::vector<const Option*> rows = options_of(command);
+  const auto last = std::find_if(rows.rbegin(), rows.rend(), [](const Option* o) { return o->kind == Kind::positional; });
+  for (const Option* option : rows) {
     const std::string key(option->name);
     const std::string spelling = option->letter ? fmt::format("-{},{}", option->letter, key) : key;
     if (option->kind == Kind::flag) {
       app.add_flag(spelling, sink.flags[key]);
     } else {
       // One word per occurrence, or `--tensor a=2 SRC` would swallow SRC; how often it may occur is checked below.
-      app.add_option(spelling, sink.values[key])->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      CLI::Option* added = app.add_option(spelling, sink.values[key])->allow_extra_args(false);
+      added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      // The last positional takes what is too much, to name it; those before it take one word.
+      if (option->kind == Kind::positional && option != *last) added->expected(1);
     }
   }
 }
@@ -116,6 +121,9 @@ Result<Arguments> parse_command(const std::string& command, const std::vector<st
 std::string Arguments::value(std::string_view name) const {
   const auto found = given_.find(name);
   if (found != given_.end() && !found->second.empty()) return found->second.front();
+  // The same name may have another default elsewhere.
+  for (const Option* option : options_of(command_))
+    if (option->name == name) return std::string(option->default_value);
   const auto rows = options();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const Option& o) { return o.name == name; });
   JANG_CHECK(row != rows.end());

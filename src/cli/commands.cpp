@@ -13,18 +13,24 @@ struct Row {
   std::string_view name;
   CommandFunction run;
 };
-constexpr std::array<Row, 10> kFunctions = {{
+constexpr auto kFunctions = std::to_array<Row>({
     {"convert", run_convert},
     {"plan", run_plan},
+    {"calibrate", run_calibrate},
+    {"run", run_run},
+    {"chat", run_chat},
     {"inspect", run_inspect},
     {"validate", run_validate},
     {"logits", run_logits},
+    {"eval", run_eval},
+    {"compare", run_compare},
     {"tokenize", run_tokenize},
+    {"template", run_template},
     {"profiles", run_profiles},
     {"doctor", run_doctor},
     {"completion", run_completion},
     {"version", run_version},
-}};
+});
 
 }  // namespace
 

@@ -9,10 +9,16 @@ namespace jang::cli {
 
 [[nodiscard]] int run_convert(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_plan(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_run(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_chat(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_calibrate(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_inspect(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_validate(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_logits(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_eval(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_compare(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_tokenize(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_template(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_profiles(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_doctor(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_completion(const Arguments& arguments, const Surroundings& surroundings);

@@ -57,11 +57,12 @@ std::string bash_values(const Option& option, const Names& profiles) {
 }
 
 std::string bash_command(const Command& command, const Names& profiles) {
-  std::string cases, flags, positional = "COMPREPLY=()";
+  std::string cases, flags;
+  std::vector<std::string> positionals;
   for (const Option* option : options_of(command.name)) {
     if (option->hidden) continue;
     if (option->kind == Kind::positional) {
-      positional = bash_values(*option, profiles);
+      positionals.push_back(bash_values(*option, profiles));
       continue;
     }
     flags += fmt::format("{}{}", flags.empty() ? "" : " ", option->name);
@@ -70,6 +71,9 @@ std::string bash_command(const Command& command, const Names& profiles) {
     const std::string pattern = option->letter ? fmt::format("{}|-{}", option->name, option->letter) : std::string(option->name);
     cases += fmt::format("        {}) {}; return ;;\n", pattern, bash_values(*option, profiles));
   }
+  std::string positional = positionals.empty() ? "COMPREPLY=()" : positionals.back();
+  for (std::size_t i = positionals.size(); i-- > 1;)  // the words before the last are told apart by their place
+    positional = fmt::format("if ((COMP_CWORD == {})); then {}; else {}; fi", i + 1, positionals[i - 1], positional);
   std::string out = fmt::format("    {})\n", command.name);
   if (!cases.empty()) out += fmt::format("      case \"$prev\" in\n{}      esac\n", cases);
   out +=
@@ -87,8 +91,10 @@ std::string zsh_action(const Option& option, const Names& profiles) {
   }
 }
 
-std::string zsh_option(const Option& option, const Names& profiles) {
-  if (option.kind == Kind::positional) return single_quoted(fmt::format("1:{}:{}", zsh_text(option.name), zsh_action(option, profiles)));
+// `place`: of a positional, from 1.
+std::string zsh_option(const Option& option, int place, const Names& profiles) {
+  if (option.kind == Kind::positional)
+    return single_quoted(fmt::format("{}:{}:{}", place, zsh_text(option.name), zsh_action(option, profiles)));
   std::string tail = fmt::format("[{}]", zsh_text(option.help));
   if (option.kind != Kind::flag) tail += fmt::format(":{}:{}", zsh_text(option.value_name), zsh_action(option, profiles));
   const std::string repeat = option.kind == Kind::list ? "*" : "";
@@ -153,8 +159,11 @@ std::string zsh_completion(const Names& profiles) {
       "  case $command in\n";
   for (const Command& command : commands()) {
     out += fmt::format("    {})\n      _arguments", command.name);
-    for (const Option* option : options_of(command.name))
-      if (!option->hidden) out += " \\\n        " + zsh_option(*option, profiles);
+    int place = 0;
+    for (const Option* option : options_of(command.name)) {
+      if (option->kind == Kind::positional) ++place;
+      if (!option->hidden) out += " \\\n        " + zsh_option(*option, place, profiles);
+    }
     out += " ;;\n";
   }
   return out + "  esac\n}\nif [ \"$funcstack[1]\" = _jang ]; then _jang \"$@\"; else compdef _jang jang; fi\n";

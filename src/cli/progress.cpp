@@ -32,6 +32,7 @@ int percent_of(const ProgressView& view) {
 }
 
 std::string speed_of(const ProgressView& view) {
+  if (!view.unit.empty()) return view.bytes_per_second > 0 ? fmt::format("  {:.3g} {}/s", view.bytes_per_second, view.unit) : "";
   return view.bytes_per_second > 0 ? fmt::format("  {:.1f} MB/s", view.bytes_per_second / 1e6) : "";
 }
 
@@ -82,6 +83,9 @@ std::string format_bar(const ProgressView& view, int columns) {
 
 std::string format_line(const ProgressView& view) {
   std::string line = fmt::format("[{}/{}] {}", view.phase, view.phases, printable(view.name));
+  if (view.total_bytes > 0 && !view.unit.empty())
+    return line + fmt::format("  {}%  {} of {} {}{}{}", percent_of(view), view.done_bytes, view.total_bytes, view.unit, speed_of(view),
+                              eta_of(view));
   if (view.total_bytes > 0) {
     line += fmt::format("  {}%  {} of {}{}{}", percent_of(view),
                         format_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(view.done_bytes, 0))),
@@ -96,11 +100,16 @@ Progress::Progress(ProgressMode mode, Sink sink, Clock clock, int columns, bool 
 void Progress::phase(int n, int total, std::string_view name) {
   const std::lock_guard lock(mutex_);
   flush_tick();
-  view_ = ProgressView{n, total, std::string(name), "", 0, 0, 0, std::nullopt};
+  view_ = ProgressView{n, total, std::string(name), "", "", 0, 0, 0, std::nullopt};
   phase_ticked_ = false;
   meter_.start(clock_(), 0);
   if (mode_ == ProgressMode::json) event("phase", fmt::format(",\"n\":{},\"total\":{},\"name\":{}", n, total, json_string(name)));
   if (mode_ == ProgressMode::bar || mode_ == ProgressMode::lines) show(true);
+}
+
+void Progress::count(std::string_view unit) {
+  const std::lock_guard lock(mutex_);
+  view_.unit = unit;
 }
 
 void Progress::tick(std::int64_t done_bytes, std::int64_t total_bytes, std::string_view label) {

@@ -37,6 +37,7 @@ class RateMeter {
 struct ProgressView {
   int phase = 0, phases = 0;
   std::string name, label;
+  std::string unit;  // what is counted; empty: bytes
   std::int64_t done_bytes = 0, total_bytes = 0;
   double bytes_per_second = 0;
   std::optional<double> eta_seconds;
@@ -55,6 +56,7 @@ class Progress final : public Observer {
   Progress(ProgressMode mode, Sink sink, Clock clock, int columns, bool color, bool quiet);
 
   void phase(int n, int total, std::string_view name) override;
+  void count(std::string_view unit) override;
   void tick(std::int64_t done_bytes, std::int64_t total_bytes, std::string_view label) override;
   void info(std::string_view message) override;
   void warn(std::string_view message) override;

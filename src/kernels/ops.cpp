@@ -12,9 +12,13 @@ namespace jang::kernels {
 const std::vector<const LinearKernel*>& linear_kernels() {
   static const std::vector<const LinearKernel*> list = {
 #if defined(__x86_64__)
+    &kAvx512VnniInt8,
+    &kAvx2Int8,
     &kAvx512Linear,
     &kAvx2Linear,
 #elif defined(__aarch64__)
+    &kNeonDotprodInt8,
+    &kNeonInt8,
     &kNeonLinear,
 #endif
     &ref::kLinear,

@@ -370,7 +370,7 @@ TEST_F(EndToEnd, reports_are_json_documents) {
 }
 
 TEST_F(EndToEnd, help_of_every_command_works) {
-  for (const char* command : {"convert", "plan", "inspect", "validate", "profiles", "doctor", "completion", "version"}) {
+  for (const char* command : {"convert", "plan", "inspect", "validate", "template", "profiles", "doctor", "completion", "version"}) {
     const Outcome help = run({command, "--help"});
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_TRUE(contains(help.out, "Usage: jang " + std::string(command))) << command;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the oracle checks: the program against MLX, mlx-lm and transformers on real checkpoints.
 
-usage: run.py --binary build/release/jang --models DIR [--gemma DIR] [--tiny DIR] [--data DIR] [--only PATTERN] [--quick]
+usage: run.py --binary build/release/jang --models DIR [--gemma DIR] [--tiny DIR] [--data DIR] [--templates DIR] [--only PATTERN] [--quick]
 
 DIR of --models holds the reference checkpoints by name, --gemma a Gemma 3 270M, --tiny random checkpoints of every family (made by
 scripts/make_tiny_models.py into a temporary directory when not given), --data the text (default: `data` beside the models). Prints one line
@@ -31,6 +31,7 @@ CHECKS = {  # module: packages it needs
     "check_contract": ("numpy",),
     "check_tokenizer": ("tokenizers",),
     "check_kld": ("numpy", "torch", "transformers", "tokenizers"),
+    "check_templates": ("transformers", "jinja2"),
 }
 SCRIPT_CHECKS = {"check_arch_names.py": ("mlx", "mlx_lm")}  # programs of their own, run in a process
 
@@ -94,6 +95,7 @@ def parse_arguments():
     parser.add_argument("--gemma")
     parser.add_argument("--tiny")
     parser.add_argument("--data")
+    parser.add_argument("--templates", help="a directory with more chat templates, *.jinja below it")
     parser.add_argument("--only", default="", help="regular expression; only cases whose name it matches somewhere")
     parser.add_argument("--quick", action="store_true", help="fewer combinations")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
@@ -147,6 +149,7 @@ def main():
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the temporary bundles go
     context = harness.Context(args.binary, args.models, args.gemma, args.tiny, args.data, args.quick)
+    context.templates = args.templates
     tally = Tally()
     try:
         quiet_peers()

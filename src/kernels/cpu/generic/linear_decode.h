@@ -19,7 +19,8 @@
 
 namespace jang::kernels::generic {
 
-constexpr int kPrefetchBytes = 8192;  // ahead of the codes being read
+constexpr int kPrefetchBytes = 8192;      // ahead of the codes being read
+constexpr int kParamPrefetchBytes = 256;  // ahead of the scales and biases
 
 // What a row of weights looks like to vectors of Isa::kBytes.
 template <class Isa, int kBits, int kGroup>
@@ -36,78 +37,73 @@ struct Steps {
   static_assert(Isa::kLanes % kGroups == 0);
 };
 
-// One row against kInputs prepared inputs.
-template <class Isa, int kBits, int kGroup, int kInputs>
-struct Row {
-  using S = Steps<Isa, kBits, kGroup>;
-  using F = typename Isa::F;
-  using I = typename Isa::I;
-
-  F even[kInputs], odd[kInputs];
-  F scale[kInputs];                                // s * dx of the batch's groups
-  alignas(64) float scales[kInputs][Isa::kLanes];  // the same in memory, for instruction sets that broadcast from there
-
-  // kLeft: the codes' bytes that may be read are `left`, fewer than the vector needs.
-  template <bool kPartial>
-  [[gnu::always_inline]] inline void step(const std::byte* codes, std::int64_t left, const std::byte* const* x, std::int64_t offset,
-                                          int first_group, F (&sum)[kInputs]) {
-    I dots[kInputs];
-    for (int i = 0; i < kInputs; ++i) dots[i] = Isa::zero_int();
-    for (int b = 0; b < S::kBlocks; ++b) {
-      I w[S::kPhases];
-      if constexpr (kPartial) {
-        const std::int64_t n = left - b * S::kBlockBytes;
-        Isa::template unpack_partial<kBits>(codes + b * S::kBlockBytes, n < 0 ? 0 : n > S::kBlockBytes ? S::kBlockBytes : n, w);
-      } else {
-        Isa::template unpack<kBits>(codes + b * S::kBlockBytes, w);
-      }
-      for (int i = 0; i < kInputs; ++i)
-        dots[i] = Isa::template dot<kBits>(dots[i], w, reinterpret_cast<const std::int8_t*>(x[i]) + offset + b * S::kBlock);
-    }
-    for (int i = 0; i < kInputs; ++i)
-      sum[i] = Isa::fma(Isa::to_float(dots[i]), Isa::template spread<S::kLanesPerGroup>(scale[i], scales[i], first_group), sum[i]);
-  }
-
-  [[gnu::always_inline]] inline void start() {
-    for (int i = 0; i < kInputs; ++i) even[i] = odd[i] = Isa::zero();
-  }
-
-  // Reads scales and biases of n groups (n <= kLanes) and adds the biases' part.
-  [[gnu::always_inline]] inline void params(DType dtype, const std::byte* scale_bytes, const std::byte* bias_bytes, int n,
-                                            const std::byte* const* x, const InputLayout& layout, std::int64_t group) {
-    const F s = Isa::load_params(dtype, scale_bytes, n), b = Isa::load_params(dtype, bias_bytes, n);
-    for (int i = 0; i < kInputs; ++i) {
-      scale[i] = Isa::mul(s, Isa::load(reinterpret_cast<const float*>(x[i] + layout.scales) + group));
-      Isa::store(scales[i], scale[i]);
-      even[i] = Isa::fma(b, Isa::load(reinterpret_cast<const float*>(x[i] + layout.sums) + group), even[i]);
-    }
-  }
-
-  template <std::size_t kStep>
-  [[gnu::always_inline]] inline void full_step(const std::byte* codes, const std::byte* const* x, std::int64_t offset) {
-    // One prefetch for every 64 bytes of codes.
-    constexpr std::int64_t kBegin = kStep * S::kStepBytes, kFirst = round_up(kBegin, 64), kEnd = kBegin + S::kStepBytes;
-    for (std::int64_t line = kFirst; line < kEnd; line += 64) Isa::prefetch(codes + line + kPrefetchBytes);
-    step<false>(codes + kBegin, 0, x, offset + static_cast<std::int64_t>(kStep) * S::kBlocks * S::kBlock,
-                static_cast<int>(kStep) * S::kGroups, kStep % 2 == 0 ? even : odd);
-  }
-  template <std::size_t... kStep>
-  [[gnu::always_inline]] inline void full_batch(const std::byte* codes, const std::byte* const* x, std::int64_t offset,
-                                                std::index_sequence<kStep...>) {
-    (full_step<kStep>(codes, x, offset), ...);
-  }
-
-  // n groups from `first`, not a whole batch or close to the end of the matrix.
-  template <bool kPartial>
-  void part_batch(const std::byte* codes, std::int64_t left, const std::byte* const* x, std::int64_t offset, int n) {
-    for (int g = 0; g < n; g += S::kGroups) {
-      const int k = g / S::kGroups;
-      const std::int64_t at = static_cast<std::int64_t>(k) * S::kStepBytes;
-      const std::int64_t column = offset + static_cast<std::int64_t>(k) * S::kBlocks * S::kBlock;
-      step<kPartial>(codes + at, left - at, x, column, g, k % 2 == 0 ? even : odd);
-    }
-  }
+// The running sums of a row. Everything is inlined into decode() so that they live in registers.
+template <class Isa, int kInputs>
+struct RowSums {
+  typename Isa::F even[kInputs], odd[kInputs];
 };
+
+// What a batch multiplies with.
+template <class Isa, int kInputs>
+struct BatchScales {
+  typename Isa::F scale[kInputs];                  // s * dx of the batch's groups
+  alignas(64) float memory[kInputs][Isa::kLanes];  // the same, for instruction sets that broadcast from memory
+};
+
+// One step: adds to `sum`. kPartial: only `left` bytes of codes may be read, from the first of the step on.
+template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
+[[gnu::always_inline]] inline void step(const std::byte* codes, std::int64_t left, const std::byte* const (&x)[kInputs],
+                                        std::int64_t offset, const BatchScales<Isa, kInputs>& scales, int first_group,
+                                        typename Isa::F (&sum)[kInputs]) {
+  using S = Steps<Isa, kBits, kGroup>;
+  typename Isa::I dots[kInputs];
+#pragma GCC unroll 8
+  for (int i = 0; i < kInputs; ++i) dots[i] = Isa::zero_int();
+#pragma GCC unroll 8
+  for (int b = 0; b < S::kBlocks; ++b) {
+    typename Isa::I w[S::kPhases];
+    if constexpr (kPartial) {
+      const std::int64_t n = left - b * S::kBlockBytes;
+      Isa::template unpack_partial<kBits>(codes + b * S::kBlockBytes, n < 0 ? 0 : n > S::kBlockBytes ? S::kBlockBytes : n, w);
+    } else {
+      Isa::template unpack<kBits>(codes + b * S::kBlockBytes, w);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kInputs; ++i)
+      dots[i] = Isa::template dot<kBits>(dots[i], w, reinterpret_cast<const std::int8_t*>(x[i]) + offset + b * S::kBlock);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kInputs; ++i)
+    sum[i] =
+        Isa::fma(Isa::to_float(dots[i]), Isa::template spread<S::kLanesPerGroup>(scales.scale[i], scales.memory[i], first_group), sum[i]);
+}
+
+// Step number kStep of a whole batch, and the prefetches of the lines that it reads.
+template <class Isa, int kBits, int kGroup, int kInputs, int kStep>
+[[gnu::always_inline]] inline void full_step(const std::byte* codes, const std::byte* const (&x)[kInputs], std::int64_t offset,
+                                             const BatchScales<Isa, kInputs>& scales, RowSums<Isa, kInputs>& sums) {
+  using S = Steps<Isa, kBits, kGroup>;
+  constexpr std::int64_t kBegin = std::int64_t{kStep} * S::kStepBytes, kEnd = kBegin + S::kStepBytes;
+#pragma GCC unroll 8
+  for (std::int64_t line = round_up(kBegin, 64); line < kEnd; line += 64) Isa::prefetch(codes + line + kPrefetchBytes);
+  step<Isa, kBits, kGroup, kInputs, false>(codes + kBegin, 0, x, offset + std::int64_t{kStep} * S::kBlocks * S::kBlock, scales,
+                                           kStep * S::kGroups, kStep % 2 == 0 ? sums.even : sums.odd);
+}
+
+// n groups: less than a batch, or close to the end of the matrix.
+template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
+[[gnu::always_inline]] inline void part_batch(const std::byte* codes, std::int64_t left, const std::byte* const (&x)[kInputs],
+                                              std::int64_t offset, int n, const BatchScales<Isa, kInputs>& scales,
+                                              RowSums<Isa, kInputs>& sums) {
+  using S = Steps<Isa, kBits, kGroup>;
+  constexpr int kColumns = S::kBlocks * S::kBlock;
+  for (int g = 0; g < n; g += 2 * S::kGroups, codes += 2 * S::kStepBytes, left -= 2 * S::kStepBytes, offset += 2 * kColumns) {
+    step<Isa, kBits, kGroup, kInputs, kPartial>(codes, left, x, offset, scales, g, sums.even);
+    if (g + S::kGroups >= n) break;
+    step<Isa, kBits, kGroup, kInputs, kPartial>(codes + S::kStepBytes, left - S::kStepBytes, x, offset + kColumns, scales, g + S::kGroups,
+                                                sums.odd);
+  }
+}
 
 // All rows of w against kInputs inputs.
 template <class Isa, int kBits, int kGroup, int kInputs>
@@ -116,34 +112,49 @@ void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t
   const InputLayout layout(w.n_cols, kGroup);
   const std::byte* x[kInputs];
   for (int i = 0; i < kInputs; ++i) x[i] = inputs + i * layout.bytes;
-  const std::int64_t n_groups = w.n_cols / kGroup, row_bytes = w.row_bytes(), param_row_bytes = w.param_row_bytes();
-  const std::int64_t param_bytes = size_bytes(w.format.param_dtype);
+  const std::int64_t n_rows = w.n_rows, n_groups = w.n_cols / kGroup, row_bytes = w.row_bytes();
+  const DType dtype = w.format.param_dtype;
+  const std::int64_t param_bytes = size_bytes(dtype);
   constexpr std::int64_t kGroupBytes = kGroup * kBits / 8;
-  const std::int64_t params_ahead = kPrefetchBytes / kGroupBytes * param_bytes;
-  const std::byte* const end = w.data + w.n_rows * row_bytes;
-  for (std::int64_t r = 0; r < w.n_rows; ++r) {
-    const std::byte* const codes = w.data + r * row_bytes;
-    const std::byte* const scales = w.scales + r * param_row_bytes;
-    const std::byte* const biases = w.biases + r * param_row_bytes;
-    Row<Isa, kBits, kGroup, kInputs> row;
-    row.start();
+  const std::byte *codes = w.data, *scale = w.scales, *bias = w.biases;
+  const std::byte* const end = codes + n_rows * row_bytes;
+  for (std::int64_t r = 0; r < n_rows; ++r) {
+    const std::byte* const row_end = codes + row_bytes;
+    RowSums<Isa, kInputs> sums;
+#pragma GCC unroll 8
+    for (int i = 0; i < kInputs; ++i) sums.even[i] = sums.odd[i] = Isa::zero();
     for (std::int64_t g = 0; g < n_groups; g += Isa::kLanes) {
       const int n = n_groups - g < Isa::kLanes ? static_cast<int>(n_groups - g) : Isa::kLanes;
-      Isa::prefetch(scales + g * param_bytes + params_ahead);
-      Isa::prefetch(biases + g * param_bytes + params_ahead);
-      row.params(w.format.param_dtype, scales + g * param_bytes, biases + g * param_bytes, n, x, layout, g);
-      const std::byte* const from = codes + g * kGroupBytes;
-      const std::int64_t left = end - from, offset = g * kGroup;
-      // Isa::kBytes more than the batch holds: an unpack may load a whole vector and use less.
-      if (left < S::kBatchBytes + Isa::kBytes) {
-        row.template part_batch<true>(from, codes + row_bytes - from, x, offset, n);
-      } else if (n == Isa::kLanes) {
-        row.full_batch(from, x, offset, std::make_index_sequence<S::kSteps>());
-      } else {
-        row.template part_batch<false>(from, 0, x, offset, n);
+      Isa::prefetch(scale + kParamPrefetchBytes);
+      Isa::prefetch(bias + kParamPrefetchBytes);
+      const typename Isa::F s = Isa::load_params(dtype, scale, n), b = with_offset<Isa, kBits>(Isa::load_params(dtype, bias, n), s);
+      BatchScales<Isa, kInputs> scales;
+#pragma GCC unroll 8
+      for (int i = 0; i < kInputs; ++i) {
+        scales.scale[i] = Isa::mul(s, Isa::load(reinterpret_cast<const float*>(x[i] + layout.scales) + g));
+        if constexpr (Isa::template spreads_from_memory<S::kLanesPerGroup>()) {
+          Isa::store(scales.memory[i], scales.scale[i]);
+          asm("" : "+m"(scales.memory[i]));  // or GCC rebuilds what it should load from there out of the vector
+        }
+        sums.even[i] = Isa::fma(b, Isa::load(reinterpret_cast<const float*>(x[i] + layout.sums) + g), sums.even[i]);
       }
+      // kBytes more than the batch holds: an unpack may load a whole vector and use less.
+      if (end - codes < S::kBatchBytes + Isa::kBytes) {
+        part_batch<Isa, kBits, kGroup, kInputs, true>(codes, row_end - codes, x, g * kGroup, n, scales, sums);
+      } else if (n == Isa::kLanes) {
+        [&]<int... kStep>(std::integer_sequence<int, kStep...>) __attribute__((always_inline)) {
+          (full_step<Isa, kBits, kGroup, kInputs, kStep>(codes, x, g * kGroup, scales, sums), ...);
+        }
+        (std::make_integer_sequence<int, S::kSteps>());
+      } else {
+        part_batch<Isa, kBits, kGroup, kInputs, false>(codes, 0, x, g * kGroup, n, scales, sums);
+      }
+      codes += n * kGroupBytes;
+      scale += n * param_bytes;
+      bias += n * param_bytes;
     }
-    for (int i = 0; i < kInputs; ++i) y[i * y_stride + r] = Isa::sum(Isa::add(row.even[i], row.odd[i]));
+#pragma GCC unroll 8
+    for (int i = 0; i < kInputs; ++i) y[i * y_stride + r] = Isa::sum(Isa::add(sums.even[i], sums.odd[i]));
   }
 }
 

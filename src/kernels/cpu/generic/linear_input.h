@@ -35,20 +35,20 @@ struct InputLayout {
 
 // Quantises one group; returns dx. NaN or infinity in the group make dx NaN, so that the product is NaN too. A group whose largest value is
 // below 2^-120 counts as zero: 1/dx would overflow.
-inline float quantise_group(const float* x, int n, std::int8_t* xq) {
+inline float quantise_group(const float* x, std::size_t n, std::int8_t* xq) {
   std::uint32_t largest = 0;  // as bits without the sign: ordered as the values are, infinity and NaN on top
-  for (int i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < n; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffu;
     largest = bits > largest ? bits : largest;
   }
   if (largest >= 0x7f800000u || largest < 0x03800000u) {
-    std::memset(xq, 0, static_cast<std::size_t>(n));
+    std::memset(xq, 0, n);
     return largest >= 0x7f800000u ? std::bit_cast<float>(0x7fc00000u) : 0.0f;
   }
   const float max = std::bit_cast<float>(largest);
   const float inverse = 127.0f / max;
   // Adding 1.5 * 2^23 rounds to nearest even and leaves the integer, two's complement, in the low bits.
-  for (int i = 0; i < n; ++i) xq[i] = static_cast<std::int8_t>(std::bit_cast<std::uint32_t>(x[i] * inverse + 12582912.0f) & 0xffu);
+  for (std::size_t i = 0; i < n; ++i) xq[i] = static_cast<std::int8_t>(std::bit_cast<std::uint32_t>(x[i] * inverse + 12582912.0f) & 0xffu);
   return max / 127.0f;
 }
 
@@ -62,7 +62,7 @@ void prepare(int bits, int group_size, const float* x, std::int64_t n_cols, std:
   std::memset(out + n_cols / block * block, 0, static_cast<std::size_t>(layout.bytes - n_cols / block * block));
   for (std::int64_t g = 0; g < n_cols / group_size; ++g) {
     alignas(64) std::int8_t xq[128];
-    const float dx = quantise_group(x + g * group_size, group_size, xq);
+    const float dx = quantise_group(x + g * group_size, static_cast<std::size_t>(group_size), xq);
     int sum = 0;
     for (int i = 0; i < group_size; ++i) sum += xq[i];
     const float scaled_sum = dx * static_cast<float>(sum);
@@ -78,6 +78,13 @@ void prepare(int bits, int group_size, const float* x, std::int64_t n_cols, std:
       done += n;
     }
   }
+}
+
+// An instruction set whose products take signed codes sees q - offset: the bias makes up for it, b + s * offset.
+template <class Isa, int kBits>
+typename Isa::F with_offset(typename Isa::F bias, typename Isa::F scale) {
+  if constexpr (Isa::code_offset(kBits) == 0) return bias;
+  return Isa::fma(scale, Isa::set1(Isa::code_offset(kBits)), bias);
 }
 
 }  // namespace jang::kernels::generic

@@ -56,16 +56,25 @@ void fill_codes(const std::byte* const* row, std::int64_t n_columns, std::uint8_
   }
 }
 
-// Scales or biases of kLanes rows as [group][row].
-template <class Isa>
-void fill_params(DType dtype, const std::byte* const* row, std::int64_t n_groups, float* out) {
+// Scales and biases of kLanes rows as [group][row].
+template <class Isa, int kBits>
+void fill_params(DType dtype, const std::byte* const* scale_row, const std::byte* const* bias_row, std::int64_t n_groups, float* scales,
+                 float* biases) {
   constexpr int kLanes = Isa::kLanes;
   for (std::int64_t g = 0; g < n_groups; g += kLanes) {
     const int n = n_groups - g < kLanes ? static_cast<int>(n_groups - g) : kLanes;
-    typename Isa::I m[kLanes];
-    for (int r = 0; r < kLanes; ++r) m[r] = Isa::bits_of(Isa::load_params(dtype, row[r] + g * size_bytes(dtype), n));
-    Isa::transpose(m);
-    for (int i = 0; i < n; ++i) Isa::store_int(out + (g + i) * Isa::kRowTiles * kLanes, m[i]);
+    typename Isa::I s[kLanes], b[kLanes];
+    for (int r = 0; r < kLanes; ++r) {
+      const typename Isa::F scale = Isa::load_params(dtype, scale_row[r] + g * size_bytes(dtype), n);
+      s[r] = Isa::bits_of(scale);
+      b[r] = Isa::bits_of(with_offset<Isa, kBits>(Isa::load_params(dtype, bias_row[r] + g * size_bytes(dtype), n), scale));
+    }
+    Isa::transpose(s);
+    Isa::transpose(b);
+    for (int i = 0; i < n; ++i) {
+      Isa::store_int(scales + (g + i) * Isa::kRowTiles * kLanes, s[i]);
+      Isa::store_int(biases + (g + i) * Isa::kRowTiles * kLanes, b[i]);
+    }
   }
 }
 
@@ -146,8 +155,8 @@ void prefill(const MatrixView& w, const std::byte* inputs, std::int64_t n, float
             biases[i] = w.biases + r * w.param_row_bytes() + g0 * param_bytes;
           }
           fill_codes<Isa, kBits>(codes, columns, tile.codes + t * Isa::kBytes);
-          fill_params<Isa>(w.format.param_dtype, scales, columns / group_size, tile.scales + t * kLanes);
-          fill_params<Isa>(w.format.param_dtype, biases, columns / group_size, tile.biases + t * kLanes);
+          fill_params<Isa, kBits>(w.format.param_dtype, scales, biases, columns / group_size, tile.scales + t * kLanes,
+                                  tile.biases + t * kLanes);
         }
         for (std::int64_t part = 0, i = 0; part < n_parts; ++part) {
           const int count = static_cast<int>((n_chunk - i + n_parts - part - 1) / (n_parts - part));

@@ -34,10 +34,18 @@ constexpr std::array<std::uint8_t, 64> quad_offsets() {
   for (int i = 0; i < 64; ++i) a[i] = static_cast<std::uint8_t>(i % 8 / 4 * 32 + kShift + kBits * (i % 4));
   return a;
 }
+// Row f: lane L gets f + L/lanes.
 template <int kLanes>
-constexpr std::array<std::uint32_t, 16> lane_index() {
-  std::array<std::uint32_t, 16> a{};
-  for (int i = 0; i < 16; ++i) a[i] = static_cast<std::uint32_t>(i / kLanes);
+constexpr std::array<std::array<std::uint32_t, 16>, 16> lane_index() {
+  std::array<std::array<std::uint32_t, 16>, 16> a{};
+  for (std::uint32_t f = 0; f < 16; ++f)
+    for (std::uint32_t i = 0; i < 16; ++i) a[f][i] = f + i / kLanes;
+  return a;
+}
+
+constexpr std::array<std::uint16_t, 32> high_halves() {
+  std::array<std::uint16_t, 32> a{};
+  for (int i = 0; i < 32; ++i) a[i] = static_cast<std::uint16_t>(i / 2);
   return a;
 }
 
@@ -53,6 +61,7 @@ struct Avx512Vnni {
   using I = __m512i;
   using F = __m512;
 
+  static constexpr float code_offset(int) { return 0; }
   static F zero() { return _mm512_setzero_ps(); }
   static I zero_int() { return _mm512_setzero_si512(); }
   static F set1(float a) { return _mm512_set1_ps(a); }
@@ -72,7 +81,8 @@ struct Avx512Vnni {
     if (dtype == DType::f32) return _mm512_maskz_loadu_ps(m, p);
     const __m256i half = _mm256_maskz_loadu_epi16(m, p);
     if (dtype == DType::f16) return _mm512_cvtph_ps(half);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+    static constexpr auto kHighHalves = high_halves();  // word 2i + 1 gets word i, the even words zero
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, constant(kHighHalves), _mm512_castsi256_si512(half)));
   }
   static I load_int(const void* p) { return _mm512_loadu_si512(p); }
   static I load_int_partial(const void* p, int n) { return _mm512_maskz_loadu_epi8(~std::uint64_t{0} >> (64 - n), p); }
@@ -110,10 +120,14 @@ struct Avx512Vnni {
     return acc;
   }
   template <int kLanesPerGroup>
+  static constexpr bool spreads_from_memory() {
+    return kLanesPerGroup == kLanes;
+  }
+  template <int kLanesPerGroup>
   static F spread(F v, const float* memory, int first_element) {
-    if constexpr (kLanesPerGroup == kLanes) return _mm512_set1_ps(memory[first_element]);
+    if constexpr (spreads_from_memory<kLanesPerGroup>()) return _mm512_set1_ps(memory[first_element]);
     static constexpr auto kIndex = lane_index<kLanesPerGroup>();
-    return _mm512_permutexvar_ps(_mm512_add_epi32(constant(kIndex), _mm512_set1_epi32(first_element)), v);
+    return _mm512_permutexvar_ps(constant(kIndex[static_cast<std::size_t>(first_element)]), v);
   }
 
   static void transpose(I (&m)[kLanes]) {

@@ -8,6 +8,10 @@ namespace jang::kernels {
 
 #if defined(__x86_64__)
 extern const LinearKernel kAvx512VnniInt8;
+extern const LinearKernel kAvx2Int8;
+#elif defined(__aarch64__)
+extern const LinearKernel kNeonDotprodInt8;
+extern const LinearKernel kNeonInt8;
 #endif
 
 }  // namespace jang::kernels

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "eval/bundles.h"
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+
+#include "eval/fingerprint.h"
+#include "eval/line_log.h"
+#include "json/json.h"
+#include "plan/layout.h"
+
+namespace jang::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kRecordVersion = 1;
+constexpr double kKeptBits = 16;
+
+json::Value record_json(const BundleRecord& r) {
+  json::Value v = json::Value::object();
+  v["record_version"] = kRecordVersion;
+  v["fingerprint"] = r.fingerprint;
+  v["convert_seconds"] = r.convert_seconds;
+  v["code_bits"] = r.code_bits;
+  v["stored_bits"] = r.stored_bits;
+  v["file_bytes"] = r.file_bytes;
+  v["classes"] = to_json(r.classes);
+  return v;
+}
+
+Result<std::vector<ClassBits>> read_classes(const json::Value& v) {
+  const Status bad(StatusCode::corrupt, "`classes` is not what it should be");
+  const json::Value* list = json::find(v, "classes");
+  if (!list || !list->is_object()) return bad;
+  std::vector<ClassBits> classes;
+  for (const auto& [name, bits] : list->items()) {
+    if (!bits.is_array()) return bad;
+    ClassBits c{name, {}};
+    for (const json::Value& b : bits) {
+      if (!b.is_number()) return bad;
+      c.bits.push_back(b.get<double>());
+    }
+    classes.push_back(std::move(c));
+  }
+  return classes;
+}
+
+Result<BundleRecord> read_record(const std::string& path) {
+  JANG_ASSIGN(const json::Value v, json::parse_file(path));
+  BundleRecord r;
+  JANG_ASSIGN(const std::int64_t version, json::get_int(v, "record_version", 0, 0, kRecordVersion));
+  if (version != kRecordVersion) return Status(StatusCode::corrupt, "another version");
+  JANG_ASSIGN(r.fingerprint, json::get_string(v, "fingerprint", ""));
+  JANG_ASSIGN(r.convert_seconds, json::get_number(v, "convert_seconds", 0));
+  JANG_ASSIGN(r.code_bits, json::get_number(v, "code_bits", 0));
+  JANG_ASSIGN(r.stored_bits, json::get_number(v, "stored_bits", 0));
+  JANG_ASSIGN(const std::int64_t bytes, json::get_int(v, "file_bytes", 0, 0, INT64_MAX));
+  r.file_bytes = static_cast<std::uint64_t>(bytes);
+  JANG_ASSIGN(r.classes, read_classes(v));
+  return r;
+}
+
+std::string bundle_fingerprint(const Recipe& recipe, const BundleOptions& options) {
+  json::Value facts = json::Value::object();
+  facts["source"] = options.source_fingerprint;
+  facts["recipe"] = recipe.name;
+  facts["tool"] = options.tool;
+  return fingerprint(facts);
+}
+
+}  // namespace
+
+std::vector<ClassBits> class_bits(const arch::Model& model, const plan::Plan& plan) {
+  struct Sum {
+    double bits = 0, weights = 0;
+  };
+  std::vector<arch::Role> order;
+  std::map<arch::Role, std::vector<Sum>> sums;
+  for (const plan::TensorPlan& t : plan.tensors) {
+    const arch::OutTensor& tensor = model.tensors[static_cast<std::size_t>(t.tensor)];
+    if (!tensor.quantizable) continue;
+    const std::size_t n_columns = tensor.layer >= 0 ? static_cast<std::size_t>(model.n_layers) : 1;
+    if (!sums.contains(tensor.role)) order.push_back(tensor.role);
+    std::vector<Sum>& row = sums[tensor.role];
+    if (row.size() < n_columns) row.resize(n_columns);
+    Sum& cell = row[tensor.layer >= 0 ? static_cast<std::size_t>(tensor.layer) : 0];
+    const double weights = static_cast<double>(elements(tensor.shape));
+    cell.bits += weights * (t.choice.bits > 0 ? t.choice.bits : kKeptBits);
+    cell.weights += weights;
+  }
+  std::vector<ClassBits> classes;
+  for (const arch::Role role : order) {
+    ClassBits c{std::string(arch::to_string(role)), {}};
+    for (const Sum& s : sums[role]) c.bits.push_back(s.weights > 0 ? s.bits / s.weights : -1);
+    classes.push_back(std::move(c));
+  }
+  return classes;
+}
+
+json::Value to_json(const std::vector<ClassBits>& classes) {
+  json::Value v = json::Value::object();
+  for (const ClassBits& c : classes) v[c.name] = c.bits;
+  return v;
+}
+
+Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe& recipe, const BundleOptions& options) {
+  JANG_TRY(make_directories(options.work + "/bundles"));
+  const std::string directory = options.work + "/bundles/" + file_name_of(recipe), record_path = directory + ".json";
+  const std::string wanted = bundle_fingerprint(recipe, options);
+  std::error_code error;
+  if (fs::is_directory(directory, error) && fs::exists(record_path, error)) {
+    Result<BundleRecord> found = read_record(record_path);  // one that cannot be read is one that is not there
+    if (found.ok() && found->fingerprint == wanted) {
+      found->directory = directory;
+      return found;
+    }
+  }
+  fs::remove(record_path, error);
+  const auto start = std::chrono::steady_clock::now();
+  quantize::RunOptions run = options.run;
+  if (recipe.self) {
+    JANG_ASSIGN(run.statistics, options.self.statistics(source));
+  }
+  JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
+  const bool by_itself = recipe.self && plan::needs_errors(planning);
+  JANG_ASSIGN(const plan::Plan plan,
+              by_itself ? options.self.plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
+  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
+  BundleRecord record;
+  record.directory = directory;
+  record.fingerprint = wanted;
+  record.convert_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  record.code_bits = done.sizes.code_bits;
+  record.stored_bits = done.sizes.stored_bits;
+  record.file_bytes = done.sizes.file_bytes;
+  record.classes = class_bits(source.model, plan);
+  JANG_TRY(replace_text(record_path, json::dump(record_json(record), 1) + "\n"));
+  return record;
+}
+
+}  // namespace jang::eval

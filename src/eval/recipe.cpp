@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header for the grammar.
+#include "eval/recipe.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "json/json.h"
+#include "plan/layout.h"
+#include "plan/names.h"
+
+namespace jang::eval {
+namespace {
+
+constexpr double kMaxBitsPerWeight = 32;
+constexpr std::size_t kMaxRecipes = 64;
+constexpr std::size_t kMaxRecipeBytes = 128;
+
+Status invalid(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
+
+// What may follow a ':'. A further way to make a bundle is a further row here and a field of Recipe.
+struct Suffix {
+  std::string_view name;
+  void (*apply)(Recipe&);
+};
+constexpr auto kSuffixes = std::to_array<Suffix>({
+    {"fit", [](Recipe& r) { r.method = plan::Method::fit; }},
+    {"rtn", [](Recipe& r) { r.method = plan::Method::rtn; }},
+    {"self", [](Recipe& r) { r.self = true; }},
+});
+
+Status apply_suffix(std::string_view name, Recipe& recipe) {
+  std::vector<std::string_view> known;
+  for (const Suffix& s : kSuffixes) {
+    known.push_back(s.name);
+    if (s.name != name) continue;
+    s.apply(recipe);
+    return {};
+  }
+  return invalid(
+      fmt::format("no suffix {}{}; there are :{}", json::quote(name, 32), plan::nearest_hint(name, known), fmt::join(known, ", :")));
+}
+
+Status read_budget(std::string_view budget, Recipe& recipe) {
+  if (budget.ends_with("bpw")) {
+    const std::string_view digits = budget.substr(0, budget.size() - 3);
+    double bits = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits, std::chars_format::fixed);
+    if (error != std::errc() || end != digits.data() + digits.size() || !(bits > 0) || bits > kMaxBitsPerWeight)
+      return invalid(fmt::format("{} is not a number of bits per weight, as in auto@3.5bpw", json::quote(budget, 32)));
+    recipe.target_bpw = bits;
+    return {};
+  }
+  JANG_ASSIGN(recipe.bytes_of, plan::canonical_profile(budget));
+  return recipe.bytes_of == "auto" ? invalid("auto@auto has no budget; give bits as in auto@3.5bpw, or a profile") : Status();
+}
+
+}  // namespace
+
+Result<Recipe> parse_recipe(std::string_view text) {
+  if (text.empty() || text.size() > kMaxRecipeBytes) return invalid("a recipe is empty or too long; see `jang profiles`");
+  Recipe recipe;
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  const std::string_view head = text.substr(0, colon);
+  const std::size_t at = head.find('@');
+  JANG_ASSIGN(recipe.profile, plan::canonical_profile(head.substr(0, at)));
+  recipe.name = recipe.profile;
+  if (at != std::string_view::npos) {
+    if (recipe.profile != "auto") return invalid(fmt::format("{}: only auto takes a budget behind '@'", json::quote(text, 64)));
+    JANG_TRY(read_budget(head.substr(at + 1), recipe));
+    recipe.name += "@" + (recipe.bytes_of.empty() ? std::string(head.substr(at + 1)) : recipe.bytes_of);
+  } else if (recipe.profile == "auto") {
+    return invalid("auto needs a budget: auto@3.5bpw, or auto@PROFILE for that profile's bytes");
+  }
+  for (std::string_view rest = text.substr(colon); !rest.empty();) {
+    rest.remove_prefix(1);
+    const std::size_t end = std::min(rest.find(':'), rest.size());
+    JANG_TRY(apply_suffix(rest.substr(0, end), recipe));
+    rest.remove_prefix(end);
+  }
+  if (recipe.method == plan::Method::rtn) recipe.name += ":rtn";
+  if (recipe.self) recipe.name += ":self";
+  return recipe;
+}
+
+Result<std::vector<Recipe>> parse_recipes(std::string_view text) {
+  std::vector<Recipe> recipes;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    JANG_ASSIGN(Recipe recipe, parse_recipe(text.substr(begin, end - begin)));
+    for (const Recipe& other : recipes)
+      if (other.name == recipe.name) return invalid(fmt::format("recipe {} is there twice", recipe.name));
+    if (recipes.size() == kMaxRecipes) return invalid(fmt::format("more than {} recipes", kMaxRecipes));
+    recipes.push_back(std::move(recipe));
+    begin = end + 1;
+  }
+  return recipes;
+}
+
+std::string file_name_of(const Recipe& recipe) {
+  std::string name = recipe.name;
+  for (char& c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
+    if (!plain) c = '-';
+  }
+  return name;
+}
+
+Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run) {
+  plan::Options options;
+  options.profile = recipe.profile;
+  options.method = recipe.method;
+  options.target_bpw = recipe.target_bpw;
+  if (!recipe.bytes_of.empty()) {
+    plan::Options fixed;
+    fixed.profile = recipe.bytes_of;
+    JANG_ASSIGN(const plan::Plan budget, quantize::plan_source(source, fixed, "", run));
+    options.target_bytes = plan::sizes(source.model, budget, plan::make_layout(source.model, budget)).file_bytes;
+  }
+  return options;
+}
+
+}  // namespace jang::eval

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expressions.
+#include "text/jinja/parser.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace jang::text::jinja {
+
+bool Parser::skip_name(std::string_view name) {
+  if (!current().is_name(name)) return false;
+  take();
+  return true;
+}
+
+bool Parser::skip_symbol(std::string_view symbol) {
+  if (!current().is_symbol(symbol)) return false;
+  take();
+  return true;
+}
+
+Status Parser::unexpected(std::string_view expected) const {
+  return syntax_error(current().line, fmt::format("expected {}, found {}", expected, describe(current())));
+}
+
+Status Parser::expect_symbol(std::string_view symbol) { return skip_symbol(symbol) ? Status() : unexpected(fmt::format("'{}'", symbol)); }
+
+Status Parser::expect(TokenKind kind) {
+  if (current().kind != kind) return unexpected(describe({kind, 0, {}, 0, 0}));
+  take();
+  return {};
+}
+
+Result<std::string> Parser::expect_name() {
+  if (current().kind != TokenKind::name) return unexpected("a name");
+  return take().text;
+}
+
+int Parser::name_id(const std::string& name) {
+  const auto [at, added] = ids_.try_emplace(name, static_cast<int>(names_.size()));
+  if (added) names_.push_back(name);
+  return at->second;
+}
+
+Status Parser::enter() {
+  if (++depth_ <= kMaxParseDepth) return {};
+  return {StatusCode::invalid_argument, fmt::format("line {}: nested deeper than {} levels", current().line, kMaxParseDepth)};
+}
+
+ExpressionPtr Parser::node(Expression::Kind kind, int line) const {
+  auto made = std::make_unique<Expression>();
+  made->kind = kind;
+  made->line = line;
+  return made;
+}
+
+// Macros take a caller, further keyword or positional arguments only when their body mentions these names.
+void Parser::note_use(const std::string& name) {
+  if (name != "caller" && name != "kwargs" && name != "varargs") return;
+  for (Procedure* procedure : procedures_) {
+    procedure->uses_caller |= name == "caller";
+    procedure->uses_kwargs |= name == "kwargs";
+    procedure->uses_varargs |= name == "varargs";
+  }
+}
+
+Result<ExpressionPtr> Parser::expression() {
+  JANG_TRY(enter());
+  JANG_ASSIGN(ExpressionPtr made, conditional());
+  leave();
+  return made;
+}
+
+Result<ExpressionPtr> Parser::conditional() {
+  int line = current().line;
+  const std::size_t known_unknown = unknown_.size();
+  JANG_ASSIGN(ExpressionPtr value, logical_or());
+  int levels = 0;
+  while (skip_name("if")) {
+    unknown_.resize(known_unknown);  // what stands in a branch is an error only when it is reached
+    JANG_TRY(enter());
+    ++levels;
+    ++soft_;
+    JANG_ASSIGN(ExpressionPtr condition, logical_or());
+    ExpressionPtr other;
+    if (skip_name("else")) {
+      JANG_TRY(enter());
+      JANG_ASSIGN(other, conditional());
+      leave();
+    }
+    --soft_;
+    ExpressionPtr made = node(Expression::Kind::conditional, line);
+    made->items.push_back(std::move(value));
+    made->items.push_back(std::move(condition));
+    made->items.push_back(std::move(other));
+    value = std::move(made);
+    line = current().line;
+  }
+  depth_ -= levels;
+  return value;
+}
+
+Result<ExpressionPtr> Parser::logical_chain(Rule operand, std::string_view word, Expression::Kind kind) {
+  const int line = current().line;
+  JANG_ASSIGN(ExpressionPtr first, (this->*operand)());
+  if (!current().is_name(word)) return first;
+  ExpressionPtr made = node(kind, line);
+  made->items.push_back(std::move(first));
+  while (skip_name(word)) {
+    JANG_ASSIGN(ExpressionPtr next, (this->*operand)());
+    made->items.push_back(std::move(next));
+  }
+  return made;
+}
+
+Result<ExpressionPtr> Parser::logical_or() { return logical_chain(&Parser::logical_and, "or", Expression::Kind::logical_or); }
+Result<ExpressionPtr> Parser::logical_and() { return logical_chain(&Parser::logical_not, "and", Expression::Kind::logical_and); }
+
+Result<ExpressionPtr> Parser::logical_not() {
+  const int line = current().line;
+  if (!skip_name("not")) return comparison();
+  JANG_TRY(enter());
+  JANG_ASSIGN(ExpressionPtr operand, logical_not());
+  leave();
+  ExpressionPtr made = node(Expression::Kind::logical_not, line);
+  made->items.push_back(std::move(operand));
+  return made;
+}
+
+Result<ExpressionPtr> Parser::comparison() {
+  static constexpr std::pair<std::string_view, Comparison> kSymbols[] = {{"==", Comparison::equal},  {"!=", Comparison::not_equal},
+                                                                         {"<", Comparison::less},    {"<=", Comparison::less_equal},
+                                                                         {">", Comparison::greater}, {">=", Comparison::greater_equal}};
+  const int line = current().line;
+  JANG_ASSIGN(ExpressionPtr first, sum());
+  ExpressionPtr made;
+  while (true) {
+    const auto* row = std::find_if(std::begin(kSymbols), std::end(kSymbols), [&](const auto& s) { return current().is_symbol(s.first); });
+    Comparison comparison = Comparison::in;
+    if (row != std::end(kSymbols)) {
+      comparison = row->second;
+    } else if (current().is_name("not") && next_token().is_name("in")) {
+      comparison = Comparison::not_in;
+      take();
+    } else if (!current().is_name("in")) {
+      break;
+    }
+    take();
+    if (made == nullptr) {
+      made = node(Expression::Kind::comparison, line);
+      made->items.push_back(std::move(first));
+    }
+    JANG_ASSIGN(ExpressionPtr operand, sum());
+    made->comparisons.push_back(comparison);
+    made->items.push_back(std::move(operand));
+  }
+  return made != nullptr ? std::move(made) : std::move(first);
+}
+
+Result<ExpressionPtr> Parser::arithmetic_chain(Rule operand, const std::vector<std::pair<std::string_view, Operator>>& operators) {
+  const int line = current().line;
+  JANG_ASSIGN(ExpressionPtr first, (this->*operand)());
+  ExpressionPtr made;
+  while (true) {
+    const auto row = std::find_if(operators.begin(), operators.end(), [&](const auto& o) { return current().is_symbol(o.first); });
+    if (row == operators.end()) break;
+    take();
+    if (made == nullptr) {
+      made = node(Expression::Kind::arithmetic, line);
+      made->items.push_back(std::move(first));
+    }
+    JANG_ASSIGN(ExpressionPtr next, (this->*operand)());
+    made->operators.push_back(row->second);
+    made->items.push_back(std::move(next));
+  }
+  return made != nullptr ? std::move(made) : std::move(first);
+}
+
+Result<ExpressionPtr> Parser::sum() {
+  static const std::vector<std::pair<std::string_view, Operator>> kOperators = {{"+", Operator::add}, {"-", Operator::subtract}};
+  return arithmetic_chain(&Parser::concat, kOperators);
+}
+
+Result<ExpressionPtr> Parser::concat() {
+  const int line = current().line;
+  JANG_ASSIGN(ExpressionPtr first, product());
+  if (!current().is_symbol("~")) return first;
+  ExpressionPtr made = node(Expression::Kind::concat, line);
+  made->items.push_back(std::move(first));
+  while (skip_symbol("~")) {
+    JANG_ASSIGN(ExpressionPtr next, product());
+    made->items.push_back(std::move(next));
+  }
+  return made;
+}
+
+Result<ExpressionPtr> Parser::product() {
+  static const std::vector<std::pair<std::string_view, Operator>> kOperators = {
+      {"*", Operator::multiply}, {"/", Operator::divide}, {"//", Operator::floor_divide}, {"%", Operator::modulo}};
+  return arithmetic_chain(&Parser::power, kOperators);
+}
+
+Result<ExpressionPtr> Parser::power() {
+  static const std::vector<std::pair<std::string_view, Operator>> kOperators = {{"**", Operator::power}};
+  return arithmetic_chain(&Parser::unary_with_filters, kOperators);
+}
+
+Result<ExpressionPtr> Parser::unary(bool with_filters) {
+  const int line = current().line;
+  const bool minus = current().is_symbol("-"), plus = current().is_symbol("+");
+  if (!minus && !plus) {
+    JANG_ASSIGN(ExpressionPtr base, primary());
+    return suffixes(std::move(base), with_filters);
+  }
+  take();
+  JANG_TRY(enter());
+  JANG_ASSIGN(ExpressionPtr operand, unary(false));
+  leave();
+  ExpressionPtr made = node(minus ? Expression::Kind::minus : Expression::Kind::plus, line);
+  made->items.push_back(std::move(operand));
+  return suffixes(std::move(made), with_filters);
+}
+
+Result<ExpressionPtr> Parser::primary() {
+  const Token token = current();
+  ExpressionPtr made = node(Expression::Kind::constant, token.line);
+  switch (token.kind) {
+    case TokenKind::name:
+      take();
+      if (token.text == "true" || token.text == "True" || token.text == "false" || token.text == "False") {
+        made->constant = Value::boolean(token.text == "true" || token.text == "True");
+      } else if (token.text == "none" || token.text == "None") {
+        made->constant = Value::none();
+      } else {
+        made->kind = Expression::Kind::name;
+        made->name = name_id(token.text);
+        note_use(token.text);
+      }
+      return made;
+    case TokenKind::string: {
+      std::string text;
+      while (current().kind == TokenKind::string) text += take().text;  // adjacent literals are one
+      made->constant = Value::short_string(text);
+      return made;
+    }
+    case TokenKind::integer: made->constant = Value::integer(take().integer); return made;
+    case TokenKind::real: made->constant = Value::real(take().real); return made;
+    default: break;
+  }
+  if (skip_symbol("(")) {
+    JANG_ASSIGN(ExpressionPtr inner, tuple(true, "", true));
+    JANG_TRY(expect_symbol(")"));
+    return inner;
+  }
+  if (token.is_symbol("[")) return literal_list();
+  if (token.is_symbol("{")) return literal_dict();
+  return unexpected("an expression");
+}
+
+Result<ExpressionPtr> Parser::literal_list() {
+  ExpressionPtr made = node(Expression::Kind::list, take().line);
+  while (!current().is_symbol("]")) {
+    if (!made->items.empty()) JANG_TRY(expect_symbol(","));
+    if (current().is_symbol("]")) break;
+    JANG_ASSIGN(ExpressionPtr item, expression());
+    made->items.push_back(std::move(item));
+  }
+  JANG_TRY(expect_symbol("]"));
+  return made;
+}
+
+Result<ExpressionPtr> Parser::literal_dict() {
+  ExpressionPtr made = node(Expression::Kind::dict, take().line);
+  while (!current().is_symbol("}")) {
+    if (!made->items.empty()) JANG_TRY(expect_symbol(","));
+    if (current().is_symbol("}")) break;
+    JANG_ASSIGN(ExpressionPtr key, expression());
+    JANG_TRY(expect_symbol(":"));
+    JANG_ASSIGN(ExpressionPtr value, expression());
+    made->items.push_back(std::move(key));
+    made->items.push_back(std::move(value));
+  }
+  JANG_TRY(expect_symbol("}"));
+  return made;
+}
+
+Result<ExpressionPtr> Parser::tuple(bool with_conditional, std::string_view stop, bool parentheses) {
+  JANG_TRY(enter());
+  ExpressionPtr made = node(Expression::Kind::tuple, current().line);
+  bool is_tuple = false;
+  while (true) {
+    if (!made->items.empty()) JANG_TRY(expect_symbol(","));
+    const TokenKind kind = current().kind;
+    if (kind == TokenKind::variable_end || kind == TokenKind::block_end || current().is_symbol(")")) break;
+    if (!stop.empty() && current().is_name(stop)) break;
+    JANG_ASSIGN(ExpressionPtr item, with_conditional ? conditional() : logical_or());
+    made->items.push_back(std::move(item));
+    if (!current().is_symbol(",")) break;
+    is_tuple = true;
+  }
+  leave();
+  if (is_tuple) return made;
+  if (!made->items.empty()) return std::move(made->items.front());
+  if (!parentheses) return unexpected("an expression");
+  return made;
+}
+
+Result<ExpressionPtr> Parser::suffixes(ExpressionPtr base, bool with_filters) {
+  std::vector<Suffix> found;
+  JANG_TRY(postfix(found));
+  if (with_filters) JANG_TRY(filters(found));
+  if (found.empty()) return base;
+  ExpressionPtr made = node(Expression::Kind::suffixed, base->line);
+  made->items.push_back(std::move(base));
+  made->suffixes = std::move(found);
+  return made;
+}
+
+Status Parser::postfix(std::vector<Suffix>& out) {
+  while (true) {
+    Suffix suffix;
+    suffix.line = current().line;
+    if (current().is_symbol(".") || current().is_symbol("[")) {
+      JANG_TRY(subscript(suffix));
+    } else if (current().is_symbol("(")) {
+      suffix.kind = Suffix::Kind::call;
+      JANG_TRY(call_arguments(suffix.arguments));
+    } else {
+      return {};
+    }
+    out.push_back(std::move(suffix));
+  }
+}
+
+Status Parser::subscript(Suffix& out) {
+  const int line = current().line;
+  if (skip_symbol(".")) {
+    const Token token = take();
+    if (token.kind == TokenKind::name) {
+      out.name = token.text;
+      return {};
+    }
+    if (token.kind != TokenKind::integer) return syntax_error(line, "expected a name or a number after '.'");
+    out.kind = Suffix::Kind::item;
+    out.items.push_back(node(Expression::Kind::constant, line));
+    out.items.back()->constant = Value::integer(token.integer);
+    return {};
+  }
+  take();
+  out.kind = Suffix::Kind::item;
+  out.items.resize(3);
+  const auto at_part_end = [&] { return current().is_symbol("]") || current().is_symbol(":"); };
+  for (std::size_t part = 0; part < 3; ++part) {
+    if (!at_part_end()) {
+      JANG_ASSIGN(out.items[part], part == 0 ? tuple(true, "", false) : expression());
+    }
+    if (!skip_symbol(":")) break;
+    if (part == 2) return syntax_error(line, "a slice has at most three parts");
+    out.kind = Suffix::Kind::slice;
+  }
+  if (out.kind == Suffix::Kind::item && out.items[0] == nullptr) return unexpected("an expression");
+  return expect_symbol("]");
+}
+
+Status Parser::filters(std::vector<Suffix>& out) {
+  while (true) {
+    if (current().is_symbol("|")) {
+      take();
+      JANG_TRY(one_filter(out));
+    } else if (current().is_name("is")) {
+      JANG_TRY(one_test(out));
+    } else if (current().is_symbol("(")) {
+      Suffix suffix;
+      suffix.kind = Suffix::Kind::call;
+      suffix.line = current().line;
+      JANG_TRY(call_arguments(suffix.arguments));
+      out.push_back(std::move(suffix));
+    } else {
+      return {};
+    }
+  }
+}
+
+Status Parser::one_filter(std::vector<Suffix>& out) {
+  Suffix suffix;
+  suffix.kind = Suffix::Kind::filter;
+  suffix.line = current().line;
+  JANG_ASSIGN(suffix.name, expect_name());
+  while (skip_symbol(".")) {
+    JANG_ASSIGN(const std::string part, expect_name());
+    suffix.name += "." + part;
+  }
+  if (current().is_symbol("(")) JANG_TRY(call_arguments(suffix.arguments));
+  suffix.filter = find_filter(suffix.name);
+  if (suffix.filter == nullptr && soft_ == 0) {
+    if (is_known_filter(suffix.name))
+      unknown_.emplace_back(StatusCode::unsupported, fmt::format("line {}: the filter '{}'", suffix.line, suffix.name));
+    else
+      unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no filter {}", quoted(suffix.name))));
+  }
+  out.push_back(std::move(suffix));
+  return {};
+}
+
+Status Parser::one_test(std::vector<Suffix>& out) {
+  Suffix suffix;
+  suffix.kind = Suffix::Kind::test;
+  suffix.line = take().line;
+  suffix.negated = skip_name("not");
+  JANG_ASSIGN(suffix.name, expect_name());
+  while (skip_symbol(".")) {
+    JANG_ASSIGN(const std::string part, expect_name());
+    suffix.name += "." + part;
+  }
+  const Token& token = current();
+  const bool literal = token.kind == TokenKind::name || token.kind == TokenKind::string || token.kind == TokenKind::integer ||
+                       token.kind == TokenKind::real || token.is_symbol("[") || token.is_symbol("{");
+  if (token.is_symbol("(")) {
+    JANG_TRY(call_arguments(suffix.arguments));
+  } else if (literal && !token.is_name("else") && !token.is_name("or") && !token.is_name("and")) {
+    if (token.is_name("is")) return syntax_error(token.line, "tests cannot be chained with 'is'");
+    JANG_TRY(enter());
+    JANG_ASSIGN(ExpressionPtr argument, primary());
+    JANG_ASSIGN(argument, suffixes(std::move(argument), false));
+    leave();
+    suffix.arguments.positional.push_back(std::move(argument));
+  }
+  suffix.test = find_test(suffix.name);
+  if (suffix.test == nullptr && soft_ == 0)
+    unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no test {}", quoted(suffix.name))));
+  out.push_back(std::move(suffix));
+  return {};
+}
+
+Status Parser::call_arguments(CallArguments& out) {
+  JANG_TRY(expect_symbol("("));
+  bool first = true;
+  while (!current().is_symbol(")")) {
+    if (!first) {
+      JANG_TRY(expect_symbol(","));
+      if (current().is_symbol(")")) break;
+    }
+    first = false;
+    JANG_TRY(one_argument(out));
+  }
+  return expect_symbol(")");
+}
+
+Status Parser::one_argument(CallArguments& out) {
+  const Status order = syntax_error(current().line, "arguments in the wrong order");
+  if (skip_symbol("*")) {
+    if (out.star != nullptr || out.double_star != nullptr) return order;
+    JANG_ASSIGN(out.star, expression());
+    return {};
+  }
+  if (skip_symbol("**")) {
+    if (out.double_star != nullptr) return order;
+    JANG_ASSIGN(out.double_star, expression());
+    return {};
+  }
+  if (current().kind == TokenKind::name && next_token().is_symbol("=")) {
+    if (out.double_star != nullptr) return order;
+    std::string name = take().text;
+    take();
+    JANG_ASSIGN(ExpressionPtr value, expression());
+    out.named.emplace_back(std::move(name), std::move(value));
+    return {};
+  }
+  if (out.star != nullptr || out.double_star != nullptr || !out.named.empty()) return order;
+  JANG_ASSIGN(ExpressionPtr value, expression());
+  out.positional.push_back(std::move(value));
+  return {};
+}
+
+}  // namespace jang::text::jinja

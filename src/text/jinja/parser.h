@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recursive descent over tokens, jinja's grammar. Every construct that nests counts a level (Nesting); chains do not.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/jinja/lexer.h"
+#include "text/jinja/syntax.h"
+
+namespace jang::text::jinja {
+
+class Parser {
+ public:
+  explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
+  Result<Template> run();
+
+ private:
+  // --- parser.cpp
+  [[nodiscard]] const Token& current() const { return tokens_[at_]; }
+  [[nodiscard]] const Token& next_token() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
+  Token take() { return at_ + 1 < tokens_.size() ? tokens_[at_++] : tokens_[at_]; }
+  bool skip_name(std::string_view name);
+  bool skip_symbol(std::string_view symbol);
+  Status expect_symbol(std::string_view symbol);
+  Status expect(TokenKind kind);
+  Result<std::string> expect_name();
+  [[nodiscard]] Status unexpected(std::string_view expected) const;
+  int name_id(const std::string& name);
+  Status enter();
+  void leave() { --depth_; }
+  ExpressionPtr node(Expression::Kind kind, int line) const;
+  void note_use(const std::string& name);
+
+  // --- parser.cpp: expressions, loosest binding first
+  using Rule = Result<ExpressionPtr> (Parser::*)();
+  Result<ExpressionPtr> expression();
+  Result<ExpressionPtr> conditional();
+  Result<ExpressionPtr> logical_or();
+  Result<ExpressionPtr> logical_and();
+  Result<ExpressionPtr> logical_not();
+  Result<ExpressionPtr> comparison();
+  Result<ExpressionPtr> sum();
+  Result<ExpressionPtr> concat();
+  Result<ExpressionPtr> product();
+  Result<ExpressionPtr> power();
+  Result<ExpressionPtr> unary(bool with_filters = true);
+  Result<ExpressionPtr> unary_with_filters() { return unary(true); }
+  Result<ExpressionPtr> primary();
+  Result<ExpressionPtr> literal_list();
+  Result<ExpressionPtr> literal_dict();
+  Result<ExpressionPtr> arithmetic_chain(Rule operand, const std::vector<std::pair<std::string_view, Operator>>& operators);
+  Result<ExpressionPtr> logical_chain(Rule operand, std::string_view word, Expression::Kind kind);
+  // Comma separated: a tuple, or the one expression. `stop` is a name that ends it.
+  Result<ExpressionPtr> tuple(bool with_conditional, std::string_view stop, bool parentheses);
+
+  Result<ExpressionPtr> suffixes(ExpressionPtr base, bool with_filters);
+  Status postfix(std::vector<Suffix>& out);  // .name [key] (call) as long as they come
+  Status filters(std::vector<Suffix>& out);  // |filter, is test, (call)
+  Status subscript(Suffix& out);
+  Status one_filter(std::vector<Suffix>& out);
+  Status one_test(std::vector<Suffix>& out);
+  Status call_arguments(CallArguments& out);
+  Status one_argument(CallArguments& out);
+
+  // --- parse_statements.cpp
+  Result<Statements> statements(const std::vector<std::string_view>& ends);
+  Status one_statement(Statements& out);
+  Result<Statements> body(const std::vector<std::string_view>& ends);
+  Status parse_for(Statement& out);
+  Status parse_if(Statement& out);
+  Status parse_set(Statement& out);
+  Status parse_macro(Statement& out);
+  Status parse_call(Statement& out);
+  Status parse_filter_block(Statement& out);
+  Status parse_with(Statement& out);
+  Status parse_print(Statement& out);
+  Status parse_generation(Statement& out);
+  Status parse_loop_control(Statement& out);
+  Status signature(Procedure& out);
+  Status procedure_body(Procedure& out, std::string_view end);
+  Result<ExpressionPtr> filter_chain(bool first_is_bare);
+  Result<Target> target(bool with_namespace, std::string_view stop);
+  Result<Target> one_target(bool with_namespace);
+  Status unknown_tag(const std::string& tag) const;
+
+  std::vector<Token> tokens_;
+  std::size_t at_ = 0;
+  int depth_ = 0;
+  int loops_ = 0;                // for loops around, within the innermost macro
+  std::vector<Status> unknown_;  // filters and tests that do not exist, outside branches
+  int soft_ = 0;                 // inside a branch: an unknown filter is an error only when it is reached
+  std::map<std::string, int, std::less<>> ids_;
+  std::vector<std::string> names_;
+  std::vector<Procedure*> procedures_;  // around, innermost last
+};
+
+}  // namespace jang::text::jinja

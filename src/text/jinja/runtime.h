@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every operation of a render shares: the budget, the owned entities, the clock, and the way to call a value.
+//
+// Limits. A step is one node evaluated, one item produced, or kBytesPerStep bytes of text built, so steps bound time and memory at once:
+// 5,000,000 steps are at most 320 MB of text, or 160 MB of list items. Text whose size a template can ask for (repeat, center, indent,
+// join, replace, printf widths) is measured before it is allocated.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "jang/status.h"
+#include "text/jinja/value.h"
+
+namespace jang::text::jinja {
+
+inline constexpr std::uint64_t kMaxSteps = 5'000'000;
+inline constexpr std::size_t kBytesPerStep = 64;
+inline constexpr std::size_t kMaxStringBytes = 16u << 20;
+inline constexpr int kMaxContainerDepth = 100;
+inline constexpr int kMaxParseDepth = 64;
+inline constexpr int kMaxCallDepth = 64;
+inline constexpr std::int64_t kMaxRange = 100'000;  // as jinja's sandbox
+
+// Arguments of a call, in Python's two sorts.
+struct Arguments {
+  Values positional;
+  std::vector<std::pair<std::string, Value>> named;
+
+  // Assigns them to parameters: out[i] is the value of names[i], or missing when it was not given. Errors: corrupt (too many, unknown,
+  // twice).
+  [[nodiscard]] Result<Values> bind(std::string_view function, std::span<const std::string_view> names) const;
+};
+
+using Native = Result<Value> (*)(Runtime& runtime, const Value& self, const Arguments& arguments);
+
+// A filter, global function or method: `self` is the value filtered, or the object the method belongs to.
+struct Builtin {
+  std::string_view name;
+  Native run;
+};
+
+using Predicate = Result<bool> (*)(Runtime& runtime, const Value& self, const Arguments& arguments);
+struct TestRow {
+  std::string_view name;
+  Predicate run;
+};
+
+class Runtime {
+ public:
+  Runtime(std::int64_t unix_seconds, std::int64_t utc_offset_seconds) : unix_seconds_(unix_seconds), utc_offset_(utc_offset_seconds) {}
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  virtual ~Runtime() = default;
+
+  // Errors: invalid_argument when the budget is spent.
+  [[nodiscard]] Status charge(std::uint64_t steps) {
+    if (steps > steps_left_) return out_of_steps();
+    steps_left_ -= steps;
+    return {};
+  }
+  [[nodiscard]] Status charge_bytes(std::size_t bytes) { return charge(bytes / kBytesPerStep); }
+  [[nodiscard]] std::uint64_t steps_left() const { return steps_left_; }
+  // invalid_argument when a string of `bytes` is more than one may have; to be asked before building it.
+  [[nodiscard]] static Status check_string_size(std::uint64_t bytes);
+
+  // Values of any size; the limits are checked here.
+  [[nodiscard]] Result<Value> string(Text text, bool markup = false);
+  [[nodiscard]] Result<Value> list(Values items) { return sequence(Kind::list, std::move(items), false); }
+  [[nodiscard]] Result<Value> tuple(Values items, bool is_group = false) { return sequence(Kind::tuple, std::move(items), is_group); }
+  // Later entries of equal keys replace earlier ones, in place, as in Python. Errors: also corrupt for a key that cannot be one.
+  [[nodiscard]] Result<Value> dict(std::vector<std::pair<Value, Value>> entries);
+  [[nodiscard]] Result<Value> iterator(Values items);
+  [[nodiscard]] Result<Value> bound(const Builtin& builtin, Value self);
+  template <typename T>
+  [[nodiscard]] Result<T*> make() {
+    JANG_TRY(charge(kEntitySteps));
+    entities_.push_back(std::make_unique<T>());
+    return static_cast<T*>(entities_.back().get());
+  }
+
+  [[nodiscard]] virtual Result<Value> call(const Value& callee, const Arguments& arguments) = 0;
+
+  [[nodiscard]] std::int64_t unix_seconds() const { return unix_seconds_; }
+  [[nodiscard]] std::int64_t utc_offset() const { return utc_offset_; }
+
+ private:
+  static constexpr std::uint64_t kEntitySteps = 8;
+
+  [[nodiscard]] Result<Value> sequence(Kind kind, Values items, bool is_group);
+  [[nodiscard]] static Status out_of_steps();
+
+  std::uint64_t steps_left_ = kMaxSteps;
+  std::int64_t unix_seconds_, utc_offset_;
+  std::vector<std::unique_ptr<Entity>> entities_;
+};
+
+// The error of a template that did something Python would not allow.
+[[nodiscard]] Status template_error(std::string message);
+// What any use of an undefined value raises.
+[[nodiscard]] Status undefined_error(const Value& undefined);
+
+// --- operations.cpp: what Python's operators do. Errors: corrupt where Python raises, invalid_argument for limits.
+[[nodiscard]] bool truth(const Value& value);
+[[nodiscard]] Result<bool> equals(Runtime& runtime, const Value& a, const Value& b);
+enum class Order : std::uint8_t { less, equal, greater, unordered };
+[[nodiscard]] Result<Order> compare(Runtime& runtime, const Value& a, const Value& b, std::string_view operation = "<");
+[[nodiscard]] Result<bool> contains(Runtime& runtime, const Value& container, const Value& item);
+[[nodiscard]] Result<Values> iterate(Runtime& runtime, const Value& value);  // the items of `for x in value`, as a list
+[[nodiscard]] bool is_iterable(const Value& value);
+[[nodiscard]] Result<std::int64_t> length(const Value& value);  // len()
+[[nodiscard]] bool has_length(const Value& value);
+
+// --- arithmetic.cpp
+enum class Operator : std::uint8_t { add, subtract, multiply, divide, floor_divide, modulo, power };
+[[nodiscard]] Result<Value> arithmetic(Runtime& runtime, Operator op, const Value& a, const Value& b);
+[[nodiscard]] Result<Value> negate(const Value& value);
+[[nodiscard]] Result<Value> plus(const Value& value);
+
+// --- access.cpp: obj[key], obj.name, obj[a:b:c]; undefined where there is nothing, as jinja.
+[[nodiscard]] Result<Value> get_item(Runtime& runtime, const Value& object, const Value& key);
+[[nodiscard]] Result<Value> get_attribute(Runtime& runtime, const Value& object, std::string_view name);
+[[nodiscard]] Result<Value> get_slice(Runtime& runtime, const Value& object, const Value& start, const Value& stop, const Value& step);
+// "a.0.b" as filters take it: a path of keys. An integer is one key.
+[[nodiscard]] Result<Value> get_path(Runtime& runtime, const Value& object, const Value& path);
+
+// Entry of a key of any kind; nullptr when absent. Errors: corrupt for a key that cannot be one (list, dict).
+[[nodiscard]] Result<const Value*> find_key(Runtime& runtime, const DictData& dict, const Value& key);
+
+// --- print.cpp: str() and repr()
+[[nodiscard]] Status print(Runtime& runtime, const Value& value, Text& out);
+[[nodiscard]] Status print_repr(Runtime& runtime, const Value& value, Text& out);
+[[nodiscard]] Result<Text> to_text(Runtime& runtime, const Value& value);
+[[nodiscard]] std::string format_real(double value);  // repr of a float
+void append_string_repr(const Text& text, Text& out);
+[[nodiscard]] std::string quoted(std::string_view text);  // repr of a short string, for messages
+
+// --- to_json.cpp: json.dumps
+struct JsonStyle {
+  bool ascii = false;
+  bool sorted = false;
+  bool indented = false;
+  std::string indent;
+  Text item_separator{", "}, key_separator{": "};
+};
+[[nodiscard]] Status print_json(Runtime& runtime, const Value& value, const JsonStyle& style, Text& out);
+
+// --- format.cpp: "%s" % x and "{}".format(x)
+[[nodiscard]] Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& arguments);
+[[nodiscard]] Result<Value> format_braces(Runtime& runtime, const Text& format, const Arguments& arguments);
+
+// --- strftime.cpp
+[[nodiscard]] Result<std::string> format_time(std::string_view format, std::int64_t unix_seconds, std::int64_t utc_offset_seconds);
+
+// --- escaping for HTML: the `escape` filter
+[[nodiscard]] Text escape_html(const Text& text);
+
+// --- tables. nullptr when there is no such name.
+[[nodiscard]] const Builtin* find_filter(std::string_view name);
+[[nodiscard]] bool is_known_filter(std::string_view name);  // also the ones of jinja that are not offered here
+[[nodiscard]] const TestRow* find_test(std::string_view name);
+[[nodiscard]] const Builtin* find_global(std::string_view name);
+[[nodiscard]] const Builtin* find_string_method(std::string_view name);
+[[nodiscard]] const Builtin* find_dict_method(std::string_view name);
+[[nodiscard]] const Builtin* find_sequence_method(std::string_view name);
+[[nodiscard]] const Builtin* find_loop_method(std::string_view name);
+
+}  // namespace jang::text::jinja

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Filters that make text. They take any value and print it first, as jinja's do.
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "text/jinja/characters.h"
+#include "text/jinja/filters.h"
+#include "text/jinja/parameters.h"
+#include "text/jinja/strings.h"
+
+namespace jang::text::jinja {
+namespace {
+
+template <Text (*operation)(const Text&)>
+Result<Value> simple(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_TRY(Parameters::none("a filter", arguments));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  return runtime.string(operation(text), self.is_markup());
+}
+
+Result<Value> string_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_TRY(Parameters::none("string", arguments));
+  if (self.is(Kind::string)) return self;
+  JANG_ASSIGN(Text text, to_text(runtime, self));
+  return runtime.string(std::move(text));
+}
+
+Result<Value> trim(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p, Parameters::bind("trim", arguments, std::array<std::string_view, 1>{"chars"}));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  if (!p.has_value(0)) return runtime.string(strip(text, Side::both, nullptr), self.is_markup());
+  JANG_ASSIGN(const Text* characters, p.text(0));
+  JANG_TRY(runtime.charge_bytes(text.size() * (1 + characters->size() / 8)));
+  return runtime.string(strip(text, Side::both, characters), self.is_markup());
+}
+
+Result<Value> replace_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p, Parameters::bind("replace", arguments, std::array<std::string_view, 3>{"old", "new", "count"}));
+  JANG_ASSIGN(const Value old_value, p.required(0));
+  JANG_ASSIGN(const Value new_value, p.required(1));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  JANG_ASSIGN(const Text from, to_text(runtime, old_value));
+  JANG_ASSIGN(const Text to, to_text(runtime, new_value));
+  JANG_ASSIGN(const std::int64_t limit, p.integer(2, -1));
+  JANG_ASSIGN(Text out, replace(runtime, text, from, to, limit));
+  return runtime.string(std::move(out));
+}
+
+Result<Value> join_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p, Parameters::bind("join", arguments, std::array<std::string_view, 2>{"d", "attribute"}));
+  Text separator;
+  if (p.has(0)) {
+    JANG_ASSIGN(separator, to_text(runtime, p[0]));
+  }
+  JANG_ASSIGN(const Values items, iterate(runtime, self));
+  std::vector<Text> parts;
+  parts.reserve(items.size());
+  for (const Value& item : items) {
+    JANG_ASSIGN(const Value value, p.has_value(1) ? get_path(runtime, item, p[1]) : item);
+    JANG_ASSIGN(Text part, to_text(runtime, value));
+    parts.push_back(std::move(part));
+  }
+  JANG_ASSIGN(Text out, join(runtime, separator, parts));
+  return runtime.string(std::move(out));
+}
+
+Result<Value> indent_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p, Parameters::bind("indent", arguments, std::array<std::string_view, 3>{"width", "first", "blank"}));
+  if (!self.is(Kind::string))
+    return self.is(Kind::undefined) ? undefined_error(self) : template_error(fmt::format("indent takes a str, not {}", type_name(self)));
+  Text indention("    ");
+  if (p.has(0) && p[0].is(Kind::string)) {
+    indention = p[0].text();
+  } else if (p.has(0)) {
+    JANG_ASSIGN(const std::int64_t width, p.integer(0, 4));
+    const auto n = static_cast<std::uint64_t>(std::max<std::int64_t>(width, 0));
+    JANG_TRY(Runtime::check_string_size(n));
+    indention = Text(std::string(n, ' '));
+  }
+  JANG_ASSIGN(Text out, indent(runtime, self.text(), indention, p.flag(1, false), p.flag(2, false)));
+  return runtime.string(std::move(out), self.is_markup());
+}
+
+Result<Value> center_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p, Parameters::bind("center", arguments, std::array<std::string_view, 1>{"width"}));
+  JANG_ASSIGN(const std::int64_t width, p.integer(0, 80));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  JANG_ASSIGN(Text out, pad(runtime, text, width, Text(" "), Side::both));
+  return runtime.string(std::move(out), self.is_markup());
+}
+
+Result<Value> truncate(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p,
+              Parameters::bind("truncate", arguments, std::array<std::string_view, 4>{"length", "killwords", "end", "leeway"}));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  JANG_ASSIGN(const std::int64_t limit, p.integer(0, 255));
+  JANG_ASSIGN(const std::int64_t leeway, p.integer(3, 5));
+  Text end("...");
+  if (p.has(2)) {
+    JANG_ASSIGN(const Text* given, p.text(2));
+    end = *given;
+  }
+  const auto end_length = static_cast<std::int64_t>(end.length());
+  if (limit < end_length || leeway < 0) return template_error("truncate: the length is shorter than the end, or the leeway is negative");
+  if (static_cast<std::int64_t>(text.length()) - leeway <= limit) return runtime.string(text);
+  Text out = text.slice(0, text.byte_of(static_cast<std::size_t>(limit - end_length)));
+  if (!p.flag(1, false)) {
+    const std::size_t blank = out.bytes().rfind(' ');
+    if (blank != std::string::npos) out = out.slice(0, blank);
+  }
+  out.append(end);
+  return runtime.string(std::move(out));
+}
+
+Result<Value> wordcount(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_TRY(Parameters::none("wordcount", arguments));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  std::int64_t n = 0;
+  bool inside = false;
+  for (Reader reader(text); !reader.at_end();) {
+    reader.next();
+    const bool word = is_word(reader.codepoint());
+    n += word && !inside ? 1 : 0;
+    inside = word;
+  }
+  return Value::integer(n);
+}
+
+Result<Value> format_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  if (!arguments.positional.empty() && !arguments.named.empty())
+    return template_error("format takes positional or keyword arguments, not both");
+  if (arguments.named.empty()) {
+    JANG_ASSIGN(const Value values, runtime.tuple(arguments.positional));
+    return format_percent(runtime, text, values);
+  }
+  std::vector<std::pair<Value, Value>> entries;
+  for (const auto& [name, value] : arguments.named) entries.emplace_back(Value::short_string(name), value);
+  JANG_ASSIGN(const Value mapping, runtime.dict(std::move(entries)));
+  return format_percent(runtime, text, mapping);
+}
+
+Result<Value> escape(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_TRY(Parameters::none("escape", arguments));
+  if (self.is_markup()) return self;
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  return runtime.string(escape_html(text), true);
+}
+
+Result<Value> force_escape(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_TRY(Parameters::none("forceescape", arguments));
+  JANG_ASSIGN(const Text text, to_text(runtime, self));
+  return runtime.string(escape_html(text), true);
+}
+
+Result<Value> safe(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_TRY(Parameters::none("safe", arguments));
+  JANG_ASSIGN(Text text, to_text(runtime, self));
+  return runtime.string(std::move(text), true);
+}
+
+Result<Text> separator_of(Runtime& runtime, const Value& pair, std::size_t i) {
+  JANG_ASSIGN(const Values two, iterate(runtime, pair));
+  if (two.size() != 2 || !two[i].is(Kind::string)) return template_error("tojson: separators are two strings");
+  return two[i].text();
+}
+
+Result<Value> tojson(Runtime& runtime, const Value& self, const Arguments& arguments) {
+  JANG_ASSIGN(const Parameters p,
+              Parameters::bind("tojson", arguments, std::array<std::string_view, 4>{"ensure_ascii", "indent", "separators", "sort_keys"}));
+  JsonStyle style;
+  style.ascii = p.flag(0, false);
+  style.sorted = p.flag(3, false);
+  style.indented = p.has_value(1);
+  if (style.indented) style.item_separator = Text(",");
+  if (style.indented && p[1].is(Kind::string)) {
+    style.indent = p[1].bytes();
+  } else if (style.indented) {
+    JANG_ASSIGN(const std::int64_t width, p.integer(1, 0));
+    const auto n = static_cast<std::uint64_t>(std::max<std::int64_t>(width, 0));
+    JANG_TRY(Runtime::check_string_size(n));
+    style.indent = std::string(n, ' ');
+  }
+  if (p.has_value(2)) {
+    JANG_ASSIGN(style.item_separator, separator_of(runtime, p[2], 0));
+    JANG_ASSIGN(style.key_separator, separator_of(runtime, p[2], 1));
+  }
+  Text out;
+  JANG_TRY(print_json(runtime, self, style, out));
+  return runtime.string(std::move(out));
+}
+
+constexpr auto kFilters = std::to_array<Builtin>({
+    {"string", string_filter},
+    {"upper", simple<to_upper>},
+    {"lower", simple<to_lower>},
+    {"capitalize", simple<capitalize>},
+    {"title", simple<title_filter>},
+    {"trim", trim},
+    {"replace", replace_filter},
+    {"join", join_filter},
+    {"indent", indent_filter},
+    {"center", center_filter},
+    {"truncate", truncate},
+    {"wordcount", wordcount},
+    {"format", format_filter},
+    {"escape", escape},
+    {"e", escape},
+    {"forceescape", force_escape},
+    {"safe", safe},
+    {"tojson", tojson},
+});
+
+}  // namespace
+
+std::span<const Builtin> text_filters() { return kFilters; }
+
+Text escape_html(const Text& text) {
+  Text out;
+  std::size_t plain_from = 0;
+  for (Reader reader(text); !reader.at_end();) {
+    reader.next();
+    std::string_view entity;
+    switch (reader.codepoint()) {
+      case '&': entity = "&amp;"; break;
+      case '<': entity = "&lt;"; break;
+      case '>': entity = "&gt;"; break;
+      case '\'': entity = "&#39;"; break;
+      case '"': entity = "&#34;"; break;
+      default: continue;
+    }
+    out.append(text, plain_from, reader.begin());
+    plain_from = reader.end();
+    out.append(entity, reader.is_input());
+  }
+  out.append(text, plain_from, text.size());
+  return out;
+}
+
+}  // namespace jang::text::jinja

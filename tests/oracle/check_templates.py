@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chat templates against jinja2 as transformers sets it up: every template found renders the same text, or fails where jinja2 fails.
+
+Templates come from --templates DIR (any number of .jinja files below it), from the model directories, and from installed packages; the
+snippets of template_snippets.py are templates of their own. A template jinja2 itself cannot compile must not compile here.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from chat_inputs import variable_sets
+from harness import Fail, Skip, require
+from template_snippets import REFUSED, SNIPPETS, VARIABLES
+
+EXIT_UNSUPPORTED = 4
+NOW = 1735689600  # 2025-01-01T00:00:00Z
+MAX_LISTED = 5
+
+
+def compile_reference(source):
+    """The environment of transformers with a fixed clock."""
+    import datetime
+
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    template = _compile_jinja_template(source)
+    moment = datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc).replace(tzinfo=None)
+    template.globals["strftime_now"] = moment.strftime
+    return template
+
+
+def reference(template, variables):
+    """('text', text) or ('error', message)."""
+    try:
+        return "text", template.render(**variables)
+    except Exception as error:
+        return "error", f"{type(error).__name__}: {error}"
+
+
+class Program:
+    """`jang template` on one template file."""
+
+    def __init__(self, context, source, name):
+        self.binary = context.binary
+        self.directory = context.directory
+        self.template = context.directory / f"{abs(hash((name, source)))}.jinja"
+        self.template.write_text(source, encoding="utf-8", newline="")
+        self.variables = context.directory / "variables.json"
+
+    def render(self, variables):
+        self.variables.write_text(json.dumps(variables, ensure_ascii=False), encoding="utf-8")
+        done = subprocess.run(
+            [self.binary, "template", str(self.template), "-f", str(self.variables), "--now", str(NOW)],
+            capture_output=True,
+            timeout=60,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        if done.returncode == 0:
+            return "text", done.stdout.decode("utf-8")
+        return "unsupported" if done.returncode == EXIT_UNSUPPORTED else "error", done.stderr.decode("utf-8", "replace")
+
+
+def difference(ours, theirs):
+    if ours[0] == "unsupported" and theirs[0] == "error":
+        return None
+    if ours[0] != theirs[0]:
+        return f"{ours[0]} {ours[1][-300:]!r} against {theirs[0]} {theirs[1][-300:]!r}"
+    if ours[0] == "error":
+        raised = theirs[1].removeprefix("TemplateError: ")
+        if theirs[1].startswith("TemplateError: ") and raised.split("\n")[0][:100] not in ours[1]:
+            return f"the message {raised!r} is not in {ours[1]!r}"
+        return None
+    if ours[1] == theirs[1]:
+        return None
+    at = next((i for i, (a, b) in enumerate(zip(ours[1], theirs[1])) if a != b), min(len(ours[1]), len(theirs[1])))
+    return f"character {at}: {ours[1][max(0, at - 30) : at + 40]!r} against {theirs[1][max(0, at - 30) : at + 40]!r}"
+
+
+def renders_the_same(context, name, source):
+    program = Program(context, source, name)
+    try:
+        template = compile_reference(source)
+    except Exception as error:
+        kind, message = program.render({})
+        require(kind != "text", f"jinja2 cannot compile it ({error}), we can")
+        return "does not compile"
+    wrong, n, failing = [], 0, 0
+    for title, variables in variable_sets(context.quick):
+        theirs = reference(template, variables)
+        found = difference(program.render(variables), theirs)
+        n += 1
+        failing += theirs[0] == "error"
+        if found:
+            wrong.append(f"{title}: {found}")
+    if wrong:
+        raise Fail(f"{len(wrong)} of {n} differ; " + "; ".join(wrong[:MAX_LISTED]))
+    return f"{n} renders, {failing} of them errors in both"
+
+
+def snippet_group(context, title, sources):
+    wrong = []
+    for source in sources:
+        program = Program(context, source, title)
+        try:
+            theirs = reference(compile_reference(source), VARIABLES)
+        except Exception as error:
+            theirs = "error", str(error)
+        found = difference(program.render(VARIABLES), theirs)
+        if found:
+            wrong.append(f"{source!r}: {found}")
+    if wrong:
+        raise Fail(f"{len(wrong)} of {len(sources)} differ; " + "; ".join(wrong[: 4 * MAX_LISTED]))
+    return f"{len(sources)} snippets"
+
+
+def refused(context):
+    for source in REFUSED:
+        kind, text = Program(context, source, "refused").render(VARIABLES)
+        require(kind != "text", f"{source!r} gave {text!r}")
+    return f"{len(REFUSED)} snippets"
+
+
+def templates_of_models(directory):
+    for config in sorted(directory.glob("*/tokenizer_config.json")):
+        found = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
+        if isinstance(found, str):
+            yield config.parent.name, found
+
+
+def found_templates(context):
+    extra = getattr(context, "templates", None)
+    if extra:
+        for path in sorted(Path(extra).rglob("*.jinja")):
+            yield str(path.relative_to(extra)), path.read_text(encoding="utf-8")
+    if context.models and context.models.is_dir():
+        yield from templates_of_models(context.models)
+    import transformers
+
+    for path in sorted(Path(transformers.__file__).resolve().parent.parent.glob("*/**/chat_template*.jinja")):
+        yield str(path.relative_to(path.parents[3])), path.read_text(encoding="utf-8")
+
+
+def no_template(context):
+    raise Skip("no chat template on this machine; give a directory of them with --templates")
+
+
+def cases(context):
+    for title, sources in SNIPPETS.items():
+        yield f"template_snippets_{title}", lambda t=title, s=sources: snippet_group(context, t, s)
+    yield "template_snippets_refused", lambda: refused(context)
+    found = list(found_templates(context))
+    for name, source in found:
+        yield f"template_{name}", lambda n=name, s=source: renders_the_same(context, n, s)
+    if not found:
+        yield "template_found", lambda: no_template(context)
