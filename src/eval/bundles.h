@@ -26,14 +26,14 @@ struct BundleRecord {
   std::vector<ClassBits> classes;
 };
 
-// What the model says of itself, for a recipe that asks for it: statistics that outlive the conversion, or null. Called only when the bundle is
-// not there yet.
+// What the model says of itself, for a recipe that asks for it: statistics that outlive the conversion, or null. Called only when the
+// bundle is not there yet.
 using StatisticsMaker = std::function<Result<const format::Statistics*>(const quantize::Source&, const Recipe&)>;
 
 struct BundleOptions {
   std::string work;
   std::string source_fingerprint;
-  std::string tool;  // version and commit: another program may write other bytes
+  std::string tool;            // version and commit: another program may write other bytes
   StatisticsMaker statistics;  // may be empty: no recipe asks
   quantize::RunOptions run;
 };

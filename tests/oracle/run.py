@@ -29,6 +29,7 @@ CHECKS = {  # module: packages it needs
     "check_mlx": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
     "check_contract": ("numpy",),
     "check_kld": ("numpy", "torch", "transformers", "tokenizers"),
+    "check_eval": ("numpy", "scipy", "torch", "transformers", "tokenizers"),
 }
 SCRIPT_CHECKS = {"check_arch_names.py": ("mlx", "mlx_lm")}  # programs of their own, run in a process
 
