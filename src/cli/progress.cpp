@@ -100,7 +100,7 @@ Progress::Progress(ProgressMode mode, Sink sink, Clock clock, int columns, bool 
 void Progress::phase(int n, int total, std::string_view name) {
   const std::lock_guard lock(mutex_);
   flush_tick();
-  view_ = ProgressView{n, total, std::string(name), "", "", 0, 0, 0, std::nullopt};
+  view_ = ProgressView{n, total, std::string(name), "", 0, 0, 0, std::nullopt};
   phase_ticked_ = false;
   meter_.start(clock_(), 0);
   if (mode_ == ProgressMode::json) event("phase", fmt::format(",\"n\":{},\"total\":{},\"name\":{}", n, total, json_string(name)));
