@@ -67,6 +67,15 @@ Economy economise(const Options& o, const std::vector<Unit>& units, int n_layers
   return e;
 }
 
+// n of the widths, spread from the lowest to the highest; the middle one when n is 1.
+std::vector<int> some_of(std::vector<int> widths, std::size_t n) {
+  std::ranges::sort(widths);
+  if (n >= widths.size()) return widths;
+  std::vector<int> chosen;
+  for (std::size_t i = 0; i < n; ++i) chosen.push_back(widths[n == 1 ? widths.size() / 2 : i * (widths.size() - 1) / (n - 1)]);
+  return chosen;
+}
+
 // First, last and every stride-th layer.
 bool is_tried(const Unit& unit, int n_layers, int stride) {
   return unit.layer < 0 || unit.layer % stride == 0 || unit.layer == n_layers - 1;
@@ -82,13 +91,7 @@ Status measure_sensitivities(engine::Engine& engine, const Options& o, const Win
     observer.info(fmt::format("budget {:.0f} s: {} of {} widths, every {}. layer", o.budget_seconds, economy.n_widths, o.widths.size(),
                               economy.layer_stride));
   statistics->positions = lab.positions();
-  // The middle width first: it is the one that stays.
-  std::vector<int> widths = o.widths;
-  std::ranges::sort(widths);
-  if (economy.n_widths < widths.size()) {
-    const auto first = (widths.size() - economy.n_widths + 1) / 2;
-    widths = {widths.begin() + static_cast<std::ptrdiff_t>(first), widths.begin() + static_cast<std::ptrdiff_t>(first + economy.n_widths)};
-  }
+  const std::vector<int> widths = some_of(o.widths, economy.n_widths);
   std::vector<Trial> trials;
   for (const Unit& unit : lab.units()) {
     const int group = trial_group(engine.described(), unit);
