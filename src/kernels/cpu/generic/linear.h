@@ -35,7 +35,7 @@ struct Linear {
   static std::int64_t input_bytes(const MatrixFormat& f, std::int64_t n_cols) { return InputLayout(n_cols, f.group_size).bytes; }
 
   static void prepare(const MatrixFormat& f, const float* x, std::int64_t n_cols, std::byte* out) {
-    generic::prepare<Isa::kBytes>(f.bits, f.group_size, x, n_cols, out);
+    generic::prepare<Isa>(f.bits, f.group_size, x, n_cols, out);
   }
 
   static void matmul(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {

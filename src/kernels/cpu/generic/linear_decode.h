@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of a few prepared inputs with packed rows: one row at a time in memory order, each vector of codes unpacked once for all inputs.
 //
-// A step is the smaller of: one vector of codes, or as many vectors as a group takes. Its integer sums stand one dword lane per 4*P weights
-// (P: phases, linear_input.h), so a lane belongs to one group, and the lane's float accumulator takes sum * (s * dx of its group). A batch
-// is kLanes groups: their scales are read as one vector. Even and odd steps have accumulators of their own, for latency. The order of all
+// A step is one block (linear_input.h), or as many blocks as a group takes. A lane of its integer sums belongs to one group, L / (lanes per
+// group) or, in woven blocks, L % groups, and the lane's float accumulator takes sum * (s * dx of its group). A batch is kLanes groups:
+// their scales are read as one vector. Even and odd steps have accumulators of their own, for latency. The order of all
 // float operations depends on the row's format and length only.
 //
 // The end of the arrays is never passed: vectors of codes may be read past the end of a row, but a batch that could reach past the end of
@@ -25,12 +25,13 @@ constexpr int kParamPrefetchBytes = 256;  // ahead of the scales and biases
 // What a row of weights looks like to vectors of Isa::kBytes.
 template <class Isa, int kBits, int kGroup>
 struct Steps {
-  static constexpr int kPhases = phases(kBits);
-  static constexpr int kBlock = Isa::kBytes * kPhases;                   // weights of one vector of codes
+  static constexpr int kVectors = vectors<Isa>(kBits, kGroup);
+  static constexpr int kBlock = Isa::kBytes * kVectors;                  // weights of a block
   static constexpr int kBlockBytes = kBlock * kBits / 8;                 // their bytes in memory
   static constexpr int kBlocks = kGroup > kBlock ? kGroup / kBlock : 1;  // blocks of a step
   static constexpr int kGroups = kBlock > kGroup ? kBlock / kGroup : 1;  // groups of a step
-  static constexpr int kLanesPerGroup = kBlocks > 1 ? Isa::kLanes : Isa::kLanes / kGroups;
+  static constexpr int kLanesPerGroup = Isa::kLanes / kGroups;
+  static constexpr bool kWoven = Isa::woven(kBits, kGroup);
   static constexpr int kSteps = Isa::kLanes / kGroups;  // of a batch
   static constexpr int kStepBytes = kBlocks * kBlockBytes;
   static constexpr int kBatchBytes = kSteps * kStepBytes;
@@ -61,12 +62,12 @@ template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
   for (int i = 0; i < kInputs; ++i) dots[i] = Isa::zero_int();
 #pragma GCC unroll 8
   for (int b = 0; b < S::kBlocks; ++b) {
-    typename Isa::I w[S::kPhases];
+    typename Isa::I w[S::kVectors];
     if constexpr (kPartial) {
       const std::int64_t n = left - b * S::kBlockBytes;
-      Isa::template unpack_partial<kBits>(codes + b * S::kBlockBytes, n < 0 ? 0 : n > S::kBlockBytes ? S::kBlockBytes : n, w);
+      Isa::template unpack_partial<kBits, kGroup>(codes + b * S::kBlockBytes, n < 0 ? 0 : n > S::kBlockBytes ? S::kBlockBytes : n, w);
     } else {
-      Isa::template unpack<kBits>(codes + b * S::kBlockBytes, w);
+      Isa::template unpack<kBits, kGroup>(codes + b * S::kBlockBytes, w);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kInputs; ++i)
@@ -74,8 +75,8 @@ template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kInputs; ++i)
-    sum[i] =
-        Isa::fma(Isa::to_float(dots[i]), Isa::template spread<S::kLanesPerGroup>(scales.scale[i], scales.memory[i], first_group), sum[i]);
+    sum[i] = Isa::fma(Isa::to_float(dots[i]),
+                      Isa::template spread<S::kLanesPerGroup, S::kWoven>(scales.scale[i], scales.memory[i], first_group), sum[i]);
 }
 
 // Step number kStep of a whole batch, and the prefetches of the lines that it reads.
@@ -132,7 +133,7 @@ void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t
 #pragma GCC unroll 8
       for (int i = 0; i < kInputs; ++i) {
         scales.scale[i] = Isa::mul(s, Isa::load(reinterpret_cast<const float*>(x[i] + layout.scales) + g));
-        if constexpr (Isa::template spreads_from_memory<S::kLanesPerGroup>()) {
+        if constexpr (Isa::spreads_from_memory(S::kLanesPerGroup, S::kWoven)) {
           Isa::store(scales.memory[i], scales.scale[i]);
           asm("" : "+m"(scales.memory[i]));  // or GCC rebuilds what it should load from there out of the vector
         }

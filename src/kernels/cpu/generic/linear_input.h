@@ -8,9 +8,12 @@
 // The bias takes the sum of the quantised x: the error is then sum((w - b - 0) e) with small w, not s * sum(q * e) with q >= 0.
 //
 // Prepared row: bytes [round up(n_cols, 256)] | dx [round up(n_groups, 16)] float | dx * sum(xq) [the same] float. The padding is zero, so
-// kernels may run over the end of a row. Codes of 2 and 4 bits are taken apart with a mask and a shift only: a vector of V bytes of codes
-// holds P = 8/bits weights a byte, and phase p of byte j is weight P*j + p of the block of V*P weights. The bytes of x are stored in that
-// order, [block][phase][byte]; widths that do not divide a byte (and 8) keep the natural order, P = 1.
+// kernels may run over the end of a row. The bytes of x stand in the order in which the codes come out of vectors of V bytes, which makes
+// taking codes apart cheap. A block is what one step of that yields, N vectors of codes, [block][vector][byte]:
+//   phases  codes of 2 and 4 bits, by a shift and a mask: vector p, byte j is weight N*j + p of the block, N = 8/bits
+//   woven   where the instruction set asks for it, N = 2: the G = 2V/group groups of the block take turns, four weights each. Vector v,
+//           four bytes from 4*i on: weights from 4 * (v * V/4/G + i/G) on of group i % G. One float step then serves all G groups
+//   natural otherwise, and for 8 bits, N = 1
 #pragma once
 
 #include <bit>
@@ -22,6 +25,12 @@ namespace jang::kernels::generic {
 
 // Weights in one byte of codes, 1 when they do not fill it evenly.
 constexpr int phases(int bits) { return 8 % bits == 0 ? 8 / bits : 1; }
+
+// Vectors of a block for an instruction set.
+template <class Isa>
+constexpr int vectors(int bits, int group_size) {
+  return Isa::woven(bits, group_size) ? 2 : phases(bits);
+}
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
@@ -52,12 +61,12 @@ inline float quantise_group(const float* x, std::size_t n, std::int8_t* xq) {
   return max / 127.0f;
 }
 
-// Prepares one row for vectors of kBytes. Preconditions: n_cols % group_size == 0, group_size in {32, 64, 128}.
-template <int kBytes>
+// Prepares one row. Preconditions: n_cols % group_size == 0, group_size in {32, 64, 128}.
+template <class Isa>
 void prepare(int bits, int group_size, const float* x, std::int64_t n_cols, std::byte* out) {
   const InputLayout layout(n_cols, group_size);
-  const int p = phases(bits);
-  const std::int64_t block = static_cast<std::int64_t>(kBytes) * p;
+  const int p = vectors<Isa>(bits, group_size);
+  const std::int64_t block = static_cast<std::int64_t>(Isa::kBytes) * p;
   auto* codes = reinterpret_cast<std::int8_t*>(out);
   std::memset(out + n_cols / block * block, 0, static_cast<std::size_t>(layout.bytes - n_cols / block * block));
   for (std::int64_t g = 0; g < n_cols / group_size; ++g) {
@@ -68,13 +77,19 @@ void prepare(int bits, int group_size, const float* x, std::int64_t n_cols, std:
     const float scaled_sum = dx * static_cast<float>(sum);
     std::memcpy(out + layout.scales + 4 * g, &dx, 4);
     std::memcpy(out + layout.sums + 4 * g, &scaled_sum, 4);
+    if (Isa::woven(bits, group_size)) {
+      const int turns = static_cast<int>(block / group_size), quads = group_size / 8;  // of a group in one vector
+      std::int8_t* to = codes + g / turns * block + g % turns * 4;
+      for (int q = 0; q < 2 * quads; ++q) std::memcpy(to + q / quads * Isa::kBytes + q % quads * turns * 4, xq + 4 * q, 4);
+      continue;
+    }
     for (int done = 0; done < group_size;) {  // a group may span several blocks, or be part of one
       const std::int64_t column = g * group_size + done;
       const int within = static_cast<int>(column % block);
       const int n = group_size - done < block - within ? group_size - done : static_cast<int>(block - within);
       std::int8_t* to = codes + (column - within) + within / p;
       for (int phase = 0; phase < p; ++phase)
-        for (int j = 0; j < n / p; ++j) to[phase * kBytes + j] = xq[done + j * p + phase];
+        for (int j = 0; j < n / p; ++j) to[phase * Isa::kBytes + j] = xq[done + j * p + phase];
       done += n;
     }
   }

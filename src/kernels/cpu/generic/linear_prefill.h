@@ -3,9 +3,8 @@
 //
 // Tile: kRowTiles * kLanes rows by up to kTileColumns weights, one vector of bytes for 4 weights of kLanes rows: lane = row, byte = weight.
 // It is made by transposing packed words, which the width makes few, and expanding each word within its lane. Order of a tile's vectors:
-// [word][phase] as phases fall out of the word (linear_input.h), or four weights after four in natural order; the bytes of x that meet a
-// vector are one aligned group of four at
-//   block of the column + kBytes * phase + 4 * (word within the block).
+// [word][phase] as phases fall out of the word (linear_input.h), or four weights after four in natural order. The four bytes of x that meet
+// a vector lie together in the prepared row; runs of vectors meet runs of x.
 // Per group of weights the integer sums of a row and an input become y += (s * dx) * sum + b * (dx * sum(xq)), groups in order: the result
 // depends neither on the number of inputs nor on the tiling.
 #pragma once
@@ -81,8 +80,8 @@ void fill_params(DType dtype, const std::byte* const* scale_row, const std::byte
 // kInputs inputs with a filled tile: y[i][row] (+)= ... over n_groups groups. x: the first input's bytes at the tile's first column;
 // dx, sums: the first input's at its first group.
 template <class Isa, int kBits, int kInputs>
-void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, const std::byte* x, const std::byte* dx, const std::byte* sums,
-              std::int64_t x_stride, float* y, std::int64_t y_stride, int n_rows, bool accumulate) {
+void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, bool woven, const std::byte* x, const std::byte* dx,
+              const std::byte* sums, std::int64_t x_stride, float* y, std::int64_t y_stride, int n_rows, bool accumulate) {
   using F = typename Isa::F;
   using I = typename Isa::I;
   constexpr int kRT = Isa::kRowTiles, kPhases = phases(kBits), kBlock = Isa::kBytes * kPhases, kWord = 4 * kPhases;
@@ -95,12 +94,17 @@ void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, cons
     I dots[kRT][kInputs];
     for (int t = 0; t < kRT; ++t)
       for (int i = 0; i < kInputs; ++i) dots[t][i] = Isa::zero_int();
-    for (int done = 0; done < group_size;) {
+    for (int done = 0; done < group_size;) {  // runs of words whose x lie at equal distances
       const std::int64_t column = g * group_size + done;
-      const int within = static_cast<int>(column % kBlock);
-      const int n = group_size - done < kBlock - within ? group_size - done : kBlock - within;
+      const int block = woven ? 2 * kBlock : kBlock, within = static_cast<int>(column % block);
       const std::byte* from = x + (column - within) + within / kPhases;
-      Isa::template multiply_words<kBits>(codes, from, x_stride, n / kWord, dots);
+      int n = group_size - done < block - within ? group_size - done : block - within, distance = 4;
+      if (woven) {
+        n = group_size / 2;
+        from = x + (column - within) + (done > 0 ? Isa::kBytes : 0) + within / group_size * 4;
+        distance = block / group_size * 4;
+      }
+      Isa::template multiply_words<kBits>(codes, from, x_stride, n / kWord, distance, dots);
       codes += static_cast<std::ptrdiff_t>(n / 4) * kRT * Isa::kBytes;
       done += n;
     }
@@ -161,8 +165,9 @@ void prefill(const MatrixView& w, const std::byte* inputs, std::int64_t n, float
         for (std::int64_t part = 0, i = 0; part < n_parts; ++part) {
           const int count = static_cast<int>((n_chunk - i + n_parts - part - 1) / (n_parts - part));
           const std::byte* x = inputs + (first + i) * layout.bytes;
-          kTable.functions[count - 1](tile, columns / group_size, group_size, x + c0, x + layout.scales + 4 * g0, x + layout.sums + 4 * g0,
-                                      layout.bytes, y + (first + i) * y_stride + r0, y_stride, n_rows, c0 > 0);
+          kTable.functions[count - 1](tile, columns / group_size, group_size, Isa::woven(kBits, group_size), x + c0,
+                                      x + layout.scales + 4 * g0, x + layout.sums + 4 * g0, layout.bytes, y + (first + i) * y_stride + r0,
+                                      y_stride, n_rows, c0 > 0);
           i += count;
         }
       }

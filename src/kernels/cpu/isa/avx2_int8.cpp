@@ -43,6 +43,7 @@ struct Avx2Int8 {
   using I = __m256i;
   using F = __m256;
 
+  static constexpr bool woven(int, int) { return false; }
   static constexpr float code_offset(int bits) { return bits == 8 ? 128 : 0; }
   static F zero() { return _mm256_setzero_ps(); }
   static I zero_int() { return _mm256_setzero_si256(); }
@@ -117,7 +118,7 @@ struct Avx2Int8 {
     const I first = _mm256_and_si256(_mm256_srli_epi16(top, 16 - 2 * kBits), _mm256_set1_epi16(codec::max_code(kBits)));
     return _mm256_or_si256(first, second);
   }
-  template <int kBits>
+  template <int kBits, int kGroup>
   static void unpack(const std::byte* p, I (&w)[phases(kBits)]) {
     if constexpr (8 % kBits == 0) {
       take_apart<kBits>(load_int(p), w);
@@ -126,11 +127,11 @@ struct Avx2Int8 {
       w[0] = gather<kBits>(half(p), half(p + 2 * kBits));
     }
   }
-  template <int kBits>
+  template <int kBits, int kGroup>
   static void unpack_partial(const std::byte* p, std::int64_t n, I (&w)[phases(kBits)]) {
     alignas(32) std::byte copy[2 * kBytes] = {};
     if (n > 0) std::memcpy(copy, p, static_cast<std::size_t>(n));
-    unpack<kBits>(copy, w);
+    unpack<kBits, kGroup>(copy, w);
   }
 
   static I pairs(I w, I x) { return _mm256_maddubs_epi16(w, x); }
@@ -148,11 +149,8 @@ struct Avx2Int8 {
       return add_pairs(acc, sums);
     }
   }
-  template <int kLanesPerGroup>
-  static constexpr bool spreads_from_memory() {
-    return true;
-  }
-  template <int kLanesPerGroup>
+  static constexpr bool spreads_from_memory(int, bool) { return true; }
+  template <int kLanesPerGroup, bool>
   static F spread(F, const float* memory, int first_element) {
     const float* from = memory + first_element;
     if constexpr (kLanesPerGroup == 8) return _mm256_broadcast_ss(from);
@@ -215,23 +213,23 @@ struct Avx2Int8 {
   }
   template <int kBits, int kInputs>
   [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* x, std::int64_t stride, int n,
-                                                           I (&dots)[kRowTiles][kInputs]) {
+                                                           int distance, I (&dots)[kRowTiles][kInputs]) {
     constexpr int kPhases = phases(kBits);
     if constexpr (kBits == 8) {
-      for (int word = 0; word < n; ++word, x += 4, codes += kBytes) {
+      for (int word = 0; word < n; ++word, x += distance, codes += kBytes) {
         const I w = load_int(codes), magnitude = _mm256_abs_epi8(w);
 #pragma GCC unroll 8
         for (int i = 0; i < kInputs; ++i) dots[0][i] = dot_signed(dots[0][i], w, magnitude, four(x + i * stride));
       }
     } else if constexpr (kPhases == 1) {
-      for (int word = 0; word < n; word += 2, x += 8, codes += 2 * kBytes) {  // n is a multiple of 8
+      for (int word = 0; word < n; word += 2, x += 2 * distance, codes += 2 * kBytes) {  // n is a multiple of 8
         const I w0 = load_int(codes), w1 = load_int(codes + kBytes);
 #pragma GCC unroll 8
         for (int i = 0; i < kInputs; ++i)
-          dots[0][i] = add_pairs(dots[0][i], _mm256_add_epi16(pairs(w0, four(x + i * stride)), pairs(w1, four(x + i * stride + 4))));
+          dots[0][i] = add_pairs(dots[0][i], _mm256_add_epi16(pairs(w0, four(x + i * stride)), pairs(w1, four(x + i * stride + distance))));
       }
     } else {
-      for (int word = 0; word < n; ++word, x += 4, codes += kPhases * kBytes) {
+      for (int word = 0; word < n; ++word, x += distance, codes += kPhases * kBytes) {
         I w[kPhases];
         for (int p = 0; p < kPhases; ++p) w[p] = load_int(codes + p * kBytes);
 #pragma GCC unroll 8

@@ -13,18 +13,29 @@ namespace {
 
 using generic::phases;
 
-// Byte k of qword j gets byte bits*j + k: the bits bytes of codes 8j .. 8j+7.
-template <int kBits>
+// The code that byte i of vector kVector holds when a block is taken apart: in natural order, or woven (linear_input.h).
+template <int kGroup, int kVector>
+constexpr int code_of_byte(int i) {
+  if (kGroup == 0) return i;
+  constexpr int kTurns = kGroup == 0 ? 1 : 128 / kGroup;
+  return i / 4 % kTurns * kGroup + 4 * (kVector * 16 / kTurns + i / 4 / kTurns) + i % 4;
+}
+// For vpermb: to every four bytes, the four that hold their codes' bits. kStart: the byte of the block where the source vector begins.
+template <int kBits, int kGroup, int kVector, int kStart>
 constexpr std::array<std::uint8_t, 64> gather_bytes() {
   std::array<std::uint8_t, 64> a{};
-  for (int i = 0; i < 64; ++i) a[i] = static_cast<std::uint8_t>(kBits * (i / 8) + i % 8 < 64 ? kBits * (i / 8) + i % 8 : 0);
+  for (int i = 0; i < 64; ++i) {
+    const int byte = code_of_byte<kGroup, kVector>(i / 4 * 4) * kBits / 8 + i % 4 - kStart;
+    a[i] = static_cast<std::uint8_t>(byte < 64 ? byte : 0);
+  }
   return a;
 }
-// Bit offset of code i%8 within its qword.
-template <int kBits>
+// For vpmultishiftqb: the bit, in its qword of gathered bytes, where each byte's code begins.
+template <int kBits, int kGroup, int kVector>
 constexpr std::array<std::uint8_t, 64> code_offsets() {
   std::array<std::uint8_t, 64> a{};
-  for (int i = 0; i < 64; ++i) a[i] = static_cast<std::uint8_t>(kBits * (i % 8));
+  for (int i = 0; i < 64; ++i)
+    a[i] = static_cast<std::uint8_t>(i % 8 / 4 * 32 + code_of_byte<kGroup, kVector>(i / 4 * 4) * kBits % 8 + i % 4 * kBits);
   return a;
 }
 // Bit offset, within a qword of two rows' words, of byte i's code: four codes from bit `shift` of each word.
@@ -61,6 +72,9 @@ struct Avx512Vnni {
   using I = __m512i;
   using F = __m512;
 
+  // Where loads of 64 bytes reach what each of the two vectors takes.
+  static constexpr bool woven(int bits, int group_size) { return (bits == 3 && group_size < 128) || (bits == 5 && group_size == 64); }
+  static constexpr int vectors(int bits, int group_size) { return woven(bits, group_size) ? 2 : phases(bits); }
   static constexpr float code_offset(int) { return 0; }
   static F zero() { return _mm512_setzero_ps(); }
   static I zero_int() { return _mm512_setzero_si512(); }
@@ -99,33 +113,72 @@ struct Avx512Vnni {
       w[0] = _mm512_and_si512(codes, mask);
       for (int p = 1; p < phases(kBits); ++p) w[p] = _mm512_and_si512(_mm512_srli_epi16(codes, static_cast<unsigned>(p * kBits)), mask);
     } else {
-      static constexpr auto kGather = gather_bytes<kBits>();
-      static constexpr auto kOffsets = code_offsets<kBits>();
-      const I bytes = _mm512_permutexvar_epi8(constant(kGather), codes);
-      w[0] = _mm512_and_si512(_mm512_multishift_epi64_epi8(constant(kOffsets), bytes), _mm512_set1_epi8(codec::max_code(kBits)));
+      w[0] = gather<kBits, 0, 0, 0>(codes);
     }
   }
-  template <int kBits>
-  static void unpack(const std::byte* p, I (&w)[phases(kBits)]) {
-    if constexpr (kBits == 3) return take_apart<kBits>(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), w);
-    take_apart<kBits>(_mm512_loadu_si512(p), w);
+  template <int kBits, int kGroup, int kVector, int kStart>
+  static I gather(I codes) {
+    static constexpr auto kGather = gather_bytes<kBits, kGroup, kVector, kStart>();
+    static constexpr auto kOffsets = code_offsets<kBits, kGroup, kVector>();
+    const I bytes = _mm512_permutexvar_epi8(constant(kGather), codes);
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(constant(kOffsets), bytes), _mm512_set1_epi8(codec::max_code(kBits)));
   }
-  template <int kBits>
-  static void unpack_partial(const std::byte* p, std::int64_t n, I (&w)[phases(kBits)]) {
-    take_apart<kBits>(n > 0 ? load_int_partial(p, static_cast<int>(n)) : zero_int(), w);
+  // 2 bits: the odd phases stay where they are, four times their value, which saves two shifts.
+  static void take_apart_pairs(I codes, I (&w)[4]) {
+    const I even = _mm512_set1_epi8(0x03), odd = _mm512_set1_epi8(0x0c), high = _mm512_srli_epi16(codes, 4);
+    w[0] = _mm512_and_si512(codes, even);
+    w[1] = _mm512_and_si512(codes, odd);
+    w[2] = _mm512_and_si512(high, even);
+    w[3] = _mm512_and_si512(high, odd);
   }
-  template <int kBits>
-  static I dot(I acc, const I (&w)[phases(kBits)], const std::int8_t* x) {
-    for (int p = 0; p < phases(kBits); ++p) acc = _mm512_dpbusd_epi32(acc, w[p], _mm512_load_si512(x + p * kBytes));
+  // load(start): a vector of codes from byte `start` of the block on.
+  template <int kBits, int kGroup, class Load>
+  static void unpack_from(const Load& load, I (&w)[vectors(kBits, kGroup)]) {
+    if constexpr (woven(kBits, kGroup)) {
+      constexpr int kSecond = 2 * 64 * kBits / 8 <= 64 ? 0 : kGroup / 2 * kBits / 8;  // one load where it holds the block
+      I first = load(0);
+      asm("" : "+v"(first));  // one load: GCC would make it the operand of both gathers, and it spans two lines
+      w[0] = gather<kBits, kGroup, 0, 0>(first);
+      w[1] = gather<kBits, kGroup, 1, kSecond>(kSecond == 0 ? first : load(kSecond));
+    } else if constexpr (kBits == 2) {
+      take_apart_pairs(load(0), w);
+    } else {
+      take_apart<kBits>(load(0), w);
+    }
+  }
+  template <int kBits, int kGroup>
+  static void unpack(const std::byte* p, I (&w)[vectors(kBits, kGroup)]) {
+    unpack_from<kBits, kGroup>([p](int start) { return _mm512_loadu_si512(p + start); }, w);
+  }
+  template <int kBits, int kGroup>
+  static void unpack_partial(const std::byte* p, std::int64_t n, I (&w)[vectors(kBits, kGroup)]) {
+    const auto load = [p, n](int start) {
+      const std::int64_t left = n - start;
+      return left > 0 ? load_int_partial(p + start, left < kBytes ? static_cast<int>(left) : kBytes) : zero_int();
+    };
+    unpack_from<kBits, kGroup>(load, w);
+  }
+  template <int kBits, int kVectors>
+  static I dot(I acc, const I (&w)[kVectors], const std::int8_t* x) {
+    const auto add = [&](I sum, int p) { return _mm512_dpbusd_epi32(sum, w[p], _mm512_load_si512(x + p * kBytes)); };
+    if constexpr (kBits == 2) {
+      const I odd = add(add(zero_int(), 1), 3);  // a multiple of 4
+      return _mm512_add_epi32(add(add(acc, 0), 2), _mm512_srai_epi32(odd, 2));
+    }
+    for (int p = 0; p < kVectors; ++p) acc = add(acc, p);
     return acc;
   }
-  template <int kLanesPerGroup>
-  static constexpr bool spreads_from_memory() {
-    return kLanesPerGroup == kLanes;
-  }
-  template <int kLanesPerGroup>
+  // A load that broadcasts is cheaper than a permutation; it cannot repeat single elements.
+  static constexpr bool spreads_from_memory(int lanes, bool woven_block) { return woven_block || lanes == kLanes; }
+  template <int kLanesPerGroup, bool kWoven>
   static F spread(F v, const float* memory, int first_element) {
-    if constexpr (spreads_from_memory<kLanesPerGroup>()) return _mm512_set1_ps(memory[first_element]);
+    if constexpr (kLanesPerGroup == kLanes) return _mm512_set1_ps(memory[first_element]);
+    if constexpr (kWoven && kLanesPerGroup == 8) {
+      double two = 0;
+      std::memcpy(&two, memory + first_element, 8);
+      return _mm512_castpd_ps(_mm512_set1_pd(two));
+    }
+    if constexpr (kWoven) return _mm512_broadcast_f32x4(_mm_loadu_ps(memory + first_element));
     static constexpr auto kIndex = lane_index<kLanesPerGroup>();
     return _mm512_permutexvar_ps(constant(kIndex[static_cast<std::size_t>(first_element)]), v);
   }
@@ -183,8 +236,8 @@ struct Avx512Vnni {
 
   template <int kBits, int kInputs>
   [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* x, std::int64_t stride, int n,
-                                                           I (&dots)[kRowTiles][kInputs]) {
-    for (int word = 0; word < n; ++word, x += 4)
+                                                           int distance, I (&dots)[kRowTiles][kInputs]) {
+    for (int word = 0; word < n; ++word, x += distance)
       for (int p = 0; p < phases(kBits); ++p, codes += kRowTiles * kBytes) {
         const I w0 = _mm512_load_si512(codes), w1 = _mm512_load_si512(codes + kBytes);
         for (int i = 0; i < kInputs; ++i) {

@@ -36,6 +36,7 @@ struct NeonInt8 {
   using I = int32x4_t;
   using F = float32x4_t;
 
+  static constexpr bool woven(int, int) { return false; }
   static constexpr float code_offset(int bits) { return bits == 8 ? 128 : 0; }
   static F zero() { return vdupq_n_f32(0); }
   static I zero_int() { return vdupq_n_s32(0); }
@@ -101,7 +102,7 @@ struct NeonInt8 {
       w[3] = phase<kBits, 3>(codes);
     }
   }
-  template <int kBits>
+  template <int kBits, int kGroup>
   static void unpack(const std::byte* p, I (&w)[generic::phases(kBits)]) {
     if constexpr (8 % kBits == 0) {
       take_apart<kBits>(load_int(p), w);
@@ -114,22 +115,19 @@ struct NeonInt8 {
       w[0] = vreinterpretq_s32_u8(vandq_u8(vorrq_u8(low, high), vdupq_n_u8(codec::max_code(kBits))));
     }
   }
-  template <int kBits>
+  template <int kBits, int kGroup>
   static void unpack_partial(const std::byte* p, std::int64_t n, I (&w)[generic::phases(kBits)]) {
     alignas(16) std::byte copy[kBytes] = {};
     if (n > 0) std::memcpy(copy, p, static_cast<std::size_t>(n));
-    unpack<kBits>(copy, w);
+    unpack<kBits, kGroup>(copy, w);
   }
   template <int kBits>
   static I dot(I acc, const I (&w)[generic::phases(kBits)], const std::int8_t* x) {
     for (int p = 0; p < generic::phases(kBits); ++p) acc = Dot::add(acc, vreinterpretq_s8_s32(w[p]), vld1q_s8(x + p * kBytes));
     return acc;
   }
-  template <int kLanesPerGroup>
-  static constexpr bool spreads_from_memory() {
-    return true;
-  }
-  template <int kLanesPerGroup>
+  static constexpr bool spreads_from_memory(int, bool) { return true; }
+  template <int kLanesPerGroup, bool>
   static F spread(F, const float* memory, int first_element) {
     if constexpr (kLanesPerGroup == kLanes) return vld1q_dup_f32(memory + first_element);
     static_assert(kLanesPerGroup == kLanes || kLanesPerGroup == 2);
@@ -176,8 +174,8 @@ struct NeonInt8 {
 
   template <int kBits, int kInputs>
   [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* x, std::int64_t stride, int n,
-                                                           I (&dots)[kRowTiles][kInputs]) {
-    for (int word = 0; word < n; ++word, x += 4)
+                                                           int distance, I (&dots)[kRowTiles][kInputs]) {
+    for (int word = 0; word < n; ++word, x += distance)
       for (int p = 0; p < generic::phases(kBits); ++p, codes += kRowTiles * kBytes) {
         const auto* bytes = reinterpret_cast<const std::int8_t*>(codes);
         const int8x16_t w0 = vld1q_s8(bytes), w1 = vld1q_s8(bytes + kBytes);
