@@ -19,6 +19,7 @@ constexpr auto kFunctions = std::to_array<Row>({
     {"calibrate", run_calibrate},
     {"run", run_run},
     {"chat", run_chat},
+    {"bench", run_bench},
     {"inspect", run_inspect},
     {"validate", run_validate},
     {"logits", run_logits},

@@ -35,6 +35,14 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang run ./Qwen3-8B-JANG_4K -p 'The capital of France is' --temp 0 -n 8"},
     {"chat", "Talk to a model through its own chat template",
      "Messages are read from stdin, a line each; /help lists the commands. Ctrl-C stops an answer.", "jang chat ./Qwen3-8B-JANG_4K"},
+    {"bench", "Measure speed: a model, or the kernels of this machine",
+     "With a model: tokens/s of reading a prompt and of generating, as llama-bench tabulates them, load time, and the part of the "
+     "memory's\n"
+     "read speed that the weights reach. `jang bench kernels`: every width's product on weights that no cache holds, beside a plain read "
+     "of\n"
+     "the same memory.",
+     "jang bench ./Qwen3-8B-JANG_4K\n"
+     "jang bench kernels --threads 1 --json"},
     {"inspect", "Show tensors, bits and sizes of a checkpoint or of a finished bundle",
      "Reads headers and configuration only, never the weights.",
      "jang inspect ./Qwen3-8B-JANG_4K\n"
@@ -101,6 +109,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "model directory, org/name in the local Hub cache, or a template file", false},
     {"run chat", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
+    {"bench", Kind::positional, "WHAT", 0, "", "", "", Offers::directory,
+     "checkpoint or bundle: a directory, or org/name in the local Hub cache; or the word kernels", false},
     {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
      "shell to write for; markdown prints this reference as docs/cli.md has it", false},
 
@@ -153,8 +163,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"logits", Kind::value, "--continue", 'n', "N", "", "", Offers::nothing, "tokens to add greedily", false},
     {"logits", Kind::value, "--output", 'o', "FILE", "", "", Offers::file,
      "safetensors file to create: logits F32 [ids, vocab], ids and continuation I64", false},
-    {"logits run chat", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
-    {"logits run chat", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
+    {"run chat bench logits", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
+    {"run chat bench logits", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
      "type of the key-value cache; default f16, with --exact f32", false},
     {"compare", Kind::value, "--recipes", 'p', "LIST", "JANG_2S,uniform_2:rtn,auto@JANG_2S,JANG_4K,uniform_4:rtn,auto@JANG_4K", "",
      Offers::nothing, "recipes separated by commas", false},
@@ -205,6 +215,12 @@ constexpr auto kOptions = std::to_array<Option>({
     {"run chat", Kind::value, "--batch-size", 'b', "N", "512", "", Offers::nothing, "tokens of the prompt computed at a time", false},
     {"run chat", Kind::flag, "--ignore-eos", 0, "", "", "", Offers::nothing, "go on behind the end of a text", false},
     {"run chat", Kind::flag, "--timings", 0, "", "", "", Offers::nothing, "tell tokens and tokens/s on stderr", false},
+    {"bench", Kind::value, "--n-prompt", 'p', "N", "512", "", Offers::nothing, "tokens of the prompt test; 0: leave it out", false},
+    {"bench", Kind::value, "--n-gen", 'n', "N", "128", "", Offers::nothing, "tokens of the generation test; 0: leave it out", false},
+    {"bench", Kind::value, "--repetitions", 'r', "N", "5", "", Offers::nothing, "of every test, behind one that does not count", false},
+    {"bench", Kind::value, "--format", 'o', "HOW", "md", "md|csv|json", Offers::nothing, "of the table", false},
+    {"bench", Kind::value, "--rows", 0, "ROWSxCOLUMNS", "4096x4096", "", Offers::nothing, "kernels: shape of the matrices", false},
+    {"bench", Kind::flag, "--quick", 0, "", "", "", Offers::nothing, "kernels: fewer samples and sizes", false},
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
     {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
@@ -219,12 +235,12 @@ constexpr auto kOptions = std::to_array<Option>({
      "JSON object of variables: messages, tools, add_generation_prompt ...", false},
     {"template", Kind::value, "--now", 0, "SECONDS", "", "", Offers::nothing,
      "what strftime_now() takes for now, in seconds since 1970, UTC; default the clock, local time", false},
-    {"convert plan calibrate run chat logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+    {"convert plan calibrate run chat bench logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
      "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
      "instruction set of the arithmetic; the output of convert and plan does not depend on it", false},
-    {"convert plan calibrate run logits eval compare inspect validate tokenize template profiles doctor version", Kind::flag, "--json", 0,
-     "", "", "", Offers::nothing, "print one JSON document instead of text", false},
+    {"convert plan calibrate run bench logits eval compare inspect validate tokenize template profiles doctor version", Kind::flag,
+     "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
     {"convert plan calibrate eval compare", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
     {"convert plan calibrate eval compare", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing,
