@@ -13,7 +13,7 @@ namespace jang::plan {
 // False on an unknown name in a file.
 [[nodiscard]] bool tier_from_string(std::string_view name, Tier* tier);
 
-// Damage per parameter and unit of relative squared error, relative to an embedding (docs: the role prior).
+// Damage per parameter and unit of relative squared error, relative to a down projection of the same kind of model (the role prior).
 [[nodiscard]] double role_factor(arch::Role role, bool is_moe);
 
 // Least width of a role when expert floors are on; 0 = none.
