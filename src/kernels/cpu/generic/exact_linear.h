@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/cpu/generic/storage.h"
 #include "kernels/cpu/scratch.h"
@@ -25,18 +26,24 @@ inline constexpr std::int64_t kBlock = 512;      // columns; a multiple of every
 inline constexpr std::int64_t kPanelRows = 192;  // kPanelRows * kBlock floats stay in L2
 inline constexpr std::int64_t kPrefetch = 6144;  // bytes ahead of all streams together
 
-// Sums of kRows x kInputs accumulator pairs into out[row][input].
+// Sums of kRows x kInputs accumulator pairs into out[row][input]. Unrolled by the language, so that GCC 12 keeps accumulators in registers.
 template <class V, int kRows, int kInputs>
-inline void sum_tile(const typename V::F (&acc)[kRows][kInputs][2], float (&out)[kRows][kInputs]) {
-  using F = typename V::F;
-  constexpr int kCount = kRows * kInputs;
-  F sums[(kCount + 3) / 4 * 4];
-#pragma GCC unroll 16
-  for (int a = 0; a < (kCount + 3) / 4 * 4; ++a)
-    sums[a] = a < kCount ? V::add(acc[a / kInputs % kRows][a % kInputs][0], acc[a / kInputs % kRows][a % kInputs][1]) : V::set1(0.0f);
-  float flat[(kCount + 3) / 4 * 4];
-#pragma GCC unroll 4
-  for (int a = 0; a < kCount; a += 4) V::sum4(sums[a], sums[a + 1], sums[a + 2], sums[a + 3], flat + a);
+[[gnu::always_inline]] inline void sum_tile(const typename V::F (&acc)[kRows][kInputs][2], float (&out)[kRows][kInputs]) {
+  constexpr int kCount = kRows * kInputs, kFours = (kCount + 3) / 4;
+  float flat[kFours * 4];
+  const auto pair = [&]<int a>() __attribute__((always_inline)) {
+    if constexpr (a < kCount) {
+      return V::add(acc[a / kInputs][a % kInputs][0], acc[a / kInputs][a % kInputs][1]);
+    } else {
+      return V::set1(0.0f);
+    }
+  };
+  const auto four = [&]<int f>() __attribute__((always_inline)) {
+    V::sum4(pair.template operator()<4 * f>(), pair.template operator()<4 * f + 1>(), pair.template operator()<4 * f + 2>(),
+            pair.template operator()<4 * f + 3>(), flat + 4 * f);
+  };
+  [&]<int... f>(std::integer_sequence<int, f...>) __attribute__((always_inline)) { (four.template operator()<f>(), ...); }
+  (std::make_integer_sequence<int, kFours>());
   std::memcpy(out, flat, sizeof out);
 }
 
@@ -115,7 +122,7 @@ void matmul_panels(const MatrixView& w, const Inputs& in, float* y, std::int64_t
     const std::int64_t n_rows = std::min(kPanelRows, w.n_rows - row0);
     for (std::int64_t c0 = 0; c0 < w.n_cols; c0 += kBlock) {
       const std::int64_t end = std::min(c0 + kBlock, w.n_cols), n = (end - c0 + kStep - 1) / kStep * kStep;
-      for (std::int64_t r = 0; r < n_rows; ++r) expand<V>(Row(w, row0 + r), c0, end, true, panel + r * n);
+      for (std::int64_t r = 0; r < n_rows; ++r) expand<V>(Row(w, row0 + r), c0, end, true, 4 * w.row_bytes(), panel + r * n);
       const Outputs out{y, y_stride, c0 == 0};
       for (std::int64_t t = 0; t < n_tiles; ++t) {  // tiles of about equal size
         const std::int64_t i0 = t * in.n / n_tiles, i1 = (t + 1) * in.n / n_tiles;
@@ -189,7 +196,9 @@ template <class V>
 void matmul(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
   const Inputs in{reinterpret_cast<const float*>(inputs), float_row_bytes(w.format, w.n_cols) / 4, n};
   with_row_type<V>(w.format, [&]<class Row>() {
-    if (n <= V::kDirectInputs) return matmul_direct<V, Row>(w, in, y, y_stride);
+    // Up to six inputs, or as long as they stay in L1 beside the weights.
+    const bool direct = n <= V::kDirectInputs && (n <= 6 || n * w.n_cols <= 8192);
+    if (direct) return matmul_direct<V, Row>(w, in, y, y_stride);
     matmul_panels<V, Row>(w, in, y, y_stride);
   });
 }

@@ -127,12 +127,14 @@ void with_row_type(const MatrixFormat& format, const Function& f) {
   }
 }
 
-// Columns [begin, end) of a row, begin on a step, as floats; when `padded`, up to a whole step, with zeros.
+// Columns [begin, end) of a row, begin on a step, as floats; when `padded`, up to a whole step, with zeros. Asks for what lies `ahead`
+// bytes further in memory.
 template <class V, class Row>
-inline void expand(Row row, std::int64_t begin, std::int64_t end, bool padded, float* out) {
+inline void expand(Row row, std::int64_t begin, std::int64_t end, bool padded, std::int64_t ahead, float* out) {
   typename V::F w[kStepVectors<V>];
   std::int64_t c = begin;
   for (; c + kStep <= end; c += kStep) {
+    row.prefetch(c, ahead);
     row.step(c, w);
     for (int v = 0; v < kStepVectors<V>; ++v) V::store(out + (c - begin) + v * V::kLanes, w[v]);
   }
@@ -147,7 +149,7 @@ inline void expand(Row row, std::int64_t begin, std::int64_t end, bool padded, f
 
 template <class V>
 void dequantize_row(const MatrixView& w, std::int64_t row, float* out) {
-  with_row_type<V>(w.format, [&]<class Row>() { expand<V>(Row(w, row), 0, w.n_cols, false, out); });
+  with_row_type<V>(w.format, [&]<class Row>() { expand<V>(Row(w, row), 0, w.n_cols, false, 4096, out); });
 }
 
 }  // namespace jang::kernels::generic
