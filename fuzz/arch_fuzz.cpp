@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target of arch::describe. Input: {"config": {...}, "tensors": {name: [dtype, shape]}}. Whatever the config and the tensor list say,
-// describe returns a Status or a model whose pieces lie inside their sources and fill their tensors exactly.
+// Fuzz target of arch::describe and, for what it accepts, arch::decoder_config. Input: {"config": {...}, "tensors": {name: [dtype,
+// shape]}}. Whatever the config and the tensor list say, describe returns a Status or a model whose pieces lie inside their sources and
+// fill their tensors exactly.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include "arch/arch.h"
+#include "arch/decoder_config.h"
 #include "base/check.h"
 #include "json/json.h"
 
@@ -45,6 +47,16 @@ void check(const jang::arch::Model& model, const std::vector<jang::TensorInfo>& 
   }
 }
 
+void check(const jang::arch::DecoderConfig& c, const jang::arch::Model& model) {
+  JANG_CHECK(c.n_layers() == model.n_layers && c.sparse.size() == c.layers.size());
+  JANG_CHECK(c.hidden > 0 && c.vocab > 0 && c.head_dim > 0 && c.n_kv_heads > 0 && c.n_heads % c.n_kv_heads == 0);
+  for (const jang::arch::Rope* rope : {&c.rope, &c.local_rope}) {
+    JANG_CHECK(rope->dims > 0 && rope->dims <= c.head_dim && rope->dims % 2 == 0);
+    JANG_CHECK(static_cast<std::int64_t>(rope->inv_freq.size()) == rope->dims / 2);
+  }
+  JANG_CHECK(c.moe.top_k <= c.moe.n_experts && c.window >= 0);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -55,6 +67,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<jang::TensorInfo> tensors;
   if (config == nullptr || !read_tensors(*document, &tensors)) return 0;
   const auto model = jang::arch::describe(*config, tensors);
-  if (model.ok()) check(*model, tensors);
+  if (!model.ok()) return 0;
+  check(*model, tensors);
+  const auto decoder = jang::arch::decoder_config(*model);
+  if (decoder.ok()) check(*decoder, *model);
   return 0;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `jang bench kernels`: the linear kernels of this machine on weights no cache holds, beside a plain read of the same memory.
+// `jang bench`, and of its two subjects the kernels: the linear kernels of this machine on weights no cache holds, beside a plain read of
+// the same memory.
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "base/thread_pool.h"
+#include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/report.h"
@@ -40,8 +42,7 @@ Result<kernels::KernelBenchOptions> read_options(const Arguments& arguments) {
     options.threads = static_cast<int>(threads);
   }
   JANG_TRY(read_shape(arguments.value("--rows"), options));
-  for (const codec::WidthRow& width : codec::kWidths)
-    options.formats.push_back({DType::u32, width.bits, kGroupSize, DType::bf16});
+  for (const codec::WidthRow& width : codec::kWidths) options.formats.push_back({DType::u32, width.bits, kGroupSize, DType::bf16});
   // What the engine takes: the fastest kernel of this machine.
   for (const kernels::MatrixFormat& format : options.formats) {
     const kernels::LinearKernel* kernel = kernels::find_linear(format, kernels::Precision::fast);
@@ -80,10 +81,11 @@ json::Value document(const kernels::KernelBench& bench, int threads) {
 }
 
 std::string table(const kernels::KernelBench& bench, const kernels::KernelBenchOptions& options, bool color) {
-  std::string out = fmt::format("{} x {} weights, {} threads, {} of weights in turn; plain read {:.1f} GB/s\n\n", options.n_rows, options.n_cols,
-                                options.threads, format_bytes(static_cast<std::uint64_t>(options.cold_bytes)), bench.read_gbps);
-  const std::string head =
-      fmt::format("{:<7} {:>4} {:>5} {:>6} {:>8} {:>8} {:>10}  {}", "op", "bits", "group", "inputs", "GB/s", "of read", "GFLOP/s", "kernel");
+  std::string out =
+      fmt::format("{} x {} weights, {} threads, {} of weights in turn; plain read {:.1f} GB/s\n\n", options.n_rows, options.n_cols,
+                  options.threads, format_bytes(static_cast<std::uint64_t>(options.cold_bytes)), bench.read_gbps);
+  const std::string head = fmt::format("{:<7} {:>4} {:>5} {:>6} {:>8} {:>8} {:>10}  {}", "op", "bits", "group", "inputs", "GB/s", "of read",
+                                       "GFLOP/s", "kernel");
   out += styled(head, Style::bold, color) + "\n";
   for (const kernels::KernelBenchRow& row : bench.rows) {
     out += fmt::format("{:<7} {:>4} {:>5} {:>6} {:>8.2f} {:>7.0f}% {:>10.1f}  {}\n", row.op, row.format.bits, row.format.group_size,
@@ -104,10 +106,7 @@ int bench_kernels(const Arguments& arguments, const Surroundings& surroundings) 
 }  // namespace
 
 int run_bench(const Arguments& arguments, const Surroundings& surroundings) {
-  const std::string what = arguments.value("WHAT");
-  if (what == "kernels") return bench_kernels(arguments, surroundings);
-  const Status unknown{StatusCode::invalid_argument, fmt::format("'{}' cannot be measured; `jang bench kernels` can", printable(what))};
-  return fail("cannot measure", "bench", unknown, surroundings.stderr_color);
+  return arguments.value("WHAT") == "kernels" ? bench_kernels(arguments, surroundings) : bench_model(arguments, surroundings);
 }
 
 }  // namespace jang::cli

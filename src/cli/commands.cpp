@@ -16,6 +16,10 @@ struct Row {
 constexpr auto kFunctions = std::to_array<Row>({
     {"convert", run_convert},
     {"plan", run_plan},
+    {"calibrate", run_calibrate},
+    {"run", run_run},
+    {"chat", run_chat},
+    {"bench", run_bench},
     {"inspect", run_inspect},
     {"validate", run_validate},
     {"logits", run_logits},

@@ -9,6 +9,10 @@ namespace jang::cli {
 
 [[nodiscard]] int run_convert(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_plan(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_run(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_chat(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_calibrate(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_bench(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_inspect(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_validate(const Arguments& arguments, const Surroundings& surroundings);
 [[nodiscard]] int run_logits(const Arguments& arguments, const Surroundings& surroundings);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "cli/build_info.h"
+#include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/measuring.h"
@@ -50,6 +51,7 @@ Result<eval::CompareOptions> compare_options(const Arguments& arguments, const S
   options.run.backend = options.load.backend;
   options.run.observer = &observer;
   options.run.cancel = &cancel_flag();
+  options.self = self_knowledge(options.source, options.work, options.run);
   return options;
 }
 
@@ -94,9 +96,9 @@ std::string table_text(const eval::CompareReport& report) {
     if (with_task && r.task)
       cells.insert(cells.end(), {fmt::format("{:.1f} %", r.task->raw.value() * 100),
                                  fmt::format("[{:.1f}, {:.1f}]", r.task->raw.interval.low * 100, r.task->raw.interval.high * 100)});
-    cells.insert(cells.end(), {number_or_dash(r.decode_tokens_per_second, 1), number_or_dash(r.prefill_tokens_per_second, 0),
-                               r.memory_bytes > 0 ? format_bytes(r.memory_bytes) : "-",
-                               r.convert_seconds ? format_duration(*r.convert_seconds) : "-"});
+    cells.insert(cells.end(),
+                 {number_or_dash(r.decode_tokens_per_second, 1), number_or_dash(r.prefill_tokens_per_second, 0),
+                  r.memory_bytes > 0 ? format_bytes(r.memory_bytes) : "-", r.convert_seconds ? format_duration(*r.convert_seconds) : "-"});
     rows.push_back(std::move(cells));
   }
   return aligned(rows);

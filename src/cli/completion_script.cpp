@@ -93,7 +93,8 @@ std::string zsh_action(const Option& option, const Names& profiles) {
 
 // `place`: of a positional, from 1.
 std::string zsh_option(const Option& option, int place, const Names& profiles) {
-  if (option.kind == Kind::positional) return single_quoted(fmt::format("{}:{}:{}", place, zsh_text(option.name), zsh_action(option, profiles)));
+  if (option.kind == Kind::positional)
+    return single_quoted(fmt::format("{}:{}:{}", place, zsh_text(option.name), zsh_action(option, profiles)));
   std::string tail = fmt::format("[{}]", zsh_text(option.help));
   if (option.kind != Kind::flag) tail += fmt::format(":{}:{}", zsh_text(option.value_name), zsh_action(option, profiles));
   const std::string repeat = option.kind == Kind::list ? "*" : "";

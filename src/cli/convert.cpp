@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
 #include "cli/report.h"
@@ -48,13 +49,16 @@ std::string result_text(const Report& report, const quantize::ConvertReport& don
 }
 
 Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& surroundings, const plan::Options& options,
-                               const quantize::RunOptions& run) {
+                               const quantize::RunOptions& given_run) {
   const std::string typed = arguments.value("SRC");
   const bool force = arguments.has("--force"), dry = arguments.has("--dry-run"), as_json = arguments.has("--json");
   std::string output = arguments.value("--output");
   if (!output.empty() && !dry) JANG_TRY(check_output_free(output, force));
-  JANG_ASSIGN(const OpenedSource opened, open_named_source(typed, surroundings.hub, *run.observer));
-  JANG_ASSIGN(const plan::Plan plan, make_source_plan(opened, options, arguments.value("--plan"), run));
+  JANG_ASSIGN(const OpenedSource opened, open_named_source(typed, surroundings.hub, *given_run.observer));
+  JANG_ASSIGN(Knowledge knowledge, gather_knowledge(arguments, opened, options, given_run));
+  quantize::RunOptions run = given_run;
+  run.statistics = knowledge.statistics.get();
+  JANG_ASSIGN(const plan::Plan plan, make_knowing_plan(arguments, opened, options, run, knowledge));
   if (output.empty()) output = quantize::default_output_name(opened.naming_path, plan);
 
   const arch::Model& model = opened.source.model;

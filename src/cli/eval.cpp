@@ -35,9 +35,9 @@ Status usage(std::string message) { return {StatusCode::invalid_argument, std::m
 struct Taker {
   std::string_view option, whats;
 };
-constexpr Taker kTakers[] = {{"--file", "ppl kld choice"}, {"--ref", "kld"},      {"--protocol", "ppl kld"}, {"--ctx", "ppl kld"},
-                             {"--stride", "ppl kld"},      {"--tokens", "ppl kld"}, {"--data", "mmlu"},        {"--shots", "mmlu"},
-                             {"--subset", "mmlu"},         {"--against", "mmlu choice"}};
+constexpr Taker kTakers[] = {
+    {"--file", "ppl kld choice"}, {"--ref", "kld"},   {"--protocol", "ppl kld"}, {"--ctx", "ppl kld"}, {"--stride", "ppl kld"},
+    {"--tokens", "ppl kld"},      {"--data", "mmlu"}, {"--shots", "mmlu"},       {"--subset", "mmlu"}, {"--against", "mmlu choice"}};
 
 Status check_options(const Arguments& arguments, std::string_view what) {
   for (const Taker& taker : kTakers)
@@ -124,10 +124,11 @@ Result<Measured> eval_ppl(const Arguments& arguments, engine::Engine& engine, Ob
   add_protocol(arguments, text, &v);
   add_to_json(p, &v);
   v["seconds"] = seconds;
-  return measured(arguments, std::move(v),
-                  fmt::format("perplexity {} on {} scored tokens of {}\n  nll        {:.5f} ± {:.5f} nats per token\n  {}\n  time       {}\n",
-                              perplexity_text(p), p.nll.n, printable(arguments.value("--file")), p.nll.mean, p.nll.standard_error,
-                              protocol_text(text), format_duration(seconds)));
+  return measured(
+      arguments, std::move(v),
+      fmt::format("perplexity {} on {} scored tokens of {}\n  nll        {:.5f} ± {:.5f} nats per token\n  {}\n  time       {}\n",
+                  perplexity_text(p), p.nll.n, printable(arguments.value("--file")), p.nll.mean, p.nll.standard_error, protocol_text(text),
+                  format_duration(seconds)));
 }
 
 std::string divergence_text(const eval::Divergence& d) {
@@ -173,7 +174,8 @@ std::string summary_text(const eval::TaskSummary& s, std::string_view what) {
   else if (what != "MMLU")
     text += fmt::format("  normalised by length: {}\n", accuracy_text(s.normalised));
   for (const eval::TaskSummary::Subject& subject : s.subjects)
-    text += fmt::format("  {:<40} {:>4} of {:<4} {}\n", printable(subject.name), subject.raw.correct, subject.raw.n, accuracy_text(subject.raw));
+    text += fmt::format("  {:<40} {:>4} of {:<4} {}\n", printable(subject.name), subject.raw.correct, subject.raw.n,
+                        accuracy_text(subject.raw));
   if (s.n_cut > 0) text += fmt::format("  {} prompts were cut on the left to fit the context\n", s.n_cut);
   return text;
 }
@@ -189,8 +191,7 @@ Result<Questions> read_mmlu(const Arguments& arguments, engine::Engine& engine) 
   JANG_ASSIGN(const std::vector<eval::MmluSubject> subjects, eval::load_mmlu(arguments.value("--data"), options.subset, options.shots));
   JANG_ASSIGN(const eval::Encode encode, eval::task_encoder(engine));
   JANG_ASSIGN(const std::int32_t start, eval::start_token(engine));
-  JANG_ASSIGN(std::vector<eval::MmluItem> made,
-              eval::make_mmlu_items(subjects, encode, start, eval::EngineModel(engine).max_context()));
+  JANG_ASSIGN(std::vector<eval::MmluItem> made, eval::make_mmlu_items(subjects, encode, start, eval::EngineModel(engine).max_context()));
   Questions q;
   for (eval::MmluItem& item : made) {
     q.items.push_back(std::move(item.item));

@@ -35,6 +35,19 @@ void catch_interrupts() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
+void catch_interrupts_of_reading() {
+  for (const int number : {SIGINT, SIGTERM}) {
+    struct sigaction now {};
+    sigaction(number, nullptr, &now);
+    if (now.sa_handler == on_signal) std::signal(number, SIG_DFL);
+  }
+}
+
+void clear_interrupt() {
+  flag.store(false);
+  first_signal.store(0);
+}
+
 const CancelFlag& cancel_flag() { return flag; }
 int interrupt_signal() { return first_signal.load(); }
 

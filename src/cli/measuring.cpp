@@ -19,7 +19,8 @@ constexpr std::int64_t kMaxThreads = 1024;
 constexpr std::int64_t kMaxTokens = std::int64_t{1} << 32;
 constexpr std::int64_t kMaxShots = 32;
 
-Result<std::optional<std::int64_t>> optional_integer(const Arguments& arguments, std::string_view name, std::int64_t least, std::int64_t most) {
+Result<std::optional<std::int64_t>> optional_integer(const Arguments& arguments, std::string_view name, std::int64_t least,
+                                                     std::int64_t most) {
   if (!arguments.has(name)) return std::optional<std::int64_t>();
   JANG_ASSIGN(const std::int64_t value, parse_integer(arguments.value(name), name, least, most));
   return std::optional(value);

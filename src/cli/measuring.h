@@ -37,8 +37,8 @@ struct Measured {
   std::string text, output;
 };
 using MeasuringWork = Result<Measured> (*)(const Arguments&, const Surroundings&, Observer&);
-// Runs `work` with progress on stderr and signals caught, tells success or failure, returns the exit code. `subject`: the argument that names
-// what is measured.
+// Runs `work` with progress on stderr and signals caught, tells success or failure, returns the exit code. `subject`: the argument that
+// names what is measured.
 [[nodiscard]] int run_measuring_command(const Arguments& arguments, const Surroundings& surroundings, const std::string& subject,
                                         MeasuringWork work);
 

@@ -17,11 +17,32 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang convert Qwen/Qwen3-30B-A3B\n"
      "jang convert ./Qwen3-8B -p 4K -o Qwen3-8B-JANG_4K\n"
      "jang convert ./Qwen3-8B --size 4.5GB\n"
+     "jang convert ./Qwen3-8B --bpw 3.5 --self\n"
      "jang convert ./Qwen3-8B -p 2S --tensor 'o_proj$=6' --tensor 'lm_head=8:32'"},
     {"plan", "Show what convert would do, and why, without writing anything",
      "Prints sizes and the decision for every tensor. The JSON document can be edited and given to `jang convert --plan`.",
      "jang plan ./Qwen3-8B -p 2S --explain\n"
      "jang plan ./Qwen3-8B --bpw 3.5 --json > plan.json"},
+    {"calibrate", "Ask a model what its weights are worth: activation statistics and sensitivities",
+     "The model samples its own text (or reads what is given), and two things are written to a safetensors file: the mean square of every\n"
+     "input channel of every linear map, and how much the predictions change when one projection alone is quantised. No data is needed.\n"
+     "Interrupted, the same command continues where it was.",
+     "jang calibrate ./Qwen3-8B -o stats.safetensors\n"
+     "jang convert ./Qwen3-8B --stats stats.safetensors --bpw 3.5"},
+    {"run", "Continue a prompt with a model, text streamed as it comes",
+     "MODEL is a source checkpoint or a bundle. Sampling options are named and defaulted as in llama.cpp; with a --seed the text repeats.",
+     "jang run ./Qwen3-8B-JANG_4K -p 'Once upon a time' -n 200\n"
+     "jang run ./Qwen3-8B-JANG_4K -p 'The capital of France is' --temp 0 -n 8"},
+    {"chat", "Talk to a model through its own chat template",
+     "Messages are read from stdin, a line each; /help lists the commands. Ctrl-C stops an answer.", "jang chat ./Qwen3-8B-JANG_4K"},
+    {"bench", "Measure speed: a model, or the kernels of this machine",
+     "With a model: tokens/s of reading a prompt and of generating, as llama-bench tabulates them, load time, and the part of the "
+     "memory's\n"
+     "read speed that the weights reach. `jang bench kernels`: every width's product on weights that no cache holds, beside a plain read "
+     "of\n"
+     "the same memory.",
+     "jang bench ./Qwen3-8B-JANG_4K\n"
+     "jang bench kernels --threads 1 --json"},
     {"inspect", "Show tensors, bits and sizes of a checkpoint or of a finished bundle",
      "Reads headers and configuration only, never the weights.",
      "jang inspect ./Qwen3-8B-JANG_4K\n"
@@ -77,7 +98,7 @@ constexpr auto kCommands = std::to_array<Command>({
 
 constexpr auto kOptions = std::to_array<Option>({
     {"eval", Kind::positional, "WHAT", 0, "", "", "ppl|kld|mmlu|choice", Offers::nothing, "what to measure", false},
-    {"convert plan compare", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
+    {"convert plan compare calibrate", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
      "checkpoint directory, or org/name of a model in the local Hub cache", false},
     {"inspect logits eval", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
@@ -86,11 +107,16 @@ constexpr auto kOptions = std::to_array<Option>({
      "tokenizer.json, a directory that holds it, or org/name in the local Hub cache", false},
     {"template", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "model directory, org/name in the local Hub cache, or a template file", false},
+    {"run chat", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
+     "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
+    {"bench", Kind::positional, "WHAT", 0, "", "", "", Offers::directory,
+     "checkpoint or bundle: a directory, or org/name in the local Hub cache; or the word kernels", false},
     {"completion", Kind::positional, "SHELL", 0, "", "", "bash|zsh|fish|markdown", Offers::nothing,
      "shell to write for; markdown prints this reference as docs/cli.md has it", false},
 
     {"convert", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory,
      "directory to create; default <source name>-<profile> in the working directory", false},
+    {"calibrate", Kind::value, "--output", 'o', "FILE", "", "", Offers::file, "file to write", false},
     {"convert plan", Kind::value, "--profile", 'p', "PROFILE", "JANG_2S", "", Offers::profile,
      "profile name or digit 1-8, see `jang profiles`; `auto` needs --bpw or --size", false},
     {"convert plan", Kind::value, "--bpw", 0, "BITS", "", "", Offers::nothing,
@@ -109,18 +135,36 @@ constexpr auto kOptions = std::to_array<Option>({
      "minimum bits of routed experts (gate 4, down 3); auto: on from 512 experts", false},
     {"convert plan", Kind::value, "--plan", 0, "FILE", "", "", Offers::file,
      "take every decision from this document of `jang plan --json` instead", false},
+    {"convert plan", Kind::value, "--stats", 0, "FILE", "", "", Offers::file,
+     "statistics of `jang calibrate`: weight the fit by them, and spend the bytes of `auto` by the sensitivities", false},
+    {"convert plan calibrate", Kind::flag, "--self", 0, "", "", "", Offers::nothing,
+     "calibrate on text that the model samples itself; convert and plan: now, before planning", false},
+    {"calibrate", Kind::value, "--text", 'f', "FILE", "", "", Offers::file, "calibrate on this text, or on the .txt files of a directory",
+     false},
+    {"calibrate", Kind::flag, "--random", 0, "", "", "", Offers::nothing,
+     "calibrate on random tokens: quick, good enough for activations, not for sensitivities", false},
+    {"calibrate convert plan", Kind::value, "--samples", 0, "N", "8", "", Offers::nothing, "windows of text", false},
+    {"calibrate convert plan", Kind::value, "--seq-len", 0, "N", "512", "", Offers::nothing, "tokens in a window", false},
+    {"calibrate convert plan", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "of the sampled text", false},
+    {"calibrate convert plan", Kind::value, "--budget", 0, "SECONDS", "900", "", Offers::nothing,
+     "for the sensitivities, about; a tight one tries fewer widths and layers; 0: no limit", false},
+    {"calibrate", Kind::flag, "--no-sensitivity", 0, "", "", "", Offers::nothing, "activations only", false},
+    {"calibrate", Kind::list, "--merge", 0, "FILE", "", "", Offers::file, "write these statistics merged, measure nothing; may be repeated",
+     false},
+    {"convert plan", Kind::value, "--rounds", 0, "N", "1", "", Offers::nothing,
+     "auto with sensitivities: measure the allocation as a whole and correct it, so many times", false},
     {"plan", Kind::flag, "--explain", 0, "", "", "", Offers::nothing, "list role, tier, rule, bits, group and bytes of every tensor",
      false},
     {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},
-    {"convert", Kind::flag, "--force", 0, "", "", "", Offers::nothing, "replace an existing output, after success only", false},
+    {"convert calibrate", Kind::flag, "--force", 0, "", "", "", Offers::nothing, "replace an existing output, after success only", false},
     {"logits", Kind::value, "--ids", 0, "IDS", "", "", Offers::nothing, "token ids, separated by commas", false},
     {"logits", Kind::value, "--ids-file", 0, "FILE", "", "", Offers::file, "token ids in a file, separated by commas or white space",
      false},
     {"logits", Kind::value, "--continue", 'n', "N", "", "", Offers::nothing, "tokens to add greedily", false},
     {"logits", Kind::value, "--output", 'o', "FILE", "", "", Offers::file,
      "safetensors file to create: logits F32 [ids, vocab], ids and continuation I64", false},
-    {"logits", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
-    {"logits", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
+    {"run chat bench logits", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
+    {"run chat bench logits", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
      "type of the key-value cache; default f16, with --exact f32", false},
     {"compare", Kind::value, "--recipes", 'p', "LIST", "JANG_2S,uniform_2:rtn,auto@JANG_2S,JANG_4K,uniform_4:rtn,auto@JANG_4K", "",
      Offers::nothing, "recipes separated by commas", false},
@@ -150,98 +194,76 @@ constexpr auto kOptions = std::to_array<Option>({
     {"compare", Kind::flag, "--no-speed", 0, "", "", "", Offers::nothing, "measure neither speed nor memory", false},
     {"eval compare", Kind::flag, "--fast", 0, "", "", "", Offers::nothing,
      "measure with the fast kernels, whose activations are 8 bits wide", false},
+    {"run", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "text to continue", false},
+    {"run", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "file with the text to continue", false},
+    {"chat", Kind::value, "--system", 0, "TEXT", "", "", Offers::nothing, "system message", false},
+    {"run chat", Kind::value, "--predict", 'n', "N", "-1", "", Offers::nothing,
+     "tokens to generate at most; -1: until the text ends or the context is full", false},
+    {"run chat", Kind::value, "--temp", 0, "T", "0.8", "", Offers::nothing, "temperature; 0: always the likeliest token", false},
+    {"run chat", Kind::value, "--top-k", 0, "N", "40", "", Offers::nothing, "draw from the N likeliest tokens; 0: all", false},
+    {"run chat", Kind::value, "--top-p", 0, "P", "0.95", "", Offers::nothing, "draw from the likeliest tokens that make up P; 1: all",
+     false},
+    {"run chat", Kind::value, "--min-p", 0, "P", "0.05", "", Offers::nothing, "leave out tokens below P times the likeliest; 0: none",
+     false},
+    {"run chat", Kind::value, "--repeat-penalty", 0, "X", "1.0", "", Offers::nothing, "divide logits of recent tokens; 1: off", false},
+    {"run chat", Kind::value, "--repeat-last-n", 0, "N", "64", "", Offers::nothing, "tokens the penalties look back at; -1: all", false},
+    {"run chat", Kind::value, "--presence-penalty", 0, "X", "0.0", "", Offers::nothing, "taken from logits of recent tokens", false},
+    {"run chat", Kind::value, "--frequency-penalty", 0, "X", "0.0", "", Offers::nothing, "the same, times their count", false},
+    {"run chat", Kind::value, "--seed", 's', "N", "-1", "", Offers::nothing, "of the draws; -1: a different one every time", false},
+    {"run chat", Kind::value, "--ctx-size", 'c', "N", "0", "", Offers::nothing, "tokens of prompt and answer; 0: as the model was trained",
+     false},
+    {"run chat", Kind::value, "--batch-size", 'b', "N", "512", "", Offers::nothing, "tokens of the prompt computed at a time", false},
+    {"run chat", Kind::flag, "--ignore-eos", 0, "", "", "", Offers::nothing, "go on behind the end of a text", false},
+    {"run chat", Kind::flag, "--timings", 0, "", "", "", Offers::nothing, "tell tokens and tokens/s on stderr", false},
+    {"bench", Kind::value, "--n-prompt", 'p', "N", "512", "", Offers::nothing, "tokens of the prompt test; 0: leave it out", false},
+    {"bench", Kind::value, "--n-gen", 'n', "N", "128", "", Offers::nothing, "tokens of the generation test; 0: leave it out", false},
+    {"bench", Kind::value, "--repetitions", 'r', "N", "5", "", Offers::nothing, "of every test, behind one that does not count", false},
+    {"bench", Kind::value, "--format", 'o', "HOW", "md", "md|csv|json", Offers::nothing, "of the table", false},
+    {"bench", Kind::value, "--rows", 0, "ROWSxCOLUMNS", "4096x4096", "", Offers::nothing, "kernels: shape of the matrices", false},
+    {"bench", Kind::flag, "--quick", 0, "", "", "", Offers::nothing, "kernels: fewer samples and sizes", false},
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
     {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
-    {"convert plan logits",
-     Kind::value,
-     "--threads",
-     't',
-     "N",
-     "",
-     "",
-     Offers::nothing,
-     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
-     {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
-     {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
-     {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
-      "do not add bos and eos; with --decode leave special tokens out", false},
-     {"tokenize", Kind::flag, "--plain", 0, "", "", "", Offers::nothing, "text that spells a special token stays text", false},
-     {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
-      "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
-     "number of threads; default all processors; the output does not depend on it",
-    {"convert plan", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
-     "number of threads; default all processors; the output does not depend on it", false},
-    {"convert plan", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
-     "instruction set of the arithmetic; the output does not depend on it", false},
+    {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
+    {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
+    {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
+    {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
+     "do not add bos and eos; with --decode leave special tokens out", false},
+    {"tokenize", Kind::flag, "--plain", 0, "", "", "", Offers::nothing, "text that spells a special token stays text", false},
+    {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
+     "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
     {"template", Kind::value, "--variables", 'f', "FILE", "", "", Offers::file,
      "JSON object of variables: messages, tools, add_generation_prompt ...", false},
     {"template", Kind::value, "--now", 0, "SECONDS", "", "", Offers::nothing,
      "what strftime_now() takes for now, in seconds since 1970, UTC; default the clock, local time", false},
-    {"convert plan inspect validate template profiles doctor version", Kind::flag, "--json", 0, "", "", "", Offers::nothing,
-     "print one JSON document instead of text", false},
-    {"convert plan", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
-     "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
-    {"convert plan", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing, "print nothing but errors and, with --json, the document",
-     false},
+    {"convert plan calibrate run chat bench logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
+     "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,
-     "instruction set of the arithmetic; the output does not depend on it", false},
-    {"convert plan inspect validate logits profiles doctor version tokenize",
-     Kind::flag,
-     "--json",
-     0,
-     "",
-     "",
-     "",
-     Offers::nothing,
-     {"convert plan logits", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
-      "number of threads; default all processors; the output does not depend on it", false},
-     "print one JSON document instead of text",
-     false},
-    {"convert plan eval compare",
-     Kind::value,
-     "--progress",
-     0,
-     "HOW",
-     "auto",
-     "auto|json|off",
-     Offers::nothing,
-     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
-     {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
-     {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
-     {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
-      "do not add bos and eos; with --decode leave special tokens out", false},
-     {"tokenize", Kind::flag, "--plain", 0, "", "", "", Offers::nothing, "text that spells a special token stays text", false},
-     {"tokenize", Kind::flag, "--jsonl", 0, "", "", "", Offers::nothing,
-      "many inputs: a JSON string a line (with --decode an array of ids), a document a line comes back", false},
-     {"convert plan logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
-      "number of threads; default all processors; the output does not depend on it", false},
-     {"convert plan inspect validate logits eval compare tokenize profiles doctor version", Kind::flag, "--json", 0, "", "", "",
-      Offers::nothing, "print one JSON document instead of text", false},
-     "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1",
-     false},
-    {"convert plan eval compare", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing,
+     "instruction set of the arithmetic; the output of convert and plan does not depend on it", false},
+    {"convert plan calibrate run bench logits eval compare inspect validate tokenize template profiles doctor version", Kind::flag,
+     "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
+    {"convert plan calibrate eval compare", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
+     "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},
+    {"convert plan calibrate eval compare", Kind::flag, "--quiet", 'q', "", "", "", Offers::nothing,
      "print nothing but errors and, with --json, the document", false},
     {"*", Kind::value, "--color", 0, "WHEN", "auto", "auto|always|never", Offers::nothing,
      "auto: on a terminal, unless NO_COLOR is set or TERM is dumb", false},
     {"*", Kind::flag, "--help", 'h', "", "", "", Offers::nothing, "show this help", false},
 });
 
-    std::vector<std::string_view> split(std::string_view text, char separator) {
-      std::vector<std::string_view> parts;
-      while (!text.empty()) {
-        const std::size_t end = std::min(text.find(separator), text.size());
-        parts.push_back(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
-      }
-      return parts;
-    }
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
 
 }  // namespace
 
-std::span<const Command> commands() {
-  return kCommands; }
-std::span<const Option> options() {
-  return kOptions; }
+std::span<const Command> commands() { return kCommands; }
+std::span<const Option> options() { return kOptions; }
 
 const Command* find_command(std::string_view name) {
   const auto row = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return c.name == name; });
@@ -257,8 +279,7 @@ std::vector<const Option*> options_of(std::string_view command) {
   return rows;
 }
 
-std::vector<std::string_view> choices_of(const Option& option) {
-  return split(option.choices, '|'); }
+std::vector<std::string_view> choices_of(const Option& option) { return split(option.choices, '|'); }
 
 std::vector<std::string_view> command_names() {
   std::vector<std::string_view> names;

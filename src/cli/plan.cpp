@@ -2,6 +2,7 @@
 // `jang plan`: what convert would do, and why.
 #include <fmt/format.h>
 
+#include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
 #include "cli/report.h"
@@ -19,9 +20,12 @@ std::string explanation(const OpenedSource& opened, const Report& report, bool c
 }
 
 Result<Outcome> plan_source_text(const Arguments& arguments, const Surroundings& surroundings, const plan::Options& options,
-                                 const quantize::RunOptions& run) {
-  JANG_ASSIGN(const OpenedSource opened, open_named_source(arguments.value("SRC"), surroundings.hub, *run.observer));
-  JANG_ASSIGN(const plan::Plan plan, make_source_plan(opened, options, arguments.value("--plan"), run));
+                                 const quantize::RunOptions& given_run) {
+  JANG_ASSIGN(const OpenedSource opened, open_named_source(arguments.value("SRC"), surroundings.hub, *given_run.observer));
+  JANG_ASSIGN(Knowledge knowledge, gather_knowledge(arguments, opened, options, given_run));
+  quantize::RunOptions run = given_run;
+  run.statistics = knowledge.statistics.get();
+  JANG_ASSIGN(const plan::Plan plan, make_knowing_plan(arguments, opened, options, run, knowledge));
   const arch::Model& model = opened.source.model;
   const Report report = plan_report(model, plan, plan::sizes(model, plan, plan::make_layout(model, plan)), {});
   if (arguments.has("--json")) return Outcome{json::dump(plan_document(model, plan, report), 2) + "\n", ""};

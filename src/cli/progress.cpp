@@ -84,7 +84,8 @@ std::string format_bar(const ProgressView& view, int columns) {
 std::string format_line(const ProgressView& view) {
   std::string line = fmt::format("[{}/{}] {}", view.phase, view.phases, printable(view.name));
   if (view.total_bytes > 0 && !view.unit.empty())
-    return line + fmt::format("  {}%  {} of {} {}{}{}", percent_of(view), view.done_bytes, view.total_bytes, view.unit, speed_of(view), eta_of(view));
+    return line + fmt::format("  {}%  {} of {} {}{}{}", percent_of(view), view.done_bytes, view.total_bytes, view.unit, speed_of(view),
+                              eta_of(view));
   if (view.total_bytes > 0) {
     line += fmt::format("  {}%  {} of {}{}{}", percent_of(view),
                         format_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(view.done_bytes, 0))),
@@ -99,7 +100,7 @@ Progress::Progress(ProgressMode mode, Sink sink, Clock clock, int columns, bool 
 void Progress::phase(int n, int total, std::string_view name) {
   const std::lock_guard lock(mutex_);
   flush_tick();
-  view_ = ProgressView{n, total, std::string(name), "", "", 0, 0, 0, std::nullopt};
+  view_ = ProgressView{n, total, std::string(name), "", 0, 0, 0, std::nullopt};
   phase_ticked_ = false;
   meter_.start(clock_(), 0);
   if (mode_ == ProgressMode::json) event("phase", fmt::format(",\"n\":{},\"total\":{},\"name\":{}", n, total, json_string(name)));

@@ -37,10 +37,10 @@ class RateMeter {
 struct ProgressView {
   int phase = 0, phases = 0;
   std::string name, label;
-  std::string unit;  // what is counted; empty: bytes
   std::int64_t done_bytes = 0, total_bytes = 0;
   double bytes_per_second = 0;
   std::optional<double> eta_seconds;
+  std::string unit = {};  // what is counted; empty: bytes
 };
 // "[3/5] quantize [#####-----]  50%  120.0 MB/s  ETA 0:12  model.layers.3" cut to `columns` - 1 characters.
 [[nodiscard]] std::string format_bar(const ProgressView& view, int columns);

@@ -10,7 +10,6 @@
 #include "engine/load_weights.h"
 #include "engine/stop_ids.h"
 #include "format/bundle.h"
-#include "text/tokenizer.h"
 
 namespace jang::engine {
 namespace {
@@ -31,13 +30,7 @@ class LoadedEngine final : public Engine {
   bool is_bundle() const override { return is_bundle_; }
   std::uint64_t file_bytes() const override { return file_bytes_; }
   double stored_bits() const override { return stored_bits_; }
-  Result<const text::Tokenizer*> tokenizer() override {
-    if (!tokenizer_) {
-      JANG_ASSIGN(text::Tokenizer read, text::Tokenizer::load(directory_));
-      tokenizer_.emplace(std::move(read));
-    }
-    return &*tokenizer_;
-  }
+  Result<const text::Tokenizer*> tokenizer() override;
   const std::vector<std::int32_t>& stop_ids() const override { return stop_.ids; }
   model::Sequence new_sequence() const override { return model::Sequence(decoder_->config(), kv_type_); }
   Status forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens, std::vector<float>* hidden) override;
@@ -53,7 +46,7 @@ class LoadedEngine final : public Engine {
   std::uint64_t file_bytes_ = 0;
   double stored_bits_ = 0;
   StopTokens stop_;
-  std::optional<text::Tokenizer> tokenizer_;  // read on first use
+  std::optional<text::Tokenizer> tokenizer_;
 };
 
 Status LoadedEngine::open(const LoadOptions& options) {
@@ -72,6 +65,16 @@ Status LoadedEngine::open(const LoadOptions& options) {
   decoder_.emplace(std::move(decoder));
   JANG_ASSIGN(stop_, read_stop_tokens(directory_, bundle.checkpoint.config(), decoder_->config().vocab));
   return {};
+}
+
+Result<const text::Tokenizer*> LoadedEngine::tokenizer() {
+  if (!tokenizer_) {
+    JANG_ASSIGN(text::Tokenizer read, text::Tokenizer::load(directory_));
+    tokenizer_.emplace(std::move(read));
+    for (const std::string& text : stop_.texts)
+      if (const auto id = tokenizer_->token_id(text); id && *id < decoder_->config().vocab) stop_.add(*id);
+  }
+  return &*tokenizer_;
 }
 
 Status LoadedEngine::forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens, std::vector<float>* hidden) {

@@ -14,18 +14,15 @@
 #include "jang/status.h"
 #include "json/json.h"
 #include "model/decoder.h"
-
-namespace jang::text {
-class Tokenizer;
-}
+#include "text/tokenizer.h"
 
 namespace jang::engine {
 
 struct LoadOptions {
   int n_threads = 0;  // 0 = available_threads()
   kernels::Precision precision = kernels::Precision::fast;
-  std::optional<kernels::KvType> kv_type;  // default: f16 when fast, f32 when exact
-  std::string backend;                     // "" = fastest available
+  std::optional<kernels::KvType> kv_type{};  // default: f16 when fast, f32 when exact
+  std::string backend{};                     // "" = fastest available
 };
 
 class Engine {
@@ -44,7 +41,8 @@ class Engine {
   // Payload bits per weight, scales and biases counted.
   [[nodiscard]] virtual double stored_bits() const = 0;
   [[nodiscard]] virtual Result<const text::Tokenizer*> tokenizer() = 0;
-  // End-of-text ids: generation_config.json, config.json, tokenizer_config.json.
+  // End-of-text ids, ascending: generation_config.json, config.json, tokenizer_config.json. A token that the last names by its text only is
+  // added when tokenizer() is first called.
   [[nodiscard]] virtual const std::vector<std::int32_t>& stop_ids() const = 0;
   [[nodiscard]] virtual model::Sequence new_sequence() const = 0;
 

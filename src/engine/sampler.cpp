@@ -15,6 +15,7 @@ namespace jang::engine {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr double kWeightless = -29.0;     // e^-29 rounds to nothing in a fixed weight
 constexpr std::size_t kHeapLimit = 1024;  // up to this k a heap beats partitioning
 
 Status out_of_range(const char* name, double value, const char* range) {
@@ -50,8 +51,11 @@ double portable_exp(double x) {
   constexpr double kInverseLn2 = 1.4426950408889634074, kLn2High = 6.93147180369123816490e-01, kLn2Low = 1.90821492927058770002e-10;
   const double n = std::floor(x * kInverseLn2 + 0.5);
   const double r = (x - n * kLn2High) - n * kLn2Low;
-  double sum = 1.0;
-  for (int k = 13; k >= 1; --k) sum = 1.0 + r * sum / k;
+  // 1 / k!, k = 13 ... 0
+  constexpr double kSeries[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+                                1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       1.0 / 2,      1.0,         1.0};
+  double sum = 0;
+  for (const double coefficient : kSeries) sum = sum * r + coefficient;
   return std::ldexp(sum, static_cast<int>(n));
 }
 
@@ -125,7 +129,8 @@ void Sampler::keep_top_p() {
   const double top = largest();
   const auto mass = [&](auto begin, auto end) {
     std::uint64_t sum = 0;
-    for (auto c = begin; c != end; ++c) sum += fixed_weight(weight(c->logit, top, 1.0));
+    for (auto c = begin; c != end; ++c)
+      if (c->logit == top || c->logit - top > kWeightless) sum += fixed_weight(weight(c->logit, top, 1.0));
     return sum;
   };
   const std::uint64_t total = mass(candidates_.begin(), candidates_.end());

@@ -15,7 +15,7 @@ Status add_id(const json::Value& value, std::int64_t vocab, const char* where, S
   if (!value.is_number_integer() || value < 0 || value >= vocab)
     return {StatusCode::corrupt,
             fmt::format("{}: eos_token_id {} is no id of a vocabulary of {}", where, json::dump(value).substr(0, 40), vocab)};
-  out->ids.push_back(value.get<std::int32_t>());
+  out->add(value.get<std::int32_t>());
   return {};
 }
 
@@ -48,7 +48,7 @@ void add_text(const json::Value& tokenizer_config, std::int64_t vocab, StopToken
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (content == nullptr || *content != *eos || error != std::errc() || end != key.data() + key.size()) continue;
     if (id >= 0 && id < vocab) {
-      out->ids.push_back(id);
+      out->add(id);
       return;
     }
   }
@@ -56,6 +56,11 @@ void add_text(const json::Value& tokenizer_config, std::int64_t vocab, StopToken
 }
 
 }  // namespace
+
+void StopTokens::add(std::int32_t id) {
+  const auto at = std::ranges::lower_bound(ids, id);
+  if (at == ids.end() || *at != id) ids.insert(at, id);
+}
 
 Result<StopTokens> read_stop_tokens(const std::string& directory, const json::Value& config, std::int64_t vocab) {
   StopTokens out;
@@ -65,9 +70,6 @@ Result<StopTokens> read_stop_tokens(const std::string& directory, const json::Va
   if (const json::Value* text = json::find(config, "text_config")) JANG_TRY(add_ids(*text, vocab, "config.json", &out));
   JANG_ASSIGN(const json::Value tokenizer, read_optional(directory + "/tokenizer_config.json"));
   add_text(tokenizer, vocab, &out);
-  std::ranges::sort(out.ids);
-  const auto repeated = std::ranges::unique(out.ids);
-  out.ids.erase(repeated.begin(), repeated.end());
   return out;
 }
 

@@ -14,6 +14,7 @@ namespace jang::engine {
 struct StopTokens {
   std::vector<std::int32_t> ids;   // ascending, each once
   std::vector<std::string> texts;  // named by text only (tokenizer_config.json without an added_tokens_decoder entry)
+  void add(std::int32_t id);
 };
 
 // generation_config.json and config.json: eos_token_id, a number or a list (config.json also in text_config); tokenizer_config.json:

@@ -121,10 +121,13 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
   fs::remove(record_path, error);
   const auto start = std::chrono::steady_clock::now();
   quantize::RunOptions run = options.run;
-  if (options.statistics) {
-    JANG_ASSIGN(run.statistics, options.statistics(source, recipe));
+  if (recipe.self) {
+    JANG_ASSIGN(run.statistics, options.self.statistics(source));
   }
-  JANG_ASSIGN(const plan::Plan plan, make_recipe_plan(source, recipe, run));
+  JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
+  const bool by_itself = recipe.self && plan::needs_errors(planning);
+  JANG_ASSIGN(const plan::Plan plan,
+              by_itself ? options.self.plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
   BundleRecord record;
   record.directory = directory;

@@ -26,15 +26,20 @@ struct BundleRecord {
   std::vector<ClassBits> classes;
 };
 
-// What the model says of itself, for a recipe that asks for it: statistics that outlive the conversion, or null. Called only when the bundle is
-// not there yet.
-using StatisticsMaker = std::function<Result<const format::Statistics*>(const quantize::Source&, const Recipe&)>;
+// What the model says of itself, for recipes that ask for it (:self). Called only when such a bundle is not there yet; calibration lies
+// beside this layer, so the program brings it.
+struct SelfKnowledge {
+  // Statistics that outlive the conversion.
+  std::function<Result<const format::Statistics*>(const quantize::Source&)> statistics;
+  // The plan of `auto`, allocated by them.
+  std::function<Result<plan::Plan>(const quantize::Source&, const plan::Options&, const quantize::RunOptions&)> plan;
+};
 
 struct BundleOptions {
   std::string work;
   std::string source_fingerprint;
-  std::string tool;  // version and commit: another program may write other bytes
-  StatisticsMaker statistics;  // may be empty: no recipe asks
+  std::string tool;    // version and commit: another program may write other bytes
+  SelfKnowledge self;  // may be empty when no recipe asks
   quantize::RunOptions run;
 };
 

@@ -23,8 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPhases = 5;
-
 // Conversions announce phases of their own; here they are parts of one.
 class InnerObserver final : public Observer {
  public:
@@ -70,8 +68,13 @@ class Session {
   [[nodiscard]] bool stopped() const { return options_.run.cancel && options_.run.cancel->load(std::memory_order_relaxed); }
   static Status cancelled() { return {StatusCode::cancelled, "comparison stopped; the same command goes on from here"}; }
 
+  void next_phase(std::string_view name, std::string_view unit) {
+    observer_.phase(++phase_, 3 + (options_.mmlu.empty() ? 0 : 1) + (options_.speed ? 1 : 0), name);
+    if (!unit.empty()) observer_.count(unit);
+  }
+
   Status open() {
-    observer_.phase(1, kPhases, "open");
+    next_phase("open", "");
     for (const char* folder : {"scores", "tasks", "speed"}) JANG_TRY(make_directories(options_.work + "/" + folder));
     JANG_ASSIGN(quantize::Source source, quantize::open_source(options_.source));
     source_.emplace(std::move(source));
@@ -83,10 +86,9 @@ class Session {
   }
 
   Status convert() {
-    observer_.phase(2, kPhases, "convert");
-    observer_.count("recipes");
+    next_phase("convert", "recipes");
     InnerObserver inner(observer_);
-    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, options_.statistics, options_.run};
+    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, options_.self, options_.run};
     bundles.run.observer = &inner;
     Entry source;
     source.name = source.file_name = "source";
@@ -164,8 +166,7 @@ class Session {
   }
 
   Status measure() {
-    observer_.phase(3, kPhases, "measure");
-    observer_.count("tokens");
+    next_phase("measure", "tokens");
     JANG_TRY(open_score_logs());
     const std::vector<std::vector<Entry*>> all = groups();
     for (std::size_t g = 0; g < all.size(); ++g) JANG_TRY(measure_group(all[g], g, all.size()));
@@ -233,8 +234,7 @@ class Session {
 
   Status answer() {
     if (options_.mmlu.empty()) return {};
-    observer_.phase(4, kPhases, "questions");
-    observer_.count("questions");
+    next_phase("questions", "questions");
     JANG_ASSIGN(const std::vector<MmluSubject> subjects, load_mmlu(options_.mmlu, options_.subset, options_.shots));
     JANG_ASSIGN(const Encode encode, task_encoder(*engine_));
     JANG_ASSIGN(const std::int32_t start, start_token(*engine_));
@@ -292,7 +292,7 @@ class Session {
 
   Status time() {
     if (!options_.speed) return {};
-    observer_.phase(5, kPhases, "speed");
+    next_phase("speed", "models");
     const std::span<const std::int32_t> tokens(stream_.tokens.data(), std::min<std::size_t>(stream_.tokens.size(), 512));
     json::Value facts = json::Value::object();
     facts["speed"] = {options_.load.n_threads, options_.load.backend};
@@ -300,29 +300,21 @@ class Session {
     for (Entry& entry : entries_) {
       if (stopped()) return cancelled();
       const std::string path = log_path(entry, "speed", "json", facts);
-      if (read_speed(path, &entry.speed)) continue;
+      if (const Result<json::Value> known = json::parse_file(path); known.ok()) {
+        Result<Speed> speed = speed_from_json(known.value());
+        if (speed.ok()) {
+          entry.speed = speed.value();
+          continue;
+        }
+      }
       SpeedOptions speed_options;
       speed_options.load = options_.load;
       speed_options.load.precision = kernels::Precision::fast;
       JANG_ASSIGN(entry.speed, measure_speed(entry.directory, tokens, speed_options));
-      json::Value v = json::Value::object();
-      v["prefill_tokens_per_second"] = entry.speed.prefill_tokens_per_second;
-      v["decode_tokens_per_second"] = entry.speed.decode_tokens_per_second;
-      v["memory_bytes"] = entry.speed.memory_bytes;
-      JANG_TRY(replace_text(path, json::dump(v) + "\n"));
+      JANG_TRY(replace_text(path, json::dump(to_json(entry.speed)) + "\n"));
+      observer_.tick(&entry - entries_.data() + 1, static_cast<std::int64_t>(entries_.size()), entry.name);
     }
     return {};
-  }
-
-  static bool read_speed(const std::string& path, Speed* speed) {
-    const Result<json::Value> v = json::parse_file(path);
-    if (!v.ok()) return false;
-    const Result<double> prefill = json::get_number(v.value(), "prefill_tokens_per_second", -1);
-    const Result<double> decode = json::get_number(v.value(), "decode_tokens_per_second", -1);
-    const Result<std::int64_t> memory = json::get_int(v.value(), "memory_bytes", -1, 0, INT64_MAX);
-    if (!prefill.ok() || !decode.ok() || !memory.ok() || prefill.value() < 0 || decode.value() < 0 || memory.value() < 0) return false;
-    *speed = {prefill.value(), decode.value(), static_cast<std::uint64_t>(memory.value())};
-    return true;
   }
 
   [[nodiscard]] std::vector<std::string> facts() const {
@@ -382,6 +374,7 @@ class Session {
   }
 
   const CompareOptions& options_;
+  int phase_ = 0;
   SilentObserver silent_;
   Observer& observer_;
   std::optional<quantize::Source> source_;

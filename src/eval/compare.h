@@ -40,8 +40,8 @@ struct CompareOptions {
   engine::LoadOptions load;      // threads, backend, arithmetic of the measurements; speed is always that of the fast kernels
   std::uint64_t open_bytes = 0;  // weight files open side by side, at most, the source among them; 0: no limit. One recipe always fits
   std::string tool;              // version and commit
-  StatisticsMaker statistics;  // see bundles.h
-  quantize::RunOptions run;  // of conversions; observer and cancel flag are those of the whole comparison
+  SelfKnowledge self;            // see bundles.h
+  quantize::RunOptions run;      // of conversions; observer and cancel flag are those of the whole comparison
 };
 
 // Errors: those of reading, converting, loading and running; cancelled.

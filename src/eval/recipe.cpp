@@ -26,10 +26,11 @@ struct Suffix {
   std::string_view name;
   void (*apply)(Recipe&);
 };
-constexpr std::array<Suffix, 2> kSuffixes = {{
+constexpr auto kSuffixes = std::to_array<Suffix>({
     {"fit", [](Recipe& r) { r.method = plan::Method::fit; }},
     {"rtn", [](Recipe& r) { r.method = plan::Method::rtn; }},
-}};
+    {"self", [](Recipe& r) { r.self = true; }},
+});
 
 Status apply_suffix(std::string_view name, Recipe& recipe) {
   std::vector<std::string_view> known;
@@ -81,6 +82,7 @@ Result<Recipe> parse_recipe(std::string_view text) {
     rest.remove_prefix(end);
   }
   if (recipe.method == plan::Method::rtn) recipe.name += ":rtn";
+  if (recipe.self) recipe.name += ":self";
   return recipe;
 }
 
@@ -107,7 +109,7 @@ std::string file_name_of(const Recipe& recipe) {
   return name;
 }
 
-Result<plan::Plan> make_recipe_plan(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run) {
+Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run) {
   plan::Options options;
   options.profile = recipe.profile;
   options.method = recipe.method;
@@ -118,7 +120,7 @@ Result<plan::Plan> make_recipe_plan(const quantize::Source& source, const Recipe
     JANG_ASSIGN(const plan::Plan budget, quantize::plan_source(source, fixed, "", run));
     options.target_bytes = plan::sizes(source.model, budget, plan::make_layout(source.model, budget)).file_bytes;
   }
-  return quantize::plan_source(source, options, "", run);
+  return options;
 }
 
 }  // namespace jang::eval

@@ -2,9 +2,10 @@
 // A recipe of a comparison: how the source becomes one of the bundles compared, in a word.
 //
 //   recipe  = name [":" suffix]...          name   = PROFILE | "auto@" budget
-//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn"
+//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "self"
 //
 // PROFILE is a name of `jang profiles`; auto@PROFILE spends exactly that profile's file bytes. Without a suffix the groups are fitted.
+// self: on what the model says of itself (calibrated on text it samples): the fit is weighted, and auto spends by measured sensitivities.
 #pragma once
 
 #include <optional>
@@ -22,6 +23,7 @@ struct Recipe {
   std::string name;     // canonical, unique among the recipes of a comparison
   std::string profile;  // canonical profile name
   plan::Method method = plan::Method::fit;
+  bool self = false;
   std::optional<double> target_bpw;  // auto@3bpw
   std::string bytes_of;              // auto@PROFILE: canonical name of that profile
 };
@@ -34,8 +36,8 @@ struct Recipe {
 // A name for files: letters, digits, '.', '_' and '-' only.
 [[nodiscard]] std::string file_name_of(const Recipe& recipe);
 
-// The plan a recipe means for this source. For auto@PROFILE the profile is planned first, its layout counted, and its bytes are the budget.
-// Errors: those of planning and measuring.
-[[nodiscard]] Result<plan::Plan> make_recipe_plan(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run);
+// Options of the plan a recipe means for this source. For auto@PROFILE the profile is planned first, its layout counted, and its bytes are
+// the budget. Errors: those of planning.
+[[nodiscard]] Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run);
 
 }  // namespace jang::eval

@@ -182,7 +182,8 @@ std::string html_report(const CompareReport& report, const json::Value& document
   out += "</ul>\n<h2>Size and quality</h2>\n";
   out += figure(
       frontier_chart(report),
-      "Down and left is better. Whiskers are 95 % intervals; the dashed line joins the recipes that no other beats in both. "
+      "Down and left is better. Whiskers are 95 % intervals; the dashed line joins the recipes (&#9733; below) that no other beats in "
+      "both. "
       "<span class=\"key auto\">auto</span>, <span class=\"key jang\">JANG profiles</span>, <span class=\"key base\">baselines</span>.");
   out += main_table(report) + divergence_section(report) + task_section(report) + bits_section(report);
   out += fmt::format("<script type=\"application/json\" id=\"data\">\n{}\n</script>\n</body>\n</html>\n", embedded_json(document));

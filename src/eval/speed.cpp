@@ -51,6 +51,25 @@ std::uint64_t physical_memory_bytes() {
   return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
 }
 
+json::Value to_json(const Speed& speed) {
+  json::Value v = json::Value::object();
+  v["prefill_tokens_per_second"] = speed.prefill_tokens_per_second;
+  v["decode_tokens_per_second"] = speed.decode_tokens_per_second;
+  v["memory_bytes"] = speed.memory_bytes;
+  return v;
+}
+
+Result<Speed> speed_from_json(const json::Value& v) {
+  Speed speed;
+  JANG_ASSIGN(speed.prefill_tokens_per_second, json::get_number(v, "prefill_tokens_per_second", -1));
+  JANG_ASSIGN(speed.decode_tokens_per_second, json::get_number(v, "decode_tokens_per_second", -1));
+  JANG_ASSIGN(const std::int64_t memory, json::get_int(v, "memory_bytes", -1, 0, INT64_MAX));
+  if (speed.prefill_tokens_per_second < 0 || speed.decode_tokens_per_second < 0 || memory < 0)
+    return Status(StatusCode::corrupt, "a speed is missing");
+  speed.memory_bytes = static_cast<std::uint64_t>(memory);
+  return speed;
+}
+
 Result<Speed> measure_speed(const std::string& directory, std::span<const std::int32_t> tokens, const SpeedOptions& options) {
   JANG_CHECK(!tokens.empty() && options.prompt > 0 && options.steps > 0 && options.repeats > 0);
   const std::uint64_t before = resident_bytes();

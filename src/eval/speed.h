@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "jang/status.h"
+#include "json/json.h"
 
 namespace jang::eval {
 
@@ -16,6 +17,10 @@ struct Speed {
   double decode_tokens_per_second = 0;   // one sequence, from the median step
   std::uint64_t memory_bytes = 0;        // resident memory that loading and running added; 0 where the system does not say
 };
+
+[[nodiscard]] json::Value to_json(const Speed& speed);
+// Errors: corrupt.
+[[nodiscard]] Result<Speed> speed_from_json(const json::Value& v);
 
 struct SpeedOptions {
   engine::LoadOptions load;

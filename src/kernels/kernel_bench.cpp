@@ -60,6 +60,12 @@ class Bench {
     return result;
   }
 
+  // Median of `samples` probes.
+  double read() {
+    for (int i = 0; i < o_.samples; ++i) probe();
+    return median(probes_);
+  }
+
  private:
   [[nodiscard]] const std::byte* memory() const { return reinterpret_cast<const std::byte*>(memory_.data()); }
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(memory_.size() * 8); }
@@ -162,6 +168,13 @@ class Bench {
 KernelBench bench_kernels(const KernelBenchOptions& options) {
   JANG_CHECK(options.threads > 0 && options.samples > 0 && options.n_rows > 0 && options.n_cols > 0);
   return Bench(options).run();
+}
+
+double read_gbps(int threads) {
+  KernelBenchOptions options;
+  options.threads = threads;
+  options.samples = 15;
+  return Bench(options).read();
 }
 
 }  // namespace jang::kernels

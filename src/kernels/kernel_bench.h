@@ -44,4 +44,7 @@ struct KernelBench {
 // Takes cold_bytes of memory. Preconditions: n_cols is a multiple of every group size, sizes and counts are positive.
 [[nodiscard]] KernelBench bench_kernels(const KernelBenchOptions& options);
 
+// Median speed of plain reads of memory that no cache holds, in 1e9 bytes/s.
+[[nodiscard]] double read_gbps(int threads);
+
 }  // namespace jang::kernels

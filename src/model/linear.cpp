@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kRowStep = 16;
 constexpr std::int64_t kBytesPerNs = 8;   // weights one thread reads, roughly, with one input
 constexpr std::int64_t kMacsPerNs = 16;   // products of one thread with many inputs, roughly
-constexpr std::int64_t kPieceNs = 20000;  // wanted length of a piece
+constexpr std::int64_t kPieceNs = 20000;  // wanted length of a piece with few inputs
+constexpr std::int64_t kManyInputs = 8;
 
 // Rough time of a row on one thread.
 std::int64_t row_ns_x1024(const RowTask& t) {
@@ -29,8 +30,22 @@ void run_piece(const RowTask& t, std::int64_t begin, std::int64_t n_rows) {
     for (std::int64_t r = begin; r < begin + n_rows; ++r) t.y[i * t.y_stride + r] += t.map->bias[r];
 }
 
-// Rows a piece of this task takes: all of the work is to become at least `pieces` pieces of similar length.
-std::int64_t piece_rows(const RowTask& t, std::int64_t total_ns, std::int64_t threads) {
+// Pieces all tasks make when cut every `step` rows.
+std::int64_t count_pieces(std::span<const RowTask> tasks, std::int64_t step) {
+  std::int64_t n = 0;
+  for (const RowTask& t : tasks) n += ceil_div(t.view->n_rows, step);
+  return n;
+}
+
+// Rows of a piece with many inputs: as many as kernels hold unpacked at once, fewer where threads would have nothing to do.
+std::int64_t many_inputs_step(std::span<const RowTask> tasks, std::int64_t threads) {
+  for (const std::int64_t step : {std::int64_t{192}, std::int64_t{64}})
+    if (count_pieces(tasks, step) >= 4 * threads) return step;
+  return kRowStep;
+}
+
+// Rows of a piece with few inputs: of about the wanted time.
+std::int64_t few_inputs_step(const RowTask& t, std::int64_t total_ns, std::int64_t threads) {
   const std::int64_t wanted_ns = std::clamp(total_ns / (threads * 3), std::int64_t{3000}, kPieceNs);
   const std::int64_t rows = wanted_ns * 1024 / std::max<std::int64_t>(row_ns_x1024(t), 1);
   return std::max(kRowStep, rows / kRowStep * kRowStep);
@@ -51,8 +66,9 @@ void run_rows(std::span<const RowTask> tasks, const Parallel& parallel) {
   };
   thread_local std::vector<Piece> pieces;  // of the calling thread: a decode step makes hundreds of these lists
   pieces.clear();
+  const std::int64_t many = many_inputs_step(tasks, parallel.threads());
   for (const RowTask& t : tasks) {
-    const std::int64_t step = piece_rows(t, total_ns, parallel.threads());
+    const std::int64_t step = t.n >= kManyInputs ? many : few_inputs_step(t, total_ns, parallel.threads());
     for (std::int64_t r = 0; r < t.view->n_rows; r += step) pieces.push_back({&t, r, std::min(step, t.view->n_rows - r)});
   }
   const std::vector<Piece>& list = pieces;

@@ -38,7 +38,8 @@ Result<AddedTokens> AddedTokens::make(std::vector<AddedToken> tokens, const Voca
     Row row;
     row.normalized = token.content;
     if (token.normalized && !normalizer.empty()) {
-      Stretch stretch{token.content, 0};
+      Stretch stretch;
+      stretch.text = token.content;
       JANG_TRY(normalizer.apply(stretch));
       row.normalized = std::move(stretch.text);
     }

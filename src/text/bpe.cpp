@@ -3,9 +3,13 @@
 //
 // A piece starts as one symbol a character; the adjacent pair of lowest rank, leftmost first, is merged until no pair has a rank. Short
 // pieces rescan the symbols, long ones keep the pairs in a heap over a linked list: O(n log n).
+//
+// Without a pre-tokenizer the whole text is one piece. It is cut where no merge can reach across: between two characters that stand side by
+// side in no piece of the vocabulary.
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <mutex>
 #include <queue>
 
 #include <fmt/format.h>
@@ -64,12 +68,39 @@ class MergeTable {
   int shift_ = 63;
 };
 
+// Pairs of neighbouring characters in the pieces of a vocabulary. May answer yes wrongly, never no.
+class Neighbours {
+ public:
+  void add(std::string_view text) {
+    if (text.size() < 2) return;
+    std::size_t at = 0;
+    for (char32_t left = unicode::next(text, at); at < text.size();) {
+      const char32_t right = unicode::next(text, at);
+      const std::size_t bit = bit_of(left, right);
+      bits_[bit / 64] |= std::uint64_t{1} << bit % 64;
+      left = right;
+    }
+  }
+  [[nodiscard]] bool has(char32_t left, char32_t right) const {
+    const std::size_t bit = bit_of(left, right);
+    return (bits_[bit / 64] >> bit % 64 & 1u) != 0;
+  }
+
+ private:
+  static constexpr int kLogBits = 22;
+  static std::size_t bit_of(char32_t left, char32_t right) {
+    return static_cast<std::size_t>((std::uint64_t{left} << 21 | right) * 0x9e3779b97f4a7c15u >> (64 - kLogBits));
+  }
+  std::vector<std::uint64_t> bits_ = std::vector<std::uint64_t>((std::size_t{1} << kLogBits) / 64);
+};
+
 class Bpe final : public Model {
  public:
   Bpe(Vocabulary vocabulary, BpeOptions options) : Model(std::move(vocabulary)), options_(std::move(options)) {}
 
   Status prepare(const MergeList& merges);
   Status tokenize(std::string_view piece, std::vector<std::int32_t>& ids) const override;
+  [[nodiscard]] std::size_t next_cut(std::string_view piece, std::size_t from) const override;
 
  private:
   Status add_merges(const MergeList& merges, std::size_t begin, std::size_t end);
@@ -85,9 +116,12 @@ class Bpe final : public Model {
   std::vector<std::int32_t> bytes_;
   std::vector<std::int32_t> by_code_point_;  // ids of the characters below kDirect, -1 where there is none
   std::optional<std::int32_t> unk_;
+  mutable std::once_flag neighbours_made_;
+  mutable std::unique_ptr<const Neighbours> neighbours_;  // made for the first long piece
 
-  static constexpr char32_t kDirect = 0x400;
+  static constexpr char32_t kDirect = 0x2600;  // U+2581, the space of SentencePiece, is below
   static constexpr std::size_t kShort = 40;  // symbols
+  static constexpr std::size_t kMergeBlock = 32;
 };
 
 Status Bpe::prepare(const MergeList& merges) {
@@ -100,44 +134,46 @@ Status Bpe::prepare(const MergeList& merges) {
     by_code_point_[c] = vocabulary().find(text).value_or(-1);
   }
   merges_.reserve(merges.size());
-  constexpr std::size_t kBlock = 64;  // lookups in flight
-  for (std::size_t at = 0; at < merges.size(); at += kBlock) JANG_TRY(add_merges(merges, at, std::min(at + kBlock, merges.size())));
+  for (std::size_t at = 0; at < merges.size(); at += kMergeBlock)
+    JANG_TRY(add_merges(merges, at, std::min(at + kMergeBlock, merges.size())));
   return {};
 }
 
-// The three lookups of each merge miss the cache: a block of them is prefetched before any is done.
+// Every lookup misses the cache, so a block of merges goes through in steps, each fetching what the next one needs.
 Status Bpe::add_merges(const MergeList& merges, std::size_t begin, std::size_t end) {
   const std::size_t prefix = options_.continuing_subword_prefix ? options_.continuing_subword_prefix->size() : 0;
   struct Lookup {
-    std::uint64_t left, right, joined;
-    std::size_t text;  // offset of the joined text
+    std::string_view text;
+    std::uint64_t hash;
   };
-  std::vector<Lookup> lookups;
-  lookups.reserve(end - begin);
-  std::string text;
+  std::array<Lookup, 3 * kMergeBlock> lookups;  // left, right, joined
+  std::array<std::optional<std::int32_t>, 3 * kMergeBlock> ids;
+  std::string joined;
+  std::size_t n_bytes = 0;
+  for (std::size_t i = begin; i < end; ++i) n_bytes += merges[i].first.size() + merges[i].second.size();
+  joined.reserve(n_bytes);  // views into it stay valid
+  std::size_t n = 0;
   for (std::size_t i = begin; i < end; ++i) {
     const auto& [left, right] = merges[i];
-    Lookup l{Vocabulary::hash(left), Vocabulary::hash(right), 0, text.size()};
-    text += left;
-    text += right.substr(std::min(prefix, right.size()));
-    l.joined = Vocabulary::hash(std::string_view(text).substr(l.text));
-    for (const std::uint64_t h : {l.left, l.right, l.joined}) vocabulary().prefetch(h);
-    lookups.push_back(l);
+    const std::size_t at = joined.size();
+    joined += left;
+    joined += right.substr(std::min(prefix, right.size()));
+    for (const std::string_view text : {left, right, std::string_view(joined).substr(at)}) {
+      lookups[n] = {text, Vocabulary::hash(text)};
+      vocabulary().prefetch(lookups[n++].hash);
+    }
   }
-  for (const Lookup& l : lookups)
-    for (const std::uint64_t h : {l.left, l.right, l.joined}) vocabulary().prefetch_entry(h);
+  for (std::size_t i = 0; i < n; ++i) vocabulary().prefetch_text(lookups[i].hash, lookups[i].text.size());
+  for (std::size_t i = 0; i < n; ++i) ids[i] = vocabulary().find_hashed(lookups[i].text, lookups[i].hash);
+  for (std::size_t i = 0; i < n; i += 3)
+    if (ids[i] && ids[i + 1]) merges_.prefetch(*ids[i], *ids[i + 1]);
   for (std::size_t i = begin; i < end; ++i) {
-    const Lookup& l = lookups[i - begin];
-    const std::size_t text_end = i + 1 < end ? lookups[i - begin + 1].text : text.size();
-    const auto left = vocabulary().find_hashed(merges[i].first, l.left), right = vocabulary().find_hashed(merges[i].second, l.right);
-    const auto joined = vocabulary().find_hashed(std::string_view(text).substr(l.text, text_end - l.text), l.joined);
-    if (!left || !right || !joined)
-      return {StatusCode::corrupt, fmt::format("merge {} ({} with {}): the vocabulary lacks {}", i, json::quote(merges[i].first, 64),
-                                               json::quote(merges[i].second, 64),
-                                               !left    ? "the left piece"
-                                               : !right ? "the right piece"
-                                                        : "their join")};
-    if (!merges_.set(*left, *right, {static_cast<std::uint32_t>(i), *joined}))
+    const auto* id = &ids[3 * (i - begin)];
+    if (!id[0] || !id[1] || !id[2])
+      return {StatusCode::corrupt,
+              fmt::format("merge {} ({} with {}): the vocabulary lacks {}", i, json::quote(merges[i].first, 64),
+                          json::quote(merges[i].second, 64), !id[0] ? "the left piece" : !id[1] ? "the right piece" : "their join")};
+    if (!merges_.set(*id[0], *id[1], {static_cast<std::uint32_t>(i), *id[2]}))
       return {StatusCode::corrupt, fmt::format("merge {}: too many merges with colliding hashes", i)};
   }
   return {};
@@ -151,7 +187,7 @@ std::optional<std::int32_t> Bpe::character_id(std::string_view piece, std::size_
   if (prefixed) scratch += *options_.continuing_subword_prefix;
   scratch += character;
   if (suffixed) scratch += *options_.end_of_word_suffix;
-  if (!prefixed && !suffixed && character.size() <= 2) {
+  if (!prefixed && !suffixed && character.size() <= 3) {
     std::size_t at = 0;
     if (const char32_t c = unicode::next(character, at); c < kDirect) {
       const std::int32_t id = by_code_point_[c];
@@ -280,6 +316,26 @@ Status Bpe::tokenize(std::string_view piece, std::vector<std::int32_t>& ids) con
   else
     merge_long(ids, begin);
   return {};
+}
+
+// A cut needs known characters on both sides: unknown ones may fuse across it. Affixes depend on where a piece ends.
+std::size_t Bpe::next_cut(std::string_view piece, std::size_t from) const {
+  constexpr std::size_t kLong = 64;
+  if (piece.size() - from <= kLong || options_.continuing_subword_prefix || options_.end_of_word_suffix) return piece.size();
+  std::call_once(neighbours_made_, [this] {
+    auto made = std::make_unique<Neighbours>();
+    for (std::int32_t id = 0; id < vocabulary().size(); ++id) made->add(vocabulary().text(id));
+    neighbours_ = std::move(made);
+  });
+  const auto is_known = [this](char32_t c) { return c < kDirect && by_code_point_[c] >= 0; };
+  std::size_t at = from;
+  for (char32_t left = unicode::next(piece, at); at < piece.size();) {
+    const std::size_t cut = at;
+    const char32_t right = unicode::next(piece, at);
+    if (is_known(left) && is_known(right) && !neighbours_->has(left, right)) return cut;
+    left = right;
+  }
+  return piece.size();
 }
 
 }  // namespace

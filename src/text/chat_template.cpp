@@ -12,6 +12,8 @@
 #include "text/jinja/interpreter.h"
 
 namespace jang::text {
+static_assert(ChatTemplate::kMaxSteps == jinja::kMaxSteps);
+
 namespace {
 
 using jinja::Kind;
@@ -100,9 +102,10 @@ std::vector<Segment> to_segments(const Text& text) {
 }
 
 Result<Text> run(const jinja::Template& program, const json::Value& variables,
-                 const std::vector<std::pair<std::string, std::string>>& special_tokens, const Moment& now) {
+                 const std::vector<std::pair<std::string, std::string>>& special_tokens, const Moment& now, std::uint64_t max_steps) {
   if (!variables.is_object()) return Status(StatusCode::invalid_argument, "the variables of a template are a JSON object");
   jinja::Environment environment;
+  environment.max_steps = max_steps;
   environment.unix_seconds = now.unix_seconds;
   environment.utc_offset_seconds = now.utc_offset_seconds;
   environment.variables.resize(program.names.size());
@@ -144,7 +147,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, std::string_view wh
 
 Result<std::vector<Segment>> ChatTemplate::render_segments(const json::Value& variables, const Moment& now) const {
   try {
-    const Result<Text> text = run(*template_, variables, special_tokens_, now);
+    const Result<Text> text = run(*template_, variables, special_tokens_, now, max_steps_);
     if (!text.ok()) return text.status().with_context(what_);
     return to_segments(text.value());
   } catch (const std::bad_alloc&) {

@@ -7,6 +7,7 @@
 // 5,000,000 steps, one string 16 MiB, output 4 x (template + variables) + 1 MiB; nothing but the variables can be reached.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,7 @@ struct Moment {
 class ChatTemplate {
  public:
   static constexpr std::size_t kMaxSourceBytes = 1u << 20;
+  static constexpr std::uint64_t kMaxSteps = 5'000'000;
 
   // Compiles a template. `what` names it in messages. Errors: corrupt (syntax, with line; not UTF-8), unsupported (construct),
   // invalid_argument (size, nesting).
@@ -61,6 +63,9 @@ class ChatTemplate {
   // Variables of the model itself: trusted text, never marked as input. Names and values, e.g. bos_token.
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& special_tokens() const { return special_tokens_; }
   void set_special_token(std::string_view name, std::string_view text);
+  // Lowers the number of steps a render may take, for callers that answer to a clock (a million steps are some tenths of a second). More
+  // than kMaxSteps are never granted.
+  void set_max_steps(std::uint64_t steps) { max_steps_ = std::min(steps, kMaxSteps); }
   // True when the template reads a variable of this name: arguments from a client may set only those.
   [[nodiscard]] bool reads(std::string_view name) const;
 
@@ -68,6 +73,7 @@ class ChatTemplate {
   ChatTemplate() = default;
 
   std::string source_, what_;
+  std::uint64_t max_steps_ = kMaxSteps;
   std::shared_ptr<const jinja::Template> template_;
   std::vector<std::pair<std::string, std::string>> special_tokens_;
 };

@@ -24,6 +24,10 @@ class Model {
 
   // Appends the ids of `piece`. Errors: corrupt (a character outside the vocabulary and no unknown token).
   virtual Status tokenize(std::string_view piece, std::vector<std::int32_t>& ids) const = 0;
+  // Where a piece may be cut behind `from` without changing its ids; piece.size() when nowhere. Long pieces are worth cutting.
+  [[nodiscard]] virtual std::size_t next_cut(std::string_view piece, std::size_t from) const {
+    return from < piece.size() ? piece.size() : from;
+  }
   // Whether equal pieces are worth remembering within a text.
   [[nodiscard]] virtual bool is_costly() const { return true; }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include <fmt/format.h>
+
 #include "text/byte_level.h"
 #include "text/charsmap.h"
 #include "text/normalization_forms.h"
@@ -108,6 +110,7 @@ class Replace final : public Step {
       done = end;
     };
     JANG_TRY(pattern_.for_each_match(text, [&](const Match& m) {
+      if (out.size() > stretch.max_bytes) return;  // refused anyway
       copy(m.begin);
       out += content_;
       if (m.end > m.begin && m.end <= stretch.from_first) first = out.size();
@@ -212,10 +215,12 @@ Result<Normalizer> Normalizer::parse(const json::Value& section) {
 }
 
 Status Normalizer::apply(Stretch& stretch) const {
-  constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+  constexpr std::size_t kGrowth = 64, kAlways = std::size_t{64} << 20;
+  stretch.max_bytes = kAlways + kGrowth * stretch.text.size();
   for (const auto& step : steps_) {
     JANG_TRY(step->apply(stretch));
-    if (stretch.text.size() > kMaxBytes) return {StatusCode::unsupported, "the normalizer makes more than 1 GiB of the text"};
+    if (stretch.text.size() > stretch.max_bytes)
+      return {StatusCode::unsupported, fmt::format("the normalizer makes more than {} bytes of the text", stretch.max_bytes)};
   }
   return {};
 }

@@ -16,6 +16,7 @@ namespace jang::text {
 struct Stretch {
   std::string text;
   std::size_t from_first = 0;  // leading bytes that come from the first character of the whole input
+  std::size_t max_bytes = 0;   // what the text may grow to; Normalizer::apply sets it
 };
 
 class Normalizer {
@@ -30,6 +31,7 @@ class Normalizer {
   // `section` may be null: no normalizer. Errors: corrupt, unsupported (naming the component).
   static Result<Normalizer> parse(const json::Value& section);
 
+  // Errors: unsupported (the text grows beyond 64 times its size and 64 MiB, a regex reached a limit).
   Status apply(Stretch& stretch) const;
   [[nodiscard]] bool empty() const { return steps_.empty(); }
 

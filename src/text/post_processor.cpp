@@ -68,34 +68,41 @@ Result<PostProcessor> PostProcessor::parse(const json::Value& section) {
     }
     if (n_sequences > kMaxSequences)
       return {StatusCode::unsupported, fmt::format("single repeats the text more than {} times", kMaxSequences)};
-    result.templates_.push_back(std::move(items));
+    result.template_ = std::move(items);
     return {};
   };
   JANG_TRY(for_each_component(section, "processors", [&](const json::Value& component, const std::string& type) -> Status {
     if (type == "ByteLevel") return {};
-    if (!result.templates_.empty()) return {StatusCode::unsupported, "a second component that adds tokens"};
+    if (result.template_) return {StatusCode::unsupported, "a second component that adds tokens"};
     if (type == "TemplateProcessing") return add_template(component);
     if (type != "BertProcessing" && type != "RobertaProcessing") return unknown_component(type);
     JANG_ASSIGN(const std::int32_t cls, paired_id(component, "cls"));
     JANG_ASSIGN(const std::int32_t sep, paired_id(component, "sep"));
-    result.templates_.push_back({{false, cls}, {true, 0}, {false, sep}});
+    result.template_ = Template{{false, cls}, {true, 0}, {false, sep}};
     return {};
   }));
   return result;
 }
 
 void PostProcessor::apply(std::vector<std::int32_t>& ids, bool add_special_tokens) const {
-  for (const Template& items : templates_) {
-    std::vector<std::int32_t> out;
-    out.reserve(ids.size() + items.size());
-    for (const Item& item : items) {
-      if (item.sequence)
-        out.insert(out.end(), ids.begin(), ids.end());
-      else if (add_special_tokens)
-        out.push_back(item.id);
-    }
-    ids = std::move(out);
+  if (!template_) return;
+  std::vector<std::int32_t> out;
+  out.reserve(ids.size() + template_->size());
+  for (const Item& item : *template_) {
+    if (item.sequence)
+      out.insert(out.end(), ids.begin(), ids.end());
+    else if (add_special_tokens)
+      out.push_back(item.id);
   }
+  ids = std::move(out);
+}
+
+std::vector<std::int32_t> PostProcessor::added_ids() const {
+  std::vector<std::int32_t> ids;
+  if (template_)
+    for (const Item& item : *template_)
+      if (!item.sequence) ids.push_back(item.id);
+  return ids;
 }
 
 }  // namespace jang::text

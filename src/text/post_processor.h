@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "jang/status.h"
@@ -17,6 +18,8 @@ class PostProcessor {
   static Result<PostProcessor> parse(const json::Value& section);
 
   void apply(std::vector<std::int32_t>& ids, bool add_special_tokens) const;
+  // The ids it adds, each at least once.
+  [[nodiscard]] std::vector<std::int32_t> added_ids() const;
 
  private:
   // The text goes where `sequence` is, once each time; the other items are ids.
@@ -25,7 +28,7 @@ class PostProcessor {
     std::int32_t id;
   };
   using Template = std::vector<Item>;
-  std::vector<Template> templates_;  // applied in order, each around the result so far
+  std::optional<Template> template_;
 };
 
 }  // namespace jang::text

@@ -2,6 +2,7 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <new>
 
 #include <fmt/format.h>
 
@@ -23,7 +24,7 @@ class Encoder {
         added_(added),
         parse_special_(parse_special),
         byte_level_(pre_tokenizer.ends_byte_level()),
-        run_(pre_tokenizer, [this](std::string_view piece) { return add_piece(piece); }) {}
+        run_(pre_tokenizer, [this](std::string_view piece) { return add_pieces(piece); }) {}
 
   Result<std::vector<std::int32_t>> encode(std::string_view text) {
     std::vector<AddedTokens::Part> parts;
@@ -46,7 +47,8 @@ class Encoder {
     Segment segment{raw, from_first, from_first > 0};
     Stretch stretch;
     if (!normalizer_.empty()) {
-      stretch = {std::string(raw), from_first};
+      stretch.text = raw;
+      stretch.from_first = from_first;
       JANG_TRY(normalizer_.apply(stretch));
       segment = {stretch.text, stretch.from_first, stretch.from_first > 0};
     }
@@ -57,6 +59,16 @@ class Encoder {
         ids_.push_back(part.id);
       else if (part.begin < part.end)
         JANG_TRY(run_.feed(segment.slice(part.begin, part.end)));
+    }
+    return {};
+  }
+
+  Status add_pieces(std::string_view piece) {
+    if (byte_level_) return add_piece(piece);
+    for (std::size_t begin = 0; begin < piece.size();) {
+      const std::size_t end = model_.next_cut(piece, begin);
+      JANG_TRY(add_piece(piece.substr(begin, end - begin)));
+      begin = end;
     }
     return {};
   }
@@ -103,16 +115,20 @@ Tokenizer::~Tokenizer() = default;
 Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view utf8) const { return encode(utf8, EncodeOptions()); }
 
 Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view utf8, const EncodeOptions& options) const {
-  constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+  constexpr std::size_t kMaxBytes = std::size_t{256} << 20;
   if (utf8.size() > kMaxBytes)
     return Status(StatusCode::unsupported, fmt::format("a text of {} bytes; at most {} are encoded at once", utf8.size(), kMaxBytes));
   if (const std::size_t bad = unicode::first_invalid(utf8); bad != utf8.size())
     return Status(StatusCode::corrupt, fmt::format("the text is not UTF-8 at byte {}; convert it", bad));
   const Parts& p = *parts_;
-  Encoder encoder(p.normalizer, p.pre_tokenizer, *p.model, p.added, options.parse_special);
-  JANG_ASSIGN(std::vector<std::int32_t> ids, encoder.encode(utf8));
-  p.post_processor.apply(ids, options.add_special_tokens);
-  return ids;
+  try {
+    Encoder encoder(p.normalizer, p.pre_tokenizer, *p.model, p.added, options.parse_special);
+    JANG_ASSIGN(std::vector<std::int32_t> ids, encoder.encode(utf8));
+    p.post_processor.apply(ids, options.add_special_tokens);
+    return ids;
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::out_of_memory, fmt::format("no memory to encode a text of {} bytes", utf8.size()));
+  }
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {

@@ -36,7 +36,7 @@ class Tokenizer {
     bool parse_special = true;       // text that spells a special added token becomes it
   };
   // Time: O(n log n), for pieces of any length. Thread safe. Errors: corrupt (invalid UTF-8, a character the model has no token for),
-  // unsupported (more than 1 GiB, a regex that gave up).
+  // unsupported (more than 256 MiB, a regex that gave up), out_of_memory.
   [[nodiscard]] Result<std::vector<std::int32_t>> encode(std::string_view utf8, const EncodeOptions& options) const;
   [[nodiscard]] Result<std::vector<std::int32_t>> encode(std::string_view utf8) const;
   // Ids without a token are left out. Always valid UTF-8: bytes that form no character become U+FFFD.

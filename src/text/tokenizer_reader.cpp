@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads tokenizer.json. The vocabulary, the merges and the added tokens, which are nearly all of the file, are taken from simdjson's tape
 // directly; the small sections become json::Value, with its checks, and are read by their own parsers.
+#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <new>
+#include <span>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -89,6 +92,7 @@ Result<MergeList> read_merges(const Members& model) {
   dom::array list;
   if (!section || section->get(list) != simdjson::SUCCESS) return corrupt("merges must be an array");
   MergeList merges;
+  merges.reserve(list.size());
   for (const dom::element item : list) {
     const auto bad = [&] { return corrupt(fmt::format("merge {} is not two pieces", merges.size())); };
     std::string_view text;
@@ -243,6 +247,9 @@ class TokenizerReader {
     if (!model.ok()) return model.status().with_context("model");
     parts->model = std::move(model).value();
     JANG_TRY(read_added(object, *parts).with_context("added_tokens"));
+    for (const std::int32_t id : parts->post_processor.added_ids())
+      if (parts->added.at(id) == nullptr && !parts->model->vocabulary().has(id))
+        return corrupt(fmt::format("post_processor: there is no token with id {}", id));
     Tokenizer tokenizer;
     tokenizer.parts_ = std::move(parts);
     return tokenizer;
@@ -307,10 +314,16 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json_text, std::string_view 
 Result<Tokenizer> Tokenizer::load(const std::string& path) {
   std::error_code error;
   const std::string file = std::filesystem::is_directory(path, error) ? (std::filesystem::path(path) / "tokenizer.json").string() : path;
-  JANG_ASSIGN(std::string text, read_text(file, kMaxFileBytes));
-  const std::size_t size = text.size();
-  text.resize(size + simdjson::SIMDJSON_PADDING);
-  return parse_text(std::string_view(text).substr(0, size), file, true);
+  JANG_ASSIGN(const InputFile input, InputFile::open(file));
+  if (input.size() > kMaxFileBytes)
+    return Status(StatusCode::invalid_argument, fmt::format("'{}' has {} bytes; at most {} are accepted", file, input.size(), kMaxFileBytes));
+  const auto size = static_cast<std::size_t>(input.size());
+  // Not a string, whose bytes would be written twice.
+  const std::unique_ptr<char[]> bytes(new (std::nothrow) char[size + simdjson::SIMDJSON_PADDING]);
+  if (bytes == nullptr) return Status(StatusCode::out_of_memory, fmt::format("cannot read '{}': no memory for its {} bytes", file, size));
+  std::memset(bytes.get() + size, 0, simdjson::SIMDJSON_PADDING);
+  JANG_TRY(input.read_at(0, std::as_writable_bytes(std::span(bytes.get(), size))));
+  return parse_text({bytes.get(), size}, file, true);
 }
 
 }  // namespace jang::text

@@ -43,10 +43,11 @@ std::optional<Trie> Trie::build(std::vector<std::pair<std::string_view, std::int
 std::uint32_t Trie::child(std::uint32_t node, char label) const {
   const auto wanted = static_cast<unsigned char>(label);
   if (node == kRoot) return root_[wanted];
-  const Node* first = nodes_.data() + nodes_[node].first_child;
-  const Node* last = first + nodes_[node].n_children;
-  const Node* found = std::lower_bound(first, last, wanted, [](const Node& n, unsigned char l) { return n.label < l; });
-  return found != last && found->label == wanted ? static_cast<std::uint32_t>(found - nodes_.data()) : kNone;
+  const std::uint32_t first = nodes_[node].first_child, n = nodes_[node].n_children;
+  if (n == 1) return nodes_[first].label == wanted ? first : kNone;  // most nodes
+  const auto begin = nodes_.begin() + first, end = begin + n;
+  const auto found = std::lower_bound(begin, end, wanted, [](const Node& a, unsigned char l) { return a.label < l; });
+  return found != end && found->label == wanted ? static_cast<std::uint32_t>(found - nodes_.begin()) : kNone;
 }
 
 std::uint32_t Trie::walk(std::string_view text) const {

@@ -34,7 +34,7 @@ class Trie {
     std::uint32_t node = kRoot;
     while (at < text.size() && (node = child(node, text[at])) != kNone) {
       ++at;
-      if (nodes_[node].value >= 0) visit(at, nodes_[node].value);
+      if (const std::int32_t found = nodes_[node].value; found >= 0) visit(at, found);
     }
   }
 

@@ -33,7 +33,7 @@ class Vocabulary {
   // find in two halves, so that a caller with many texts can hide the memory latency.
   [[nodiscard]] static std::uint64_t hash(std::string_view text);
   void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
-  void prefetch_entry(std::uint64_t hash) const;
+  void prefetch_text(std::uint64_t hash, std::size_t length) const;
   [[nodiscard]] std::optional<std::int32_t> find_hashed(std::string_view text, std::uint64_t hash) const;
 
  private:
@@ -42,15 +42,21 @@ class Vocabulary {
     std::uint32_t length_plus_one;  // 0: no piece
   };
   struct Slot {
-    std::uint32_t tag;
-    std::int32_t id;  // -1: free
+    std::uint64_t head = 0;  // the first 8 bytes, zeros behind a shorter text
+    std::uint32_t tag = 0;   // 24 bits of the hash and the length, 255 for longer ones
+    std::int32_t id = -1;    // -1: free
   };
+  [[nodiscard]] bool is(const Slot& slot, const Slot& wanted, std::string_view text) const {
+    if (slot.tag != wanted.tag || slot.head != wanted.head) return false;
+    return text.size() <= sizeof(slot.head) || entry_text(by_id_[static_cast<std::size_t>(slot.id)]) == text;
+  }
+  [[nodiscard]] static Slot make_slot(std::string_view text, std::uint64_t hash, std::int32_t id);
   void grow(std::size_t capacity);
   [[nodiscard]] std::string_view entry_text(const Entry& e) const { return {arena_.data() + e.offset, e.length_plus_one - 1}; }
 
   std::vector<char> arena_;
   std::vector<Entry> by_id_;
-  std::vector<Slot> slots_ = std::vector<Slot>(1, Slot{0, -1});
+  std::vector<Slot> slots_ = std::vector<Slot>(1);
   std::uint64_t mask_ = 0;
   std::size_t count_ = 0;
 };

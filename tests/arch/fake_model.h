@@ -148,7 +148,8 @@ inline FakeModel qwen3_5(bool moe, bool wrapped, Experts how = Experts::fused) {
   text["layer_types"] = {"linear_attention", "linear_attention", "linear_attention", "full_attention"};
   text["eos_token_id"] = 7;
   if (moe)
-    for (const auto& [key, n] : {std::pair{"num_experts", 4}, {"moe_intermediate_size", 64}, {"shared_expert_intermediate_size", 64}})
+    for (const auto& [key, n] :
+         {std::pair{"num_experts", 4}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 64}, {"shared_expert_intermediate_size", 64}})
       text[key] = n;
   FakeModel m{text, {}};
   if (wrapped) m.config = {{"model_type", moe ? "qwen3_5_moe" : "qwen3_5"}, {"text_config", text}, {"vision_config", {{"depth", 1}}}};

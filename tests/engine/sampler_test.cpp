@@ -270,6 +270,7 @@ TEST(Sampler, impossible_logits_are_survived) {
   ASSERT_EQ(both.size(), 3u);
   EXPECT_EQ(both[0].probability, 0.5);
   EXPECT_EQ(both[1].probability, 0.0);
+  EXPECT_EQ(Sampler(SamplingOptions{}).distribution(std::vector<float>{kInf, 0.0f, kInf}).size(), 2u);
   SamplingOptions harsh = plain();
   harsh.repeat_penalty = 1e308;
   Sampler sampler(harsh);

@@ -24,8 +24,11 @@ def lines(context, tokenizer_file, inputs, *flags):
     return documents
 
 
-def compare_encode(context, file, tokenizer, texts):
-    for flags, add_special, plain in ((), True, False), (("--no-special",), False, False), (("--no-special", "--plain"), False, True):
+MODES = (((), True, False), (("--no-special",), False, False), (("--no-special", "--plain"), False, True))
+
+
+def compare_encode(context, file, tokenizer, texts, modes=MODES):
+    for flags, add_special, plain in modes:
         tokenizer.encode_special_tokens = plain
         ours = lines(context, file, texts, *flags)
         for text, document, encoding in zip(texts, ours, tokenizer.encode_batch(texts, add_special_tokens=add_special)):
@@ -93,6 +96,26 @@ def converted(context, sentencepiece_model):
     return out / "tokenizer.json"
 
 
+SWEPT = ("bpe-gpt2", "bpe-llama3", "bpe-o200k", "bpe-deepseek", "split-scripts", "split-classes", "split-word-boundary", "wordlevel-whitespace", "wordlevel-bert",
+         "digits", "punctuation-isolated", "wordpiece", "nfc", "nfd", "nfkc", "nfkd", "lowercase", "strip-accents-alone", "bert-clean", "bert-marks", "unigram-nmt-nfkc",
+         "added", "spbpe")
+
+
+def sweep(context, file):
+    """Every character, in blocks of neighbours: as they are, and each between letters."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    step = 1 if not context.quick else 37
+    points = [c for c in range(0, 0x110000, step) if not 0xD800 <= c <= 0xDFFF and not 0xE0200 <= c < 0xFFF00 and not 0x32500 <= c < 0xE0000 and c < 0x100100]
+    blocks = [points[i : i + 64] for i in range(0, len(points), 64)]
+    texts = ["".join(map(chr, block)) for block in blocks] + ["a" + "a".join(map(chr, block)) + "1" for block in blocks]
+    if step == 1:  # a mark behind each
+        texts += [" ".join(chr(c) + "\u0301\u0323" for c in block) for block in blocks]
+    compare_encode(context, file, tokenizer, texts, modes=MODES[:1])
+    return f"{len(points)} characters"
+
+
 def cases(context):
     import tokenizer_made
 
@@ -100,6 +123,8 @@ def cases(context):
         yield f"tokenizer/{name}", lambda path=path: compare(context, path())
     for name, make in tokenizer_made.MADE.items():
         yield f"tokenizer/made-{name}", lambda name=name, make=make: compare(context, made(context, name, make), None if context.quick else 300)
+    for name in SWEPT:
+        yield f"tokenizer/every-character-{name}", lambda name=name: sweep(context, made(context, name, tokenizer_made.MADE[name]))
 
 
 def made(context, name, make):

@@ -128,7 +128,7 @@ class LoopRun : public Loop {
 };
 
 Interpreter::Interpreter(const Template& source, Environment environment)
-    : Runtime(environment.unix_seconds, environment.utc_offset_seconds),
+    : Runtime(environment.max_steps, environment.unix_seconds, environment.utc_offset_seconds),
       source_(source),
       environment_(std::move(environment)),
       scope_(std::make_shared<Scope>(nullptr)) {}
@@ -326,6 +326,7 @@ Result<Value> Interpreter::make_macro(const Procedure& procedure) {
   macro->scope = scope_;
   auto data = std::make_shared<FunctionData>();
   data->macro = macro;
+  data->macro_name = procedure.name;
   return Value::of(Kind::function, std::move(data));
 }
 

@@ -27,6 +27,7 @@ struct Macro : Entity {
 };
 
 struct Environment {
+  std::uint64_t max_steps = kMaxSteps;
   std::int64_t unix_seconds = 0, utc_offset_seconds = 0;
   std::size_t max_output_bytes = 0;
   Values variables;  // by name id; missing where the caller gave none

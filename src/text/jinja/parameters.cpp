@@ -18,7 +18,7 @@ Result<const Text*> Parameters::text(std::size_t i) const {
 }
 
 Result<std::int64_t> Parameters::integer(std::size_t i, std::int64_t fallback) const {
-  if (!has_value(i)) return fallback;
+  if (!has(i)) return fallback;
   if (values_[i].is_integral()) return values_[i].as_int();
   if (values_[i].is(Kind::undefined)) return undefined_error(values_[i]);
   return template_error(fmt::format("{}() takes an int as argument {}, not {}", function_, i + 1, type_name(values_[i])));

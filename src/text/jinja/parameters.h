@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments of a builtin after binding, read by position with Python's leniency: None counts as absent where Python takes None.
+// Arguments of a builtin after binding, read by position.
 #pragma once
 
 #include <array>
@@ -32,6 +32,10 @@ class Parameters {
   [[nodiscard]] Result<Value> required(std::size_t i) const;
   [[nodiscard]] Result<const Text*> text(std::size_t i) const;  // a string
   [[nodiscard]] Result<std::int64_t> integer(std::size_t i, std::int64_t fallback) const;
+  // Where Python takes None for the default.
+  [[nodiscard]] Result<std::int64_t> integer_or_none(std::size_t i, std::int64_t fallback) const {
+    return has_value(i) ? integer(i, fallback) : Result<std::int64_t>(fallback);
+  }
   [[nodiscard]] bool flag(std::size_t i, bool fallback) const { return has(i) ? truth(values_[i]) : fallback; }
 
  private:

@@ -59,7 +59,7 @@ class Printer {
       case Kind::iterator: out_.append("<generator object>"); return {};
       case Kind::space: return print_namespace(value, depth);
       case Kind::loop: out_.append("<LoopContext>"); return {};
-      case Kind::function: out_.append("<function>"); return {};
+      case Kind::function: print_function(value.function()); return {};
     }
     return {};
   }
@@ -105,6 +105,12 @@ class Printer {
     out_.append(range.step == 1 ? fmt::format("range({}, {})", range.start, range.stop)
                                 : fmt::format("range({}, {}, {})", range.start, range.stop, range.step));
     return {};
+  }
+
+  // Python shows an address for all but macros.
+  void print_function(const FunctionData& function) {
+    if (function.macro == nullptr) return out_.append("<function>");
+    out_.append(function.macro_name == "caller" ? "<Macro anonymous>" : "<Macro " + quoted(function.macro_name) + ">");
   }
 
   Status print_namespace(const Value& value, int depth) {

@@ -35,8 +35,8 @@ Status undefined_error(const Value& undefined) {
   return {StatusCode::corrupt, undefined.is(Kind::undefined) ? undefined.undefined().message : std::string("the value is undefined")};
 }
 
-Status Runtime::out_of_steps() {
-  return {StatusCode::invalid_argument, fmt::format("the template needs more than {} steps for this input", kMaxSteps)};
+Status Runtime::out_of_steps() const {
+  return {StatusCode::invalid_argument, fmt::format("the template needs more than {} steps for this input", max_steps_)};
 }
 
 Status Runtime::check_string_size(std::uint64_t bytes) {

@@ -53,7 +53,8 @@ struct TestRow {
 
 class Runtime {
  public:
-  Runtime(std::int64_t unix_seconds, std::int64_t utc_offset_seconds) : unix_seconds_(unix_seconds), utc_offset_(utc_offset_seconds) {}
+  Runtime(std::uint64_t max_steps, std::int64_t unix_seconds, std::int64_t utc_offset_seconds)
+      : max_steps_(max_steps), steps_left_(max_steps), unix_seconds_(unix_seconds), utc_offset_(utc_offset_seconds) {}
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
   virtual ~Runtime() = default;
@@ -93,9 +94,9 @@ class Runtime {
   static constexpr std::uint64_t kEntitySteps = 8;
 
   [[nodiscard]] Result<Value> sequence(Kind kind, Values items, bool is_group);
-  [[nodiscard]] static Status out_of_steps();
+  [[nodiscard]] Status out_of_steps() const;
 
-  std::uint64_t steps_left_ = kMaxSteps;
+  std::uint64_t max_steps_, steps_left_;
   std::int64_t unix_seconds_, utc_offset_;
   std::vector<std::unique_ptr<Entity>> entities_;
 };

@@ -103,8 +103,8 @@ Result<Value> partition(Runtime& runtime, const Value& self, const Arguments& ar
 // Python's optional [start, end) of find() and its relatives, in bytes; an impossible one has begin > end.
 Result<Span> search_range(Runtime& runtime, const Text& text, const Parameters& p, std::size_t first) {
   const auto n = static_cast<std::int64_t>(text.length());
-  JANG_ASSIGN(std::int64_t begin, p.integer(first, 0));
-  JANG_ASSIGN(std::int64_t end, p.integer(first + 1, n));
+  JANG_ASSIGN(std::int64_t begin, p.integer_or_none(first, 0));
+  JANG_ASSIGN(std::int64_t end, p.integer_or_none(first + 1, n));
   if (!text.is_ascii()) JANG_TRY(runtime.charge_bytes(text.size()));
   end = std::min(end < 0 ? std::max<std::int64_t>(end + n, 0) : end, n);
   begin = begin < 0 ? std::max<std::int64_t>(begin + n, 0) : begin;

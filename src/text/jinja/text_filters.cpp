@@ -43,7 +43,7 @@ Result<Value> replace_filter(Runtime& runtime, const Value& self, const Argument
   JANG_ASSIGN(const Text text, to_text(runtime, self));
   JANG_ASSIGN(const Text from, to_text(runtime, old_value));
   JANG_ASSIGN(const Text to, to_text(runtime, new_value));
-  JANG_ASSIGN(const std::int64_t limit, p.integer(2, -1));
+  JANG_ASSIGN(const std::int64_t limit, p.integer_or_none(2, -1));
   JANG_ASSIGN(Text out, replace(runtime, text, from, to, limit));
   return runtime.string(std::move(out));
 }
@@ -94,9 +94,8 @@ Result<Value> center_filter(Runtime& runtime, const Value& self, const Arguments
 Result<Value> truncate(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p,
               Parameters::bind("truncate", arguments, std::array<std::string_view, 4>{"length", "killwords", "end", "leeway"}));
-  JANG_ASSIGN(const Text text, to_text(runtime, self));
   JANG_ASSIGN(const std::int64_t limit, p.integer(0, 255));
-  JANG_ASSIGN(const std::int64_t leeway, p.integer(3, 5));
+  JANG_ASSIGN(const std::int64_t leeway, p.integer_or_none(3, 5));
   Text end("...");
   if (p.has(2)) {
     JANG_ASSIGN(const Text* given, p.text(2));
@@ -104,7 +103,10 @@ Result<Value> truncate(Runtime& runtime, const Value& self, const Arguments& arg
   }
   const auto end_length = static_cast<std::int64_t>(end.length());
   if (limit < end_length || leeway < 0) return template_error("truncate: the length is shorter than the end, or the leeway is negative");
-  if (static_cast<std::int64_t>(text.length()) - leeway <= limit) return runtime.string(text);
+  JANG_ASSIGN(const std::int64_t n, length(self));
+  if (n - leeway <= limit) return self;
+  if (!self.is(Kind::string)) return template_error(fmt::format("'{}' object cannot be truncated", type_name(self)));
+  const Text& text = self.text();
   Text out = text.slice(0, text.byte_of(static_cast<std::size_t>(limit - end_length)));
   if (!p.flag(1, false)) {
     const std::size_t blank = out.bytes().rfind(' ');

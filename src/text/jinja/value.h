@@ -164,6 +164,7 @@ struct Iterator : Entity {
 struct FunctionData : Data {
   const Builtin* builtin = nullptr;  // or:
   Entity* macro = nullptr;
+  std::string macro_name;
   Value self;
 };
 

@@ -4,13 +4,13 @@
 // Every y is a sum in one fixed order, whatever the batch, the split of rows and the path taken, so the bits never depend on them:
 //   blocks of kBlock columns in order; inside a block two vector accumulators, even and odd vectors of columns, added, then summed across
 //   lanes by V::sum4's tree; block sums are added up in float32, first block first.
-// Few inputs (decode): a row is converted in registers and meets all inputs at once; the matrix is read front to back, once, with software
-// prefetch. Many inputs: a panel of rows x one block is converted into L2, then register tiles of V::kTileRows x V::kTileInputs run over
-// it.
+// Few inputs (decode): rows are converted in registers and meet all inputs at once; the matrix is read once, as up to kDirectRows streams
+// that lie far apart, each front to back: measured 1.2 to 1.8 times as fast as one stream from memory (Zen 4), and x is loaded once for
+// them. Many inputs: a panel of rows x one block is converted into L2, then register tiles of kTileRows x kTileInputs run over it.
 //
 // V supplies, beside storage.h's: set1, add, sum4 (four horizontal sums), keep (the value must be in a register), kTileRows, kTileInputs
 // (2 * kTileRows * kTileInputs accumulators and the operands fit the register file), kDirectInputs (inputs up to which a row is converted
-// in registers) and kDirectRows (1 or 2: rows read at once then, where two chains of sums are too few).
+// in registers) and kDirectRows (rows read at once then, at most: they share loads of x).
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace jang::kernels::generic {
 
 inline constexpr std::int64_t kBlock = 512;      // columns; a multiple of every group
 inline constexpr std::int64_t kPanelRows = 192;  // kPanelRows * kBlock floats stay in L2
-inline constexpr std::int64_t kPrefetch = 6144;  // bytes ahead of the reader
+inline constexpr std::int64_t kPrefetch = 6144;  // bytes ahead of all streams together
 
 // Sums of kRows x kInputs accumulator pairs into out[row][input].
 template <class V, int kRows, int kInputs>
@@ -135,11 +135,14 @@ inline void direct_step(const typename V::F (&w)[kStepVectors<V>], const float* 
     for (int i = 0; i < kInputs; ++i) acc[i][v % 2] = V::fma(w[v], V::load(x + i * x_stride + v * V::kLanes), acc[i][v % 2]);
 }
 
-// kRows rows from `row` on against kInputs inputs.
+// Rows row, row + apart, ... (kRows of them) against kInputs inputs.
 template <class V, class Row, int kRows, int kInputs>
-inline void direct_rows(const MatrixView& w, std::int64_t row, const float* x, std::int64_t x_stride, float (&total)[kRows][kInputs]) {
+inline void direct_rows(const MatrixView& w, std::int64_t row, std::int64_t apart, const float* x, std::int64_t x_stride, float* y,
+                        std::int64_t y_stride) {
   using F = typename V::F;
-  const Row first(w, row), second(w, row + kRows - 1);
+  Row rows[kRows];
+  for (int r = 0; r < kRows; ++r) rows[r] = Row(w, row + r * apart);
+  float total[kRows][kInputs] = {};
   for (std::int64_t c0 = 0; c0 < w.n_cols; c0 += kBlock) {
     const std::int64_t end = std::min(c0 + kBlock, w.n_cols);
     F acc[kRows][kInputs][2], weights[kStepVectors<V>];
@@ -149,17 +152,16 @@ inline void direct_rows(const MatrixView& w, std::int64_t row, const float* x, s
       for (int i = 0; i < kInputs; ++i) acc[r][i][0] = acc[r][i][1] = V::set1(0.0f);
     std::int64_t c = c0;
     for (; c + kStep <= end; c += kStep) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
-        const Row& one = r == 0 ? first : second;
-        one.prefetch(c, kPrefetch);
-        one.step(c, weights);
+        rows[r].prefetch(c, kPrefetch / kRows);
+        rows[r].step(c, weights);
         direct_step<V, kInputs>(weights, x + c, x_stride, acc[r]);
       }
     }
     if constexpr (!Row::kWholeSteps) {
       for (int r = 0; r < kRows && c < end; ++r) {
-        (r == 0 ? first : second).tail(c, static_cast<int>(end - c), weights);
+        rows[r].tail(c, static_cast<int>(end - c), weights);
         direct_step<V, kInputs>(weights, x + c, x_stride, acc[r]);
       }
     }
@@ -168,22 +170,18 @@ inline void direct_rows(const MatrixView& w, std::int64_t row, const float* x, s
     for (int r = 0; r < kRows; ++r)
       for (int i = 0; i < kInputs; ++i) total[r][i] = c0 == 0 ? sums[r][i] : total[r][i] + sums[r][i];
   }
+  for (int r = 0; r < kRows; ++r)
+    for (int i = 0; i < kInputs; ++i) y[i * y_stride + row + r * apart] = total[r][i];
 }
 
 template <class V, class Row, int kInputs = V::kDirectInputs>
 void matmul_direct(const MatrixView& w, const Inputs& in, float* y, std::int64_t y_stride) {
   if constexpr (kInputs > 0) {
     if (in.n != kInputs) return matmul_direct<V, Row, kInputs - 1>(w, in, y, y_stride);
-    const auto rows = [&]<int kRows>(std::int64_t r) {
-      float total[kRows][kInputs] = {};
-      direct_rows<V, Row, kRows, kInputs>(w, r, in.x, in.stride, total);
-      for (int k = 0; k < kRows; ++k)
-        for (int i = 0; i < kInputs; ++i) y[i * y_stride + r + k] = total[k][i];
-    };
-    constexpr int kTogether = kInputs * V::kDirectRows <= V::kDirectInputs ? V::kDirectRows : 1;
-    std::int64_t r = 0;
-    for (; r + kTogether <= w.n_rows; r += kTogether) rows.template operator()<kTogether>(r);
-    if (r < w.n_rows) rows.template operator()<1>(r);
+    constexpr int kRows = std::clamp(V::kTileRows * V::kTileInputs / kInputs, 1, V::kDirectRows);
+    const std::int64_t apart = w.n_rows / kRows;
+    for (std::int64_t r = 0; r < apart; ++r) direct_rows<V, Row, kRows, kInputs>(w, r, apart, in.x, in.stride, y, y_stride);
+    for (std::int64_t r = apart * kRows; r < w.n_rows; ++r) direct_rows<V, Row, 1, kInputs>(w, r, 0, in.x, in.stride, y, y_stride);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/ops.h"
 
@@ -25,6 +26,7 @@ class DenseRow {
   static constexpr int kBytes = size_bytes(kType);
   static constexpr bool kWholeSteps = false;  // n_cols may be anything
 
+  DenseRow() = default;
   DenseRow(const MatrixView& w, std::int64_t row) : data_(w.data + row * w.row_bytes()) {}
 
   // Columns [c, c + 32).
@@ -35,10 +37,11 @@ class DenseRow {
     std::memcpy(padded, data_ + c * kBytes, static_cast<std::size_t>(count * kBytes));
     load(padded, out);
   }
-  // Asks for what lies `bytes` behind column c in memory order: rows are read one after another.
-  void prefetch(std::int64_t c, std::int64_t bytes) const {
-    const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(data_) + static_cast<std::uintptr_t>(c * kBytes + bytes);
-    for (int line = 0; line < kStep * kBytes; line += 64) V::prefetch(at + static_cast<std::uintptr_t>(line));
+  // Asks for the step `ahead` bytes behind column c, in memory order.
+  void prefetch(std::int64_t c, std::int64_t ahead) const {
+    const std::int64_t at = c * kBytes + ahead;
+    for (int line = 0; line < kStep * kBytes; line += 64)
+      V::prefetch(reinterpret_cast<std::uintptr_t>(data_) + static_cast<std::uintptr_t>(at + line));
   }
 
  private:
@@ -54,8 +57,23 @@ class DenseRow {
       }
     }
   }
-  const std::byte* data_;
+  const std::byte* data_ = nullptr;
 };
+
+// kBytes (at most 8) bytes as a number, from whole words: a memcpy of an odd size goes through memory and stalls.
+template <int kBytes>
+inline std::uint64_t load_packed(const std::byte* p) {
+  if constexpr (kBytes == 1) {
+    return static_cast<std::uint64_t>(*p);
+  } else if constexpr (kBytes == 2 || kBytes == 4 || kBytes == 8) {
+    std::conditional_t<kBytes == 2, std::uint16_t, std::conditional_t<kBytes == 4, std::uint32_t, std::uint64_t>> word = 0;
+    std::memcpy(&word, p, kBytes);
+    return word;
+  } else {
+    constexpr int kLow = kBytes > 4 ? 4 : 2;
+    return load_packed<kLow>(p) | load_packed<kBytes - kLow>(p + kLow) << (8 * kLow);
+  }
+}
 
 // One row of packed codes: fma(code, scale, bias).
 template <class V, int kBits>
@@ -65,31 +83,35 @@ class PackedRow {
   static constexpr int kStepBytes = kStep * kBits / 8;
   static constexpr bool kWholeSteps = true;
 
+  PackedRow() = default;
   PackedRow(const MatrixView& w, std::int64_t row)
       : data_(w.data + row * w.row_bytes()),
         scales_(w.scales + row * w.param_row_bytes()),
         biases_(w.biases + row * w.param_row_bytes()),
         dtype_(w.format.param_dtype),
-        group_shift_(w.format.group_size == 32   ? 5
-                     : w.format.group_size == 64 ? 6
-                                                 : 7) {}
+        group_size_(w.format.group_size) {}
 
-  void step(std::int64_t c, F* out) const {
-    const std::int64_t group = c >> group_shift_;
-    const F scale = V::value(dtype_, scales_, group), bias = V::value(dtype_, biases_, group);
+  // Steps of a group come in order: scale and bias are kept.
+  void step(std::int64_t c, F* out) {
+    if ((c & (group_size_ - 1)) == 0) {
+      scale_ = V::value(dtype_, scales_, c / group_size_);
+      bias_ = V::value(dtype_, biases_, c / group_size_);
+    }
     V::template unpack<kBits>(data_ + c / kStep * kStepBytes, out);
-    for (int v = 0; v < kStepVectors<V>; ++v) out[v] = V::fma(out[v], scale, bias);
+    for (int v = 0; v < kStepVectors<V>; ++v) out[v] = V::fma(out[v], scale_, bias_);
   }
-  void prefetch(std::int64_t c, std::int64_t bytes) const {
-    V::prefetch(reinterpret_cast<std::uintptr_t>(data_) + static_cast<std::uintptr_t>(c / kStep * kStepBytes + bytes));
+  void prefetch(std::int64_t c, std::int64_t ahead) const {
+    const std::int64_t at = c / kStep * kStepBytes + ahead;
+    V::prefetch(reinterpret_cast<std::uintptr_t>(data_) + static_cast<std::uintptr_t>(at));
   }
 
  private:
-  const std::byte* data_;
-  const std::byte* scales_;
-  const std::byte* biases_;
-  DType dtype_;
-  int group_shift_;
+  const std::byte* data_ = nullptr;
+  const std::byte* scales_ = nullptr;
+  const std::byte* biases_ = nullptr;
+  DType dtype_ = DType::f32;
+  std::int64_t group_size_ = 32;
+  F scale_ = V::set1(0.0f), bias_ = V::set1(0.0f);
 };
 
 // f.operator()<Row>() for the row type of a supported format.
@@ -107,7 +129,7 @@ void with_row_type(const MatrixFormat& format, const Function& f) {
 
 // Columns [begin, end) of a row, begin on a step, as floats; when `padded`, up to a whole step, with zeros.
 template <class V, class Row>
-inline void expand(const Row& row, std::int64_t begin, std::int64_t end, bool padded, float* out) {
+inline void expand(Row row, std::int64_t begin, std::int64_t end, bool padded, float* out) {
   typename V::F w[kStepVectors<V>];
   std::int64_t c = begin;
   for (; c + kStep <= end; c += kStep) {

@@ -29,7 +29,7 @@ template <int kBits>
 constexpr Gather<kBits> kGather{};
 
 struct Avx2 {
-  static constexpr int kLanes = 8, kTileRows = 2, kTileInputs = 3, kDirectInputs = 4, kDirectRows = 1, kMixVectors = 2;
+  static constexpr int kLanes = 8, kTileRows = 2, kTileInputs = 3, kDirectInputs = 4, kDirectRows = 4, kMixVectors = 2;
   using F = __m256;
   static F load(const void* p) { return _mm256_loadu_ps(static_cast<const float*>(p)); }
   static void store(float* p, F a) { _mm256_storeu_ps(p, a); }
@@ -68,8 +68,7 @@ struct Avx2 {
     const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(kGather<kBits>.bytes.data()));
     const __m256i shifts = _mm256_load_si256(reinterpret_cast<const __m256i*>(kGather<kBits>.shifts.data()));
     for (int part = 0; part < 4; ++part) {
-      std::uint64_t packed = 0;  // 8 codes
-      std::memcpy(&packed, p + part * kBits, kBits);
+      const std::uint64_t packed = generic::load_packed<kBits>(p + part * kBits);  // 8 codes
       const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi64x(static_cast<long long>(packed)), bytes);
       out[part] = _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srlv_epi32(spread, shifts), _mm256_set1_epi32((1 << kBits) - 1)));
     }

@@ -10,26 +10,27 @@
 namespace jang::kernels {
 namespace {
 
-// Where code i of 16 lies in its 2*bits bytes: the bytes that hold it, to the low end of dword i, and how far to shift it down.
-template <int kBits>
+// Where code i of 16 lies when the codes start at byte kStart: the bytes that hold it, to the low end of dword i, and how far to shift it
+// down.
+template <int kBits, int kStart>
 struct Gather {
   alignas(64) std::array<std::int8_t, 64> bytes{};
   alignas(64) std::array<std::int32_t, 16> shifts{};
   constexpr Gather() {
     for (int i = 0; i < 16; ++i) {
       const int first = i * kBits / 8, last = (i * kBits + kBits - 1) / 8;
-      bytes[i * 4] = static_cast<std::int8_t>(first);
-      bytes[i * 4 + 1] = static_cast<std::int8_t>(last != first ? last : -1);
+      bytes[i * 4] = static_cast<std::int8_t>(kStart + first);
+      bytes[i * 4 + 1] = static_cast<std::int8_t>(last != first ? kStart + last : -1);
       bytes[i * 4 + 2] = bytes[i * 4 + 3] = -1;
       shifts[i] = i * kBits % 8;
     }
   }
 };
-template <int kBits>
-constexpr Gather<kBits> kGather{};
+template <int kBits, int kStart>
+constexpr Gather<kBits, kStart> kGather{};
 
 struct Avx512 {
-  static constexpr int kLanes = 16, kTileRows = 3, kTileInputs = 4, kDirectInputs = 8, kDirectRows = 1, kMixVectors = 4;
+  static constexpr int kLanes = 16, kTileRows = 3, kTileInputs = 4, kDirectInputs = 8, kDirectRows = 4, kMixVectors = 4;
   using F = __m512;
   static F load(const void* p) { return _mm512_loadu_ps(p); }
   static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
@@ -60,15 +61,32 @@ struct Avx512 {
     if (dtype == DType::f16) return _mm512_cvtph_ps(_mm256_set1_epi16(h));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_set1_epi32(h), 16));
   }
+  template <int kBytes>
+  static __m512i repeat(const std::byte* p) {
+    if constexpr (kBytes == 16) {
+      return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    } else if constexpr (kBytes == 8) {
+      long long v = 0;
+      std::memcpy(&v, p, 8);
+      return _mm512_set1_epi64(v);
+    } else {
+      int v = 0;
+      std::memcpy(&v, p, 4);
+      return _mm512_set1_epi32(v);
+    }
+  }
+  template <int kBits, class Where>
+  static F expand(__m512i around, const Where& where) {
+    const __m512i spread = _mm512_shuffle_epi8(around, _mm512_load_si512(where.bytes.data()));
+    const __m512i shifted = _mm512_srlv_epi32(spread, _mm512_load_si512(where.shifts.data()));
+    return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32((1 << kBits) - 1)));
+  }
   template <int kBits>
   static void unpack(const std::byte* p, F* out) {
-    const __m512i bytes = _mm512_load_si512(kGather<kBits>.bytes.data()), shifts = _mm512_load_si512(kGather<kBits>.shifts.data());
-    for (int half = 0; half < 2; ++half) {
-      const __m128i packed = _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << (2 * kBits)) - 1), p + half * 2 * kBits);
-      const __m512i spread = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(packed), bytes);
-      const __m512i code = _mm512_and_si512(_mm512_srlv_epi32(spread, shifts), _mm512_set1_epi32((1 << kBits) - 1));
-      out[half] = _mm512_cvtepi32_ps(code);
-    }
+    // A power of two of bytes around each half of the step, repeated; reads stay inside the step's 4*bits bytes.
+    constexpr int kAround = kBits == 2 ? 4 : kBits == 3 ? 8 : 16, kSecond = 4 * kBits - kAround;
+    out[0] = expand<kBits>(repeat<kAround>(p), kGather<kBits, 0>);
+    out[1] = expand<kBits>(repeat<kAround>(p + kSecond), kGather<kBits, 2 * kBits - kSecond>);
   }
   static F set1(float a) { return _mm512_set1_ps(a); }
   static F add(F a, F b) { return _mm512_add_ps(a, b); }

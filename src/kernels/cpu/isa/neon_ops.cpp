@@ -30,7 +30,7 @@ template <int kBits>
 constexpr Gather<kBits> kGather{};
 
 struct Neon {
-  static constexpr int kLanes = 4, kTileRows = 3, kTileInputs = 4, kDirectInputs = 8, kDirectRows = 2, kMixVectors = 4;
+  static constexpr int kLanes = 4, kTileRows = 3, kTileInputs = 4, kDirectInputs = 8, kDirectRows = 4, kMixVectors = 4;
   using F = float32x4_t;
   template <class T>
   static T load_bytes(const void* p) {
@@ -69,8 +69,7 @@ struct Neon {
   template <int kBits>
   static void unpack(const std::byte* p, F* out) {
     for (int part = 0; part < 4; ++part) {
-      std::uint64_t packed = 0;  // 8 codes
-      std::memcpy(&packed, p + part * kBits, kBits);
+      const std::uint64_t packed = generic::load_packed<kBits>(p + part * kBits);  // 8 codes
       const uint8x16_t bytes = vreinterpretq_u8_u64(vdupq_n_u64(packed));
       for (int half = 0; half < 2; ++half) {
         const uint32x4_t spread = vreinterpretq_u32_u8(vqtbl1q_u8(bytes, vld1q_u8(kGather<kBits>.bytes.data() + half * 16)));

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Allocation in rounds: plan, measure around the plan, correct, plan again.
+#include "calibrate/allocate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "quantize/costs.h"
+#include "quantize/measure.h"
+
+namespace jang::calibrate {
+namespace {
+
+// A marginal says how the curve is off at one point in one company of choices: half of it (on logarithmic axes) is believed at a time.
+constexpr double kBelief = 0.5;
+constexpr double kMaxStep = 4.0;
+// Marginals below this part of the whole are lost in each other's noise.
+constexpr double kLeastPart = 1e-4;
+
+std::map<std::string, plan::Choice> choices_of(const arch::Model& model, const plan::Plan& plan) {
+  std::map<std::string, plan::Choice> choices;
+  for (const plan::TensorPlan& t : plan.tensors) {
+    const arch::OutTensor& tensor = model.tensors[static_cast<std::size_t>(t.tensor)];
+    if (t.choice.bits) choices[tensor.unit] = t.choice;
+  }
+  return choices;
+}
+
+// Corrects the factors by what every unit's own weights win back from `whole`.
+Status correct(Laboratory& lab, const std::map<std::string, plan::Choice>& choices, const plan::CostTable& costs, double whole,
+               Observer& observer, const CancelFlag* cancel, std::map<std::string, double>* factors) {
+  std::vector<Trial> trials;
+  for (const Unit& unit : lab.units())
+    if (choices.contains(unit.name)) trials.push_back({&unit, {0, 0}, 0, 0});
+  JANG_TRY(lab.run(trials, observer, cancel));
+  for (const Trial& t : trials) {
+    const std::string& name = t.unit->name;
+    const auto unit = costs.find(name);
+    if (unit == costs.end()) continue;
+    const auto promised = unit->second.find(choices.at(name));
+    if (promised == unit->second.end() || promised->second <= 0) continue;
+    const double marginal = std::max(whole - t.divergence, kLeastPart * whole);
+    const double step = std::clamp(std::pow(marginal / promised->second, kBelief), 1 / kMaxStep, kMaxStep);
+    const auto factor = factors->emplace(name, 1.0).first;
+    factor->second *= step;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::Source& source, const plan::Options& options,
+                                       const quantize::RunOptions& run, int rounds, std::int64_t max_positions) {
+  const format::Statistics* statistics = run.statistics;
+  if (!statistics || statistics->sensitivities.empty() || (rounds > 0 && statistics->tokens.empty()))
+    return Status(StatusCode::invalid_argument, "the statistics hold no sensitivities: calibrate without --no-sensitivity");
+  SilentObserver silent;
+  Observer& observer = run.observer ? *run.observer : silent;
+  JANG_TRY(plan::check_options(source.model, options));
+  const DType dtype = plan::param_dtype(source.model, options);
+  observer.phase(2, 5, "measure");
+  JANG_ASSIGN(const plan::ErrorTable errors, quantize::measure_errors(source, options, dtype, run));
+  JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(source.model, *statistics));
+  const Windows windows = windows_of(*statistics);
+  std::optional<Laboratory> lab;
+  if (rounds > 0) {
+    JANG_ASSIGN(Laboratory made, Laboratory::create(engine, windows, max_positions, importance, {options.method, dtype}));
+    lab.emplace(std::move(made));
+  }
+  std::map<std::string, double> factors = run.factors;
+  std::optional<MeasuredPlan> best;
+  std::vector<double> by_round;
+  for (int round = 0; round <= rounds; ++round) {
+    const plan::CostTable costs = quantize::expected_costs(source.model, errors, *statistics, factors);
+    JANG_ASSIGN(plan::Plan plan, plan::make_plan(source.model, options, &errors, &costs));
+    if (options.method == plan::Method::fit) plan.statistics = statistics->digest;
+    if (rounds == 0) return MeasuredPlan{std::move(plan), 0, {}};
+    const std::map<std::string, plan::Choice> choices = choices_of(source.model, plan);
+    JANG_ASSIGN(const double whole, lab->set_background(choices));
+    by_round.push_back(whole);
+    observer.info(fmt::format("round {}: divergence {:.5f} on the calibration text", round, whole));
+    if (!best || whole < best->divergence) best = MeasuredPlan{std::move(plan), whole, {}};
+    if (round < rounds) JANG_TRY(correct(*lab, choices, costs, whole, observer, run.cancel, &factors));
+  }
+  best->by_round = by_round;
+  return *std::move(best);
+}
+
+}  // namespace jang::calibrate

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The course of a calibration, its budget and its resumption.
+#include "calibrate/calibrate.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "calibrate/moments.h"
+#include "plan/layout.h"
+
+namespace jang::calibrate {
+namespace {
+
+constexpr int kPhases = 3;
+constexpr int kGroup = 64;  // of the trials; smaller where it does not divide the inputs
+
+// Everything that decides the numbers beside the model: results of other settings are not mixed.
+std::string settings_of(const Options& o) {
+  const std::uint64_t given = XXH3_64bits(o.given.data(), o.given.size());
+  return fmt::format("{} {} windows of {} seed {} text {:016x} widths {} positions {} {}", to_string(o.text), o.windows.n_windows,
+                     o.windows.length, o.windows.seed, o.text == TextKind::file ? given : 0, fmt::join(o.widths, ","), o.max_positions,
+                     plan::to_string(o.encode.method));
+}
+
+Result<Windows> make_windows(engine::Engine& engine, const Options& o, Observer& observer, const CancelFlag* cancel) {
+  switch (o.text) {
+    case TextKind::file: return text_windows(engine, o.given, o.windows);
+    case TextKind::random: return random_windows(engine, o.windows);
+    case TextKind::self: break;
+  }
+  return sample_windows(engine, o.windows, observer, cancel);
+}
+
+// Group for the trials of a unit: the largest up to kGroup that divides the inputs of all its tensors; 0 when none does.
+int trial_group(const arch::Model& model, const Unit& unit) {
+  for (const int group : {kGroup, kGroup / 2}) {
+    const bool divides =
+        std::ranges::all_of(unit.tensors, [&](int i) { return columns(model.tensors[static_cast<std::size_t>(i)].shape) % group == 0; });
+    if (divides) return group;
+  }
+  return 0;
+}
+
+// What is left out when the budget is short: widths beyond the middle one first, then layers, evenly.
+struct Economy {
+  std::size_t n_widths = 0;
+  int layer_stride = 1;
+};
+
+double trial_cost(const Unit& unit, int n_layers, double forward_seconds) {
+  const double layers = std::max(n_layers, 1);
+  if (unit.role == arch::Role::lm_head) return forward_seconds / (layers + 1);
+  return forward_seconds * (1 - std::max(unit.layer, 0) / (layers + 1));
+}
+
+Economy economise(const Options& o, const std::vector<Unit>& units, int n_layers, double forward_seconds) {
+  Economy e{o.widths.size(), 1};
+  if (o.budget_seconds <= 0) return e;
+  double pass = 0;
+  for (const Unit& u : units) pass += trial_cost(u, n_layers, forward_seconds);
+  while (e.n_widths > 1 && pass * static_cast<double>(e.n_widths) > o.budget_seconds) --e.n_widths;
+  while (e.layer_stride < n_layers && pass / e.layer_stride > o.budget_seconds) ++e.layer_stride;
+  return e;
+}
+
+// n of the widths, spread from the lowest to the highest; the middle one when n is 1.
+std::vector<int> some_of(std::vector<int> widths, std::size_t n) {
+  std::ranges::sort(widths);
+  if (n >= widths.size()) return widths;
+  std::vector<int> chosen;
+  for (std::size_t i = 0; i < n; ++i) chosen.push_back(widths[n == 1 ? widths.size() / 2 : i * (widths.size() - 1) / (n - 1)]);
+  return chosen;
+}
+
+// First, last and every stride-th layer.
+bool is_tried(const Unit& unit, int n_layers, int stride) {
+  return unit.layer < 0 || unit.layer % stride == 0 || unit.layer == n_layers - 1;
+}
+
+Status measure_sensitivities(engine::Engine& engine, const Options& o, const Windows& windows, Observer& observer, const CancelFlag* cancel,
+                             format::Statistics* statistics) {
+  JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(engine.described(), *statistics));
+  JANG_ASSIGN(Laboratory lab, Laboratory::create(engine, windows, o.max_positions, importance, o.encode));
+  const int n_layers = engine.described().n_layers;
+  const Economy economy = economise(o, lab.units(), n_layers, lab.forward_seconds());
+  if (economy.n_widths < o.widths.size() || economy.layer_stride > 1)
+    observer.info(fmt::format("budget {:.0f} s: {} of {} widths, every {}. layer", o.budget_seconds, economy.n_widths, o.widths.size(),
+                              economy.layer_stride));
+  statistics->positions = lab.positions();
+  const std::vector<int> widths = some_of(o.widths, economy.n_widths);
+  std::vector<Trial> trials;
+  for (const Unit& unit : lab.units()) {
+    const int group = trial_group(engine.described(), unit);
+    if (group == 0 || !is_tried(unit, n_layers, economy.layer_stride) || statistics->sensitivities.contains(unit.name)) continue;
+    for (const int bits : widths) trials.push_back({&unit, {bits, group}, 0, 0});
+  }
+  const Status done = lab.run(trials, observer, cancel);
+  // Units whose trials are all there are kept even when the rest was stopped.
+  for (const Trial& t : trials)
+    if (t.divergence > 0) statistics->sensitivities[t.unit->name].push_back({t.choice.bits, t.choice.group_size, t.error, t.divergence});
+  std::erase_if(statistics->sensitivities, [&](const auto& entry) { return entry.second.size() < widths.size(); });
+  for (auto& [unit, points] : statistics->sensitivities)
+    std::ranges::sort(points, std::ranges::greater{}, &format::SensitivityPoint::error);
+  return done;
+}
+
+// What an interrupted run with the same settings left, or nothing.
+std::optional<format::Statistics> take_up(const Options& o, const std::string& model, Observer& observer) {
+  std::error_code ec;
+  if (o.partial_path.empty() || !std::filesystem::exists(o.partial_path, ec)) return std::nullopt;
+  Result<format::Statistics> partial = format::read_statistics(o.partial_path);
+  if (!partial.ok() || partial->model != model || partial->settings != settings_of(o)) {
+    observer.warn(o.partial_path + " is of another calibration, starting anew");
+    return std::nullopt;
+  }
+  observer.info(fmt::format("taking up {}: {} units are measured", o.partial_path, partial->sensitivities.size()));
+  return std::move(partial).value();
+}
+
+}  // namespace
+
+std::string_view to_string(TextKind kind) {
+  switch (kind) {
+    case TextKind::file: return "file";
+    case TextKind::random: return "random";
+    case TextKind::self: break;
+  }
+  return "self";
+}
+
+Windows windows_of(const format::Statistics& statistics) { return {statistics.tokens, statistics.window_length}; }
+
+Result<format::Statistics> calibrate(engine::Engine& engine, const Options& given, Observer& observer, const CancelFlag* cancel) {
+  Options o = given;
+  if (const std::int64_t positions = engine.decoder().config().max_positions; positions > 1 && o.windows.length > positions) {
+    o.windows.length = positions;
+    observer.info(fmt::format("windows of {} tokens: the model was trained for no more", positions));
+  }
+  const std::string model = quantize::fingerprint(engine.described());
+  format::Statistics s;
+  if (std::optional<format::Statistics> partial = take_up(o, model, observer)) {
+    s = *std::move(partial);
+  } else {
+    s.model = model;
+    s.text = to_string(o.text);
+    s.method = plan::to_string(o.encode.method);
+    s.settings = settings_of(o);
+    observer.phase(1, kPhases, "text");
+    observer.count("tokens");
+    JANG_ASSIGN(const Windows windows, make_windows(engine, o, observer, cancel));
+    s.tokens = windows.tokens;
+    s.window_length = windows.length;
+    observer.phase(2, kPhases, "activations");
+    observer.count("windows");
+    JANG_ASSIGN(s.inputs, measure_moments(engine, windows, observer, cancel));
+  }
+  Status done;
+  if (o.sensitivities) {
+    observer.phase(3, kPhases, "sensitivities");
+    observer.count("trials");
+    const Windows windows = windows_of(s);
+    done = measure_sensitivities(engine, o, windows, observer, cancel, &s);
+  }
+  if (!done.ok()) {
+    if (!o.partial_path.empty() && done.code() == StatusCode::cancelled) JANG_TRY(format::write_statistics(s, o.partial_path));
+    return done;
+  }
+  // The digest names these very bytes, whether they are written or not.
+  const std::string bytes = format::serialize(s);
+  return format::parse_statistics(bytes, "statistics");
+}
+
+}  // namespace jang::calibrate

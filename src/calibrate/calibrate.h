@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model says about its own weights, start to end: text, input moments, sensitivities. The result is format::Statistics.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "calibrate/sensitivity.h"
+#include "calibrate/text.h"
+#include "format/statistics.h"
+
+namespace jang::calibrate {
+
+enum class TextKind : std::uint8_t { self, file, random };
+[[nodiscard]] std::string_view to_string(TextKind kind);
+
+struct Options {
+  TextKind text = TextKind::self;
+  std::string given;  // the text, for TextKind::file
+  TextOptions windows;
+  bool sensitivities = true;
+  std::vector<int> widths = {4, 3, 2};  // at which every unit is tried alone
+  std::int64_t max_positions = 4096;    // scored per trial
+  double budget_seconds = 0;            // for the trials; 0: no limit. Too little: fewer widths, then not every layer
+  EncodeOptions encode;
+  std::string partial_path;  // finished trials are kept here and taken up again; empty: none
+};
+
+// Errors: those of the parts; cancelled (what was finished is in partial_path).
+[[nodiscard]] Result<format::Statistics> calibrate(engine::Engine& engine, const Options& options, Observer& observer,
+                                                   const CancelFlag* cancel);
+
+// The windows a statistics file was measured on.
+[[nodiscard]] Windows windows_of(const format::Statistics& statistics);
+
+}  // namespace jang::calibrate

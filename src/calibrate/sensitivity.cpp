@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// The laboratory: reference predictions, backgrounds and trials.
+#include "calibrate/sensitivity.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "kernels/ops.h"
+
+namespace jang::calibrate {
+namespace {
+
+constexpr std::int64_t kHeadRows = 64;
+constexpr std::int64_t kMaxReferenceBytes = std::int64_t{512} << 20;
+
+// sum_i p_i z_i in double, in lanes that the compiler can keep apart.
+double dot(const float* p, const float* z, std::int64_t n) {
+  constexpr int kLanes = 8;
+  double sums[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int j = 0; j < kLanes; ++j) sums[j] += static_cast<double>(p[i + j]) * static_cast<double>(z[i + j]);
+  double sum = 0;
+  for (; i < n; ++i) sum += static_cast<double>(p[i]) * static_cast<double>(z[i]);
+  for (const double s : sums) sum += s;
+  return sum;
+}
+
+}  // namespace
+
+struct Laboratory::Impl {
+  engine::Engine& engine;
+  const Windows& windows;
+  const quantize::Importance& importance;
+  EncodeOptions options;
+  std::vector<Unit> units;
+  std::map<std::string, Storage> source;      // own storage of every unit
+  std::map<std::string, Storage> background;  // units stored otherwise
+  std::vector<std::int64_t> positions;        // rows of the flattened windows that are scored
+  std::vector<float> p;                       // [positions, vocab] probabilities of the source
+  std::vector<double> entropy_term;           // sum_i p_i log p_i
+  std::vector<model::Sequence> sequences;
+  double seconds = 0;
+
+  std::int64_t hidden() const { return engine.decoder().config().hidden; }
+  std::int64_t vocab() const { return engine.decoder().config().vocab; }
+  int n_layers() const { return engine.decoder().config().n_layers(); }
+
+  std::vector<model::BatchItem> batch() {
+    std::vector<model::BatchItem> items;
+    for (model::Sequence& s : sequences) {
+      (void)s.truncate(0);
+      items.push_back({&s, windows.length});
+    }
+    return items;
+  }
+
+  Status embed(std::vector<float>* x) {
+    x->resize(windows.tokens.size() * static_cast<std::size_t>(hidden()));
+    return engine.decoder().embed(windows.tokens, x->data());
+  }
+
+  Status layers(int begin, int end, std::vector<float>* x) {
+    const std::vector<model::BatchItem> items = batch();
+    return engine.decoder().layers(items, begin, end, x->data());
+  }
+
+  // Calls f(position index, logits) for all scored rows of the last hidden states, from any thread.
+  template <typename F>
+  void for_each_prediction(const std::vector<float>& x, const F& f) {
+    const auto n = static_cast<std::int64_t>(positions.size());
+    std::vector<float> rows(static_cast<std::size_t>(kHeadRows * hidden())), logits(static_cast<std::size_t>(kHeadRows * vocab()));
+    for (std::int64_t first = 0; first < n; first += kHeadRows) {
+      const std::int64_t count = std::min(kHeadRows, n - first);
+      for (std::int64_t i = 0; i < count; ++i)
+        std::copy_n(x.data() + positions[static_cast<std::size_t>(first + i)] * hidden(), hidden(), rows.data() + i * hidden());
+      engine.decoder().head(rows.data(), count, logits.data());
+      engine.pool().run(count, [&](std::int64_t i, int) { f(first + i, logits.data() + i * vocab()); });
+    }
+  }
+
+  void keep_reference(const std::vector<float>& x) {
+    const kernels::Ops* ops = kernels::find_ops();
+    p.resize(positions.size() * static_cast<std::size_t>(vocab()));
+    entropy_term.resize(positions.size());
+    for_each_prediction(x, [&](std::int64_t i, const float* z) {
+      float* row = p.data() + i * vocab();
+      const double log_sum = ops->log_sum_exp(z, vocab());
+      for (std::int64_t j = 0; j < vocab(); ++j) row[j] = static_cast<float>(std::exp(static_cast<double>(z[j]) - log_sum));
+      // p is rounded: the sum of p is not one to the last bit, and both terms of the divergence must use the same p.
+      double total = 0;
+      for (std::int64_t j = 0; j < vocab(); ++j) total += row[j];
+      entropy_term[static_cast<std::size_t>(i)] = dot(row, z, vocab()) - total * log_sum;
+    });
+  }
+
+  // Mean over scored positions of KL(source || what x predicts).
+  double divergence(const std::vector<float>& x) {
+    const kernels::Ops* ops = kernels::find_ops();
+    std::vector<double> at(positions.size());
+    for_each_prediction(x, [&](std::int64_t i, const float* z) {
+      const float* row = p.data() + i * vocab();
+      at[static_cast<std::size_t>(i)] = entropy_term[static_cast<std::size_t>(i)] - (dot(row, z, vocab()) - ops->log_sum_exp(z, vocab()));
+    });
+    double sum = 0;
+    for (const double d : at) sum += d;
+    return std::max(0.0, sum / static_cast<double>(at.size()));
+  }
+
+  const Storage& storage_now(const std::string& unit) const {
+    const auto at = background.find(unit);
+    return at == background.end() ? source.at(unit) : at->second;
+  }
+
+  // Divergence with one unit stored as the trial says; `x` holds the hidden states before its layer and is not changed.
+  Status run_trial(const std::vector<float>& x, Trial* trial) {
+    const Unit& unit = *trial->unit;
+    Storage other;
+    if (trial->choice.bits) {
+      JANG_ASSIGN(other, encode_unit(engine, unit, source.at(unit.name), trial->choice, importance, options));
+      trial->error = other.error;
+    }
+    JANG_TRY(install(engine.decoder(), trial->choice.bits ? other : source.at(unit.name)));
+    std::vector<float> y;
+    Status status;
+    if (unit.layer >= 0) {
+      y = x;
+      status = layers(unit.layer, n_layers(), &y);
+    } else if (unit.role == arch::Role::lm_head) {
+      y = x;
+    } else {
+      status = embed(&y);
+      if (status.ok()) status = layers(0, n_layers(), &y);
+    }
+    if (status.ok()) trial->divergence = divergence(y);
+    JANG_TRY(install(engine.decoder(), storage_now(unit.name)));
+    return status;
+  }
+};
+
+Laboratory::Laboratory(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Laboratory::Laboratory(Laboratory&&) noexcept = default;
+Laboratory::~Laboratory() {
+  if (!impl_) return;
+  for (const auto& [name, storage] : impl_->source) (void)install(impl_->engine.decoder(), storage);
+}
+
+const std::vector<Unit>& Laboratory::units() const { return impl_->units; }
+std::int64_t Laboratory::positions() const { return static_cast<std::int64_t>(impl_->positions.size()); }
+double Laboratory::forward_seconds() const { return impl_->seconds; }
+
+Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& windows, std::int64_t max_positions,
+                                      const quantize::Importance& importance, const EncodeOptions& options) {
+  auto impl =
+      std::unique_ptr<Impl>(new Impl{engine, windows, importance, options, find_units(engine.described()), {}, {}, {}, {}, {}, {}, 0});
+  for (const Unit& unit : impl->units) impl->source.emplace(unit.name, current_storage(engine, unit));
+  for (std::int64_t w = 0; w < windows.n(); ++w) impl->sequences.push_back(engine.new_sequence());
+  const auto total = static_cast<std::int64_t>(windows.tokens.size());
+  const std::int64_t fits = kMaxReferenceBytes / (impl->vocab() * static_cast<std::int64_t>(sizeof(float)));
+  const std::int64_t n = std::clamp<std::int64_t>(std::min(max_positions, fits), 1, total);
+  // Spread evenly; the first positions of a window tell little, and there are few of them.
+  for (std::int64_t i = 0; i < n; ++i) impl->positions.push_back((2 * i + 1) * total / (2 * n));
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<float> x;
+  JANG_TRY(impl->embed(&x));
+  JANG_TRY(impl->layers(0, impl->n_layers(), &x));
+  impl->keep_reference(x);
+  impl->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return Laboratory(std::move(impl));
+}
+
+Result<double> Laboratory::set_background(const std::map<std::string, plan::Choice>& choices) {
+  Impl& s = *impl_;
+  for (const auto& [name, storage] : s.background) JANG_TRY(install(s.engine.decoder(), s.source.at(name)));
+  s.background.clear();
+  for (const Unit& unit : s.units) {
+    const auto choice = choices.find(unit.name);
+    if (choice == choices.end() || choice->second.bits == 0) continue;
+    JANG_ASSIGN(Storage storage, encode_unit(s.engine, unit, s.source.at(unit.name), choice->second, s.importance, s.options));
+    const auto at = s.background.emplace(unit.name, std::move(storage)).first;
+    JANG_TRY(install(s.engine.decoder(), at->second));
+  }
+  std::vector<float> x;
+  JANG_TRY(s.embed(&x));
+  JANG_TRY(s.layers(0, s.n_layers(), &x));
+  return s.divergence(x);
+}
+
+Status Laboratory::run(std::vector<Trial>& trials, Observer& observer, const CancelFlag* cancel) {
+  Impl& s = *impl_;
+  // Embedding first, then by layer, the head last: the hidden states roll forward once.
+  std::vector<Trial*> order;
+  for (Trial& t : trials) order.push_back(&t);
+  const auto key = [&](const Trial* t) { return t->unit->role == arch::Role::lm_head ? s.n_layers() : t->unit->layer; };
+  std::ranges::stable_sort(order, {}, key);
+  std::vector<float> x;
+  JANG_TRY(s.embed(&x));
+  int at = 0;
+  std::int64_t done = 0;
+  for (Trial* trial : order) {
+    if (cancel && cancel->load(std::memory_order_relaxed)) return {StatusCode::cancelled, "measuring sensitivities stopped"};
+    for (; at < key(trial); ++at) JANG_TRY(s.layers(at, at + 1, &x));
+    JANG_TRY(s.run_trial(x, trial));
+    observer.tick(++done, static_cast<std::int64_t>(order.size()), trial->unit->name);
+  }
+  return {};
+}
+
+}  // namespace jang::calibrate

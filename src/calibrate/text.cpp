@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sampling windows from the model, from text, at random.
+#include "calibrate/text.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "text/tokenizer.h"
+
+namespace jang::calibrate {
+namespace {
+
+// Uniform in [0, 1) from a counter: splitmix64's finaliser (Steele, Lea, Flood 2014), the same everywhere and in any order.
+std::uint64_t mix(std::uint64_t z) {
+  z += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+double uniform(std::uint64_t seed, std::int64_t window, std::int64_t position) {
+  const std::uint64_t key = mix(seed ^ mix(static_cast<std::uint64_t>(window) ^ mix(static_cast<std::uint64_t>(position))));
+  return static_cast<double>(key >> 11) * 0x1p-53;
+}
+
+// The token whose interval of the cumulative distribution holds `at`.
+std::int32_t draw(std::span<const float> logits, double log_sum, double at) {
+  double sum = 0;
+  std::int32_t last = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double p = std::exp(static_cast<double>(logits[i]) - log_sum);
+    if (p > 0) last = static_cast<std::int32_t>(i);
+    sum += p;
+    if (sum > at) return static_cast<std::int32_t>(i);
+  }
+  return last;  // rounding left the sum just below one
+}
+
+Result<std::int32_t> begin_token(engine::Engine& engine) {
+  const std::int64_t vocab = engine.decoder().config().vocab;
+  const auto usable = [&](std::int32_t id) { return id >= 0 && id < vocab; };
+  JANG_ASSIGN(const text::Tokenizer* tokenizer, engine.tokenizer());
+  JANG_ASSIGN(const std::vector<std::int32_t> own, tokenizer->encode(""));
+  if (!own.empty() && usable(own.front())) return own.front();
+  for (const std::int32_t id : engine.stop_ids())
+    if (usable(id)) return id;
+  return std::int32_t{0};
+}
+
+Status check(engine::Engine& engine, const TextOptions& o) {
+  if (o.n_windows < 1 || o.length < 2 || o.n_windows * o.length > (std::int64_t{1} << 26))
+    return {StatusCode::invalid_argument, fmt::format("{} windows of {} tokens cannot be measured", o.n_windows, o.length)};
+  const std::int64_t positions = engine.decoder().config().max_positions;
+  if (positions > 0 && o.length > positions)
+    return {StatusCode::invalid_argument,
+            fmt::format("windows of {} tokens are longer than the {} positions the model was trained for", o.length, positions)};
+  return {};
+}
+
+}  // namespace
+
+Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Observer& observer, const CancelFlag* cancel) {
+  JANG_TRY(check(engine, o));
+  JANG_ASSIGN(const std::int32_t begin, begin_token(engine));
+  const kernels::Ops* ops = kernels::find_ops();
+  const auto n = static_cast<std::size_t>(o.n_windows), vocab = static_cast<std::size_t>(engine.decoder().config().vocab);
+  Windows out{std::vector<std::int32_t>(n * static_cast<std::size_t>(o.length)), o.length};
+  std::vector<model::Sequence> sequences;
+  std::vector<model::BatchItem> batch;
+  for (std::size_t w = 0; w < n; ++w) sequences.push_back(engine.new_sequence());
+  for (model::Sequence& s : sequences) batch.push_back({&s, 1});
+  std::vector<std::int32_t> next(n, begin);
+  std::vector<float> hidden, logits(n * vocab);
+  for (std::int64_t t = 0; t < o.length; ++t) {
+    if (cancel && cancel->load(std::memory_order_relaxed)) return Status(StatusCode::cancelled, "sampling stopped");
+    for (std::size_t w = 0; w < n; ++w) out.tokens[w * static_cast<std::size_t>(o.length) + static_cast<std::size_t>(t)] = next[w];
+    if (t + 1 == o.length) break;
+    JANG_TRY(engine.forward(batch, next, &hidden));
+    engine.decoder().head(hidden.data(), o.n_windows, logits.data());
+    engine.pool().run(o.n_windows, [&](std::int64_t w, int) {
+      const std::span<const float> row(logits.data() + static_cast<std::size_t>(w) * vocab, vocab);
+      const bool ended = t > 0 && std::ranges::find(engine.stop_ids(), next[static_cast<std::size_t>(w)]) != engine.stop_ids().end();
+      std::int32_t& token = next[static_cast<std::size_t>(w)];
+      if (ended && token != begin)
+        token = begin;
+      else
+        token = draw(row, ops->log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)), uniform(o.seed, w, t));
+    });
+    observer.tick(t + 1, o.length, "sampling text");
+  }
+  return out;
+}
+
+Result<Windows> text_windows(engine::Engine& engine, std::string_view text, const TextOptions& o) {
+  JANG_TRY(check(engine, o));
+  JANG_ASSIGN(const text::Tokenizer* tokenizer, engine.tokenizer());
+  JANG_ASSIGN(const std::vector<std::int32_t> ids, tokenizer->encode(text));
+  const std::int64_t available = static_cast<std::int64_t>(ids.size()) / o.length;
+  if (available == 0)
+    return Status(StatusCode::invalid_argument, fmt::format("the text has {} tokens, fewer than one window of {}", ids.size(), o.length));
+  const std::int64_t n = std::min(available, o.n_windows);
+  Windows out{{}, o.length};
+  for (std::int64_t w = 0; w < n; ++w) {
+    const auto first = ids.begin() + w * available / n * o.length;
+    out.tokens.insert(out.tokens.end(), first, first + o.length);
+  }
+  return out;
+}
+
+Result<Windows> random_windows(engine::Engine& engine, const TextOptions& o) {
+  JANG_TRY(check(engine, o));
+  JANG_ASSIGN(const std::int32_t begin, begin_token(engine));
+  const double vocab = static_cast<double>(engine.decoder().config().vocab);
+  Windows out{{}, o.length};
+  for (std::int64_t w = 0; w < o.n_windows; ++w)
+    for (std::int64_t t = 0; t < o.length; ++t)
+      out.tokens.push_back(t == 0 ? begin : static_cast<std::int32_t>(uniform(o.seed, w, t) * vocab));
+  return out;
+}
+
+}  // namespace jang::calibrate

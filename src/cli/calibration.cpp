@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calibration behind the commands that use it.
+#include "cli/calibration.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "calibrate/allocate.h"
+#include "cli/units.h"
+
+namespace jang::cli {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+constexpr double kMaxBudgetSeconds = 1e7;
+
+// One file, or the *.txt files of a directory in the order of their names.
+Result<std::string> read_given_text(const std::string& path) {
+  std::error_code ec;
+  if (!std::filesystem::is_directory(path, ec)) return read_text(path, kMaxTextBytes);
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ec))
+    if (entry.is_regular_file(ec) && entry.path().extension() == ".txt") files.push_back(entry.path().string());
+  if (files.empty()) return Status(StatusCode::not_found, fmt::format("directory {} holds no .txt file", path));
+  std::ranges::sort(files);
+  std::string all;
+  for (const std::string& file : files) {
+    JANG_ASSIGN(const std::string text, read_text(file, kMaxTextBytes - all.size()));
+    all += text;
+  }
+  return all;
+}
+
+Result<int> rounds_of(const Arguments& arguments) {
+  JANG_ASSIGN(const std::int64_t rounds, parse_integer(arguments.value("--rounds"), "--rounds", 0, 20));
+  return static_cast<int>(rounds);
+}
+
+}  // namespace
+
+Result<calibrate::Options> calibration_options(const Arguments& arguments) {
+  calibrate::Options o;
+  const bool own_command = arguments.command() == "calibrate";
+  if (own_command && arguments.has("--text")) {
+    if (arguments.has("--random") || arguments.has("--self"))
+      return Status(StatusCode::invalid_argument, "--text, --self and --random name different text; give one of them");
+    o.text = calibrate::TextKind::file;
+    JANG_ASSIGN(o.given, read_given_text(arguments.value("--text")));
+  } else if (own_command && arguments.has("--random")) {
+    o.text = calibrate::TextKind::random;
+  }
+  JANG_ASSIGN(o.windows.n_windows, parse_integer(arguments.value("--samples"), "--samples", 1, 4096));
+  JANG_ASSIGN(o.windows.length, parse_integer(arguments.value("--seq-len"), "--seq-len", 2, 32768));
+  JANG_ASSIGN(const std::int64_t seed, parse_integer(arguments.value("--seed"), "--seed", 0, std::int64_t{1} << 62));
+  o.windows.seed = static_cast<std::uint64_t>(seed);
+  if (arguments.value("--budget") != "0") {
+    JANG_ASSIGN(o.budget_seconds, parse_positive(arguments.value("--budget"), "--budget", kMaxBudgetSeconds));
+  }
+  o.sensitivities = !own_command || !arguments.has("--no-sensitivity");
+  return o;
+}
+
+Result<std::unique_ptr<engine::Engine>> load_for_calibration(const std::string& directory, int n_threads) {
+  engine::LoadOptions load;
+  load.n_threads = n_threads;
+  load.precision = kernels::Precision::exact;
+  return engine::Engine::load(directory, load);
+}
+
+Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
+                                   const quantize::RunOptions& run) {
+  Knowledge k;
+  const bool self = arguments.has("--self"), given = arguments.has("--stats");
+  if (self && given) return Status(StatusCode::invalid_argument, "--self measures the model anew, --stats brings a file; give one of them");
+  if (given) {
+    JANG_ASSIGN(format::Statistics statistics, format::read_statistics(arguments.value("--stats")));
+    k.statistics = std::make_unique<format::Statistics>(std::move(statistics));
+  }
+  if (self) {
+    JANG_ASSIGN(calibrate::Options o, calibration_options(arguments));
+    o.sensitivities = plan::needs_errors(options);
+    o.encode = {options.method, plan::param_dtype(opened.source.model, options)};
+    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads));
+    JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*k.engine, o, *run.observer, run.cancel));
+    k.statistics = std::make_unique<format::Statistics>(std::move(statistics));
+  }
+  return k;
+}
+
+Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
+                                     const quantize::RunOptions& run, Knowledge& k) {
+  JANG_ASSIGN(const int rounds, rounds_of(arguments));
+  const bool corrected = k.statistics && rounds > 0 && arguments.value("--plan").empty() && plan::needs_errors(options) &&
+                         !k.statistics->sensitivities.empty() && !k.statistics->tokens.empty();
+  if (!corrected) return make_source_plan(opened, options, arguments.value("--plan"), run);
+  if (!k.engine) {
+    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads));
+  }
+  for (const std::string& warning : opened.source.model.warnings) run.observer->warn(warning);
+  JANG_ASSIGN(calibrate::MeasuredPlan measured,
+              calibrate::allocate_measured(*k.engine, opened.source, options, run, rounds, calibrate::Options{}.max_positions));
+  run.observer->phase(3, 5, "allocate");
+  for (const std::string& warning : measured.plan.warnings) run.observer->warn(warning);
+  return std::move(measured.plan);
+}
+
+namespace {
+
+constexpr int kCompareRounds = 1;
+
+// Source model and statistics of one comparison.
+struct Asked {
+  std::string directory, work;
+  quantize::RunOptions run;
+  std::unique_ptr<engine::Engine> engine;
+  std::optional<format::Statistics> known;
+
+  Status load() {
+    if (engine) return {};
+    JANG_ASSIGN(engine, load_for_calibration(directory, run.n_threads));
+    return {};
+  }
+
+  Result<const format::Statistics*> statistics(const quantize::Source& source) {
+    const std::string path = work + "/stats.safetensors";
+    std::error_code ec;
+    if (!known && std::filesystem::exists(path, ec)) {
+      Result<format::Statistics> found = format::read_statistics(path);
+      if (found.ok() && found->model == quantize::fingerprint(source.model)) known = std::move(found).value();
+    }
+    if (!known) {
+      JANG_TRY(load());
+      calibrate::Options o;
+      o.encode.param_dtype = plan::param_dtype(source.model, {});
+      o.partial_path = path + ".partial";
+      JANG_ASSIGN(known, calibrate::calibrate(*engine, o, *run.observer, run.cancel));
+      JANG_TRY(format::write_statistics(*known, path));
+      std::filesystem::remove(o.partial_path, ec);
+    }
+    return &*known;
+  }
+
+  Result<plan::Plan> plan(const quantize::Source& source, const plan::Options& options, const quantize::RunOptions& planning) {
+    JANG_TRY(load());
+    JANG_ASSIGN(calibrate::MeasuredPlan measured,
+                calibrate::allocate_measured(*engine, source, options, planning, kCompareRounds, calibrate::Options{}.max_positions));
+    return std::move(measured.plan);
+  }
+};
+
+}  // namespace
+
+eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run) {
+  auto asked = std::make_shared<Asked>(Asked{directory, work, run, nullptr, std::nullopt});
+  return {[asked](const quantize::Source& source) { return asked->statistics(source); },
+          [asked](const quantize::Source& source, const plan::Options& options, const quantize::RunOptions& planning) {
+            return asked->plan(source, options, planning);
+          }};
+}
+
+}  // namespace jang::cli

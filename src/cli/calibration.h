@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the model says about itself, as commands ask for it: options of a calibration, and --stats and --self of convert and plan.
+#pragma once
+
+#include <memory>
+
+#include "calibrate/calibrate.h"
+#include "cli/arguments.h"
+#include "cli/planning.h"
+#include "engine/engine.h"
+#include "eval/bundles.h"
+#include "format/statistics.h"
+
+namespace jang::cli {
+
+// Options of calibrate, and of convert and plan with --self. Errors: invalid_argument; those of reading --text.
+[[nodiscard]] Result<calibrate::Options> calibration_options(const Arguments& arguments);
+
+// The source model, loaded to be measured: float32 arithmetic, float32 cache.
+[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_for_calibration(const std::string& directory, int n_threads);
+
+// What --stats or --self bring to a plan; nothing when neither is given.
+struct Knowledge {
+  std::unique_ptr<format::Statistics> statistics;
+  std::unique_ptr<engine::Engine> engine;  // loaded where it was needed
+};
+[[nodiscard]] Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
+                                                 const quantize::RunOptions& run);
+// The plan, decided with what is known; `auto` with sensitivities is measured as a whole and corrected --rounds times.
+[[nodiscard]] Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
+                                                   const quantize::RunOptions& run, Knowledge& knowledge);
+
+// The same for recipes of compare: calibrated when the first recipe asks, kept as WORK/stats.safetensors, taken up when interrupted.
+[[nodiscard]] eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run);
+
+}  // namespace jang::cli

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// `jang chat`: a conversation on the terminal through the model's own chat template. Ctrl-C stops an answer; at the prompt it ends the
+// program, as end of input does. What was said stays in the caches, so a turn computes only what is new.
+#include <chrono>
+#include <ctime>
+#include <iostream>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/failure.h"
+#include "cli/generation.h"
+#include "cli/interrupt.h"
+#include "cli/units.h"
+#include "engine/chat_prompt.h"
+
+namespace jang::cli {
+namespace {
+
+constexpr std::string_view kHelp =
+    "  /clear         forget the conversation\n"
+    "  /system TEXT   set the system message and start anew\n"
+    "  /regen         answer the last message again\n"
+    "  /timings       show or hide timings after answers\n"
+    "  /exit          end (so does end of input)\n"
+    "  /help          this list\n"
+    "Ctrl-C stops an answer.\n";
+
+text::Moment now() {
+  const std::time_t time = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&time, &local);
+  return {static_cast<std::int64_t>(time), static_cast<std::int64_t>(local.tm_gmtoff)};
+}
+
+class Conversation {
+ public:
+  Conversation(engine::Engine& engine, const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template,
+               const GenerationOptions& options, bool timings, std::string system)
+      : engine_(engine),
+        tokenizer_(tokenizer),
+        template_(chat_template),
+        options_(options),
+        generator_(engine, options.sampling, options.chunk),
+        timings_(timings),
+        system_(std::move(system)) {
+    clear();
+  }
+
+  // False when the conversation is over.
+  bool command(const std::string& line) {
+    if (line == "/exit" || line == "/quit") return false;
+    if (line == "/clear") {
+      clear();
+    } else if (line == "/timings") {
+      timings_ = !timings_;
+    } else if (line.starts_with("/system")) {
+      system_ = line.size() > 8 ? line.substr(8) : "";
+      clear();
+    } else if (line == "/regen") {
+      regenerate();
+    } else {
+      if (line != "/help") print_message(fmt::format("no command {}\n", printable(line)));
+      print_message(kHelp);
+    }
+    return true;
+  }
+
+  void say(const std::string& text) {
+    messages_.push_back({{"role", "user"}, {"content", text}});
+    answer();
+  }
+
+ private:
+  void clear() {
+    messages_ = json::Value::array();
+    if (!system_.empty()) messages_.push_back({{"role", "system"}, {"content", system_}});
+  }
+
+  void regenerate() {
+    if (!messages_.empty() && messages_.back()["role"] == "assistant") messages_.erase(messages_.size() - 1);
+    if (messages_.empty() || messages_.back()["role"] != "user")
+      print_message("there is nothing to answer again\n");
+    else
+      answer();
+  }
+
+  // A message that could not be answered is taken back: the next one starts from a conversation that works.
+  void answer() {
+    const Status status = try_answer();
+    if (status.ok()) return;
+    print_message(fmt::format("\n{}\n", failure_line("no answer", "chat", status)));
+    if (!messages_.empty() && messages_.back()["role"] == "user") messages_.erase(messages_.size() - 1);
+  }
+
+  Status try_answer() {
+    JANG_ASSIGN(const std::vector<std::int32_t> ids,
+                engine::chat_tokens(tokenizer_, template_, {{"messages", messages_}, {"add_generation_prompt", true}}, now()));
+    const std::int64_t context = context_of(engine_, options_);
+    if (static_cast<std::int64_t>(ids.size()) >= context)
+      return {StatusCode::invalid_argument,
+              fmt::format("the conversation has {} tokens, the context {}; /clear starts anew", ids.size(), context)};
+    clear_interrupt();
+    JANG_TRY(generator_.set_prompt(ids, &cancel_flag()));
+    Status written;
+    JANG_ASSIGN(const Answer answer, stream_answer(generator_, tokenizer_, options_, context, cancel_flag(), [&](std::string_view piece) {
+                  written = print_result(piece);
+                  return written.ok();
+                }));
+    JANG_TRY(written);
+    JANG_TRY(print_result("\n"));
+    clear_interrupt();
+    messages_.push_back({{"role", "assistant"}, {"content", answer.text}});
+    if (answer.stopped_by == "context") print_message("(the context is full; /clear starts anew)\n");
+    if (timings_) print_message(timings_text(generator_.timings()) + "\n");
+    return {};
+  }
+
+  engine::Engine& engine_;
+  const text::Tokenizer& tokenizer_;
+  const text::ChatTemplate& template_;
+  const GenerationOptions options_;
+  engine::Generator generator_;
+  bool timings_;
+  std::string system_;
+  json::Value messages_;
+};
+
+Status converse(const Arguments& arguments, const Surroundings& surroundings) {
+  JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
+  JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, load));
+  JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
+  Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(engine->directory());
+  if (!chat_template.ok() && chat_template.status().code() == StatusCode::not_found)
+    return {StatusCode::not_found, "the model has no chat template: it was not made for conversations; `jang run` continues text"};
+  JANG_TRY(chat_template.status());
+  Conversation conversation(*engine, *tokenizer, *chat_template, options, arguments.has("--timings"), arguments.value("--system"));
+  const bool prompts = surroundings.stderr_redraws;
+  if (prompts) print_message("/help lists the commands\n");
+  std::string line;
+  for (;;) {
+    if (prompts) print_message("> ");
+    catch_interrupts_of_reading();
+    const bool more = static_cast<bool>(std::getline(std::cin, line));
+    catch_interrupts();
+    if (!more) return {};
+    if (line.empty()) continue;
+    if (line.front() != '/')
+      conversation.say(line);
+    else if (!conversation.command(line))
+      return {};
+  }
+}
+
+}  // namespace
+
+int run_chat(const Arguments& arguments, const Surroundings& surroundings) {
+  catch_interrupts();
+  const Status status = converse(arguments, surroundings);
+  if (status.ok()) return kExitOk;
+  return fail(fmt::format("cannot chat with {}", printable(arguments.value("MODEL"))), "chat", status, surroundings.stderr_color);
+}
+
+}  // namespace jang::cli

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// `jang run`: continues a prompt, text streamed to stdout as it comes.
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/failure.h"
+#include "cli/generation.h"
+#include "cli/interrupt.h"
+#include "cli/report.h"
+#include "cli/units.h"
+#include "text/tokenizer.h"
+
+namespace jang::cli {
+namespace {
+
+constexpr std::size_t kMaxPromptBytes = std::size_t{256} << 20;
+
+Result<std::string> prompt_of(const Arguments& arguments) {
+  if (arguments.has("--prompt") == arguments.has("--file"))
+    return Status(StatusCode::invalid_argument, "give the prompt with -p TEXT or -f FILE, one of them");
+  if (arguments.has("--prompt")) return arguments.value("--prompt");
+  return read_text(arguments.value("--file"), kMaxPromptBytes);
+}
+
+struct Ran {
+  Answer answer;
+  engine::Timings timings;
+  std::size_t prompt_tokens = 0;
+};
+
+Result<Ran> run_prompt(const Arguments& arguments, const Surroundings& surroundings) {
+  JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
+  JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
+  JANG_ASSIGN(const std::string prompt, prompt_of(arguments));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, load));
+  JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
+  JANG_ASSIGN(std::vector<std::int32_t> ids, tokenizer->encode(prompt));
+  if (ids.empty() && !engine->stop_ids().empty())
+    ids.push_back(engine->stop_ids().front());  // where there is no begin token, texts start here
+  const std::int64_t context = context_of(*engine, options);
+  if (static_cast<std::int64_t>(ids.size()) >= context)
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("the prompt has {} tokens, the context {}; raise --ctx-size or shorten it", ids.size(), context));
+  engine::Generator generator(*engine, options.sampling, options.chunk);
+  JANG_TRY(generator.set_prompt(ids, &cancel_flag()));
+  const bool as_json = arguments.has("--json");
+  Status written;
+  JANG_ASSIGN(Answer answer, stream_answer(generator, *tokenizer, options, context, cancel_flag(), [&](std::string_view piece) {
+                if (!as_json) written = print_result(piece);
+                return written.ok();
+              }));
+  JANG_TRY(written);
+  return Ran{std::move(answer), generator.timings(), ids.size()};
+}
+
+}  // namespace
+
+int run_run(const Arguments& arguments, const Surroundings& surroundings) {
+  catch_interrupts();
+  const Result<Ran> ran = run_prompt(arguments, surroundings);
+  if (!ran.ok())
+    return fail(fmt::format("cannot run {}", printable(arguments.value("MODEL"))), "run", ran.status(), surroundings.stderr_color);
+  const bool interrupted = ran->answer.stopped_by == "interrupt";
+  if (arguments.has("--timings")) print_message(fmt::format("\n{}\n", timings_text(ran->timings)));
+  const int code = interrupted ? 128 + std::max(interrupt_signal(), 2) : static_cast<int>(kExitOk);
+  if (!arguments.has("--json")) return finish("\n", surroundings, code);
+  return finish(json::dump({{"schema_version", kSchemaVersion},
+                            {"text", ran->answer.text},
+                            {"ids", ran->answer.ids},
+                            {"prompt_tokens", ran->prompt_tokens},
+                            {"stopped_by", ran->answer.stopped_by},
+                            {"timings", timings_json(ran->timings)}},
+                           2) +
+                    "\n",
+                surroundings, code);
+}
+
+}  // namespace jang::cli

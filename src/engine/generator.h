@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text generation on one sequence: a prompt goes in, tokens come out, and the next prompt reuses what it shares with the last one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "engine/sampler.h"
+#include "jang/status.h"
+
+namespace jang::engine {
+
+struct Timings {
+  std::int64_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;  // prompt_tokens: those computed
+  double prompt_seconds = 0, generation_seconds = 0;
+};
+
+// Not thread safe. The engine must outlive it.
+class Generator {
+ public:
+  // `chunk`: tokens of the prompt per forward, bounds the memory of a long prompt. Precondition: validate(sampling).ok(), chunk >= 1.
+  Generator(Engine& engine, const SamplingOptions& sampling, std::int64_t chunk = 512);
+
+  // Makes the sequence hold `prompt`; positions shared with what it holds already are kept. The penalties see the prompt. Errors:
+  // invalid_argument (empty, an id out of the vocabulary), cancelled, those of the forward.
+  [[nodiscard]] Status set_prompt(std::span<const std::int32_t> prompt, const CancelFlag* cancel = nullptr);
+  // Draws the next token and appends it. Errors: those of the forward.
+  [[nodiscard]] Result<std::int32_t> next();
+  // True for ids that end a text.
+  [[nodiscard]] bool is_end(std::int32_t id) const;
+
+  // Prompt and generated tokens so far.
+  [[nodiscard]] const std::vector<std::int32_t>& tokens() const { return tokens_; }
+  // Since the last set_prompt.
+  [[nodiscard]] const Timings& timings() const { return timings_; }
+
+ private:
+  [[nodiscard]] Status compute(std::span<const std::int32_t> tokens, const CancelFlag* cancel);
+
+  Engine& engine_;
+  Sampler sampler_;
+  std::int64_t chunk_;
+  model::Sequence sequence_;
+  std::vector<std::int32_t> tokens_;  // the first sequence_.length() of them are in the caches; the last may be pending
+  std::vector<float> hidden_, logits_;
+  Timings timings_;
+};
+
+}  // namespace jang::engine

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speed of a whole model, test by test as llama-bench has them: ppN reads N tokens of prompt into an empty context, tgN generates N tokens
+// one by one behind a begin token. Tokens are arbitrary: the time does not depend on them, except through which experts they choose.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "jang/status.h"
+
+namespace jang::engine {
+
+struct ModelBenchOptions {
+  std::int64_t n_prompt = 512, n_generate = 128;  // 0: leave the test out
+  int repetitions = 5;                            // behind one that is not counted
+};
+
+struct ModelBenchRow {
+  std::string test;                       // "pp512", "tg128"
+  std::vector<double> tokens_per_second;  // of every repetition
+  double mean = 0, deviation = 0;         // sample standard deviation
+  // tg only: weight bytes a token reads times mean tokens/s, in 1e9 bytes/s; and its part of the read speed of the same run.
+  double gbps = 0, ratio = 0;
+};
+
+struct ModelBench {
+  double read_gbps = 0;  // plain read of memory, same threads, between the tests
+  std::int64_t bytes_per_token = 0;
+  std::vector<ModelBenchRow> rows;
+};
+
+// Errors: those of the forward; cancelled.
+[[nodiscard]] Result<ModelBench> bench_model(Engine& engine, const ModelBenchOptions& options, const CancelFlag* cancel);
+
+}  // namespace jang::engine

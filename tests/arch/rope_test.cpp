@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inverse frequencies against transformers 5.24 (modeling_rope_utils), head_dim 16, 512 positions; and what is refused.
+#include "arch/rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace jang::arch {
+namespace {
+
+Result<Rope> rope(const json::Value& parameters, const json::Value& text = json::Value::object(), RopeDefaults defaults = {}) {
+  if (defaults.max_positions == 0) defaults.max_positions = 512;
+  return read_rope(&parameters, text, "rope_theta", 16, defaults);
+}
+
+struct Known {
+  std::string name;
+  json::Value parameters;
+  std::vector<float> inv_freq;
+  float attention_factor;
+};
+
+class RopeTypes : public ::testing::TestWithParam<Known> {};
+INSTANTIATE_TEST_SUITE_P(
+    Rope, RopeTypes,
+    ::testing::Values(
+        Known{"linear",
+              {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 10000.0}},
+              {0.25f, 0.079056941f, 0.0250000004f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f},
+              1.0f},
+        Known{"llama3",
+              {{"rope_type", "llama3"},
+               {"factor", 8.0},
+               {"low_freq_factor", 1.0},
+               {"high_freq_factor", 4.0},
+               {"original_max_position_embeddings", 64},
+               {"rope_theta", 500000.0}},
+              {1.0f, 0.079403013f, 0.00470075384f, 0.000911583134f, 0.000176776681f, 3.42810235e-05f, 6.64786967e-06f, 1.28917316e-06f},
+              1.0f},
+        Known{"yarn",
+              {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 128}, {"rope_theta", 10000.0}},
+              {1.0f, 0.237170815f, 0.049999997f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f},
+              1.13862944f},
+        Known{"yarn_mscale",
+              {{"rope_type", "yarn"},
+               {"factor", 4.0},
+               {"original_max_position_embeddings", 128},
+               {"rope_theta", 10000.0},
+               {"mscale", 1.0},
+               {"mscale_all_dim", 0.5},
+               {"beta_fast", 16.0},
+               {"beta_slow", 2.0},
+               {"truncate", false}},
+              {1.0f, 0.212468684f, 0.0256643984f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f},
+              1.06482163f}),
+    [](const auto& p) { return p.param.name; });
+
+TEST_P(RopeTypes, frequencies_are_those_of_transformers) {
+  const auto r = rope(GetParam().parameters);
+  ASSERT_TRUE(r.ok()) << r.status().message();
+  ASSERT_EQ(r->inv_freq.size(), GetParam().inv_freq.size());
+  for (std::size_t j = 0; j < r->inv_freq.size(); ++j) EXPECT_NEAR(r->inv_freq[j] / GetParam().inv_freq[j], 1.0f, 3e-7f) << j;
+  EXPECT_FLOAT_EQ(r->attention_factor, GetParam().attention_factor);
+}
+
+TEST(Rope, default_type_and_where_theta_stands) {
+  const auto bare = read_rope(nullptr, {{"rope_theta", 100.0}}, "rope_theta", 4, {});
+  ASSERT_TRUE(bare.ok());
+  EXPECT_EQ(bare->inv_freq, (std::vector<float>{1.0f, 0.1f}));
+  EXPECT_EQ(bare->type, "default");
+  const auto inner = rope({{"rope_type", "default"}, {"rope_theta", 400.0}}, {{"rope_theta", 100.0}});
+  ASSERT_TRUE(inner.ok());
+  EXPECT_EQ(inner->theta, 400.0);
+  const auto old_name = rope({{"type", "linear"}, {"factor", 2.0}});
+  ASSERT_TRUE(old_name.ok());
+  EXPECT_EQ(old_name->type, "linear");
+  EXPECT_EQ(old_name->inv_freq[0], 0.5f);
+}
+
+TEST(Rope, partial_rotation_is_read_only_where_the_class_reads_it) {
+  const json::Value parameters = {{"partial_rotary_factor", 0.5}};
+  EXPECT_EQ(rope(parameters)->dims, 16);
+  EXPECT_EQ(rope(parameters, {}, {.reads_partial = true})->dims, 8);
+  EXPECT_EQ(rope(json::Value::object(), json::Value::object(), {.partial_factor = 0.25, .reads_partial = true})->dims, 4);
+  EXPECT_EQ(rope(json::Value::object(), {{"partial_rotary_factor", 0.5}}, {.reads_partial = true})->dims, 8);
+  for (const double bad : {0.0, -1.0, 1.5, 0.0625, 0.2})  // nothing, more than the head, odd
+    EXPECT_EQ(rope({{"partial_rotary_factor", bad}}, {}, {.reads_partial = true}).status().code(), StatusCode::corrupt) << bad;
+}
+
+TEST(Rope, broken_numbers_are_corrupt_and_other_types_unsupported) {
+  for (const char* key : {"rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor"})
+    for (const json::Value& bad : {json::Value(0), json::Value(-1), json::Value(1e300), json::Value("x"), json::Value::array()}) {
+      json::Value p = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 128}};
+      p[key] = bad;
+      EXPECT_EQ(rope(p).status().code(), StatusCode::corrupt) << key << " " << json::dump(bad);
+    }
+  EXPECT_EQ(rope({{"rope_type", "yarn"}, {"factor", 2.0}, {"rope_theta", 1.0}}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(rope({{"rope_type", "llama3"}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(rope(json::Value::array({1})).status().code(), StatusCode::corrupt);
+  for (const char* type : {"dynamic", "longrope", "proportional", ""}) {
+    const Status s = rope({{"rope_type", type}}).status();
+    EXPECT_EQ(s.code(), StatusCode::unsupported);
+    EXPECT_NE(s.message().find(json::quote(type)), std::string::npos) << s.message();
+  }
+}
+
+}  // namespace
+}  // namespace jang::arch
