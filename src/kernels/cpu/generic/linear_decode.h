@@ -106,6 +106,26 @@ template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
   }
 }
 
+// Scales and biases of a batch of n groups: fills `scales` and adds the biases' part. dx: of the inputs, at the first group; the sums are
+// `to_sums` bytes behind.
+template <class Isa, int kBits, int kGroup, int kInputs>
+[[gnu::always_inline]] inline void batch_params(typename Isa::F s, typename Isa::F bias, const std::byte* const (&x)[kInputs],
+                                                std::int64_t dx, std::int64_t to_sums, BatchScales<Isa, kInputs>& scales,
+                                                RowSums<Isa, kInputs>& sums) {
+  using S = Steps<Isa, kBits, kGroup>;
+  const typename Isa::F b = with_offset<Isa, kBits>(bias, s);
+#pragma GCC unroll 8
+  for (int i = 0; i < kInputs; ++i) {
+    const std::byte* const from = x[i] + dx;
+    scales.scale[i] = Isa::mul(s, Isa::load(reinterpret_cast<const float*>(from)));
+    if constexpr (Isa::spreads_from_memory(S::kLanesPerGroup, S::kWoven)) {
+      Isa::store(scales.memory[i], scales.scale[i]);
+      asm("" : "+m"(scales.memory[i]));  // or GCC rebuilds what it should load from there out of the vector
+    }
+    sums.even[i] = Isa::fma(b, Isa::load(reinterpret_cast<const float*>(from + to_sums)), sums.even[i]);
+  }
+}
+
 // All rows of w against kInputs inputs.
 template <class Isa, int kBits, int kGroup, int kInputs>
 void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t y_stride) {
@@ -114,42 +134,40 @@ void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t
   const std::byte* x[kInputs];
   for (int i = 0; i < kInputs; ++i) x[i] = inputs + i * layout.bytes;
   const std::int64_t n_rows = w.n_rows, n_groups = w.n_cols / kGroup, row_bytes = w.row_bytes();
+  const std::int64_t to_sums = layout.sums - layout.scales;
   const DType dtype = w.format.param_dtype;
   const std::int64_t param_bytes = size_bytes(dtype);
   constexpr std::int64_t kGroupBytes = kGroup * kBits / 8;
   const std::byte *codes = w.data, *scale = w.scales, *bias = w.biases;
-  const std::byte* const end = codes + n_rows * row_bytes;
+  // Bytes of codes up to where a batch may begin without reading past the end: it may load kBytes more than it holds.
+  const std::int64_t fast_bytes = n_rows * row_bytes - (S::kBatchBytes + Isa::kBytes);
   for (std::int64_t r = 0; r < n_rows; ++r) {
-    const std::byte* const row_end = codes + row_bytes;
     RowSums<Isa, kInputs> sums;
 #pragma GCC unroll 8
     for (int i = 0; i < kInputs; ++i) sums.even[i] = sums.odd[i] = Isa::zero();
-    for (std::int64_t g = 0; g < n_groups; g += Isa::kLanes) {
-      const int n = n_groups - g < Isa::kLanes ? static_cast<int>(n_groups - g) : Isa::kLanes;
+    BatchScales<Isa, kInputs> scales;
+    std::int64_t g = 0;
+    for (; g + Isa::kLanes <= n_groups && codes - w.data <= fast_bytes; g += Isa::kLanes) {
       Isa::prefetch(scale + kParamPrefetchBytes);
       Isa::prefetch(bias + kParamPrefetchBytes);
-      const typename Isa::F s = Isa::load_params(dtype, scale, n), b = with_offset<Isa, kBits>(Isa::load_params(dtype, bias, n), s);
-      BatchScales<Isa, kInputs> scales;
-#pragma GCC unroll 8
-      for (int i = 0; i < kInputs; ++i) {
-        scales.scale[i] = Isa::mul(s, Isa::load(reinterpret_cast<const float*>(x[i] + layout.scales) + g));
-        if constexpr (Isa::spreads_from_memory(S::kLanesPerGroup, S::kWoven)) {
-          Isa::store(scales.memory[i], scales.scale[i]);
-          asm("" : "+m"(scales.memory[i]));  // or GCC rebuilds what it should load from there out of the vector
-        }
-        sums.even[i] = Isa::fma(b, Isa::load(reinterpret_cast<const float*>(x[i] + layout.sums) + g), sums.even[i]);
+      batch_params<Isa, kBits, kGroup, kInputs>(Isa::load_params(dtype, scale), Isa::load_params(dtype, bias), x, layout.scales + 4 * g,
+                                                to_sums, scales, sums);
+      [&]<int... kStep>(std::integer_sequence<int, kStep...>) __attribute__((always_inline)) {
+        (full_step<Isa, kBits, kGroup, kInputs, kStep>(codes, x, g * kGroup, scales, sums), ...);
       }
-      // kBytes more than the batch holds: an unpack may load a whole vector and use less.
-      if (end - codes < S::kBatchBytes + Isa::kBytes) {
-        part_batch<Isa, kBits, kGroup, kInputs, true>(codes, row_end - codes, x, g * kGroup, n, scales, sums);
-      } else if (n == Isa::kLanes) {
-        [&]<int... kStep>(std::integer_sequence<int, kStep...>) __attribute__((always_inline)) {
-          (full_step<Isa, kBits, kGroup, kInputs, kStep>(codes, x, g * kGroup, scales, sums), ...);
-        }
-        (std::make_integer_sequence<int, S::kSteps>());
-      } else {
+      (std::make_integer_sequence<int, S::kSteps>());
+      codes += Isa::kLanes * kGroupBytes;
+      scale += Isa::kLanes * param_bytes;
+      bias += Isa::kLanes * param_bytes;
+    }
+    for (; g < n_groups; g += Isa::kLanes) {
+      const int n = n_groups - g < Isa::kLanes ? static_cast<int>(n_groups - g) : Isa::kLanes;
+      batch_params<Isa, kBits, kGroup, kInputs>(Isa::load_params_partial(dtype, scale, n), Isa::load_params_partial(dtype, bias, n), x,
+                                                layout.scales + 4 * g, to_sums, scales, sums);
+      if (codes - w.data <= fast_bytes)
         part_batch<Isa, kBits, kGroup, kInputs, false>(codes, 0, x, g * kGroup, n, scales, sums);
-      }
+      else
+        part_batch<Isa, kBits, kGroup, kInputs, true>(codes, (n_groups - g) * kGroupBytes, x, g * kGroup, n, scales, sums);
       codes += n * kGroupBytes;
       scale += n * param_bytes;
       bias += n * param_bytes;

@@ -64,9 +64,9 @@ void fill_params(DType dtype, const std::byte* const* scale_row, const std::byte
     const int n = n_groups - g < kLanes ? static_cast<int>(n_groups - g) : kLanes;
     typename Isa::I s[kLanes], b[kLanes];
     for (int r = 0; r < kLanes; ++r) {
-      const typename Isa::F scale = Isa::load_params(dtype, scale_row[r] + g * size_bytes(dtype), n);
+      const typename Isa::F scale = Isa::load_params_partial(dtype, scale_row[r] + g * size_bytes(dtype), n);
       s[r] = Isa::bits_of(scale);
-      b[r] = Isa::bits_of(with_offset<Isa, kBits>(Isa::load_params(dtype, bias_row[r] + g * size_bytes(dtype), n), scale));
+      b[r] = Isa::bits_of(with_offset<Isa, kBits>(Isa::load_params_partial(dtype, bias_row[r] + g * size_bytes(dtype), n), scale));
     }
     Isa::transpose(s);
     Isa::transpose(b);

@@ -66,15 +66,14 @@ struct Avx2Int8 {
     if (dtype == DType::f16) return _mm256_cvtph_ps(half);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
   }
-  static F load_params(DType dtype, const std::byte* p, int n) {
-    if (n == kLanes) {
-      if (dtype == DType::f32) return _mm256_loadu_ps(reinterpret_cast<const float*>(p));
-      return widen(dtype, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    }
+  static F load_params(DType dtype, const std::byte* p) {
+    if (dtype == DType::f32) return _mm256_loadu_ps(reinterpret_cast<const float*>(p));
+    return widen(dtype, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static F load_params_partial(DType dtype, const std::byte* p, int n) {
     alignas(32) std::byte copy[kBytes] = {};
     std::memcpy(copy, p, static_cast<std::size_t>(n * size_bytes(dtype)));
-    if (dtype == DType::f32) return _mm256_load_ps(reinterpret_cast<const float*>(copy));
-    return widen(dtype, _mm_load_si128(reinterpret_cast<const __m128i*>(copy)));
+    return load_params(dtype, copy);
   }
   static I load_int(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static I load_int_partial(const void* p, int n) {

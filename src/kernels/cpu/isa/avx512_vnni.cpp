@@ -90,13 +90,18 @@ struct Avx512Vnni {
   static void prefetch(const std::byte* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 
   static __mmask16 first(int n) { return n <= 0 ? 0 : static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1u); }
-  static F load_params(DType dtype, const std::byte* p, int n) {
-    const __mmask16 m = first(n);
-    if (dtype == DType::f32) return _mm512_maskz_loadu_ps(m, p);
-    const __m256i half = _mm256_maskz_loadu_epi16(m, p);
+  static F widen(DType dtype, __m256i half) {
     if (dtype == DType::f16) return _mm512_cvtph_ps(half);
     static constexpr auto kHighHalves = high_halves();  // word 2i + 1 gets word i, the even words zero
     return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, constant(kHighHalves), _mm512_castsi256_si512(half)));
+  }
+  static F load_params(DType dtype, const std::byte* p) {
+    if (dtype == DType::f32) return _mm512_loadu_ps(p);
+    return widen(dtype, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static F load_params_partial(DType dtype, const std::byte* p, int n) {
+    if (dtype == DType::f32) return _mm512_maskz_loadu_ps(first(n), p);
+    return widen(dtype, _mm256_maskz_loadu_epi16(first(n), p));
   }
   static I load_int(const void* p) { return _mm512_loadu_si512(p); }
   static I load_int_partial(const void* p, int n) { return _mm512_maskz_loadu_epi8(~std::uint64_t{0} >> (64 - n), p); }

@@ -55,14 +55,14 @@ struct NeonInt8 {
     if (dtype == DType::f16) return vcvt_f32_f16(vreinterpret_f16_u16(half));
     return vreinterpretq_f32_u32(vshll_n_u16(half, 16));
   }
-  static F load_params(DType dtype, const std::byte* p, int n) {
-    alignas(16) std::byte copy[kBytes] = {};
-    if (n < kLanes) {
-      std::memcpy(copy, p, static_cast<std::size_t>(n * size_bytes(dtype)));
-      p = copy;
-    }
+  static F load_params(DType dtype, const std::byte* p) {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(p);
     return dtype == DType::f32 ? vreinterpretq_f32_u8(vld1q_u8(bytes)) : widen(dtype, vreinterpret_u16_u8(vld1_u8(bytes)));
+  }
+  static F load_params_partial(DType dtype, const std::byte* p, int n) {
+    alignas(16) std::byte copy[kBytes] = {};
+    std::memcpy(copy, p, static_cast<std::size_t>(n * size_bytes(dtype)));
+    return load_params(dtype, copy);
   }
   static I load_int(const void* p) { return vreinterpretq_s32_u8(vld1q_u8(static_cast<const std::uint8_t*>(p))); }
   static I load_int_partial(const void* p, int n) {
