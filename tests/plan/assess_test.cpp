@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "models.h"
 #include "plan/layout.h"
-#include "plan/models.h"
 
 namespace jang::plan {
 namespace {

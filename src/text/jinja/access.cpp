@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 5> kChangesDict = {"clear", "pop", "popit
 constexpr std::array<std::string_view, 8> kChangesList = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
 
 Value no_attribute(const Value& object, std::string_view name) {
-  return Value::undefined(fmt::format("'{}' has no attribute {}", object_name(object), quoted(name)));
+  return Value::undefined(fmt::format("'{}' has no attribute {}", object_name(object), in_quotes(name)));
 }
 
 Result<Value> no_element(Runtime& runtime, const Value& object, const Value& key) {
@@ -29,7 +29,7 @@ Result<Value> no_element(Runtime& runtime, const Value& object, const Value& key
 }
 
 Value unsafe(const Value& object, std::string_view name) {
-  return Value::undefined(fmt::format("access to attribute {} of '{}' object is unsafe", quoted(name), type_name(object)), true);
+  return Value::undefined(fmt::format("access to attribute {} of '{}' object is unsafe", in_quotes(name), type_name(object)), true);
 }
 
 template <std::size_t N>

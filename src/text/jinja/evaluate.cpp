@@ -59,7 +59,7 @@ Result<Value> Interpreter::lookup(int name) {
 }
 
 Value Interpreter::undefined_name(int name) const {
-  return Value::undefined(fmt::format("{} is undefined", quoted(source_.names[static_cast<std::size_t>(name)])));
+  return Value::undefined(fmt::format("{} is undefined", in_quotes(source_.names[static_cast<std::size_t>(name)])));
 }
 
 Result<Value> Interpreter::evaluate_collection(const Expression& e) {
@@ -177,7 +177,7 @@ Result<Value> Interpreter::apply(const Suffix& suffix, const Value& value, const
       JANG_ASSIGN(const Arguments arguments, evaluate_arguments(suffix.arguments));
       if (suffix.filter != nullptr) return suffix.filter->run(*this, value, arguments);
       if (is_known_filter(suffix.name)) return Status(StatusCode::unsupported, fmt::format("the filter '{}'", suffix.name));
-      return template_error(fmt::format("there is no filter {}", quoted(suffix.name)));
+      return template_error(fmt::format("there is no filter {}", in_quotes(suffix.name)));
     }
   }
   return value;
@@ -194,7 +194,7 @@ Result<Value> Interpreter::apply_slice(const Suffix& suffix, const Value& value)
 
 Result<Value> Interpreter::apply_test(const Suffix& suffix, const Value& value) {
   JANG_ASSIGN(const Arguments arguments, evaluate_arguments(suffix.arguments));
-  if (suffix.test == nullptr) return template_error(fmt::format("there is no test {}", quoted(suffix.name)));
+  if (suffix.test == nullptr) return template_error(fmt::format("there is no test {}", in_quotes(suffix.name)));
   JANG_ASSIGN(const bool holds, suffix.test->run(*this, value, arguments));
   return Value::boolean(holds != suffix.negated);
 }
@@ -221,7 +221,7 @@ Result<Arguments> Interpreter::evaluate_arguments(const CallArguments& from) {
     for (const auto& [key, value] : mapping.dict().entries) {
       if (!key.is(Kind::string)) return template_error("keywords must be strings");
       const bool twice = std::any_of(from.named.begin(), from.named.end(), [&](const auto& n) { return n.first == key.bytes(); });
-      if (twice) return template_error(fmt::format("the keyword {} is given twice", quoted(key.bytes())));
+      if (twice) return template_error(fmt::format("the keyword {} is given twice", in_quotes(key.bytes())));
       out.named.emplace_back(key.bytes(), value);
     }
   }

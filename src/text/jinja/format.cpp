@@ -115,7 +115,7 @@ class PercentFormatter {
     if (d.has_key) {
       if (!arguments_.is(Kind::dict)) return template_error("format requires a mapping");
       const Value* found = arguments_.dict().find(d.key);
-      if (found == nullptr) return template_error(fmt::format("there is no key {}", quoted(d.key)));
+      if (found == nullptr) return template_error(fmt::format("there is no key {}", in_quotes(d.key)));
       value = *found;
       used_ = true;
     } else {
@@ -147,7 +147,7 @@ class PercentFormatter {
         out_.append(text);
         return {};
       }
-      default: return template_error(fmt::format("unsupported format character {}", quoted(std::string_view(&d.type, 1))));
+      default: return template_error(fmt::format("unsupported format character {}", in_quotes(std::string_view(&d.type, 1))));
     }
   }
 
@@ -307,7 +307,7 @@ class BraceFormatter {
     }
     for (const auto& [key, value] : arguments_.named)
       if (key == name) return value;
-    return template_error(fmt::format("there is no argument {}", quoted(name)));
+    return template_error(fmt::format("there is no argument {}", in_quotes(name)));
   }
 
   // "a.b[0]" with the sandbox's rules.

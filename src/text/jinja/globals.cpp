@@ -71,7 +71,7 @@ Result<Value> make_namespace(Runtime& runtime, const Value&, const Arguments& ar
   JANG_ASSIGN(Namespace * made, runtime.make<Namespace>());
   for (const auto& [key, value] : entries) {
     if (!key.is(Kind::string)) return template_error("the attributes of a namespace have names");
-    if (is_private(key.bytes())) return template_error(fmt::format("the attribute {} is private", quoted(key.bytes())));
+    if (is_private(key.bytes())) return template_error(fmt::format("the attribute {} is private", in_quotes(key.bytes())));
     JANG_TRY(runtime.charge(1 + made->attributes.size() / 8));
     made->set(key.bytes(), value);
   }

@@ -314,7 +314,7 @@ Status Interpreter::assign(const Target& target, const Value& value) {
 Status Interpreter::assign_attribute(const Target& target, const Value& value) {
   JANG_ASSIGN(const Value object, lookup(target.name));
   if (!object.is(Kind::space)) return template_error("an attribute can be assigned on a namespace only");
-  if (is_private(target.attribute)) return template_error(fmt::format("the attribute {} is private", quoted(target.attribute)));
+  if (is_private(target.attribute)) return template_error(fmt::format("the attribute {} is private", in_quotes(target.attribute)));
   JANG_TRY(charge(1 + object.entity<Namespace>().attributes.size() / 8));
   object.entity<Namespace>().set(target.attribute, value);
   return {};
@@ -390,7 +390,7 @@ Status Interpreter::bind_parameters(const Macro& macro, const Arguments& argumen
       } else if (i >= first_default) {
         JANG_ASSIGN(value, evaluate(*procedure.defaults[i - first_default]));
       } else {
-        value = Value::undefined(fmt::format("parameter {} was not provided", quoted(name)));
+        value = Value::undefined(fmt::format("parameter {} was not provided", in_quotes(name)));
       }
     }
     scope_->set(id, std::move(value));
@@ -413,7 +413,8 @@ Status Interpreter::bind_special(const Procedure& procedure, const Arguments& ar
   for (std::size_t i = 0; i < used.size(); ++i) {
     if (used[i]) continue;
     if (!procedure.uses_kwargs)
-      return template_error(fmt::format("macro {} takes no keyword argument {}", quoted(procedure.name), quoted(arguments.named[i].first)));
+      return template_error(
+          fmt::format("macro {} takes no keyword argument {}", in_quotes(procedure.name), in_quotes(arguments.named[i].first)));
     rest.emplace_back(Value::short_string(arguments.named[i].first), arguments.named[i].second);
   }
   if (procedure.uses_kwargs) {
@@ -425,7 +426,7 @@ Status Interpreter::bind_special(const Procedure& procedure, const Arguments& ar
     JANG_ASSIGN(Value varargs, tuple(Values(arguments.positional.begin() + static_cast<std::ptrdiff_t>(n), arguments.positional.end())));
     scope_->set(source_.varargs, std::move(varargs));
   } else if (arguments.positional.size() > n) {
-    return template_error(fmt::format("macro {} takes at most {} arguments", quoted(procedure.name), procedure.parameters.size()));
+    return template_error(fmt::format("macro {} takes at most {} arguments", in_quotes(procedure.name), procedure.parameters.size()));
   }
   return {};
 }

@@ -112,7 +112,7 @@ Result<Specification> parse_specification(const Text& text) {
 
 Status unknown_type(const Specification& spec, const Value& value) {
   return template_error(
-      fmt::format("Unknown format code {} for object of type '{}'", quoted(std::string_view(&spec.type, 1)), type_name(value)));
+      fmt::format("Unknown format code {} for object of type '{}'", in_quotes(std::string_view(&spec.type, 1)), type_name(value)));
 }
 
 Result<Text> format_text(Runtime& runtime, const Text& text, const NumberStyle& style) {

@@ -100,7 +100,7 @@ Status Parser::one_statement(Statements& out) {
 Status Parser::unknown_tag(const std::string& tag) const {
   if (std::find(kNotOffered.begin(), kNotOffered.end(), tag) != kNotOffered.end())
     return {StatusCode::unsupported, fmt::format("line {}: the tag '{}'", current().line, tag)};
-  return syntax_error(current().line, fmt::format("unknown tag {}", quoted(tag)));
+  return syntax_error(current().line, fmt::format("unknown tag {}", in_quotes(tag)));
 }
 
 Result<Statements> Parser::body(const std::vector<std::string_view>& ends) {

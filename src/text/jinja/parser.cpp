@@ -397,7 +397,7 @@ Status Parser::one_filter(std::vector<Suffix>& out) {
     if (is_known_filter(suffix.name))
       unknown_.emplace_back(StatusCode::unsupported, fmt::format("line {}: the filter '{}'", suffix.line, suffix.name));
     else
-      unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no filter {}", quoted(suffix.name))));
+      unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no filter {}", in_quotes(suffix.name))));
   }
   out.push_back(std::move(suffix));
   return {};
@@ -428,7 +428,7 @@ Status Parser::one_test(std::vector<Suffix>& out) {
   }
   suffix.test = find_test(suffix.name);
   if (suffix.test == nullptr && soft_ == 0)
-    unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no test {}", quoted(suffix.name))));
+    unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no test {}", in_quotes(suffix.name))));
   out.push_back(std::move(suffix));
   return {};
 }

@@ -110,7 +110,7 @@ class Printer {
   // Python shows an address for all but macros.
   void print_function(const FunctionData& function) {
     if (function.macro == nullptr) return out_.append("<function>");
-    out_.append(function.macro_name == "caller" ? "<Macro anonymous>" : "<Macro " + quoted(function.macro_name) + ">");
+    out_.append(function.macro_name == "caller" ? "<Macro anonymous>" : "<Macro " + in_quotes(function.macro_name) + ">");
   }
 
   Status print_namespace(const Value& value, int depth) {
@@ -179,7 +179,7 @@ void append_string_repr(const Text& text, Text& out) {
   out.append(quote_text);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kShown = 100;
   Text out;
   append_string_repr(Text(valid_utf8(text.substr(0, kShown))), out);

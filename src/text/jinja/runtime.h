@@ -139,7 +139,7 @@ enum class Operator : std::uint8_t { add, subtract, multiply, divide, floor_divi
 [[nodiscard]] Result<Text> to_text(Runtime& runtime, const Value& value);
 [[nodiscard]] std::string format_real(double value);  // repr of a float
 void append_string_repr(const Text& text, Text& out);
-[[nodiscard]] std::string quoted(std::string_view text);  // repr of a short string, for messages
+[[nodiscard]] std::string in_quotes(std::string_view text);  // repr of a short string, for messages
 
 // --- to_json.cpp: json.dumps
 struct JsonStyle {

@@ -14,7 +14,8 @@ namespace {
 Result<Values> map_attribute(Runtime& runtime, const Values& items, const Arguments& arguments) {
   Value attribute, fallback;
   for (const auto& [name, value] : arguments.named) {
-    if (name != "attribute" && name != "default") return template_error(fmt::format("map: unexpected keyword argument {}", quoted(name)));
+    if (name != "attribute" && name != "default")
+      return template_error(fmt::format("map: unexpected keyword argument {}", in_quotes(name)));
     (name == "attribute" ? attribute : fallback) = value;
   }
   if (attribute.is(Kind::missing)) return template_error("map requires a filter argument");
@@ -80,7 +81,7 @@ Result<Value> attr(Runtime& runtime, const Value& self, const Arguments& argumen
   JANG_ASSIGN(const Parameters p, Parameters::bind("attr", arguments, std::array<std::string_view, 1>{"name"}));
   JANG_ASSIGN(const Text* name, p.text(0));
   if (self.is(Kind::dict) && find_dict_method(name->bytes()) == nullptr)
-    return Value::undefined(fmt::format("'dict object' has no attribute {}", quoted(name->bytes())));
+    return Value::undefined(fmt::format("'dict object' has no attribute {}", in_quotes(name->bytes())));
   return get_attribute(runtime, self, name->bytes());
 }
 
