@@ -23,7 +23,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "Prints sizes and the decision for every tensor. The JSON document can be edited and given to `jang convert --plan`.",
      "jang plan ./Qwen3-8B -p 2S --explain\n"
      "jang plan ./Qwen3-8B --bpw 3.5 --json > plan.json"},
-    {"calibrate", "Ask a model what its weights are worth: activation statistics and sensitivities",
+    {"calibrate", "Ask a model what its weights are worth: statistics for convert",
      "The model samples its own text (or reads what is given), and two things are written to a safetensors file: the mean square of every\n"
      "input channel of every linear map, and how much the predictions change when one projection alone is quantised. No data is needed.\n"
      "Interrupted, the same command continues where it was.",
@@ -56,7 +56,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "Runs the ids through the model and writes the logits of every position; -n continues greedily. For comparing the engine with others.",
      "jang logits ./Qwen3-8B-JANG_4K --ids 1,2,3 -n 16\n"
      "jang logits ./Qwen3-8B --ids-file ids.txt --exact -o logits.safetensors"},
-    {"eval", "Measure a model: perplexity, divergence from its source, MMLU, other choice tasks",
+    {"eval", "Measure perplexity, divergence from the source, choice tasks",
      "ppl and kld cut the text, as the tokenizer encodes it, into windows; --protocol names how. kld runs the model and its source side "
      "by\n"
      "side, so no logits are stored. mmlu reads the original CSV files and takes the likeliest of A, B, C, D. choice reads JSON lines:\n"
@@ -67,7 +67,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang eval mmlu ./Qwen3-8B-JANG_4K --data ./mmlu --subset 200 --items 4k.jsonl\n"
      "jang eval mmlu ./Qwen3-8B-JANG_2S --data ./mmlu --subset 200 --against 4k.jsonl\n"
      "jang eval choice ./Qwen3-8B-JANG_4K -f hellaswag.jsonl --json"},
-    {"compare", "Compare recipes on one model: sizes, quality, speed, one table and one page",
+    {"compare", "Compare recipes of one model: sizes, quality, speed, one page",
      "A recipe is a profile, or auto@BITSbpw, or auto@PROFILE for auto at that profile's bytes; :rtn behind it rounds as MLX does. "
      "Bundles\n"
      "are made where missing and everything is measured on the same tokens and questions, with one pass over the source. Interrupted, the\n"
