@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/machine.h"
 #include "cli/build_info.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
@@ -15,7 +16,6 @@
 #include "cli/report.h"
 #include "cli/units.h"
 #include "eval/line_log.h"
-#include "eval/speed.h"
 #include "eval/svg.h"
 
 namespace jang::cli {
@@ -44,7 +44,7 @@ Result<eval::CompareOptions> compare_options(const Arguments& arguments, const S
   options.mmlu = arguments.value("--mmlu");
   options.work = arguments.has("--output") ? arguments.value("--output") : default_work(arguments.value("SRC"));
   options.speed = !arguments.has("--no-speed");
-  options.open_bytes = static_cast<std::uint64_t>(static_cast<double>(eval::physical_memory_bytes()) * kOpenShare);
+  options.open_bytes = static_cast<std::uint64_t>(static_cast<double>(physical_memory_bytes()) * kOpenShare);
   const BuildInfo build = build_info();
   options.tool = fmt::format("{} ({})", build.version, build.commit);
   options.run.n_threads = options.load.n_threads;

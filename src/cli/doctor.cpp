@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/machine.h"
 #include "base/thread_pool.h"
 #include "cli/build_info.h"
 #include "cli/commands.h"
@@ -43,16 +44,6 @@ std::optional<std::uint64_t> memory_limit() {
   return bytes.ok() ? std::optional(static_cast<std::uint64_t>(bytes.value())) : std::nullopt;
 }
 
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with("model name") && !line.starts_with("Model")) continue;
-    const std::size_t colon = line.find(": ");
-    if (colon != std::string::npos) return printable(line.substr(colon + 2));
-  }
-  return "unknown";
-}
-
 struct Machine {
   std::string system, processor;
   int threads = 0, processors = 0;
@@ -64,7 +55,8 @@ Machine machine() {
   Machine m;
   utsname names{};
   if (uname(&names) == 0) m.system = fmt::format("{} {} {}", names.sysname, names.release, names.machine);
-  m.processor = processor();
+  const std::string name = processor_name();
+  m.processor = name.empty() ? "unknown" : printable(name);
   m.threads = available_threads();
   m.processors = static_cast<int>(std::thread::hardware_concurrency());
   m.memory = meminfo("MemTotal");

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "kernels/ops.h"
+#include "eval/log_sum.h"
 
 namespace jang::eval {
 namespace {
@@ -28,8 +28,7 @@ struct Target {
 class Step {
  public:
   Step(LanguageModel& model, std::span<const TokenItem> items, std::int64_t min_shared)
-      : model_(model), items_(items), min_shared_(min_shared), ops_(kernels::find_ops()), vocab_(model.vocab_size()) {
-    JANG_CHECK(ops_ != nullptr);
+      : model_(model), items_(items), min_shared_(min_shared), vocab_(model.vocab_size()) {
     for (const TokenItem& item : items) {
       ItemScore s;
       s.log_likelihood.assign(item.continuations.size(), 0.0);
@@ -122,7 +121,7 @@ class Step {
     tops_.resize(rows.size());
     model_.pool().run(static_cast<std::int64_t>(rows.size()), [&](std::int64_t i, int) {
       const float* x = logits_.data() + static_cast<std::size_t>(i) * vocab;
-      log_sums_[static_cast<std::size_t>(i)] = ops_->log_sum_exp(x, vocab_);
+      log_sums_[static_cast<std::size_t>(i)] = log_sum_exp(x, vocab_);
       tops_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(std::max_element(x, x + vocab_) - x);
     });
   }
@@ -137,7 +136,6 @@ class Step {
   LanguageModel& model_;
   std::span<const TokenItem> items_;
   std::int64_t min_shared_;
-  const kernels::Ops* ops_;
   std::int64_t vocab_;
   std::vector<ItemScore> scores_;
   std::vector<std::unique_ptr<Context>> prefixes_;

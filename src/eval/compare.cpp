@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/machine.h"
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
 #include "eval/fingerprint.h"
@@ -241,7 +242,8 @@ class Session {
     JANG_ASSIGN(const std::vector<MmluItem> items, make_mmlu_items(subjects, encode, start, EngineModel(*engine_).max_context()));
     std::string all_tokens;
     for (const MmluItem& item : items)
-      all_tokens.append(reinterpret_cast<const char*>(item.tokens.prefix.data()), item.tokens.prefix.size() * sizeof(std::int32_t));
+      all_tokens.append(reinterpret_cast<const char*>(item.tokens.prefix.data()), item.tokens.prefix.size() * sizeof(std::int32_t))
+          .append(1, static_cast<char>('A' + item.item.answer));
     json::Value facts = json::Value::object();
     facts["questions"] = fingerprint_text(all_tokens);
     facts["arithmetic"] = arithmetic();
@@ -330,8 +332,10 @@ class Session {
     if (!options_.mmlu.empty())
       lines.push_back(fmt::format("MMLU, {}, {} shots",
                                   options_.subset == MmluSubset::first_200 ? "first 20 questions of 10 subjects" : "all", options_.shots));
-    lines.push_back(
-        fmt::format("jang {}, {} threads", options_.tool, options_.load.n_threads > 0 ? options_.load.n_threads : available_threads()));
+    const std::string processor = processor_name();
+    lines.push_back(fmt::format("jang {}, {} threads{}{}", options_.tool,
+                                options_.load.n_threads > 0 ? options_.load.n_threads : available_threads(),
+                                processor.empty() ? "" : " of ", processor));
     return lines;
   }
 

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "kernels/ops.h"
+#include "eval/log_sum.h"
 
 namespace jang::eval {
 namespace {
@@ -33,8 +33,7 @@ struct ReferenceRow {
 class Step {
  public:
   Step(LanguageModel& reference, std::span<LanguageModel* const> others, const TextWindows& text, std::size_t begin, std::size_t end)
-      : text_(text), begin_(begin), end_(end), ops_(kernels::find_ops()), vocab_(reference.vocab_size()) {
-    JANG_CHECK(ops_ != nullptr);
+      : text_(text), begin_(begin), end_(end), vocab_(reference.vocab_size()) {
     models_.push_back(&reference);
     models_.insert(models_.end(), others.begin(), others.end());
     collect_rows();
@@ -119,7 +118,7 @@ class Step {
       const auto r = static_cast<std::size_t>(i);
       const float* a = a_.data() + r * static_cast<std::size_t>(vocab_);
       ReferenceRow& kept = reference_[r];
-      kept.log_sum = ops_->log_sum_exp(a, vocab_);
+      kept.log_sum = log_sum_exp(a, vocab_);
       scores_[0][rows[r].window].nll[rows[r].position] = kept.log_sum - static_cast<double>(a[rows[r].target]);
       if (alone) return;
       kept.top = arg_max(a, vocab_);
@@ -137,7 +136,7 @@ class Step {
       const std::size_t offset = r * static_cast<std::size_t>(vocab_);
       const float *a = a_.data() + offset, *b = b_.data() + offset;
       const double* p = weights_.data() + offset;
-      const double log_sum = ops_->log_sum_exp(b, vocab_);
+      const double log_sum = log_sum_exp(b, vocab_);
       double sum = 0;
       for (std::int64_t v = 0; v < vocab_; ++v)
         if (p[v] > 0) sum += p[v] * (static_cast<double>(a[v]) - static_cast<double>(b[v]));
@@ -151,7 +150,6 @@ class Step {
 
   const TextWindows& text_;
   std::size_t begin_, end_;
-  const kernels::Ops* ops_;
   std::int64_t vocab_;
   std::vector<LanguageModel*> models_;
   std::vector<Row> rows_;

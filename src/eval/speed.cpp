@@ -2,17 +2,16 @@
 // See the header. Decode feeds given tokens, so there is no sampler in the figure; the head is.
 #include "eval/speed.h"
 
-#include <unistd.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <vector>
 
 #include "base/check.h"
+#include "base/machine.h"
 
 namespace jang::eval {
 namespace {
@@ -21,14 +20,11 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::uint64_t resident_bytes() {
+std::uint64_t resident_now() {
 #if defined(__GLIBC__)
   malloc_trim(0);  // what earlier work freed is not this model's
 #endif
-  std::ifstream file("/proc/self/statm");
-  std::uint64_t total = 0, resident = 0;
-  if (!(file >> total >> resident)) return 0;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return resident_bytes();
 }
 
 double median(std::vector<double> values) {
@@ -45,11 +41,6 @@ std::vector<std::int32_t> repeated(std::span<const std::int32_t> tokens, std::si
 }
 
 }  // namespace
-
-std::uint64_t physical_memory_bytes() {
-  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
-}
 
 json::Value to_json(const Speed& speed) {
   json::Value v = json::Value::object();
@@ -72,7 +63,7 @@ Result<Speed> speed_from_json(const json::Value& v) {
 
 Result<Speed> measure_speed(const std::string& directory, std::span<const std::int32_t> tokens, const SpeedOptions& options) {
   JANG_CHECK(!tokens.empty() && options.prompt > 0 && options.steps > 0 && options.repeats > 0);
-  const std::uint64_t before = resident_bytes();
+  const std::uint64_t before = resident_now();
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, engine::Engine::load(directory, options.load));
   const std::vector<std::int32_t> text = repeated(tokens, static_cast<std::size_t>(options.prompt + options.steps));
   const std::span<const std::int32_t> prompt(text.data(), static_cast<std::size_t>(options.prompt));
@@ -97,7 +88,7 @@ Result<Speed> measure_speed(const std::string& directory, std::span<const std::i
     decode.push_back(seconds_since(start));
     if (seconds_since(decoding) > options.max_seconds) break;
   }
-  const std::uint64_t after = resident_bytes();
+  const std::uint64_t after = resident_now();
   Speed speed;
   speed.prefill_tokens_per_second = options.prompt / std::max(median(prefill), 1e-9);
   speed.decode_tokens_per_second = 1 / std::max(median(decode), 1e-9);

@@ -31,7 +31,4 @@ struct SpeedOptions {
 // Loads the model alone and feeds it `tokens`, repeated as needed. Errors: those of loading and running.
 [[nodiscard]] Result<Speed> measure_speed(const std::string& directory, std::span<const std::int32_t> tokens, const SpeedOptions& options);
 
-// Physical memory of this machine, 0 when unknown.
-[[nodiscard]] std::uint64_t physical_memory_bytes();
-
 }  // namespace jang::eval

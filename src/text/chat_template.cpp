@@ -110,19 +110,18 @@ Result<Text> run(const jinja::Template& program, const json::Value& variables,
   environment.utc_offset_seconds = now.utc_offset_seconds;
   environment.variables.resize(program.names.size());
   Importer importer;
-  for (std::size_t i = 0; i < program.names.size(); ++i) {
-    const std::string& name = program.names[i];
-    Value& slot = environment.variables[i];
-    const auto& members = variables.get_ref<const json::Value::object_t&>();
-    const auto given = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.first == name; });
-    const auto own = std::find_if(special_tokens.begin(), special_tokens.end(), [&](const auto& t) { return t.first == name; });
-    if (given != members.end()) {
-      JANG_ASSIGN(slot, importer.convert(given->second));
-    } else if (own != special_tokens.end()) {
-      slot = Value::short_string(own->second);
-    } else if (name == "tools" || name == "documents") {
-      slot = Value::none();
-    }
+  const auto slot = [&](std::string_view name) {
+    const int id = jinja::find_name(program, name);
+    return id < 0 ? nullptr : &environment.variables[static_cast<std::size_t>(id)];
+  };
+  for (const char* name : {"tools", "documents"})
+    if (Value* v = slot(name)) *v = Value::none();
+  for (const auto& [name, text] : special_tokens)
+    if (Value* v = slot(name)) *v = Value::short_string(text);
+  for (const auto& [name, member] : variables.get_ref<const json::Value::object_t&>()) {
+    Value* v = slot(name);
+    if (v == nullptr) continue;
+    JANG_ASSIGN(*v, importer.convert(member));
   }
   environment.max_output_bytes = kOutputFactor * (program.source_bytes + importer.bytes()) + kOutputExtra;
   return jinja::Interpreter(program, std::move(environment)).run();
@@ -173,8 +172,6 @@ void ChatTemplate::set_special_token(std::string_view name, std::string_view tex
   special_tokens_.emplace_back(std::string(name), valid);
 }
 
-bool ChatTemplate::reads(std::string_view name) const {
-  return std::find(template_->names.begin(), template_->names.end(), name) != template_->names.end();
-}
+bool ChatTemplate::reads(std::string_view name) const { return jinja::find_name(*template_, name) >= 0; }
 
 }  // namespace jang::text

@@ -58,6 +58,7 @@ Result<Value> range_attribute(const RangeData& range, std::string_view name) {
 // Python's getattr(); missing when there is no such attribute.
 Result<Value> python_attribute(Runtime& runtime, const Value& object, std::string_view name) {
   if (object.is(Kind::space)) {
+    JANG_TRY(runtime.charge(object.entity<Namespace>().attributes.size() / 16));
     const Value* found = object.entity<Namespace>().find(name);
     return found == nullptr ? Value() : is_private(name) ? unsafe(object, name) : *found;
   }

@@ -7,12 +7,6 @@
 #include "text/jinja/interpreter.h"
 
 namespace jang::text::jinja {
-namespace {
-
-constexpr int kMaxDepth = 800;  // as for statements, which share the counter
-
-}  // namespace
-
 Result<Value> Interpreter::evaluate(const Expression& e) {
   JANG_TRY(charge(1));
   if (e.kind == Expression::Kind::constant) return e.constant;
@@ -48,9 +42,11 @@ Result<Value> Interpreter::evaluate_node(const Expression& e) {
 }
 
 Result<Value> Interpreter::lookup(int name) {
-  for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get())
+  for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
+    JANG_TRY(charge(scope->variables.size() / kScansPerStep));
     for (const auto& [id, value] : scope->variables)
       if (id == name) return value.is(Kind::missing) ? undefined_name(name) : value;
+  }
   const Value& given = environment_.variables[static_cast<std::size_t>(name)];
   if (!given.is(Kind::missing)) return given;
   const std::string& text = source_.names[static_cast<std::size_t>(name)];
@@ -217,7 +213,7 @@ Result<Arguments> Interpreter::evaluate_arguments(const CallArguments& from) {
   if (from.double_star != nullptr) {
     JANG_ASSIGN(const Value mapping, evaluate(*from.double_star));
     if (!mapping.is(Kind::dict)) return template_error("what follows ** must be a mapping");
-    JANG_TRY(charge(mapping.dict().entries.size()));
+    JANG_TRY(charge(mapping.dict().entries.size() * (1 + from.named.size() / kScansPerStep)));
     for (const auto& [key, value] : mapping.dict().entries) {
       if (!key.is(Kind::string)) return template_error("keywords must be strings");
       const bool twice = std::any_of(from.named.begin(), from.named.end(), [&](const auto& n) { return n.first == key.bytes(); });

@@ -82,7 +82,9 @@ Result<Value> raise_exception(Runtime& runtime, const Value&, const Arguments& a
   JANG_ASSIGN(const Parameters p, Parameters::bind("raise_exception", arguments, std::array<std::string_view, 1>{"message"}));
   JANG_ASSIGN(const Value message, p.required(0));
   JANG_ASSIGN(const Text text, to_text(runtime, message));
-  return template_error(text.bytes());
+  constexpr std::size_t kShown = 4096;
+  if (text.size() <= kShown) return template_error(text.bytes());
+  return template_error(valid_utf8(std::string_view(text.bytes()).substr(0, kShown)) + "...");
 }
 
 Result<Value> strftime_now(Runtime& runtime, const Value&, const Arguments& arguments) {

@@ -8,13 +8,6 @@
 #include <fmt/format.h>
 
 namespace jang::text::jinja {
-namespace {
-
-// Nodes being evaluated within one another, over all macro calls: what bounds the stack.
-constexpr int kMaxDepth = 800;
-
-}  // namespace
-
 void Scope::set(int name, Value value) {
   for (auto& [id, old] : variables) {
     if (id == name) {
@@ -134,7 +127,7 @@ Interpreter::Interpreter(const Template& source, Environment environment)
       scope_(std::make_shared<Scope>(nullptr)) {}
 
 Result<Text> Interpreter::run() {
-  hide(source_.hidden);
+  JANG_TRY(hide(source_.hidden));
   const Result<Flow> done = execute(source_.body);
   if (!done.ok()) return done.status().with_context(fmt::format("line {}", line_));
   return std::move(output_);
@@ -229,7 +222,7 @@ Result<Interpreter::Flow> Interpreter::execute_loop(const Statement& statement) 
     ScopeGuard guard(*this, scope_);
     if (source_.loop >= 0) scope_->set(source_.loop, Value::entity(Kind::loop, loop));
     JANG_TRY(assign(statement.target, item));
-    hide(statement.hidden);
+    JANG_TRY(hide(statement.hidden));
     JANG_ASSIGN(const Flow flow, execute(statement.body));
     if (flow == Flow::break_loop) break;
     any |= flow == Flow::next;  // a body left by continue does not count, as in jinja
@@ -240,16 +233,18 @@ Result<Interpreter::Flow> Interpreter::execute_loop(const Statement& statement) 
 }
 
 // A hidden name matters only where something would be found further out.
-void Interpreter::hide(const std::vector<int>& names) {
+Status Interpreter::hide(const std::vector<int>& names) {
+  JANG_TRY(charge(names.size() / kScansPerStep));
   for (const int name : names) {
     const auto i = static_cast<std::size_t>(name);
     if (!environment_.variables[i].is(Kind::missing) || find_global(source_.names[i]) != nullptr) scope_->set(name, Value());
   }
+  return {};
 }
 
 Result<Interpreter::Flow> Interpreter::execute_in_new_scope(const Statements& statements, const std::vector<int>& hidden) {
   ScopeGuard guard(*this, scope_);
-  hide(hidden);
+  JANG_TRY(hide(hidden));
   return execute(statements);
 }
 
@@ -290,13 +285,14 @@ Result<Interpreter::Flow> Interpreter::execute_with(const Statement& statement) 
     values.push_back(std::move(value));
   }
   ScopeGuard guard(*this, scope_);
-  hide(statement.hidden);
+  JANG_TRY(hide(statement.hidden));
   for (std::size_t i = 0; i < values.size(); ++i) JANG_TRY(assign(statement.targets[i], values[i]));
   return execute(statement.body);
 }
 
 Status Interpreter::assign(const Target& target, const Value& value) {
   if (target.kind == Target::Kind::name) {
+    JANG_TRY(charge(scope_->variables.size() / kScansPerStep));
     scope_->set(target.name, value);
     return {};
   }
@@ -361,7 +357,7 @@ Result<Value> Interpreter::call_macro(const Macro& macro, const Arguments& argum
   Result<Flow> flow = [&]() -> Result<Flow> {
     ScopeGuard guard(*this, macro.scope);
     JANG_TRY(bind_parameters(macro, arguments));
-    hide(macro.procedure->hidden);
+    JANG_TRY(hide(macro.procedure->hidden));
     return execute(macro.procedure->body);
   }();
   out_ = outer;
@@ -376,6 +372,7 @@ Status Interpreter::bind_parameters(const Macro& macro, const Arguments& argumen
   std::vector<bool> used(arguments.named.size());
   const std::size_t n = procedure.parameters.size();
   const std::size_t first_default = n - procedure.defaults.size();
+  JANG_TRY(charge(n * (n + arguments.named.size()) / kScansPerStep));
   for (std::size_t i = 0; i < n; ++i) {
     const int id = procedure.parameters[i];
     const std::string& name = source_.names[static_cast<std::size_t>(id)];

@@ -12,6 +12,10 @@
 
 namespace jang::text::jinja {
 
+// Nodes being evaluated within one another, over all macro calls: what bounds the stack.
+inline constexpr int kMaxDepth = 800;
+inline constexpr std::size_t kScansPerStep = 16;  // entries looked at in a linear search
+
 struct Scope {
   explicit Scope(std::shared_ptr<Scope> outer) : parent(std::move(outer)) {}
   std::shared_ptr<Scope> parent;
@@ -60,7 +64,7 @@ class Interpreter : public Runtime {
   Result<Flow> execute_with(const Statement& statement);
   Result<Flow> execute_in_new_scope(const Statements& statements, const std::vector<int>& hidden);
   Result<Flow> execute_captured(const Statement& statement, Text& out);
-  void hide(const std::vector<int>& names);
+  Status hide(const std::vector<int>& names);
   Status execute_macro(const Statement& statement);
   Status execute_call(const Statement& statement);
   Status write(const Value& value);

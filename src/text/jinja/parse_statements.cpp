@@ -26,6 +26,12 @@ Result<Template> parse_template(std::string_view source) {
   return made;
 }
 
+int find_name(const Template& source, std::string_view name) {
+  const auto at = std::lower_bound(source.by_name.begin(), source.by_name.end(), name,
+                                   [&](int id, std::string_view n) { return source.names[static_cast<std::size_t>(id)] < n; });
+  return at != source.by_name.end() && source.names[static_cast<std::size_t>(*at)] == name ? *at : -1;
+}
+
 Result<Template> Parser::run() {
   Template made;
   JANG_ASSIGN(made.body, statements({}));
@@ -38,6 +44,7 @@ Result<Template> Parser::run() {
   made.caller = id_of("caller");
   made.kwargs = id_of("kwargs");
   made.varargs = id_of("varargs");
+  for (const auto& [name, id] : ids_) made.by_name.push_back(id);
   made.names = std::move(names_);
   resolve_symbols(made);
   return made;

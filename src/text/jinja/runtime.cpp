@@ -47,6 +47,7 @@ Status Runtime::check_string_size(std::uint64_t bytes) {
 Result<Value> Runtime::string(Text text, bool markup) {
   JANG_TRY(check_string_size(text.size()));
   JANG_TRY(charge_bytes(text.size()));
+  JANG_TRY(charge(text.input_spans().size()));
   auto data = std::make_shared<StringData>();
   data->text = std::move(text);
   data->markup = markup;

@@ -65,17 +65,18 @@ template <bool from_right>
 Result<Value> split_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p, Parameters::bind("split", arguments, std::array<std::string_view, 2>{"sep", "maxsplit"}));
   JANG_ASSIGN(const std::int64_t limit, p.integer(1, -1));
-  JANG_TRY(runtime.charge_bytes(self.text().size()));
+  JANG_TRY(runtime.charge(self.text().size() / 8));  // there may be as many parts as characters
   if (!p.has_value(0)) return parts_of(runtime, self, from_right ? rsplit_space(self.text(), limit) : split_space(self.text(), limit));
   JANG_ASSIGN(const Text* separator, p.text(0));
   if (separator->size() == 0) return template_error("empty separator");
+  JANG_TRY(runtime.charge(4 * static_cast<std::uint64_t>(count_occurrences(self.bytes(), separator->bytes()))));
   const auto split = from_right ? rsplit_by : split_by;
   return parts_of(runtime, self, split(self.text(), separator->bytes(), limit));
 }
 
 Result<Value> splitlines(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p, Parameters::bind("splitlines", arguments, std::array<std::string_view, 1>{"keepends"}));
-  JANG_TRY(runtime.charge_bytes(self.text().size()));
+  JANG_TRY(runtime.charge(self.text().size() / 8));
   return parts_of(runtime, self, split_lines(self.text(), p.flag(0, false)));
 }
 

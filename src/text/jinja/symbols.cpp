@@ -3,6 +3,7 @@
 // source, which the parser bounds.
 #include "text/jinja/symbols.h"
 
+#include <array>
 #include <map>
 #include <set>
 
@@ -12,18 +13,28 @@ namespace {
 // How a name starts in a scope.
 enum class Start : std::uint8_t { parameter, outside, nothing };
 
+// The names of a scope; within a branch of an `if`, those that the branch adds to `base`.
 struct Symbols {
-  const Symbols* parent = nullptr;
+  const Symbols* parent = nullptr;  // the scope around
+  const Symbols* base = nullptr;    // the same scope before the branch
   std::map<int, Start> refs;
   std::set<int> stores;
 
-  [[nodiscard]] bool knows(int name) const { return refs.contains(name) || (parent != nullptr && parent->knows(name)); }
+  [[nodiscard]] bool has(int name) const { return refs.contains(name) || (base != nullptr && base->has(name)); }
+  [[nodiscard]] bool assigns(int name) const { return stores.contains(name) || (base != nullptr && base->assigns(name)); }
+  [[nodiscard]] bool is_outside(int name) const { return parent != nullptr && (parent->has(name) || parent->is_outside(name)); }
   void load(int name) {
-    if (!knows(name)) refs.emplace(name, Start::outside);
+    if (!has(name) && !is_outside(name)) refs.emplace(name, Start::outside);
   }
   void store(int name) {
     stores.insert(name);
-    if (!refs.contains(name)) refs.emplace(name, parent != nullptr && parent->knows(name) ? Start::outside : Start::nothing);
+    if (!has(name)) refs.emplace(name, is_outside(name) ? Start::outside : Start::nothing);
+  }
+  [[nodiscard]] Symbols branch() const {
+    Symbols made;
+    made.parent = parent;
+    made.base = this;
+    return made;
   }
 };
 
@@ -64,7 +75,7 @@ class Resolver {
 
   void collect(const Statement& statement, Symbols& symbols) {
     switch (statement.kind) {
-      case Statement::Kind::branches: collect_branches(statement.branches, 0, symbols); return;
+      case Statement::Kind::branches: collect_branches(statement.branches, symbols); return;
       case Statement::Kind::set:
         read(statement.expressions.front(), symbols);
         assign(statement.target, symbols);
@@ -77,31 +88,34 @@ class Resolver {
   }
 
   // if, all elif together, and else are three branches. A name that not all of them assign starts as what is outside.
-  void collect_branches(const std::vector<Branch>& branches, std::size_t first, Symbols& symbols) {
-    read(branches[first].condition, symbols);
-    Symbols taken = symbols, elif = symbols, otherwise = symbols;
-    for (const auto& statement : branches[first].body) collect(*statement, taken);
-    for (std::size_t i = first + 1; i < branches.size(); ++i) {
+  void collect_branches(const std::vector<Branch>& branches, Symbols& symbols) {
+    read(branches[0].condition, symbols);
+    Symbols taken = symbols.branch(), elif = symbols.branch(), otherwise = symbols.branch();
+    for (const auto& statement : branches[0].body) collect(*statement, taken);
+    for (std::size_t i = 1; i < branches.size(); ++i) {
       if (branches[i].condition == nullptr) {
         for (const auto& statement : branches[i].body) collect(*statement, otherwise);
         continue;
       }
       read(branches[i].condition, elif);
-      Symbols inner = elif, nothing = elif;
+      Symbols inner = elif.branch();
       for (const auto& statement : branches[i].body) collect(*statement, inner);
-      merge({inner, nothing, nothing}, elif);
+      merge({&inner, nullptr, nullptr}, elif);
     }
-    merge({taken, elif, otherwise}, symbols);
+    merge({&taken, &elif, &otherwise}, symbols);
   }
 
-  static void merge(const std::vector<Symbols>& branches, Symbols& into) {
+  // nullptr: a branch that does nothing.
+  static void merge(const std::array<const Symbols*, 3>& branches, Symbols& into) {
     std::map<int, std::size_t> counts;
-    for (const Symbols& branch : branches)
-      for (const int name : branch.stores)
-        if (!into.stores.contains(name)) ++counts[name];
-    for (const Symbols& branch : branches) {
-      for (const auto& [name, start] : branch.refs) into.refs[name] = start;
-      into.stores.insert(branch.stores.begin(), branch.stores.end());
+    for (const Symbols* branch : branches)
+      if (branch != nullptr)
+        for (const int name : branch->stores)
+          if (!into.assigns(name)) ++counts[name];
+    for (const Symbols* branch : branches) {
+      if (branch == nullptr) continue;
+      for (const auto& [name, start] : branch->refs) into.refs[name] = start;
+      into.stores.insert(branch->stores.begin(), branch->stores.end());
     }
     for (const auto& [name, count] : counts)
       if (count != branches.size()) into.refs[name] = Start::outside;

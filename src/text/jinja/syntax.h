@@ -128,10 +128,14 @@ struct Template {
   Statements body;
   std::vector<int> hidden;
   std::vector<std::string> names;
+  std::vector<int> by_name;  // ids in the order of their names
   std::size_t source_bytes = 0;
   // Names with a meaning to macros and loops; -1 when the template does not use them.
   int loop = -1, caller = -1, kwargs = -1, varargs = -1;
 };
+
+// Id of a name, -1 when the template does not mention it.
+[[nodiscard]] int find_name(const Template& source, std::string_view name);
 
 // Errors: corrupt (syntax, with line), unsupported (a construct or filter), invalid_argument (nesting).
 [[nodiscard]] Result<Template> parse_template(std::string_view source);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts of the machine that figures are reported with. Read from the system; what it does not say is empty or 0.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace jang {
+
+// "AMD EPYC 7B13", as the system names it, control characters and all.
+[[nodiscard]] std::string processor_name();
+[[nodiscard]] std::uint64_t physical_memory_bytes();
+// Memory of this process that is in RAM now.
+[[nodiscard]] std::uint64_t resident_bytes();
+
+}  // namespace jang
