@@ -200,7 +200,7 @@ def _fused_experts(source, base, projection):
 # ---- bundle -> transformers model -----------------------------------------------------------------------------------------------------
 
 # model types whose norm weights are stored around zero by transformers and around one by the MLX class
-ZERO_CENTRED = ("qwen3_5",)
+ZERO_CENTRED = ("qwen3_5", "qwen3_next")
 VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector")
 SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight", ".q_norm.weight", ".k_norm.weight")
 
