@@ -52,7 +52,7 @@ Result<kernels::KernelBenchOptions> read_options(const Arguments& arguments) {
   options.inputs = {1, 8, 512};
   if (arguments.has("--quick")) {
     options.inputs = {1, 64};
-    options.samples = 7;
+    options.samples = 31;
   }
   options.cold_bytes = std::max(options.cold_bytes, 2 * options.n_rows * options.n_cols * 9 / 8);  // two matrices of 8 bits at least
   return options;

@@ -16,8 +16,11 @@ namespace {
 
 // Any two or four of these bytes are a small ordinary number in f16, bf16 and f32: no NaN, no denormal, whatever part becomes scales.
 constexpr std::uint64_t kPattern = 0x393a383b3b38393aull;
-constexpr std::int64_t kSampleBytes = std::int64_t{48} << 20;
-constexpr double kSampleFlop = 6e9;  // of a sample at most, or one product
+// Of a sample and thread: under a millisecond, so that on a busy machine most samples run undisturbed and the median is one of those.
+constexpr std::int64_t kSampleBytes = std::int64_t{16} << 20;
+constexpr double kSampleFlop = 1e9;     // at most, or one product
+constexpr double kRowSeconds = 1;       // products that take long are sampled less often,
+constexpr std::size_t kFewSamples = 7;  // but so often at least
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -78,7 +81,7 @@ class Bench {
   }
 
   double probe() {
-    const std::int64_t bytes = std::min(kSampleBytes, size());
+    const std::int64_t bytes = std::min(kSampleBytes * o_.threads, size());
     if (probe_at_ + bytes > size()) probe_at_ = 0;
     const std::byte* from = memory() + probe_at_;
     probe_at_ += bytes;
@@ -100,7 +103,7 @@ class Bench {
     JANG_CHECK(w.bytes() <= size());
     const double flop = 2.0 * static_cast<double>(w.n_rows) * static_cast<double>(w.n_cols) * static_cast<double>(n);
     const std::int64_t by_flop = std::max<std::int64_t>(1, static_cast<std::int64_t>(kSampleFlop * o_.threads / flop));
-    const std::int64_t per_sample = std::min({std::max<std::int64_t>(1, kSampleBytes / pitch), by_flop, n_matrices});
+    const std::int64_t per_sample = std::min({std::max<std::int64_t>(1, kSampleBytes * o_.threads / pitch), by_flop, n_matrices});
 
     const std::vector<std::byte> prepared = prepare_inputs(kernel, format, n);
     const std::byte* inputs = prepared.data() + (64 - reinterpret_cast<std::uintptr_t>(prepared.data()) % 64) % 64;
@@ -123,7 +126,9 @@ class Bench {
     pass();  // warm: instructions, inputs, scratch
     std::vector<double> speeds, ratios;
     double before = probe();
+    const double start = seconds();
     for (int i = 0; i < o_.samples; ++i) {
+      if (speeds.size() >= kFewSamples && seconds() - start > kRowSeconds) break;
       speeds.push_back(pass());
       const double after = probe();
       ratios.push_back(speeds.back() / ((before + after) / 2));

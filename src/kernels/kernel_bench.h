@@ -22,7 +22,7 @@ struct KernelBenchOptions {
   std::vector<std::int64_t> inputs = {1};  // rows of x of one product
   int threads = 1;
   std::int64_t cold_bytes = std::int64_t{512} << 20;
-  int samples = 25;
+  int samples = 101;  // at most
 };
 
 struct KernelBenchRow {

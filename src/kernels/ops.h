@@ -32,7 +32,8 @@ struct LinearKernel {
   // Prepares one row of x [n_cols] into `out` (64-byte aligned).
   void (*prepare)(const MatrixFormat& format, const float* x, std::int64_t n_cols, std::byte* out) = nullptr;
   // y[i*y_stride + r] = sum_c W[r, c] x_i[c] for all rows r of `w` and i in [0, n). `inputs`: n prepared rows, 64-byte aligned.
-  // n = 1 is decode; large n is prefill.
+  // n = 1 is decode; large n is prefill. A kernel may have a form for few and one for many inputs, whose sums differ by rounding: the
+  // result for an input is then the same for every n on one side of that kernel's limit.
   void (*matmul)(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) = nullptr;
 };
 

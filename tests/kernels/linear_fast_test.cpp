@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/float16.h"
+#include "kernels/cpu/generic/linear_input.h"
 
 namespace jang::kernels {
 namespace {
@@ -311,8 +312,8 @@ TEST(LinearFast, results_do_not_depend_on_the_other_inputs) {
           const std::vector<float> last(y.begin() + static_cast<std::ptrdiff_t>((n - 1) * m.n_rows),
                                         y.begin() + static_cast<std::ptrdiff_t>(n * m.n_rows));
           k->matmul(m.view(), inputs.row(19), 1, one.data(), m.n_rows);
-          if (n >= 8 && large.empty()) large = last;
-          ASSERT_EQ(last, n >= 8 ? large : one) << k->name << " bits " << f.bits << " inputs " << n;
+          if (n >= generic::kPrefillFrom && large.empty()) large = last;
+          ASSERT_EQ(last, n >= generic::kPrefillFrom ? large : one) << k->name << " bits " << f.bits << " inputs " << n;
         }
       }
 }

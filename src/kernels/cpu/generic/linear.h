@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fast linear kernel from an instruction set: the functions of LinearKernel over linear_input.h, linear_decode.h and linear_prefill.h.
 //
-// From Isa::kPrefillFrom inputs on the tiled form runs; below it inputs are taken up to Isa::kDecodeInputs at a time. The two forms sum in
-// different orders: the result for an input is the same for every n on one side of the limit, and differs by rounding across it.
+// From kPrefillFrom inputs on the tiled form runs. The two forms sum in different orders: the result for an input is the same for every n
+// on one side of the limit, and differs by rounding across it.
 //
 // An instruction set (isa/*.cpp) is a type with
 //   kBytes, kLanes (= kBytes/4): of a vector; I, F: a vector of bytes or int32, of float; kRowTiles, kMaxInputs, kDecodeInputs,
@@ -53,24 +53,12 @@ struct Linear {
  private:
   template <int kBits>
   static void with_bits(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
-    if (n >= Isa::kPrefillFrom) return prefill<Isa, kBits>(w, inputs, n, y, y_stride);
+    if (n >= kPrefillFrom) return prefill<Isa, kBits>(w, inputs, n, y, y_stride);
     switch (w.format.group_size) {
-      case 32: return with_group<kBits, 32>(w, inputs, n, y, y_stride);
-      case 64: return with_group<kBits, 64>(w, inputs, n, y, y_stride);
-      case 128: return with_group<kBits, 128>(w, inputs, n, y, y_stride);
+      case 32: return with_inputs<kBits, 32, kPrefillFrom - 1>(w, inputs, n, y, y_stride);
+      case 64: return with_inputs<kBits, 64, kPrefillFrom - 1>(w, inputs, n, y, y_stride);
+      case 128: return with_inputs<kBits, 128, kPrefillFrom - 1>(w, inputs, n, y, y_stride);
       default: JANG_CHECK(!"a group size of codec::kGroups");
-    }
-  }
-
-  template <int kBits, int kGroup>
-  static void with_group(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
-    const std::int64_t stride = InputLayout(w.n_cols, kGroup).bytes;
-    for (std::int64_t n_parts = (n + Isa::kDecodeInputs - 1) / Isa::kDecodeInputs; n_parts > 0; --n_parts) {
-      const std::int64_t count = (n + n_parts - 1) / n_parts;
-      with_inputs<kBits, kGroup, Isa::kDecodeInputs>(w, inputs, count, y, y_stride);
-      inputs += count * stride;
-      y += count * y_stride;
-      n -= count;
     }
   }
 

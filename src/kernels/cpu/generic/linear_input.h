@@ -23,6 +23,9 @@
 
 namespace jang::kernels::generic {
 
+// From this many inputs on products run in tiles (linear_prefill.h), below it row by row (linear_decode.h).
+constexpr int kPrefillFrom = 4;
+
 // Weights in one byte of codes, 1 when they do not fill it evenly.
 constexpr int phases(int bits) { return 8 % bits == 0 ? 8 / bits : 1; }
 

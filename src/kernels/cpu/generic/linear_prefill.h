@@ -77,11 +77,32 @@ void fill_params(DType dtype, const std::byte* const* scale_row, const std::byte
   }
 }
 
+// The codes that the next tile will read: kRows pieces of rows, fetched while this tile is multiplied. Prefetching never faults, so the
+// pieces may run over the end of the matrix.
+struct Ahead {
+  const std::byte* next = nullptr;
+  std::int64_t piece = 0, stride = 0;  // bytes of a piece, and from one to the next
+  std::int64_t done = 0;               // of the current piece
+  std::int64_t lines = 0;              // left, of 64 bytes
+  template <class Isa>
+  void fetch(std::int64_t n_lines) {
+    for (; n_lines > 0 && lines > 0; --n_lines, --lines) {
+      Isa::prefetch_far(next + done);
+      done += 64;
+      if (done >= piece) {
+        done = 0;
+        next += stride;
+      }
+    }
+  }
+};
+
 // kInputs inputs with a filled tile: y[i][row] (+)= ... over n_groups groups. x: the first input's bytes at the tile's first column;
 // dx, sums: the first input's at its first group.
 template <class Isa, int kBits, int kInputs>
 void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, bool woven, const std::byte* x, const std::byte* dx,
-              const std::byte* sums, std::int64_t x_stride, float* y, std::int64_t y_stride, int n_rows, bool accumulate) {
+              const std::byte* sums, std::int64_t x_stride, float* y, std::int64_t y_stride, int n_rows, bool accumulate, Ahead& ahead,
+              std::int64_t lines_per_group) {
   using F = typename Isa::F;
   using I = typename Isa::I;
   constexpr int kRT = Isa::kRowTiles, kPhases = phases(kBits), kBlock = Isa::kBytes * kPhases, kWord = 4 * kPhases;
@@ -91,6 +112,7 @@ void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, bool
       total[t][i] = accumulate ? Isa::load_rows(y + i * y_stride + t * Isa::kLanes, n_rows - t * Isa::kLanes) : Isa::zero();
   const std::uint8_t* codes = tile.codes;
   for (std::int64_t g = 0; g < n_groups; ++g) {
+    ahead.fetch<Isa>(lines_per_group);
     I dots[kRT][kInputs];
     for (int t = 0; t < kRT; ++t)
       for (int i = 0; i < kInputs; ++i) dots[t][i] = Isa::zero_int();
@@ -133,43 +155,79 @@ constexpr auto multiply_table(std::integer_sequence<int, kInputs...>) {
 // Widths that the multiplication cannot tell apart share one instance of it.
 constexpr int multiply_class(int bits) { return phases(bits) == 1 && bits < 8 ? 6 : bits; }
 
+// A tile's place in the matrix.
+struct TilePlace {
+  std::int64_t row = 0, column = 0;
+  int n_rows = 0;
+  std::int64_t n_columns = 0;
+};
+
 template <class Isa, int kBits>
-void prefill(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
-  static constexpr auto kTable = multiply_table<Isa, multiply_class(kBits)>(std::make_integer_sequence<int, Isa::kMaxInputs>());
+void fill_tile(const MatrixView& w, const TilePlace& at, Tile<Isa>& tile) {
   constexpr int kLanes = Isa::kLanes;
   const int group_size = w.format.group_size;
-  const InputLayout layout(w.n_cols, group_size);
-  const std::int64_t param_bytes = size_bytes(w.format.param_dtype);
+  const std::int64_t params = at.column / group_size * size_bytes(w.format.param_dtype);
+  for (int t = 0; t < Isa::kRowTiles; ++t) {
+    const std::byte *codes[kLanes], *scales[kLanes], *biases[kLanes];
+    for (int i = 0; i < kLanes; ++i) {
+      const std::int64_t r = at.row + (t * kLanes + i < at.n_rows ? t * kLanes + i : at.n_rows - 1);  // missing rows repeat the last
+      codes[i] = w.data + r * w.row_bytes() + at.column * kBits / 8;
+      scales[i] = w.scales + r * w.param_row_bytes() + params;
+      biases[i] = w.biases + r * w.param_row_bytes() + params;
+    }
+    fill_codes<Isa, kBits>(codes, at.n_columns, tile.codes + t * Isa::kBytes);
+    fill_params<Isa, kBits>(w.format.param_dtype, scales, biases, at.n_columns / group_size, tile.scales + t * kLanes,
+                            tile.biases + t * kLanes);
+  }
+}
+
+template <class Isa, int kBits>
+Ahead codes_below(const MatrixView& w, const TilePlace& at) {
+  Ahead ahead;
+  const std::int64_t row = at.row + Tile<Isa>::kRows;
+  if (row >= w.n_rows) return ahead;
+  ahead.next = w.data + row * w.row_bytes() + at.column * kBits / 8;
+  ahead.piece = at.n_columns * kBits / 8;
+  ahead.stride = w.row_bytes();
+  ahead.lines = (ahead.piece + 63) / 64 * Tile<Isa>::kRows;
+  return ahead;
+}
+
+// The tile against n inputs, in nearly equal parts of at most kMaxInputs.
+template <class Isa, int kBits>
+void multiply_all(const MatrixView& w, const TilePlace& at, const Tile<Isa>& tile, const InputLayout& layout, const std::byte* inputs,
+                  std::int64_t n, float* y, std::int64_t y_stride) {
+  static constexpr auto kTable = multiply_table<Isa, multiply_class(kBits)>(std::make_integer_sequence<int, Isa::kMaxInputs>());
+  const int group_size = w.format.group_size;
+  const std::int64_t n_groups = at.n_columns / group_size, n_parts = (n + Isa::kMaxInputs - 1) / Isa::kMaxInputs;
+  const std::int64_t params = at.column / group_size * 4;
+  Ahead ahead = codes_below<Isa, kBits>(w, at);
+  const std::int64_t lines_per_group = (ahead.lines + n_groups * n_parts - 1) / (n_groups * n_parts);
+  for (std::int64_t part = 0, i = 0; part < n_parts; ++part) {
+    const int count = static_cast<int>((n - i + n_parts - part - 1) / (n_parts - part));
+    const std::byte* x = inputs + i * layout.bytes;
+    kTable.functions[count - 1](tile, n_groups, group_size, Isa::woven(kBits, group_size), x + at.column, x + layout.scales + params,
+                                x + layout.sums + params, layout.bytes, y + i * y_stride + at.row, y_stride, at.n_rows, at.column > 0,
+                                ahead, lines_per_group);
+    i += count;
+  }
+}
+
+template <class Isa, int kBits>
+void prefill(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
+  const InputLayout layout(w.n_cols, w.format.group_size);
   Tile<Isa> tile;
   for (std::int64_t first = 0; first < n; first += kInputChunk) {
-    const std::int64_t n_chunk = n - first < kInputChunk ? n - first : kInputChunk;
-    const std::int64_t fitting = kInputCacheBytes / n_chunk / 512 * 512;
+    const std::int64_t chunk = n - first < kInputChunk ? n - first : kInputChunk;
+    const std::int64_t fitting = kInputCacheBytes / chunk / 512 * 512;
     const std::int64_t n_columns = fitting < kTileColumns ? fitting : kTileColumns;  // 1024 at a full chunk
-    const std::int64_t n_parts = (n_chunk + Isa::kMaxInputs - 1) / Isa::kMaxInputs;
-    for (std::int64_t c0 = 0; c0 < w.n_cols; c0 += n_columns) {
-      const std::int64_t columns = w.n_cols - c0 < n_columns ? w.n_cols - c0 : n_columns, g0 = c0 / group_size;
-      for (std::int64_t r0 = 0; r0 < w.n_rows; r0 += Tile<Isa>::kRows) {
-        const int n_rows = static_cast<int>(w.n_rows - r0 < Tile<Isa>::kRows ? w.n_rows - r0 : Tile<Isa>::kRows);
-        for (int t = 0; t < Isa::kRowTiles; ++t) {
-          const std::byte *codes[kLanes], *scales[kLanes], *biases[kLanes];
-          for (int i = 0; i < kLanes; ++i) {
-            const std::int64_t r = r0 + (t * kLanes + i < n_rows ? t * kLanes + i : n_rows - 1);  // missing rows repeat the last
-            codes[i] = w.data + r * w.row_bytes() + c0 * kBits / 8;
-            scales[i] = w.scales + r * w.param_row_bytes() + g0 * param_bytes;
-            biases[i] = w.biases + r * w.param_row_bytes() + g0 * param_bytes;
-          }
-          fill_codes<Isa, kBits>(codes, columns, tile.codes + t * Isa::kBytes);
-          fill_params<Isa, kBits>(w.format.param_dtype, scales, biases, columns / group_size, tile.scales + t * kLanes,
-                                  tile.biases + t * kLanes);
-        }
-        for (std::int64_t part = 0, i = 0; part < n_parts; ++part) {
-          const int count = static_cast<int>((n_chunk - i + n_parts - part - 1) / (n_parts - part));
-          const std::byte* x = inputs + (first + i) * layout.bytes;
-          kTable.functions[count - 1](tile, columns / group_size, group_size, Isa::woven(kBits, group_size), x + c0,
-                                      x + layout.scales + 4 * g0, x + layout.sums + 4 * g0, layout.bytes, y + (first + i) * y_stride + r0,
-                                      y_stride, n_rows, c0 > 0);
-          i += count;
-        }
+    TilePlace at;
+    for (at.column = 0; at.column < w.n_cols; at.column += n_columns) {
+      at.n_columns = w.n_cols - at.column < n_columns ? w.n_cols - at.column : n_columns;
+      for (at.row = 0; at.row < w.n_rows; at.row += Tile<Isa>::kRows) {
+        at.n_rows = static_cast<int>(w.n_rows - at.row < Tile<Isa>::kRows ? w.n_rows - at.row : Tile<Isa>::kRows);
+        fill_tile<Isa, kBits>(w, at, tile);
+        multiply_all<Isa, kBits>(w, at, tile, layout, inputs + first * layout.bytes, chunk, y + first * y_stride, y_stride);
       }
     }
   }

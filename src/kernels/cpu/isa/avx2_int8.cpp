@@ -39,7 +39,6 @@ __m256i constant(const std::array<T, n>& a) {
 struct Avx2Int8 {
   static constexpr int kBytes = 32, kLanes = 8;
   static constexpr int kRowTiles = 1, kMaxInputs = 4;
-  static constexpr int kDecodeInputs = 2, kPrefillFrom = 8;
   using I = __m256i;
   using F = __m256;
 
@@ -61,6 +60,7 @@ struct Avx2Int8 {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   static void prefetch(const std::byte* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+  static void prefetch_far(const std::byte* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
 
   static __m256 widen(DType dtype, __m128i half) {
     if (dtype == DType::f16) return _mm256_cvtph_ps(half);

@@ -68,7 +68,6 @@ __m512i constant(const std::array<T, n>& a) {
 struct Avx512Vnni {
   static constexpr int kBytes = 64, kLanes = 16;
   static constexpr int kRowTiles = 2, kMaxInputs = 6;
-  static constexpr int kDecodeInputs = 4, kPrefillFrom = 8;
   using I = __m512i;
   using F = __m512;
 
@@ -88,6 +87,7 @@ struct Avx512Vnni {
   static I bits_of(F a) { return _mm512_castps_si512(a); }
   static float sum(F a) { return _mm512_reduce_add_ps(a); }
   static void prefetch(const std::byte* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+  static void prefetch_far(const std::byte* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
 
   static __mmask16 first(int n) { return n <= 0 ? 0 : static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1u); }
   static F widen(DType dtype, __m256i half) {
@@ -136,6 +136,14 @@ struct Avx512Vnni {
     w[2] = _mm512_and_si512(high, even);
     w[3] = _mm512_and_si512(high, odd);
   }
+  // Zen 4 streams from memory 10 % faster through loads of 32 bytes; it pays where an instruction more is not felt (2, 5 and 8 bits).
+  template <int kBits>
+  static I load_codes(const std::byte* p) {
+    if constexpr (kBits != 2 && kBits != 5 && kBits != 8) return _mm512_loadu_si512(p);
+    __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    asm("" : "+v"(low));  // or GCC joins the two
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32)), 1);
+  }
   // load(start): a vector of codes from byte `start` of the block on.
   template <int kBits, int kGroup, class Load>
   static void unpack_from(const Load& load, I (&w)[vectors(kBits, kGroup)]) {
@@ -153,7 +161,7 @@ struct Avx512Vnni {
   }
   template <int kBits, int kGroup>
   static void unpack(const std::byte* p, I (&w)[vectors(kBits, kGroup)]) {
-    unpack_from<kBits, kGroup>([p](int start) { return _mm512_loadu_si512(p + start); }, w);
+    unpack_from<kBits, kGroup>([p](int start) { return load_codes<kBits>(p + start); }, w);
   }
   template <int kBits, int kGroup>
   static void unpack_partial(const std::byte* p, std::int64_t n, I (&w)[vectors(kBits, kGroup)]) {

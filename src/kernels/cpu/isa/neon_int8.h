@@ -32,7 +32,6 @@ template <class Dot>
 struct NeonInt8 {
   static constexpr int kBytes = 16, kLanes = 4;
   static constexpr int kRowTiles = 2, kMaxInputs = 6;
-  static constexpr int kDecodeInputs = 4, kPrefillFrom = 8;
   using I = int32x4_t;
   using F = float32x4_t;
 
@@ -50,6 +49,7 @@ struct NeonInt8 {
   static I bits_of(F a) { return vreinterpretq_s32_f32(a); }
   static float sum(F a) { return vaddvq_f32(a); }
   static void prefetch(const std::byte* p) { __builtin_prefetch(p, 0, 3); }
+  static void prefetch_far(const std::byte* p) { __builtin_prefetch(p, 0, 2); }
 
   static F widen(DType dtype, uint16x4_t half) {
     if (dtype == DType::f16) return vcvt_f32_f16(vreinterpret_f16_u16(half));
