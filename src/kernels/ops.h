@@ -4,7 +4,9 @@
 // Every function here runs on the calling thread; the model splits work over threads (rows of a matrix, heads, tokens). Activations are
 // float32. ref/ defines every op in plain scalar code; other backends agree with it within tolerances that tests derive from eps and the
 // length of the sums. A backend need not be bit-identical to another, but every op is deterministic: the same call gives the same bits, and
-// the result for one row of the batch does not depend on the other rows of the batch or on how rows of the matrix are split.
+// the result for one row of the batch does not depend on the other rows of the batch or on how rows of the matrix are split. Exact linear
+// kernels and attention of one backend keep that down to a batch of one: prefill and decode give the same bits.
+// Outputs do not overlap inputs unless an op says that they may. Arrays of floats are aligned to floats, stored weights to nothing.
 #pragma once
 
 #include <cstddef>
@@ -105,7 +107,7 @@ struct Ops {
   void (*sigmoid_mul)(float* x, const float* gate, std::int64_t n);
   // Rotates pairs (x[j], x[j + half]) by the angle whose cosine and sine are given, j in [0, half).
   void (*rope)(float* x, const float* cos, const float* sin, std::int64_t half);
-  // Writes one cache row.
+  // Writes one cache row; x is finite for q8. Every backend writes the same bytes.
   void (*kv_store)(KvType type, const float* x, std::int64_t head_dim, std::byte* row);
   void (*attention)(const AttentionArgs& a);
   void (*delta_rule)(const DeltaArgs& a);
