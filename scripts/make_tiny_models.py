@@ -47,6 +47,8 @@ def recipes():
     d35 = dict(DENSE, **DELTA)
     yarn = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, rope_theta=10000.0)
     linear = dict(rope_type="linear", factor=4.0, rope_theta=10000.0)
+    gemma_rope = dict(full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1e6),
+                      sliding_attention=dict(rope_type="default", rope_theta=1e4))
     window = dict(use_sliding_window=True, sliding_window=32)  # shorter than the texts of the oracle tests
     gemma = dict(DENSE, num_hidden_layers=3, head_dim=64, sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64)
     nxt = dict(MOE, **dict(DELTA, rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)),
@@ -74,8 +76,8 @@ def recipes():
         "gemma3_text-softcap": ("Gemma3ForCausalLM", t("Gemma3TextConfig")(**gemma, attn_logit_softcapping=4.0,
                                 final_logit_softcapping=6.0), torch.bfloat16, None),
         "gemma3-vision": ("Gemma3ForConditionalGeneration", t("Gemma3Config")(text_config=dict(DENSE, num_hidden_layers=4, head_dim=64,
-                          sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64), vision_config=SIGLIP,
-                          mm_tokens_per_image=4), torch.bfloat16, None),
+                          sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64, rope_parameters=gemma_rope),
+                          vision_config=SIGLIP, mm_tokens_per_image=4), torch.bfloat16, None),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),
