@@ -208,19 +208,28 @@ Result<Value> get_slice(Runtime& runtime, const Value& object, const Value& star
   return object.is(Kind::tuple) ? runtime.tuple(std::move(out)) : runtime.list(std::move(out));
 }
 
-Result<Value> get_path(Runtime& runtime, const Value& object, const Value& path) {
+Result<Value> get_path(Runtime& runtime, const Value& object, const Value& path, const Value& fallback) {
   if (path.is(Kind::none) || path.is(Kind::missing)) return object;
-  if (!path.is(Kind::string)) return get_item(runtime, object, path);
+  const bool has_fallback = !fallback.is(Kind::missing) && !fallback.is(Kind::none);
   Value at = object;
+  const auto step = [&](const Value& key) -> Status {
+    JANG_TRY(runtime.charge(1));
+    JANG_ASSIGN(at, get_item(runtime, at, key));
+    if (has_fallback && at.is(Kind::undefined)) at = fallback;
+    return {};
+  };
+  if (!path.is(Kind::string)) {
+    JANG_TRY(step(path));
+    return at;
+  }
   const std::string& text = path.bytes();
   for (std::size_t begin = 0; begin <= text.size();) {
-    JANG_TRY(runtime.charge(1));
     const std::size_t end = std::min(text.find('.', begin), text.size());
     const std::string_view part = std::string_view(text).substr(begin, end - begin);
     std::int64_t number = 0;
     const bool digits = !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
     const bool is_number = digits && std::from_chars(part.data(), part.data() + part.size(), number).ec == std::errc();
-    JANG_ASSIGN(at, get_item(runtime, at, is_number ? Value::integer(number) : Value::short_string(part)));
+    JANG_TRY(step(is_number ? Value::integer(number) : Value::short_string(part)));
     begin = end + 1;
   }
   return at;

@@ -127,8 +127,9 @@ enum class Operator : std::uint8_t { add, subtract, multiply, divide, floor_divi
 [[nodiscard]] Result<Value> get_item(Runtime& runtime, const Value& object, const Value& key);
 [[nodiscard]] Result<Value> get_attribute(Runtime& runtime, const Value& object, std::string_view name);
 [[nodiscard]] Result<Value> get_slice(Runtime& runtime, const Value& object, const Value& start, const Value& stop, const Value& step);
-// "a.0.b" as filters take it: a path of keys. An integer is one key.
-[[nodiscard]] Result<Value> get_path(Runtime& runtime, const Value& object, const Value& path);
+// "a.0.b" as filters take it: a path of keys. An integer is one key. `fallback`, unless missing or None, takes the place of whatever is
+// undefined on the way.
+[[nodiscard]] Result<Value> get_path(Runtime& runtime, const Value& object, const Value& path, const Value& fallback = {});
 
 // Entry of a key of any kind; nullptr when absent. Errors: corrupt for a key that cannot be one (list, dict).
 [[nodiscard]] Result<const Value*> find_key(Runtime& runtime, const DictData& dict, const Value& key);

@@ -21,8 +21,7 @@ Result<Values> map_attribute(Runtime& runtime, const Values& items, const Argume
   if (attribute.is(Kind::missing)) return template_error("map requires a filter argument");
   Values out;
   for (const Value& item : items) {
-    JANG_ASSIGN(Value value, get_path(runtime, item, attribute));
-    if (value.is(Kind::undefined) && !fallback.is(Kind::missing) && !fallback.is(Kind::none)) value = fallback;
+    JANG_ASSIGN(Value value, get_path(runtime, item, attribute, fallback));
     out.push_back(std::move(value));
   }
   return out;

@@ -279,9 +279,11 @@ Result<Value> groupby(Runtime& runtime, const Value& self, const Arguments& argu
               Parameters::bind("groupby", arguments, std::array<std::string_view, 3>{"attribute", "default", "case_sensitive"}));
   JANG_TRY(p.required(0).status());
   JANG_ASSIGN(const Values items, iterate(runtime, self));
-  JANG_ASSIGN(Values shown, keys_of(runtime, items, p[0], true));
-  for (Value& key : shown)
-    if (key.is(Kind::undefined) && p.has_value(1)) key = p[1];
+  Values shown;
+  for (const Value& item : items) {
+    JANG_ASSIGN(Value key, get_path(runtime, item, p[0], p[1]));
+    shown.push_back(std::move(key));
+  }
   JANG_ASSIGN(const Values keys, keys_of(runtime, shown, Value::none(), p.flag(2, false)));
   JANG_ASSIGN(const std::vector<std::size_t> order, sorted_order(runtime, keys, false));
   Values groups;
