@@ -19,7 +19,7 @@
 
 namespace jang::kernels::generic {
 
-constexpr int kPrefetchBytes = 4096;      // ahead of the codes being read
+constexpr int kPrefetchBytes = 2048;      // ahead of the codes being read
 constexpr int kParamPrefetchBytes = 256;  // ahead of the scales and biases
 
 // What a row of weights looks like to vectors of Isa::kBytes.

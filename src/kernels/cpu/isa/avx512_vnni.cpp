@@ -38,6 +38,25 @@ constexpr std::array<std::uint8_t, 64> code_offsets() {
     a[i] = static_cast<std::uint8_t>(i % 8 / 4 * 32 + code_of_byte<kGroup, kVector>(i / 4 * 4) * kBits % 8 + i % 4 * kBits);
   return a;
 }
+// 3 bits, woven: four codes lie in two bytes, so one vpermb serves both vectors. A qword gets the two bytes of four codes for its lower
+// and its upper lane of the first vector, then the same for the second.
+template <int kGroup>
+constexpr std::array<std::uint8_t, 64> gather_pair_bytes() {
+  std::array<std::uint8_t, 64> a{};
+  for (int i = 0; i < 64; ++i) {
+    const int lane = i / 8 * 8 + i % 4 / 2 * 4;  // byte where it begins
+    const int code = i % 8 < 4 ? code_of_byte<kGroup, 0>(lane) : code_of_byte<kGroup, 1>(lane);
+    a[i] = static_cast<std::uint8_t>(code * 3 / 8 + i % 2);
+  }
+  return a;
+}
+template <int kGroup, int kVector>
+constexpr std::array<std::uint8_t, 64> pair_offsets() {
+  std::array<std::uint8_t, 64> a{};
+  for (int i = 0; i < 64; ++i)
+    a[i] = static_cast<std::uint8_t>(kVector * 32 + i % 8 / 4 * 16 + code_of_byte<kGroup, kVector>(i / 4 * 4) * 3 % 8 + i % 4 * 3);
+  return a;
+}
 // Bit offset, within a qword of two rows' words, of byte i's code: four codes from bit `shift` of each word.
 template <int kBits, int kShift>
 constexpr std::array<std::uint8_t, 64> quad_offsets() {
@@ -136,10 +155,10 @@ struct Avx512Vnni {
     w[2] = _mm512_and_si512(high, even);
     w[3] = _mm512_and_si512(high, odd);
   }
-  // Zen 4 streams from memory 10 % faster through loads of 32 bytes; it pays where an instruction more is not felt (2, 5 and 8 bits).
+  // Zen 4 streams from memory 10 % faster through loads of 32 bytes; it pays where an instruction more is not felt (not at 3 and 6 bits).
   template <int kBits>
   static I load_codes(const std::byte* p) {
-    if constexpr (kBits != 2 && kBits != 5 && kBits != 8) return _mm512_loadu_si512(p);
+    if constexpr (kBits == 3 || kBits == 6) return _mm512_loadu_si512(p);
     __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     asm("" : "+v"(low));  // or GCC joins the two
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32)), 1);
@@ -148,11 +167,17 @@ struct Avx512Vnni {
   template <int kBits, int kGroup, class Load>
   static void unpack_from(const Load& load, I (&w)[vectors(kBits, kGroup)]) {
     if constexpr (woven(kBits, kGroup)) {
-      constexpr int kSecond = 2 * 64 * kBits / 8 <= 64 ? 0 : kGroup / 2 * kBits / 8;  // one load where it holds the block
-      I first = load(0);
-      asm("" : "+v"(first));  // one load: GCC would make it the operand of both gathers, and it spans two lines
-      w[0] = gather<kBits, kGroup, 0, 0>(first);
-      w[1] = gather<kBits, kGroup, 1, kSecond>(kSecond == 0 ? first : load(kSecond));
+      if constexpr (kBits == 3) {
+        static constexpr auto kGather = gather_pair_bytes<kGroup>();
+        static constexpr auto kFirst = pair_offsets<kGroup, 0>(), kSecond = pair_offsets<kGroup, 1>();
+        const I bytes = _mm512_permutexvar_epi8(constant(kGather), load(0)), mask = _mm512_set1_epi8(codec::max_code(3));
+        w[0] = _mm512_and_si512(_mm512_multishift_epi64_epi8(constant(kFirst), bytes), mask);
+        w[1] = _mm512_and_si512(_mm512_multishift_epi64_epi8(constant(kSecond), bytes), mask);
+      } else {
+        constexpr int kSecond = kGroup / 2 * kBits / 8;
+        w[0] = gather<kBits, kGroup, 0, 0>(load(0));
+        w[1] = gather<kBits, kGroup, 1, kSecond>(load(kSecond));
+      }
     } else if constexpr (kBits == 2) {
       take_apart_pairs(load(0), w);
     } else {
