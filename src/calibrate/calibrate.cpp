@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "calibrate/economy.h"
 #include "calibrate/moments.h"
 #include "plan/layout.h"
 
@@ -45,26 +46,10 @@ int trial_group(const arch::Model& model, const Unit& unit) {
   return 0;
 }
 
-// What is left out when the budget is short: widths beyond the middle one first, then layers, evenly.
-struct Economy {
-  std::size_t n_widths = 0;
-  int layer_stride = 1;
-};
-
 double trial_cost(const Unit& unit, int n_layers, double forward_seconds) {
   const double layers = std::max(n_layers, 1);
   if (unit.role == arch::Role::lm_head) return forward_seconds / (layers + 1);
   return forward_seconds * (1 - std::max(unit.layer, 0) / (layers + 1));
-}
-
-Economy economise(const Options& o, const std::vector<Unit>& units, int n_layers, double forward_seconds) {
-  Economy e{o.widths.size(), 1};
-  if (o.budget_seconds <= 0) return e;
-  double pass = 0;
-  for (const Unit& u : units) pass += trial_cost(u, n_layers, forward_seconds);
-  while (e.n_widths > 1 && pass * static_cast<double>(e.n_widths) > o.budget_seconds) --e.n_widths;
-  while (e.layer_stride < n_layers && pass / e.layer_stride > o.budget_seconds) ++e.layer_stride;
-  return e;
 }
 
 // n of the widths, spread from the lowest to the highest; the middle one when n is 1.
@@ -86,7 +71,9 @@ Status measure_sensitivities(engine::Engine& engine, const Options& o, const Win
   JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(engine.described(), *statistics));
   JANG_ASSIGN(Laboratory lab, Laboratory::create(engine, windows, o.max_positions, importance, o.encode));
   const int n_layers = engine.described().n_layers;
-  const Economy economy = economise(o, lab.units(), n_layers, lab.forward_seconds());
+  double pass = 0;
+  for (const Unit& u : lab.units()) pass += trial_cost(u, n_layers, lab.forward_seconds());
+  const Economy economy = economise(pass, o.widths.size(), n_layers, o.budget_seconds);
   if (economy.n_widths < o.widths.size() || economy.layer_stride > 1)
     observer.info(fmt::format("budget {:.0f} s: {} of {} widths, every {}. layer", o.budget_seconds, economy.n_widths, o.widths.size(),
                               economy.layer_stride));

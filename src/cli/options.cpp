@@ -147,7 +147,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"calibrate convert plan", Kind::value, "--seq-len", 0, "N", "512", "", Offers::nothing, "tokens in a window", false},
     {"calibrate convert plan", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "of the sampled text", false},
     {"calibrate convert plan", Kind::value, "--budget", 0, "SECONDS", "900", "", Offers::nothing,
-     "for the sensitivities, about; a tight one tries fewer widths and layers; 0: no limit", false},
+     "for the sensitivities, about; a tight one tries fewer layers, then fewer widths; 0: no limit", false},
     {"calibrate", Kind::flag, "--no-sensitivity", 0, "", "", "", Offers::nothing, "activations only", false},
     {"calibrate", Kind::list, "--merge", 0, "FILE", "", "", Offers::file, "write these statistics merged, measure nothing; may be repeated",
      false},
