@@ -113,6 +113,7 @@ Result<Measured> compare_recipes(const Arguments& arguments, const Surroundings&
   v.update(to_json(report));
   const std::string page = options.work + "/report.html";
   JANG_TRY(eval::replace_text(page, eval::html_report(report, v)));
+  JANG_TRY(eval::replace_text(options.work + "/frontier.svg", eval::frontier_picture(report)));
   v["output"] = options.work;
   v["report"] = page;
   JANG_TRY(eval::replace_text(options.work + "/compare.json", json::dump(v, 2) + "\n"));

@@ -71,7 +71,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "A recipe is a profile, or auto@BITSbpw, or auto@PROFILE for auto at that profile's bytes; :rtn behind it rounds as MLX does. "
      "Bundles\n"
      "are made where missing and everything is measured on the same tokens and questions, with one pass over the source. Interrupted, the\n"
-     "same command goes on where it was. Writes report.html and compare.json into the work directory.",
+     "same command goes on where it was. Writes report.html, frontier.svg and compare.json into the work directory.",
      "jang compare ./Qwen3-8B -p JANG_4K,uniform_4:rtn,auto@JANG_4K -f wiki.test.raw --tokens 32768\n"
      "jang compare ./Qwen3-30B-A3B -p JANG_2S,uniform_2:rtn,auto@3.0bpw -f wiki.test.raw --mmlu ./mmlu -o compared"},
     {"tokenize", "Turn text into token ids and back",

@@ -169,6 +169,13 @@ std::vector<std::size_t> frontier(const std::vector<CompareRow>& rows) {
   return front;
 }
 
+std::string frontier_picture(const CompareReport& report) {
+  std::string svg = frontier_chart(report);
+  svg.insert(svg.find('\n') + 1, fmt::format("<style>{}svg {{ background: var(--panel); font-family: system-ui, sans-serif; }}</style>\n", kStyle));
+  svg.insert(svg.find(' '), " xmlns=\"http://www.w3.org/2000/svg\"");
+  return svg;
+}
+
 std::string html_report(const CompareReport& report, const json::Value& document) {
   const std::string model = escape_markup(report.model);
   std::string out =

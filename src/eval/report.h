@@ -53,6 +53,8 @@ struct CompareReport {
 // and layer), `frontier` (names). The caller adds schema_version and what it knows.
 [[nodiscard]] json::Value to_json(const CompareReport& report);
 
+// The chart of sizes and qualities as an SVG file of its own, with the colours of the page.
+[[nodiscard]] std::string frontier_picture(const CompareReport& report);
 [[nodiscard]] std::string html_report(const CompareReport& report, const json::Value& document);
 
 }  // namespace jang::eval

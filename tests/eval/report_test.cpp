@@ -94,6 +94,16 @@ TEST(Report, page_has_every_figure_and_asks_for_nothing) {
   EXPECT_EQ(page, html_report(report, {{"schema_version", 1}}));
 }
 
+TEST(Report, picture_stands_alone) {
+  const CompareReport report = make_report();
+  const std::string picture = frontier_picture(report);
+  EXPECT_TRUE(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "));
+  EXPECT_LT(picture.find("<style>"), picture.find("<line"));
+  for (const CompareRow& row : report.rows) EXPECT_EQ(contains(picture, ">" + row.name + "<"), !row.is_source) << row.name;
+  for (const char* part : {"https:", "href", "src=", "url(", "@import", "<script"}) EXPECT_FALSE(contains(picture, part)) << part;
+  EXPECT_EQ(picture.find("http:"), picture.rfind("http:"));  // the name of the format only
+}
+
 TEST(Report, outside_text_stays_text) {
   CompareReport report = make_report();
   const std::string hostile = "</script><script>alert(1)</script><img onerror='x' src=\"y\">&\x01";

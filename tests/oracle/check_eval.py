@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 from harness import REFERENCE_MODELS, Skip, require
 
@@ -287,6 +288,8 @@ def page_in_browser(context):
     source, text = context.source("gutenberg-moe-9m"), text_of(context, "gutenberg-moe-9m")
     work = context.fresh("page")
     report = context.report("compare", source, "-p", "JANG_2S,uniform_2:rtn,auto@3.5bpw", "-f", text, "--tokens", 2048, "-o", work, "-q")
+    picture = ElementTree.parse(Path(report["output"]) / "frontier.svg").getroot()
+    require(picture.tag == "{http://www.w3.org/2000/svg}svg", "frontier.svg is no SVG")
     net = context.fresh("net")
     done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
                            "--disable-component-update", f"--user-data-dir={context.fresh('profile')}", f"--log-net-log={net}",
