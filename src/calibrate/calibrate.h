@@ -20,7 +20,7 @@ struct Options {
   std::string given;  // the text, for TextKind::file
   TextOptions windows;
   bool sensitivities = true;
-  std::vector<int> widths = {4, 3, 2};  // at which every unit is tried alone
+  std::vector<int> widths = {6, 4, 3, 2};  // at which every unit is tried alone
   std::int64_t max_positions = 4096;    // scored per trial
   double budget_seconds = 0;            // for the trials; 0: no limit. Too little: economy.h
   EncodeOptions encode;

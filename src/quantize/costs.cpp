@@ -14,12 +14,14 @@ namespace jang::quantize {
 namespace {
 
 constexpr double kTiny = 1e-12;  // nats and relative errors below this are noise
+constexpr double kLeastExponent = 0.5, kMostExponent = 2.0;
 
 struct UnitFacts {
   arch::Role role = arch::Role::unknown;
   int layer = -1;
   double params = 0, prior = 0;
   const std::vector<format::SensitivityPoint>* points = nullptr;  // null: not measured
+  Curve curve;                                                    // through them
 };
 
 std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const format::Statistics& statistics) {
@@ -33,7 +35,10 @@ std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const form
     u.params += n;
     u.prior += n * plan::role_factor(t.role, model.n_experts > 0);
     const auto found = statistics.sensitivities.find(t.unit);
-    if (found != statistics.sensitivities.end() && !found->second.empty()) u.points = &found->second;
+    if (found != statistics.sensitivities.end() && !found->second.empty() && !u.points) {
+      u.points = &found->second;
+      u.curve = fit_curve(found->second);
+    }
   }
   return units;
 }
@@ -65,18 +70,23 @@ double prior_scale(const std::map<std::string, UnitFacts>& units) {
 
 }  // namespace
 
-double predicted_divergence(std::span<const format::SensitivityPoint> points, double error) {
-  if (error <= 0) return 0.0;
-  const auto e = [&](std::size_t i) { return std::max(points[i].error, kTiny); };
-  const auto d = [&](std::size_t i) { return std::max(points[i].divergence, kTiny); };
-  if (error >= e(0)) return d(0) * error / e(0);
-  const std::size_t last = points.size() - 1;
-  if (error <= e(last)) return d(last) * error / e(last);
-  std::size_t i = 0;
-  while (error < e(i + 1)) ++i;
-  const double span = std::log(e(i)) - std::log(e(i + 1));
-  const double at = span > 0 ? (std::log(error) - std::log(e(i + 1))) / span : 0.0;
-  return std::exp(std::log(d(i + 1)) + at * (std::log(d(i)) - std::log(d(i + 1))));
+double Curve::at(double error) const { return error > 0 ? scale * std::pow(error, exponent) : 0.0; }
+
+Curve fit_curve(std::span<const format::SensitivityPoint> points) {
+  const double n = static_cast<double>(points.size());
+  double mean_x = 0, mean_y = 0, xx = 0, xy = 0;
+  const auto x = [](const format::SensitivityPoint& p) { return std::log(std::max(p.error, kTiny)); };
+  const auto y = [](const format::SensitivityPoint& p) { return std::log(std::max(p.divergence, kTiny)); };
+  for (const format::SensitivityPoint& p : points) {
+    mean_x += x(p) / n;
+    mean_y += y(p) / n;
+  }
+  for (const format::SensitivityPoint& p : points) {
+    xx += (x(p) - mean_x) * (x(p) - mean_x);
+    xy += (x(p) - mean_x) * (y(p) - mean_y);
+  }
+  const double exponent = xx > kTiny ? std::clamp(xy / xx, kLeastExponent, kMostExponent) : 1.0;
+  return {std::exp(mean_y - exponent * mean_x), exponent};
 }
 
 plan::CostTable expected_costs(const arch::Model& model, const plan::ErrorTable& errors, const format::Statistics& statistics,
@@ -88,11 +98,11 @@ plan::CostTable expected_costs(const arch::Model& model, const plan::ErrorTable&
     const auto at = units.find(name);
     if (at == units.end()) continue;
     const UnitFacts& u = at->second;
-    const UnitFacts* curve = u.points ? &u : nearest(units, u);
+    const UnitFacts* like = u.points ? &u : nearest(units, u);
     const auto factor = factors.find(name);
-    const double times = (factor == factors.end() ? 1.0 : factor->second) * (curve && curve->params > 0 ? u.params / curve->params : 1.0);
+    const double times = (factor == factors.end() ? 1.0 : factor->second) * (like && like->params > 0 ? u.params / like->params : 1.0);
     for (const auto& [choice, error] : choices)
-      costs[name][choice] = times * (curve ? predicted_divergence(*curve->points, error) : error * u.prior * scale);
+      costs[name][choice] = times * (like ? like->curve.at(error) : error * u.prior * scale);
   }
   return costs;
 }

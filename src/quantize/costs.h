@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every choice is expected to cost in divergence, from measured sensitivities and measured errors. Pure.
 //
-// A unit's sensitivity is a curve, divergence over relative squared error, through the points measured at a few widths: straight between
-// them on logarithmic axes, proportional to the error below and above them. A single slope would not do: at two bits the divergence
-// saturates, and per unit of error it is 1 to 2.5 times larger at four.
+// A unit's sensitivity is a curve, divergence over relative squared error: a power law fitted to the points measured at a few widths. Its
+// exponent is near one, but not one: at two bits the divergence saturates. Single points are too noisy to be joined: a unit's divergence per
+// unit of error may be off by a factor of two at one width, and a unit would be given too many bits or too few for it.
 #pragma once
 
 #include <map>
@@ -16,8 +16,14 @@
 
 namespace jang::quantize {
 
-// Divergence at relative squared error `error`. `points`: at least one, by falling error.
-[[nodiscard]] double predicted_divergence(std::span<const format::SensitivityPoint> points, double error);
+struct Curve {
+  double scale = 0, exponent = 1;
+  // Divergence at relative squared error `error`.
+  [[nodiscard]] double at(double error) const;
+};
+
+// Least squares on logarithmic axes; proportional to the error with one point, exponent kept within [1/2, 2]. `points`: at least one.
+[[nodiscard]] Curve fit_curve(std::span<const format::SensitivityPoint> points);
 
 // Costs of every unit and choice of `errors`. A unit that was not measured takes the curve of the nearest layer's unit of its role, scaled
 // by its number of weights; a role never measured takes the prior, scaled to the measured units. `factors` (may be empty) multiply a

@@ -13,26 +13,44 @@ namespace {
 
 using format::SensitivityPoint;
 
-const std::vector<SensitivityPoint> kPoints = {{2, 64, 0.1, 0.8}, {3, 64, 0.025, 0.4}, {4, 64, 0.006, 0.12}};
+const std::vector<SensitivityPoint> kPoints = {{2, 64, 0.1, 1.6}, {3, 64, 0.025, 0.4}, {4, 64, 0.00625, 0.1}};
 
-TEST(Costs, curve_passes_through_its_points) {
-  for (const SensitivityPoint& p : kPoints) EXPECT_NEAR(predicted_divergence(kPoints, p.error), p.divergence, 1e-12);
+TEST(Costs, two_points_or_a_power_law_are_met) {
+  std::vector<SensitivityPoint> points = {{2, 64, 0.1, 0.8}, {4, 64, 0.006, 0.12}};
+  for (const SensitivityPoint& p : points) EXPECT_NEAR(fit_curve(points).at(p.error), p.divergence, 1e-12);
+  for (SensitivityPoint& p : points) p.divergence = 3 * std::pow(p.error, 1.2);
+  points.insert(points.begin() + 1, {3, 64, 0.02, 3 * std::pow(0.02, 1.2)});
+  for (const double error : {1e-6, 0.003, 0.05, 0.7}) EXPECT_NEAR(fit_curve(points).at(error), 3 * std::pow(error, 1.2), 1e-9);
 }
 
-TEST(Costs, curve_is_proportional_beyond_its_ends) {
-  EXPECT_NEAR(predicted_divergence(kPoints, 0.0006), 0.012, 1e-12);
-  EXPECT_NEAR(predicted_divergence(kPoints, 0.2), 1.6, 1e-12);
-  EXPECT_EQ(predicted_divergence(kPoints, 0.0), 0.0);
+TEST(Costs, one_noisy_point_moves_a_curve_by_its_share) {
+  // Slope 2 everywhere, but twice that at one of four points.
+  std::vector<SensitivityPoint> points = {{2, 64, 0.064, 0.128}, {3, 64, 0.016, 0.064}, {4, 64, 0.004, 0.008}, {6, 64, 0.001, 0.002}};
+  for (const double error : {0.064, 0.016, 0.004, 0.001}) {
+    EXPECT_GT(fit_curve(points).at(error), error * 2 * 1.05);
+    EXPECT_LT(fit_curve(points).at(error), error * 2 * 1.4);
+  }
 }
 
-TEST(Costs, curve_is_straight_on_logarithmic_axes_between) {
-  EXPECT_NEAR(predicted_divergence(kPoints, std::sqrt(0.1 * 0.025)), std::sqrt(0.8 * 0.4), 1e-12);
+TEST(Costs, one_point_is_proportional_and_no_error_costs_nothing) {
+  const std::vector<SensitivityPoint> one = {{3, 64, 0.02, 0.1}};
+  EXPECT_NEAR(fit_curve(one).at(0.002), 0.01, 1e-12);
+  EXPECT_NEAR(fit_curve(one).at(0.2), 1.0, 1e-12);
+  EXPECT_EQ(fit_curve(one).at(0.0), 0.0);
 }
 
-TEST(Costs, a_point_of_no_divergence_does_no_harm) {
-  const std::vector<SensitivityPoint> flat = {{2, 64, 0.1, 0.0}};
-  EXPECT_TRUE(std::isfinite(predicted_divergence(flat, 0.05)));
-  EXPECT_GE(predicted_divergence(flat, 0.05), 0.0);
+TEST(Costs, points_without_sense_do_no_harm) {
+  for (const std::vector<SensitivityPoint>& points :
+       {std::vector<SensitivityPoint>{{2, 64, 0.1, 0.0}}, {{2, 64, 0.1, 0.0}, {4, 64, 0.01, 0.3}}, {{2, 64, 0.1, 0.2}, {3, 64, 0.1, 0.4}},
+        {{2, 64, 0.0, 0.0}, {3, 64, 0.0, 0.1}}}) {
+    double before = 0;
+    for (const double error : {1e-9, 1e-3, 1e-2, 1.0}) {
+      const double d = fit_curve(points).at(error);
+      EXPECT_TRUE(std::isfinite(d));
+      EXPECT_GE(d, before);  // more error never costs less
+      before = d;
+    }
+  }
 }
 
 arch::Model model_of(int n_layers) {
@@ -68,8 +86,8 @@ TEST(Costs, factors_multiply) {
   const arch::Model model = model_of(1);
   format::Statistics s;
   s.sensitivities["l0.v"] = kPoints;
-  const plan::ErrorTable errors = {{"l0.v", {{{4, 64}, 0.006}}}};
-  EXPECT_NEAR(expected_costs(model, errors, s, {{"l0.v", 3.0}}).at("l0.v").at({4, 64}), 0.36, 1e-9);
+  const plan::ErrorTable errors = {{"l0.v", {{{4, 64}, 0.00625}}}};
+  EXPECT_NEAR(expected_costs(model, errors, s, {{"l0.v", 3.0}}).at("l0.v").at({4, 64}), 0.3, 1e-9);
 }
 
 TEST(Importance, other_models_statistics_are_refused) {
