@@ -73,8 +73,8 @@ Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::S
   std::optional<MeasuredPlan> best;
   std::vector<double> by_round;
   for (int round = 0; round <= rounds; ++round) {
-    const plan::CostTable costs = quantize::expected_costs(source.model, errors, *statistics, factors);
-    JANG_ASSIGN(plan::Plan plan, plan::make_plan(source.model, options, &errors, &costs));
+    JANG_ASSIGN(quantize::ExpectedPlan expected, quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors));
+    plan::Plan& plan = expected.plan;
     if (options.method == plan::Method::fit) plan.statistics = statistics->digest;
     if (rounds == 0) return MeasuredPlan{std::move(plan), 0, {}};
     const std::map<std::string, plan::Choice> choices = choices_of(source.model, plan);
@@ -82,7 +82,7 @@ Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::S
     by_round.push_back(whole);
     observer.info(fmt::format("round {}: divergence {:.5f} on the calibration text", round, whole));
     if (!best || whole < best->divergence) best = MeasuredPlan{std::move(plan), whole, {}};
-    if (round < rounds) JANG_TRY(correct(*lab, choices, costs, whole, observer, run.cancel, &factors));
+    if (round < rounds) JANG_TRY(correct(*lab, choices, expected.costs, whole, observer, run.cancel, &factors));
   }
   best->by_round = by_round;
   return *std::move(best);

@@ -35,7 +35,7 @@ struct RunOptions {
   std::string backend;                 // "" = fastest available
   // What the model says of itself: weights the fit, and decides in `auto` where it holds sensitivities. May be null.
   const format::Statistics* statistics = nullptr;
-  std::map<std::string, double> factors;  // by unit, see expected_costs
+  std::map<std::string, double> factors;  // by unit, see plan_by_sensitivity
 };
 
 // Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every choice is expected to cost in divergence, from measured sensitivities and measured errors. Pure.
 //
-// A unit's sensitivity is a curve, divergence over relative squared error: a power law fitted to the points measured at a few widths. Its
-// exponent is near one, but not one: at two bits the divergence saturates. Single points are too noisy to be joined: a unit's divergence per
-// unit of error may be off by a factor of two at one width, and a unit would be given too many bits or too few for it.
+// A unit's sensitivity is a curve, divergence D over relative squared error e, fitted to the points measured at a few widths:
+//
+//   D(e) = root * sqrt(e) + linear * e + square * e^2, no term negative
+//
+// The linear term is what small changes of smooth functions cost, the square one that it gets worse when much is lost. The root is what
+// routers do: any small change before them sends some tokens to other experts, at a rate that goes with the size of the change, not its
+// square. Changes of many units meet in the same router, so that part of the whole is sqrt(sum of root^2 * e) over the units, not a sum: a
+// unit adds root^2 * e / (2 * that) to it. Measured alone, a unit seems to cost far more at high widths than it does in company.
 #pragma once
 
 #include <map>
@@ -17,18 +22,27 @@
 namespace jang::quantize {
 
 struct Curve {
-  double scale = 0, exponent = 1;
-  // Divergence at relative squared error `error`.
-  [[nodiscard]] double at(double error) const;
+  double root = 0, linear = 0, square = 0;
+  // Divergence with this unit alone at relative squared error `error`.
+  [[nodiscard]] double alone(double error) const;
+  // Its part of the divergence where the roots of all units together come to `roots`; 0: no roots.
+  [[nodiscard]] double in_company(double error, double roots) const;
 };
 
-// Least squares on logarithmic axes; proportional to the error with one point, exponent kept within [1/2, 2]. `points`: at least one.
+// Least squares of relative deviations. Proportional to the error with one point. `points`: at least one.
 [[nodiscard]] Curve fit_curve(std::span<const format::SensitivityPoint> points);
 
-// Costs of every unit and choice of `errors`. A unit that was not measured takes the curve of the nearest layer's unit of its role, scaled
-// by its number of weights; a role never measured takes the prior, scaled to the measured units. `factors` (may be empty) multiply a
-// unit's curve: what measuring around an allocation has taught.
-[[nodiscard]] plan::CostTable expected_costs(const arch::Model& model, const plan::ErrorTable& errors, const format::Statistics& statistics,
-                                             const std::map<std::string, double>& factors);
+// A plan of least expected divergence and what it expects: costs of every unit and choice of `errors`, in company of the plan's choices.
+struct ExpectedPlan {
+  plan::Plan plan;
+  plan::CostTable costs;
+};
+
+// A unit that was not measured takes the curve of the nearest layer's unit of its role, scaled by its number of weights; a role never
+// measured takes the prior, scaled to the measured units. `factors` (may be empty) multiply a unit's costs: what measuring around an
+// allocation has taught. Errors: those of plan::make_plan.
+[[nodiscard]] Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::Options& options,
+                                                       const plan::ErrorTable& errors, const format::Statistics& statistics,
+                                                       const std::map<std::string, double>& factors);
 
 }  // namespace jang::quantize

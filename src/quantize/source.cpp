@@ -71,8 +71,8 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
   if (run.observer) run.observer->phase(2, 5, "measure");
   JANG_ASSIGN(const plan::ErrorTable errors, measure_errors(source, options, plan::param_dtype(source.model, options), run));
   if (!run.statistics || run.statistics->sensitivities.empty()) return finish(plan::make_plan(source.model, options, &errors));
-  const plan::CostTable costs = expected_costs(source.model, errors, *run.statistics, run.factors);
-  return finish(plan::make_plan(source.model, options, &errors, &costs));
+  JANG_ASSIGN(ExpectedPlan expected, plan_by_sensitivity(source.model, options, errors, *run.statistics, run.factors));
+  return finish(std::move(expected.plan));
 }
 
 std::string default_output_name(const std::string& source_path, const plan::Plan& plan) {

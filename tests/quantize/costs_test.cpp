@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "quantize/importance.h"
@@ -14,38 +16,70 @@ namespace {
 using format::SensitivityPoint;
 
 const std::vector<SensitivityPoint> kPoints = {{2, 64, 0.1, 1.6}, {3, 64, 0.025, 0.4}, {4, 64, 0.00625, 0.1}};
+const std::vector<double> kErrors = {0.08, 0.02, 0.005, 0.0003};  // about those of 2, 3, 4 and 6 bits
 
-TEST(Costs, two_points_or_a_power_law_are_met) {
-  std::vector<SensitivityPoint> points = {{2, 64, 0.1, 0.8}, {4, 64, 0.006, 0.12}};
-  for (const SensitivityPoint& p : points) EXPECT_NEAR(fit_curve(points).at(p.error), p.divergence, 1e-12);
-  for (SensitivityPoint& p : points) p.divergence = 3 * std::pow(p.error, 1.2);
-  points.insert(points.begin() + 1, {3, 64, 0.02, 3 * std::pow(0.02, 1.2)});
-  for (const double error : {1e-6, 0.003, 0.05, 0.7}) EXPECT_NEAR(fit_curve(points).at(error), 3 * std::pow(error, 1.2), 1e-9);
+std::vector<SensitivityPoint> points_on(double root, double linear, double square) {
+  std::vector<SensitivityPoint> points;
+  for (const double e : kErrors) points.push_back({4, 64, e, root * std::sqrt(e) + linear * e + square * e * e});
+  return points;
 }
 
-TEST(Costs, one_noisy_point_moves_a_curve_by_its_share) {
-  // Slope 2 everywhere, but twice that at one of four points.
-  std::vector<SensitivityPoint> points = {{2, 64, 0.064, 0.128}, {3, 64, 0.016, 0.064}, {4, 64, 0.004, 0.008}, {6, 64, 0.001, 0.002}};
-  for (const double error : {0.064, 0.016, 0.004, 0.001}) {
-    EXPECT_GT(fit_curve(points).at(error), error * 2 * 1.05);
-    EXPECT_LT(fit_curve(points).at(error), error * 2 * 1.4);
+TEST(Costs, terms_are_found) {
+  for (const auto& [root, linear, square] : {std::array<double, 3>{0, 2, 0}, {0.003, 0.4, 0}, {0.01, 0, 0}, {0, 0.5, 9}, {0.002, 0.3, 4}}) {
+    const Curve c = fit_curve(points_on(root, linear, square));
+    EXPECT_NEAR(c.root, root, 1e-7);
+    EXPECT_NEAR(c.linear, linear, 1e-6);
+    EXPECT_NEAR(c.square, square, 1e-5);
+    for (const double e : {0.1, 0.03, 1e-4}) EXPECT_NEAR(c.alone(e), root * std::sqrt(e) + linear * e + square * e * e, 1e-7);
   }
+}
+
+TEST(Costs, no_term_is_negative_and_no_other_choice_of_three_does_better) {
+  // Saturating faster than a root can, noisy, falling: the best curve of the family, by search on a grid around it.
+  for (const std::vector<double>& d : {std::vector<double>{0.01, 0.009, 0.008, 0.007}, {0.2, 0.02, 0.02, 0.0001}, {0.01, 0.02, 0.001, 0.0001}}) {
+    std::vector<SensitivityPoint> points;
+    for (std::size_t i = 0; i < d.size(); ++i) points.push_back({4, 64, kErrors[i], d[i]});
+    const Curve c = fit_curve(points);
+    EXPECT_GE(std::min({c.root, c.linear, c.square}), 0.0);
+    const auto off = [&](const Curve& curve) {
+      double sum = 0;
+      for (const SensitivityPoint& p : points) sum += std::pow(1 - curve.alone(p.error) / p.divergence, 2);
+      return sum;
+    };
+    const double least = off(c);
+    for (const double r : {-1e-3, 0.0, 1e-3})
+      for (const double l : {-1e-2, 0.0, 1e-2})
+        for (const double q : {-0.1, 0.0, 0.1})
+          EXPECT_GE(off({std::max(0.0, c.root + r), std::max(0.0, c.linear + l), std::max(0.0, c.square + q)}), least - 1e-9);
+  }
+}
+
+TEST(Costs, roots_count_once_in_company) {
+  // Four equal units of roots only: each alone looks like r sqrt(e), all together like 2 r sqrt(e); half of that is what taking a unit
+  // away by a hair's breadth brings, four times over.
+  const Curve c{0.01, 0, 0};
+  const double e = 0.02, together = std::sqrt(4 * 0.01 * 0.01 * e);
+  EXPECT_NEAR(together, 2 * c.alone(e), 1e-12);
+  EXPECT_NEAR(4 * c.in_company(e, together), together / 2, 1e-12);
+  EXPECT_NEAR(c.in_company(e / 2, together), c.in_company(e, together) / 2, 1e-12);
+  EXPECT_EQ(Curve({0.01, 3, 0}).in_company(e, 0), 3 * e);
 }
 
 TEST(Costs, one_point_is_proportional_and_no_error_costs_nothing) {
   const std::vector<SensitivityPoint> one = {{3, 64, 0.02, 0.1}};
-  EXPECT_NEAR(fit_curve(one).at(0.002), 0.01, 1e-12);
-  EXPECT_NEAR(fit_curve(one).at(0.2), 1.0, 1e-12);
-  EXPECT_EQ(fit_curve(one).at(0.0), 0.0);
+  EXPECT_NEAR(fit_curve(one).alone(0.002), 0.01, 1e-12);
+  EXPECT_NEAR(fit_curve(one).alone(0.2), 1.0, 1e-12);
+  EXPECT_EQ(fit_curve(one).alone(0.0), 0.0);
 }
 
 TEST(Costs, points_without_sense_do_no_harm) {
   for (const std::vector<SensitivityPoint>& points :
        {std::vector<SensitivityPoint>{{2, 64, 0.1, 0.0}}, {{2, 64, 0.1, 0.0}, {4, 64, 0.01, 0.3}}, {{2, 64, 0.1, 0.2}, {3, 64, 0.1, 0.4}},
-        {{2, 64, 0.0, 0.0}, {3, 64, 0.0, 0.1}}}) {
+        {{2, 64, 0.0, 0.0}, {3, 64, 0.0, 0.1}}, {{2, 64, 1e6, 1e9}, {3, 64, 1e-30, 1e-30}}}) {
+    const Curve c = fit_curve(points);
     double before = 0;
     for (const double error : {1e-9, 1e-3, 1e-2, 1.0}) {
-      const double d = fit_curve(points).at(error);
+      const double d = c.alone(error);
       EXPECT_TRUE(std::isfinite(d));
       EXPECT_GE(d, before);  // more error never costs less
       before = d;
@@ -69,25 +103,64 @@ arch::Model model_of(int n_layers) {
   return model;
 }
 
+// `auto` at `bits`, every unit measured at the choices of a 64-group ladder with errors of Gaussian weights.
+plan::Options auto_at(double bits) {
+  plan::Options o;
+  o.profile = "auto";
+  o.target_bpw = bits;
+  return o;
+}
+
+plan::ErrorTable errors_of(const arch::Model& model, const plan::Options& options) {
+  plan::ErrorTable errors;
+  for (std::size_t i = 0; i < model.tensors.size(); ++i)
+    for (const plan::Choice& c : plan::auto_choices(model.tensors[i], options))
+      errors[model.tensors[i].unit][c] = c.bits ? 0.4 * std::pow(0.25, c.bits) * std::log(c.group_size) : 0.0;
+  return errors;
+}
+
 TEST(Costs, unmeasured_unit_takes_the_nearest_layers_curve_by_size) {
   const arch::Model model = model_of(4);
   format::Statistics s;
   s.sensitivities["l0.v"] = kPoints;
   s.sensitivities["l3.v"] = {{3, 64, 0.025, 4.0}};
-  plan::ErrorTable errors;
-  for (const arch::OutTensor& t : model.tensors) errors[t.unit][{3, 64}] = 0.025;
-  const plan::CostTable costs = expected_costs(model, errors, s, {});
-  EXPECT_NEAR(costs.at("l0.v").at({3, 64}), 0.4, 1e-9);
-  EXPECT_NEAR(costs.at("l1.v").at({3, 64}), 0.4 * 2, 1e-9);      // twice the weights of layer 0
-  EXPECT_NEAR(costs.at("l2.v").at({3, 64}), 4.0 * 3 / 4, 1e-9);  // three quarters of layer 3
+  const plan::Options options = auto_at(5);
+  const plan::ErrorTable errors = errors_of(model, options);
+  const auto expected = plan_by_sensitivity(model, options, errors, s, {});
+  ASSERT_TRUE(expected.ok()) << expected.status().message();
+  const plan::Choice choice = errors.at("l0.v").rbegin()->first;
+  const double error = errors.at("l0.v").at(choice);
+  EXPECT_NEAR(expected->costs.at("l0.v").at(choice), 16 * error, 1e-9);
+  EXPECT_NEAR(expected->costs.at("l1.v").at(choice), 16 * error * 2, 1e-9);       // twice the weights of layer 0
+  EXPECT_NEAR(expected->costs.at("l2.v").at(choice), 160 * error * 3 / 4, 1e-9);  // three quarters of layer 3
 }
 
 TEST(Costs, factors_multiply) {
-  const arch::Model model = model_of(1);
+  const arch::Model model = model_of(2);
   format::Statistics s;
   s.sensitivities["l0.v"] = kPoints;
-  const plan::ErrorTable errors = {{"l0.v", {{{4, 64}, 0.00625}}}};
-  EXPECT_NEAR(expected_costs(model, errors, s, {{"l0.v", 3.0}}).at("l0.v").at({4, 64}), 0.3, 1e-9);
+  const plan::Options options = auto_at(5);
+  const plan::ErrorTable errors = errors_of(model, options);
+  const auto plain = plan_by_sensitivity(model, options, errors, s, {}), times = plan_by_sensitivity(model, options, errors, s, {{"l0.v", 3.0}});
+  ASSERT_TRUE(plain.ok() && times.ok());
+  for (const auto& [choice, cost] : plain->costs.at("l0.v")) EXPECT_NEAR(times->costs.at("l0.v").at(choice), 3 * cost, 1e-9);
+  EXPECT_EQ(plain->costs.at("l1.v"), times->costs.at("l1.v"));
+}
+
+TEST(Costs, plan_and_company_agree) {
+  // The costs of the roots are those at the roots of the very plan: root^2 e / (2 sqrt(sum of root^2 e)).
+  const arch::Model model = model_of(3);
+  format::Statistics s;
+  for (const char* name : {"l0.v", "l1.v", "l2.v"}) s.sensitivities[name] = points_on(0.01, 0.1, 0);
+  const plan::Options options = auto_at(4.6);
+  const plan::ErrorTable errors = errors_of(model, options);
+  const auto expected = plan_by_sensitivity(model, options, errors, s, {});
+  ASSERT_TRUE(expected.ok()) << expected.status().message();
+  double squares = 0;
+  for (const plan::TensorPlan& t : expected->plan.tensors)
+    if (t.choice.bits) squares += 1e-4 * errors.at(model.tensors[static_cast<std::size_t>(t.tensor)].unit).at(t.choice);
+  for (const auto& [choice, error] : errors.at("l0.v"))
+    EXPECT_NEAR(expected->costs.at("l0.v").at(choice), (0.1 + 1e-4 / (2 * std::sqrt(squares))) * error, 0.01 * error);
 }
 
 TEST(Importance, other_models_statistics_are_refused) {
