@@ -262,6 +262,11 @@ def statistics(context):
         wilson(subject["correct"], subject["items"], subject["interval"])
 
 
+def heed_interrupts():
+    """A shell starts what runs in its background with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted_compare(context):
     source, text = context.source("gutenberg-moe-9m"), text_of(context, "gutenberg-moe-9m")
     flags = ("-p", "JANG_2S,uniform_2:rtn,auto@JANG_2S", "-f", text, "--tokens", 4096, "--no-speed", "-q", "-t", 1)
@@ -269,7 +274,7 @@ def interrupted_compare(context):
     work, stops = context.fresh("stopped"), 0
     for wait in (0.2, 0.5, 1.0, 1.5, 2.0):
         child = subprocess.Popen([context.binary, "compare", *map(str, (source, *flags)), "-o", str(work)], stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL)
+                                 stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts)
         time.sleep(wait)
         child.send_signal(signal.SIGKILL if stops % 2 else signal.SIGINT)
         stops += child.wait() != 0
