@@ -172,7 +172,7 @@ Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::O
                                          const format::Statistics& statistics, const std::map<std::string, double>& factors) {
   const std::map<std::string, UnitFacts> units = unit_facts(model, statistics);
   const std::map<std::string, UnitCosts> by_unit = unit_costs(units, errors, factors);
-  // Square of the roots' part, of the units stored with the errors that error_of(unit, choices) picks.
+  // The roots' part of the whole, of the units stored with the errors that error_of(unit, choices) picks.
   const auto roots_of = [&](const auto& error_of) {
     double sum = 0;
     for (const auto& [name, u] : by_unit)

@@ -242,7 +242,7 @@ TEST(ChatTemplateLimits, growth_is_refused_before_memory_goes) {
        }) {
     const auto start = std::chrono::steady_clock::now();
     EXPECT_EQ(code_of(source), StatusCode::invalid_argument) << source;
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60)) << source;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20)) << source;
   }
 }
 
