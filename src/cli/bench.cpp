@@ -50,6 +50,7 @@ Result<kernels::KernelBenchOptions> read_options(const Arguments& arguments) {
       options.kernels.push_back(kernel);
   }
   options.inputs = {1, 8, 512};
+  options.outliers = arguments.has("--outliers");
   if (arguments.has("--quick")) {
     options.inputs = {1, 64};
     options.samples = 31;
@@ -58,11 +59,12 @@ Result<kernels::KernelBenchOptions> read_options(const Arguments& arguments) {
   return options;
 }
 
-json::Value document(const kernels::KernelBench& bench, int threads) {
+json::Value document(const kernels::KernelBench& bench, const kernels::KernelBenchOptions& options) {
   json::Value v = json::Value::object();
   v["schema_version"] = kSchemaVersion;
   v["read_gbps"] = bench.read_gbps;
-  v["threads"] = threads;
+  v["threads"] = options.threads;
+  v["outliers"] = options.outliers;
   json::Value rows = json::Value::array();
   for (const kernels::KernelBenchRow& row : bench.rows) {
     json::Value r = json::Value::object();
@@ -98,7 +100,7 @@ int bench_kernels(const Arguments& arguments, const Surroundings& surroundings) 
   const Result<kernels::KernelBenchOptions> options = read_options(arguments);
   if (!options.ok()) return fail("cannot measure", "bench", options.status(), surroundings.stderr_color);
   const kernels::KernelBench bench = kernels::bench_kernels(options.value());
-  return finish(arguments.has("--json") ? json::dump(document(bench, options.value().threads), 2) + "\n"
+  return finish(arguments.has("--json") ? json::dump(document(bench, options.value()), 2) + "\n"
                                         : table(bench, options.value(), surroundings.stdout_color),
                 surroundings);
 }

@@ -275,7 +275,9 @@ Result<Measured> evaluate(const Arguments& arguments, const Surroundings& surrou
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_model(arguments.value("MODEL"), surroundings, options));
   if (what == "ppl") return eval_ppl(arguments, *engine, observer);
   if (what == "kld") {
-    JANG_ASSIGN(const std::unique_ptr<engine::Engine> source, load_model(arguments.value("--ref"), surroundings, options));
+    engine::LoadOptions exact = options;  // what one diverges from: `--ref MODEL` itself shows what the fast kernels cost
+    exact.precision = kernels::Precision::exact;
+    JANG_ASSIGN(const std::unique_ptr<engine::Engine> source, load_model(arguments.value("--ref"), surroundings, exact));
     return eval_kld(arguments, *engine, *source, observer);
   }
   if (what == "mmlu") {

@@ -155,6 +155,7 @@ class Bench {
     for (std::int64_t i = 0; i < n; ++i, row += stride) {
       for (std::size_t c = 0; c < x.size(); ++c)
         x[c] = static_cast<float>(static_cast<int>((c * 37 + static_cast<std::size_t>(i) * 11) % 251) - 125) / 64;
+      for (std::size_t c = 0; o_.outliers && c < x.size(); c += 32) x[c] *= 100;
       kernel.prepare(format, x.data(), o_.n_cols, row);
     }
     return bytes;

@@ -18,7 +18,8 @@
 
 namespace jang::kernels {
 
-// exact: float32 activations. fast: a kernel may quantise activations to 8 bits per weight group (error measured in tests).
+// exact: float32 activations. fast: a kernel may quantise activations to 8 bits per weight group, or to 16 where 8 lose much (error
+// measured in tests).
 enum class Precision : std::uint8_t { exact, fast };
 
 // y = x W^T for one storage format. Inputs are first brought into the kernel's own layout, once per distinct x: maps that share x and

@@ -5,14 +5,20 @@
 // on one side of the limit, and differs by rounding across it.
 //
 // An instruction set (isa/*.cpp) is a type with
-//   kBytes, kLanes (= kBytes/4): of a vector; I, F: a vector of bytes or int32, of float; kRowTiles, kMaxInputs, kDecodeInputs,
-//   kPrefillFrom zero, zero_int, set1, load, store (aligned 64), mul, add, fma(a, b, c) = a*b + c, to_float(I), bits_of(F) as I, sum(F),
-//   prefetch load_params(dtype, p, n): n floats from f16, bf16 or f32, the rest zero; load_int, store_int: any address; load_int_partial(p,
-//   n bytes) load_rows, store_rows(p, n, ...): min(n, kLanes) floats, none when n <= 0 unpack<bits>(p, w): one vector of codes to
-//   phases(bits) vectors of bytes; reads at most kBytes; unpack_partial(p, n, w): n bytes dot<bits>(sum, w, x): adds the products of
-//   phases(bits) vectors with the bytes at x, four to a lane spread<lanes>(v, memory, first): lane L gets element first + L/lanes of v;
-//   memory holds v too transpose(m): kLanes x kLanes words; expand<bits>(words, quads): 32 weights of kLanes rows, [word][row], to 8
-//   vectors in tile order multiply_words<bits>(codes, x, stride, n, dots): n words of the inner product of linear_prefill.h
+//   kBytes, kLanes (= kBytes/4)   of a vector; I, F: a vector of bytes or int32, of float
+//   kRowTiles, kMaxInputs         of a tile and a step of linear_prefill.h; kMaxInputs is even and at most 8
+//   zero, zero_int, set1, load and store (aligned), add, mul, fma(a, b, c) = a*b + c, to_float(I), bits_of(F), sum(F)
+//   join(high, low)               256 * high + low, integers
+//   prefetch, prefetch_far        one line
+//   load_params(dtype, p)         kLanes floats from f16, bf16 or f32; load_params_partial: n of them, the rest zero
+//   load_int, store_int           at any address; load_int_partial(p, n): n bytes
+//   load_rows, store_rows         min(n, kLanes) floats, none when n <= 0
+//   unpack<bits, group>(p, w)     the vectors of a block (linear_input.h); reads at most kBytes past it; unpack_partial(p, n, w): n bytes
+//   dot<bits>(sum, w, x)          adds the products of a block with the bytes at x, four to a lane
+//   spread<lanes, woven>(v, memory, first)   lane L gets the element of its group, counted from `first`, of v; memory holds v too
+//   transpose(m)                  kLanes x kLanes words
+//   expand<bits>(words, quads)    32 weights of kLanes rows, [word][row], to 8 vectors in tile order
+//   multiply_words<bits>(codes, x, from, n, distance, dots)   n words of the inner product of linear_prefill.h
 #pragma once
 
 #include <cstddef>
@@ -64,7 +70,13 @@ struct Linear {
 
   template <int kBits, int kGroup, int kInputs>
   static void with_inputs(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
-    if (n == kInputs) return decode<Isa, kBits, kGroup, kInputs>(w, inputs, y, y_stride);
+    if (n == kInputs) {
+      const InputLayout layout(w.n_cols, kGroup);
+      bool wide = false;
+      for (int i = 0; i < kInputs; ++i) wide = wide || is_wide(inputs + i * layout.bytes, layout);
+      if (wide) return decode<Isa, kBits, kGroup, kInputs, true>(w, inputs, y, y_stride);
+      return decode<Isa, kBits, kGroup, kInputs, false>(w, inputs, y, y_stride);
+    }
     if constexpr (kInputs > 1) with_inputs<kBits, kGroup, kInputs - 1>(w, inputs, n, y, y_stride);
   }
 };

@@ -44,6 +44,13 @@ struct RowSums {
   typename Isa::F even[kInputs], odd[kInputs];
 };
 
+// Prepared inputs (linear_input.h).
+template <int kInputs>
+struct InputRows {
+  const std::byte* row[kInputs];
+  std::int64_t to_low = 0;  // from the bytes of x to their low bytes
+};
+
 // What a batch multiplies with.
 template <class Isa, int kInputs>
 struct BatchScales {
@@ -52,14 +59,13 @@ struct BatchScales {
 };
 
 // One step: adds to `sum`. kPartial: only `left` bytes of codes may be read, from the first of the step on.
-template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
-[[gnu::always_inline]] inline void step(const std::byte* codes, std::int64_t left, const std::byte* const (&x)[kInputs],
-                                        std::int64_t offset, const BatchScales<Isa, kInputs>& scales, int first_group,
-                                        typename Isa::F (&sum)[kInputs]) {
+template <class Isa, int kBits, int kGroup, int kInputs, bool kWide, bool kPartial>
+[[gnu::always_inline]] inline void step(const std::byte* codes, std::int64_t left, const InputRows<kInputs>& x, std::int64_t offset,
+                                        const BatchScales<Isa, kInputs>& scales, int first_group, typename Isa::F (&sum)[kInputs]) {
   using S = Steps<Isa, kBits, kGroup>;
-  typename Isa::I dots[kInputs];
+  typename Isa::I dots[kInputs], low[kInputs];
 #pragma GCC unroll 8
-  for (int i = 0; i < kInputs; ++i) dots[i] = Isa::zero_int();
+  for (int i = 0; i < kInputs; ++i) dots[i] = low[i] = Isa::zero_int();
 #pragma GCC unroll 8
   for (int b = 0; b < S::kBlocks; ++b) {
     typename Isa::I w[S::kVectors];
@@ -70,8 +76,15 @@ template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
       Isa::template unpack<kBits, kGroup>(codes + b * S::kBlockBytes, w);
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < kInputs; ++i)
-      dots[i] = Isa::template dot<kBits>(dots[i], w, reinterpret_cast<const std::int8_t*>(x[i]) + offset + b * S::kBlock);
+    for (int i = 0; i < kInputs; ++i) {
+      const std::int8_t* at = reinterpret_cast<const std::int8_t*>(x.row[i]) + offset + b * S::kBlock;
+      dots[i] = Isa::template dot<kBits>(dots[i], w, at);
+      if constexpr (kWide) low[i] = Isa::template dot<kBits>(low[i], w, at + x.to_low);
+    }
+  }
+  if constexpr (kWide) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kInputs; ++i) dots[i] = Isa::join(dots[i], low[i]);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kInputs; ++i)
@@ -80,43 +93,42 @@ template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
 }
 
 // Step number kStep of a whole batch, and the prefetches of the lines that it reads.
-template <class Isa, int kBits, int kGroup, int kInputs, int kStep>
-[[gnu::always_inline]] inline void full_step(const std::byte* codes, const std::byte* const (&x)[kInputs], std::int64_t offset,
+template <class Isa, int kBits, int kGroup, int kInputs, bool kWide, int kStep>
+[[gnu::always_inline]] inline void full_step(const std::byte* codes, const InputRows<kInputs>& x, std::int64_t offset,
                                              const BatchScales<Isa, kInputs>& scales, RowSums<Isa, kInputs>& sums) {
   using S = Steps<Isa, kBits, kGroup>;
   constexpr std::int64_t kBegin = std::int64_t{kStep} * S::kStepBytes, kEnd = kBegin + S::kStepBytes;
 #pragma GCC unroll 8
   for (std::int64_t line = round_up(kBegin, 64); line < kEnd; line += 64) Isa::prefetch(codes + line + kPrefetchBytes);
-  step<Isa, kBits, kGroup, kInputs, false>(codes + kBegin, 0, x, offset + std::int64_t{kStep} * S::kBlocks * S::kBlock, scales,
-                                           kStep * S::kGroups, kStep % 2 == 0 ? sums.even : sums.odd);
+  step<Isa, kBits, kGroup, kInputs, kWide, false>(codes + kBegin, 0, x, offset + std::int64_t{kStep} * S::kBlocks * S::kBlock, scales,
+                                                  kStep * S::kGroups, kStep % 2 == 0 ? sums.even : sums.odd);
 }
 
 // n groups: less than a batch, or close to the end of the matrix.
-template <class Isa, int kBits, int kGroup, int kInputs, bool kPartial>
-[[gnu::always_inline]] inline void part_batch(const std::byte* codes, std::int64_t left, const std::byte* const (&x)[kInputs],
-                                              std::int64_t offset, int n, const BatchScales<Isa, kInputs>& scales,
-                                              RowSums<Isa, kInputs>& sums) {
+template <class Isa, int kBits, int kGroup, int kInputs, bool kWide, bool kPartial>
+[[gnu::always_inline]] inline void part_batch(const std::byte* codes, std::int64_t left, const InputRows<kInputs>& x, std::int64_t offset,
+                                              int n, const BatchScales<Isa, kInputs>& scales, RowSums<Isa, kInputs>& sums) {
   using S = Steps<Isa, kBits, kGroup>;
   constexpr int kColumns = S::kBlocks * S::kBlock;
   for (int g = 0; g < n; g += 2 * S::kGroups, codes += 2 * S::kStepBytes, left -= 2 * S::kStepBytes, offset += 2 * kColumns) {
-    step<Isa, kBits, kGroup, kInputs, kPartial>(codes, left, x, offset, scales, g, sums.even);
+    step<Isa, kBits, kGroup, kInputs, kWide, kPartial>(codes, left, x, offset, scales, g, sums.even);
     if (g + S::kGroups >= n) break;
-    step<Isa, kBits, kGroup, kInputs, kPartial>(codes + S::kStepBytes, left - S::kStepBytes, x, offset + kColumns, scales, g + S::kGroups,
-                                                sums.odd);
+    step<Isa, kBits, kGroup, kInputs, kWide, kPartial>(codes + S::kStepBytes, left - S::kStepBytes, x, offset + kColumns, scales,
+                                                       g + S::kGroups, sums.odd);
   }
 }
 
 // Scales and biases of a batch of n groups: fills `scales` and adds the biases' part. dx: of the inputs, at the first group; the sums are
 // `to_sums` bytes behind.
-template <class Isa, int kBits, int kGroup, int kInputs>
-[[gnu::always_inline]] inline void batch_params(typename Isa::F s, typename Isa::F bias, const std::byte* const (&x)[kInputs],
-                                                std::int64_t dx, std::int64_t to_sums, BatchScales<Isa, kInputs>& scales,
-                                                RowSums<Isa, kInputs>& sums) {
+template <class Isa, int kBits, int kGroup, int kInputs, bool kWide>
+[[gnu::always_inline]] inline void batch_params(typename Isa::F s, typename Isa::F bias, const InputRows<kInputs>& x, std::int64_t dx,
+                                                std::int64_t to_sums, BatchScales<Isa, kInputs>& scales, RowSums<Isa, kInputs>& sums) {
   using S = Steps<Isa, kBits, kGroup>;
   const typename Isa::F b = with_offset<Isa, kBits>(bias, s);
+  if constexpr (kWide) s = Isa::mul(s, Isa::set1(1.0f / 256));  // what join() counts in
 #pragma GCC unroll 8
   for (int i = 0; i < kInputs; ++i) {
-    const std::byte* const from = x[i] + dx;
+    const std::byte* const from = x.row[i] + dx;
     scales.scale[i] = Isa::mul(s, Isa::load(reinterpret_cast<const float*>(from)));
     if constexpr (Isa::spreads_from_memory(S::kLanesPerGroup, S::kWoven)) {
       Isa::store(scales.memory[i], scales.scale[i]);
@@ -126,13 +138,15 @@ template <class Isa, int kBits, int kGroup, int kInputs>
   }
 }
 
-// All rows of w against kInputs inputs.
-template <class Isa, int kBits, int kGroup, int kInputs>
+// All rows of w against kInputs inputs. kWide: the low bytes of the inputs count too; where they are zero the bits of y are the same as
+// without.
+template <class Isa, int kBits, int kGroup, int kInputs, bool kWide>
 void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t y_stride) {
   using S = Steps<Isa, kBits, kGroup>;
   const InputLayout layout(w.n_cols, kGroup);
-  const std::byte* x[kInputs];
-  for (int i = 0; i < kInputs; ++i) x[i] = inputs + i * layout.bytes;
+  InputRows<kInputs> x;
+  for (int i = 0; i < kInputs; ++i) x.row[i] = inputs + i * layout.bytes;
+  x.to_low = layout.low;
   const std::int64_t n_rows = w.n_rows, n_groups = w.n_cols / kGroup, row_bytes = w.row_bytes();
   const std::int64_t to_sums = layout.sums - layout.scales;
   const DType dtype = w.format.param_dtype;
@@ -150,10 +164,10 @@ void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t
     for (; g + Isa::kLanes <= n_groups && codes - w.data <= fast_bytes; g += Isa::kLanes) {
       Isa::prefetch(scale + kParamPrefetchBytes);
       Isa::prefetch(bias + kParamPrefetchBytes);
-      batch_params<Isa, kBits, kGroup, kInputs>(Isa::load_params(dtype, scale), Isa::load_params(dtype, bias), x, layout.scales + 4 * g,
-                                                to_sums, scales, sums);
+      batch_params<Isa, kBits, kGroup, kInputs, kWide>(Isa::load_params(dtype, scale), Isa::load_params(dtype, bias), x,
+                                                       layout.scales + 4 * g, to_sums, scales, sums);
       [&]<int... kStep>(std::integer_sequence<int, kStep...>) __attribute__((always_inline)) {
-        (full_step<Isa, kBits, kGroup, kInputs, kStep>(codes, x, g * kGroup, scales, sums), ...);
+        (full_step<Isa, kBits, kGroup, kInputs, kWide, kStep>(codes, x, g * kGroup, scales, sums), ...);
       }
       (std::make_integer_sequence<int, S::kSteps>());
       codes += Isa::kLanes * kGroupBytes;
@@ -162,12 +176,12 @@ void decode(const MatrixView& w, const std::byte* inputs, float* y, std::int64_t
     }
     for (; g < n_groups; g += Isa::kLanes) {
       const int n = n_groups - g < Isa::kLanes ? static_cast<int>(n_groups - g) : Isa::kLanes;
-      batch_params<Isa, kBits, kGroup, kInputs>(Isa::load_params_partial(dtype, scale, n), Isa::load_params_partial(dtype, bias, n), x,
-                                                layout.scales + 4 * g, to_sums, scales, sums);
+      batch_params<Isa, kBits, kGroup, kInputs, kWide>(Isa::load_params_partial(dtype, scale, n), Isa::load_params_partial(dtype, bias, n),
+                                                       x, layout.scales + 4 * g, to_sums, scales, sums);
       if (codes - w.data <= fast_bytes)
-        part_batch<Isa, kBits, kGroup, kInputs, false>(codes, 0, x, g * kGroup, n, scales, sums);
+        part_batch<Isa, kBits, kGroup, kInputs, kWide, false>(codes, 0, x, g * kGroup, n, scales, sums);
       else
-        part_batch<Isa, kBits, kGroup, kInputs, true>(codes, (n_groups - g) * kGroupBytes, x, g * kGroup, n, scales, sums);
+        part_batch<Isa, kBits, kGroup, kInputs, kWide, true>(codes, (n_groups - g) * kGroupBytes, x, g * kGroup, n, scales, sums);
       codes += n * kGroupBytes;
       scale += n * param_bytes;
       bias += n * param_bytes;

@@ -97,70 +97,84 @@ struct Ahead {
   }
 };
 
-// kInputs inputs with a filled tile: y[i][row] (+)= ... over n_groups groups. x: the first input's bytes at the tile's first column;
-// dx, sums: the first input's at its first group.
-template <class Isa, int kBits, int kInputs>
-void multiply(const Tile<Isa>& tile, std::int64_t n_groups, int group_size, bool woven, const std::byte* x, const std::byte* dx,
-              const std::byte* sums, std::int64_t x_stride, float* y, std::int64_t y_stride, int n_rows, bool accumulate, Ahead& ahead,
-              std::int64_t lines_per_group) {
-  using F = typename Isa::F;
-  using I = typename Isa::I;
-  constexpr int kRT = Isa::kRowTiles, kPhases = phases(kBits), kBlock = Isa::kBytes * kPhases, kWord = 4 * kPhases;
-  F total[kRT][kInputs];
-  for (int t = 0; t < kRT; ++t)
-    for (int i = 0; i < kInputs; ++i)
-      total[t][i] = accumulate ? Isa::load_rows(y + i * y_stride + t * Isa::kLanes, n_rows - t * Isa::kLanes) : Isa::zero();
-  const std::uint8_t* codes = tile.codes;
-  for (std::int64_t g = 0; g < n_groups; ++g) {
-    ahead.fetch<Isa>(lines_per_group);
-    I dots[kRT][kInputs];
-    for (int t = 0; t < kRT; ++t)
-      for (int i = 0; i < kInputs; ++i) dots[t][i] = Isa::zero_int();
-    for (int done = 0; done < group_size;) {  // runs of words whose x lie at equal distances
-      const std::int64_t column = g * group_size + done;
-      const int block = woven ? 2 * kBlock : kBlock, within = static_cast<int>(column % block);
-      const std::byte* from = x + (column - within) + within / kPhases;
-      int n = group_size - done < block - within ? group_size - done : block - within, distance = 4;
-      if (woven) {
-        n = group_size / 2;
-        from = x + (column - within) + (done > 0 ? Isa::kBytes : 0) + within / group_size * 4;
-        distance = block / group_size * 4;
-      }
-      Isa::template multiply_words<kBits>(codes, from, x_stride, n / kWord, distance, dots);
-      codes += static_cast<std::ptrdiff_t>(n / 4) * kRT * Isa::kBytes;
-      done += n;
-    }
-    for (int t = 0; t < kRT; ++t) {
-      const F s = Isa::load(tile.scales + (g * kRT + t) * Isa::kLanes), b = Isa::load(tile.biases + (g * kRT + t) * Isa::kLanes);
-      for (int i = 0; i < kInputs; ++i) {
-        const F scale = Isa::mul(s, Isa::set1(reinterpret_cast<const float*>(dx + i * x_stride)[g]));
-        total[t][i] = Isa::fma(b, Isa::set1(reinterpret_cast<const float*>(sums + i * x_stride)[g]), total[t][i]);
-        total[t][i] = Isa::fma(Isa::to_float(dots[t][i]), scale, total[t][i]);
-      }
-    }
-  }
-  for (int t = 0; t < kRT; ++t)
-    for (int i = 0; i < kInputs; ++i) Isa::store_rows(y + i * y_stride + t * Isa::kLanes, n_rows - t * Isa::kLanes, total[t][i]);
-}
-
-template <class Isa, int kBits, int... kInputs>
-constexpr auto multiply_table(std::integer_sequence<int, kInputs...>) {
-  using Function = decltype(&multiply<Isa, kBits, 1>);
-  struct Table {
-    Function functions[sizeof...(kInputs)];
-  };
-  return Table{{multiply<Isa, kBits, kInputs + 1>...}};
-}
-
-// Widths that the multiplication cannot tell apart share one instance of it.
-constexpr int multiply_class(int bits) { return phases(bits) == 1 && bits < 8 ? 6 : bits; }
-
 // A tile's place in the matrix.
 struct TilePlace {
   std::int64_t row = 0, column = 0;
   int n_rows = 0;
   std::int64_t n_columns = 0;
 };
+
+// Some of the inputs: prepared rows (linear_input.h), all wide or none, and where each one's y begins.
+struct InputSet {
+  const std::byte* row[8];
+  float* y[8];
+};
+
+// kInputs inputs with a filled tile: y[i][row] (+)= ... The two bytes of a wide input are multiplied like two inputs and joined per group.
+template <class Isa, int kBits, int kInputs, bool kWide>
+void multiply(const Tile<Isa>& tile, const TilePlace& at, const InputLayout& layout, int group_size, bool woven, const InputSet& in,
+              Ahead& ahead, std::int64_t lines_per_group) {
+  using F = typename Isa::F;
+  using I = typename Isa::I;
+  constexpr int kRT = Isa::kRowTiles, kPhases = phases(kBits), kBlock = Isa::kBytes * kPhases, kWord = 4 * kPhases;
+  constexpr int kParts = kWide ? 2 * kInputs : kInputs;
+  const std::int64_t n_groups = at.n_columns / group_size, params = at.column / group_size * 4;
+  const std::byte* x[kParts];
+  for (int i = 0; i < kInputs; ++i) {
+    x[i] = in.row[i] + at.column;
+    if constexpr (kWide) x[kInputs + i] = x[i] + layout.low;
+  }
+  F total[kRT][kInputs];
+  for (int t = 0; t < kRT; ++t)
+    for (int i = 0; i < kInputs; ++i)
+      total[t][i] = at.column > 0 ? Isa::load_rows(in.y[i] + at.row + t * Isa::kLanes, at.n_rows - t * Isa::kLanes) : Isa::zero();
+  const std::uint8_t* codes = tile.codes;
+  for (std::int64_t g = 0; g < n_groups; ++g) {
+    ahead.fetch<Isa>(lines_per_group);
+    I dots[kRT][kParts];
+    for (int t = 0; t < kRT; ++t)
+      for (int i = 0; i < kParts; ++i) dots[t][i] = Isa::zero_int();
+    for (int done = 0; done < group_size;) {  // runs of words whose x lie at equal distances
+      const std::int64_t column = g * group_size + done;
+      const int block = woven ? 2 * kBlock : kBlock, within = static_cast<int>(column % block);
+      std::int64_t from = (column - within) + within / kPhases;
+      int n = group_size - done < block - within ? group_size - done : block - within, distance = 4;
+      if (woven) {
+        n = group_size / 2;
+        from = (column - within) + (done > 0 ? Isa::kBytes : 0) + within / group_size * 4;
+        distance = block / group_size * 4;
+      }
+      Isa::template multiply_words<kBits>(codes, x, from, n / kWord, distance, dots);
+      codes += static_cast<std::ptrdiff_t>(n / 4) * kRT * Isa::kBytes;
+      done += n;
+    }
+    for (int t = 0; t < kRT; ++t) {
+      F s = Isa::load(tile.scales + (g * kRT + t) * Isa::kLanes);
+      const F b = Isa::load(tile.biases + (g * kRT + t) * Isa::kLanes);
+      if constexpr (kWide) s = Isa::mul(s, Isa::set1(1.0f / 256));  // what join() counts in
+      for (int i = 0; i < kInputs; ++i) {
+        if constexpr (kWide) dots[t][i] = Isa::join(dots[t][i], dots[t][kInputs + i]);
+        const F scale = Isa::mul(s, Isa::set1(reinterpret_cast<const float*>(in.row[i] + layout.scales + params)[g]));
+        total[t][i] = Isa::fma(b, Isa::set1(reinterpret_cast<const float*>(in.row[i] + layout.sums + params)[g]), total[t][i]);
+        total[t][i] = Isa::fma(Isa::to_float(dots[t][i]), scale, total[t][i]);
+      }
+    }
+  }
+  for (int t = 0; t < kRT; ++t)
+    for (int i = 0; i < kInputs; ++i) Isa::store_rows(in.y[i] + at.row + t * Isa::kLanes, at.n_rows - t * Isa::kLanes, total[t][i]);
+}
+
+template <class Isa, int kBits, bool kWide, int... kInputs>
+constexpr auto multiply_table(std::integer_sequence<int, kInputs...>) {
+  using Function = decltype(&multiply<Isa, kBits, 1, kWide>);
+  struct Table {
+    Function functions[sizeof...(kInputs)];
+  };
+  return Table{{multiply<Isa, kBits, kInputs + 1, kWide>...}};
+}
+
+// Widths that the multiplication cannot tell apart share one instance of it.
+constexpr int multiply_class(int bits) { return phases(bits) == 1 && bits < 8 ? 6 : bits; }
 
 template <class Isa, int kBits>
 void fill_tile(const MatrixView& w, const TilePlace& at, Tile<Isa>& tile) {
@@ -193,24 +207,52 @@ Ahead codes_below(const MatrixView& w, const TilePlace& at) {
   return ahead;
 }
 
-// The tile against n inputs, in nearly equal parts of at most kMaxInputs.
+// Indices of a chunk's inputs, the narrow ones first.
+struct InputOrder {
+  std::int16_t index[kInputChunk];
+  int n_narrow = 0, n_wide = 0;
+};
+
+inline InputOrder order_inputs(const std::byte* inputs, std::int64_t n, const InputLayout& layout) {
+  InputOrder order;
+  int next = 0;
+  for (const bool wide : {false, true})
+    for (std::int64_t i = 0; i < n; ++i) {
+      if (is_wide(inputs + i * layout.bytes, layout) != wide) continue;
+      order.index[next++] = static_cast<std::int16_t>(i);
+      ++(wide ? order.n_wide : order.n_narrow);
+    }
+  return order;
+}
+
+// The tile against n inputs of one kind, in nearly equal parts.
+template <class Isa, int kBits, bool kWide>
+void multiply_some(const Tile<Isa>& tile, const TilePlace& at, const InputLayout& layout, int group_size, const std::byte* inputs,
+                   const std::int16_t* index, int n, float* y, std::int64_t y_stride, Ahead& ahead, std::int64_t lines_per_group) {
+  constexpr int kMost = kWide ? Isa::kMaxInputs / 2 : Isa::kMaxInputs;
+  static constexpr auto kTable = multiply_table<Isa, multiply_class(kBits), kWide>(std::make_integer_sequence<int, kMost>());
+  const int n_parts = (n + kMost - 1) / kMost;
+  for (int part = 0, i = 0; part < n_parts; ++part) {
+    const int count = (n - i + n_parts - part - 1) / (n_parts - part);
+    InputSet in;
+    for (int k = 0; k < count; ++k, ++i) {
+      in.row[k] = inputs + index[i] * layout.bytes;
+      in.y[k] = y + index[i] * y_stride;
+    }
+    kTable.functions[count - 1](tile, at, layout, group_size, Isa::woven(kBits, group_size), in, ahead, lines_per_group);
+  }
+}
+
 template <class Isa, int kBits>
 void multiply_all(const MatrixView& w, const TilePlace& at, const Tile<Isa>& tile, const InputLayout& layout, const std::byte* inputs,
-                  std::int64_t n, float* y, std::int64_t y_stride) {
-  static constexpr auto kTable = multiply_table<Isa, multiply_class(kBits)>(std::make_integer_sequence<int, Isa::kMaxInputs>());
+                  const InputOrder& order, float* y, std::int64_t y_stride) {
   const int group_size = w.format.group_size;
-  const std::int64_t n_groups = at.n_columns / group_size, n_parts = (n + Isa::kMaxInputs - 1) / Isa::kMaxInputs;
-  const std::int64_t params = at.column / group_size * 4;
   Ahead ahead = codes_below<Isa, kBits>(w, at);
-  const std::int64_t lines_per_group = (ahead.lines + n_groups * n_parts - 1) / (n_groups * n_parts);
-  for (std::int64_t part = 0, i = 0; part < n_parts; ++part) {
-    const int count = static_cast<int>((n - i + n_parts - part - 1) / (n_parts - part));
-    const std::byte* x = inputs + i * layout.bytes;
-    kTable.functions[count - 1](tile, n_groups, group_size, Isa::woven(kBits, group_size), x + at.column, x + layout.scales + params,
-                                x + layout.sums + params, layout.bytes, y + i * y_stride + at.row, y_stride, at.n_rows, at.column > 0,
-                                ahead, lines_per_group);
-    i += count;
-  }
+  const std::int64_t n_calls = order.n_narrow / Isa::kMaxInputs + order.n_wide / (Isa::kMaxInputs / 2) + 1;
+  const std::int64_t lines_per_group = ahead.lines / (at.n_columns / group_size * n_calls) + 1;
+  multiply_some<Isa, kBits, false>(tile, at, layout, group_size, inputs, order.index, order.n_narrow, y, y_stride, ahead, lines_per_group);
+  multiply_some<Isa, kBits, true>(tile, at, layout, group_size, inputs, order.index + order.n_narrow, order.n_wide, y, y_stride, ahead,
+                                  lines_per_group);
 }
 
 template <class Isa, int kBits>
@@ -221,13 +263,14 @@ void prefill(const MatrixView& w, const std::byte* inputs, std::int64_t n, float
     const std::int64_t chunk = n - first < kInputChunk ? n - first : kInputChunk;
     const std::int64_t fitting = kInputCacheBytes / chunk / 512 * 512;
     const std::int64_t n_columns = fitting < kTileColumns ? fitting : kTileColumns;  // 1024 at a full chunk
+    const InputOrder order = order_inputs(inputs + first * layout.bytes, chunk, layout);
     TilePlace at;
     for (at.column = 0; at.column < w.n_cols; at.column += n_columns) {
       at.n_columns = w.n_cols - at.column < n_columns ? w.n_cols - at.column : n_columns;
       for (at.row = 0; at.row < w.n_rows; at.row += Tile<Isa>::kRows) {
         at.n_rows = static_cast<int>(w.n_rows - at.row < Tile<Isa>::kRows ? w.n_rows - at.row : Tile<Isa>::kRows);
         fill_tile<Isa, kBits>(w, at, tile);
-        multiply_all<Isa, kBits>(w, at, tile, layout, inputs + first * layout.bytes, chunk, y + first * y_stride, y_stride);
+        multiply_all<Isa, kBits>(w, at, tile, layout, inputs + first * layout.bytes, order, y + first * y_stride, y_stride);
       }
     }
   }

@@ -53,6 +53,7 @@ struct Avx2Int8 {
   static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+  static I join(I high, I low) { return _mm256_add_epi32(_mm256_slli_epi32(high, 8), low); }
   static I bits_of(F a) { return _mm256_castps_si256(a); }
   static float sum(F a) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -210,31 +211,31 @@ struct Avx2Int8 {
     std::memcpy(&v, x, 4);
     return _mm256_set1_epi32(v);
   }
-  template <int kBits, int kInputs>
-  [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* x, std::int64_t stride, int n,
-                                                           int distance, I (&dots)[kRowTiles][kInputs]) {
+  template <int kBits, int kParts>
+  [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* const (&x)[kParts],
+                                                           std::int64_t from, int n, int distance, I (&dots)[kRowTiles][kParts]) {
     constexpr int kPhases = phases(kBits);
     if constexpr (kBits == 8) {
-      for (int word = 0; word < n; ++word, x += distance, codes += kBytes) {
+      for (int word = 0; word < n; ++word, from += distance, codes += kBytes) {
         const I w = load_int(codes), magnitude = _mm256_abs_epi8(w);
 #pragma GCC unroll 8
-        for (int i = 0; i < kInputs; ++i) dots[0][i] = dot_signed(dots[0][i], w, magnitude, four(x + i * stride));
+        for (int i = 0; i < kParts; ++i) dots[0][i] = dot_signed(dots[0][i], w, magnitude, four(x[i] + from));
       }
     } else if constexpr (kPhases == 1) {
-      for (int word = 0; word < n; word += 2, x += 2 * distance, codes += 2 * kBytes) {  // n is a multiple of 8
+      for (int word = 0; word < n; word += 2, from += 2 * distance, codes += 2 * kBytes) {  // n is a multiple of 8
         const I w0 = load_int(codes), w1 = load_int(codes + kBytes);
 #pragma GCC unroll 8
-        for (int i = 0; i < kInputs; ++i)
-          dots[0][i] = add_pairs(dots[0][i], _mm256_add_epi16(pairs(w0, four(x + i * stride)), pairs(w1, four(x + i * stride + distance))));
+        for (int i = 0; i < kParts; ++i)
+          dots[0][i] = add_pairs(dots[0][i], _mm256_add_epi16(pairs(w0, four(x[i] + from)), pairs(w1, four(x[i] + from + distance))));
       }
     } else {
-      for (int word = 0; word < n; ++word, x += distance, codes += kPhases * kBytes) {
+      for (int word = 0; word < n; ++word, from += distance, codes += kPhases * kBytes) {
         I w[kPhases];
         for (int p = 0; p < kPhases; ++p) w[p] = load_int(codes + p * kBytes);
 #pragma GCC unroll 8
-        for (int i = 0; i < kInputs; ++i) {
-          I sums = pairs(w[0], four(x + i * stride));
-          for (int p = 1; p < kPhases; ++p) sums = _mm256_add_epi16(sums, pairs(w[p], four(x + i * stride + p * kBytes)));
+        for (int i = 0; i < kParts; ++i) {
+          I sums = pairs(w[0], four(x[i] + from));
+          for (int p = 1; p < kPhases; ++p) sums = _mm256_add_epi16(sums, pairs(w[p], four(x[i] + from + p * kBytes)));
           dots[0][i] = add_pairs(dots[0][i], sums);
         }
       }

@@ -103,6 +103,7 @@ struct Avx512Vnni {
   static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+  static I join(I high, I low) { return _mm512_add_epi32(_mm512_slli_epi32(high, 8), low); }
   static I bits_of(F a) { return _mm512_castps_si512(a); }
   static float sum(F a) { return _mm512_reduce_add_ps(a); }
   static void prefetch(const std::byte* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
@@ -272,15 +273,15 @@ struct Avx512Vnni {
     }
   }
 
-  template <int kBits, int kInputs>
-  [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* x, std::int64_t stride, int n,
-                                                           int distance, I (&dots)[kRowTiles][kInputs]) {
-    for (int word = 0; word < n; ++word, x += distance)
+  template <int kBits, int kParts>
+  [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* const (&x)[kParts],
+                                                           std::int64_t from, int n, int distance, I (&dots)[kRowTiles][kParts]) {
+    for (int word = 0; word < n; ++word, from += distance)
       for (int p = 0; p < phases(kBits); ++p, codes += kRowTiles * kBytes) {
         const I w0 = _mm512_load_si512(codes), w1 = _mm512_load_si512(codes + kBytes);
-        for (int i = 0; i < kInputs; ++i) {
+        for (int i = 0; i < kParts; ++i) {
           std::int32_t four = 0;
-          std::memcpy(&four, x + i * stride + p * kBytes, 4);
+          std::memcpy(&four, x[i] + from + p * kBytes, 4);
           const I v = _mm512_set1_epi32(four);
           dots[0][i] = _mm512_dpbusd_epi32(dots[0][i], w0, v);
           dots[1][i] = _mm512_dpbusd_epi32(dots[1][i], w1, v);

@@ -46,6 +46,7 @@ struct NeonInt8 {
   static F mul(F a, F b) { return vmulq_f32(a, b); }
   static F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
   static F to_float(I a) { return vcvtq_f32_s32(a); }
+  static I join(I high, I low) { return vaddq_s32(vshlq_n_s32(high, 8), low); }
   static I bits_of(F a) { return vreinterpretq_s32_f32(a); }
   static float sum(F a) { return vaddvq_f32(a); }
   static void prefetch(const std::byte* p) { __builtin_prefetch(p, 0, 3); }
@@ -172,16 +173,16 @@ struct NeonInt8 {
     }
   }
 
-  template <int kBits, int kInputs>
-  [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* x, std::int64_t stride, int n,
-                                                           int distance, I (&dots)[kRowTiles][kInputs]) {
-    for (int word = 0; word < n; ++word, x += distance)
+  template <int kBits, int kParts>
+  [[gnu::always_inline]] static inline void multiply_words(const std::uint8_t* codes, const std::byte* const (&x)[kParts],
+                                                           std::int64_t from, int n, int distance, I (&dots)[kRowTiles][kParts]) {
+    for (int word = 0; word < n; ++word, from += distance)
       for (int p = 0; p < generic::phases(kBits); ++p, codes += kRowTiles * kBytes) {
         const auto* bytes = reinterpret_cast<const std::int8_t*>(codes);
         const int8x16_t w0 = vld1q_s8(bytes), w1 = vld1q_s8(bytes + kBytes);
 #pragma GCC unroll 8
-        for (int i = 0; i < kInputs; ++i) {
-          const int8x16_t v = vreinterpretq_s8_s32(vld1q_dup_s32(reinterpret_cast<const std::int32_t*>(x + i * stride + p * kBytes)));
+        for (int i = 0; i < kParts; ++i) {
+          const int8x16_t v = vreinterpretq_s8_s32(vld1q_dup_s32(reinterpret_cast<const std::int32_t*>(x[i] + from + p * kBytes)));
           dots[0][i] = Dot::add(dots[0][i], w0, v);
           dots[1][i] = Dot::add(dots[1][i], w1, v);
         }
