@@ -363,7 +363,7 @@ TEST(LinearFast, rows_with_outliers_are_wide_and_normal_ones_are_not) {
       double lost = 0, total = 0;
       for (std::int64_t c = 0; c < n; c += group.size) {
         std::int8_t xq[128];
-        const double dx = static_cast<double>(generic::quantise_group(x.data() + c, group.size, xq, nullptr));
+        const double dx = static_cast<double>(generic::quantise_group(x.data() + c, static_cast<std::size_t>(group.size), xq, nullptr));
         for (int j = 0; j < group.size; ++j) {
           const double v = x[static_cast<std::size_t>(c + j)], e = v - dx * xq[j];
           lost += e * e;

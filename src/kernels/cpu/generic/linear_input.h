@@ -63,9 +63,9 @@ inline bool is_wide(const std::byte* row, const InputLayout& layout) {
 constexpr float kNarrowError = 1.0f / 128;
 
 // Largest magnitude of a group, as bits: ordered as the values are, infinity and NaN on top.
-inline std::uint32_t largest_bits(const float* x, int n) {
+inline std::uint32_t largest_bits(const float* x, std::size_t n) {
   std::uint32_t largest = 0;
-  for (int i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < n; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffu;
     largest = bits > largest ? bits : largest;
   }
@@ -78,7 +78,7 @@ inline bool needs_wide(const float* x, std::int64_t n_cols, int group_size) {
   for (std::int64_t c = 0; c < n_cols; c += group_size) {
     for (int i = 0; i < group_size; i += 16)
       for (int j = 0; j < 16; ++j) squares[j] += x[c + i + j] * x[c + i + j];
-    const float dx = std::bit_cast<float>(largest_bits(x + c, group_size)) / 127.0f;
+    const float dx = std::bit_cast<float>(largest_bits(x + c, static_cast<std::size_t>(group_size))) / 127.0f;
     lost += dx * dx;
   }
   float total = 0;
@@ -88,21 +88,21 @@ inline bool needs_wide(const float* x, std::int64_t n_cols, int group_size) {
 
 // Quantises one group; returns dx. NaN or infinity in the group make dx NaN, so that the product is NaN too. A group whose largest value is
 // below 2^-112 counts as zero: 1/dx would overflow. `low` is null for 8 bits.
-inline float quantise_group(const float* x, int n, std::int8_t* xq, std::int8_t* low) {
+inline float quantise_group(const float* x, std::size_t n, std::int8_t* xq, std::int8_t* low) {
   const std::uint32_t largest = largest_bits(x, n);
   if (largest >= 0x7f800000u || largest < 0x07800000u) {
-    std::memset(xq, 0, static_cast<std::size_t>(n));
-    if (low != nullptr) std::memset(low, 0, static_cast<std::size_t>(n));
+    std::memset(xq, 0, n);
+    if (low != nullptr) std::memset(low, 0, n);
     return largest >= 0x7f800000u ? std::bit_cast<float>(0x7fc00000u) : 0.0f;
   }
   const float max = std::bit_cast<float>(largest);
   const float inverse = (low != nullptr ? 127.0f * 256 : 127.0f) / max;
   // Adding 1.5 * 2^23 rounds to nearest even and leaves the integer, two's complement, in the low bits.
-  const auto rounded = [&](int i) { return std::bit_cast<std::int32_t>(x[i] * inverse + 12582912.0f) - 0x4b400000; };
+  const auto rounded = [&](std::size_t i) { return std::bit_cast<std::int32_t>(x[i] * inverse + 12582912.0f) - 0x4b400000; };
   if (low == nullptr) {
-    for (int i = 0; i < n; ++i) xq[i] = static_cast<std::int8_t>(rounded(i));
+    for (std::size_t i = 0; i < n; ++i) xq[i] = static_cast<std::int8_t>(rounded(i));
   } else {
-    for (int i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n; ++i) {
       const std::int32_t all = rounded(i), high = (all + 128) >> 8, rest = all - high * 256;
       xq[i] = static_cast<std::int8_t>(high);
       low[i] = static_cast<std::int8_t>(rest < -127 ? -127 : rest);  // as xq: instruction sets count on the range
@@ -146,7 +146,7 @@ void prepare(int bits, int group_size, const float* x, std::int64_t n_cols, std:
   std::memcpy(out + layout.wide, &flag, 4);
   for (std::int64_t g = 0; g < n_cols / group_size; ++g) {
     alignas(64) std::int8_t xq[128], low[128];
-    const float dx = quantise_group(x + g * group_size, group_size, xq, wide ? low : nullptr);
+    const float dx = quantise_group(x + g * group_size, static_cast<std::size_t>(group_size), xq, wide ? low : nullptr);
     int sum = 0, low_sum = 0;
     for (int i = 0; i < group_size; ++i) sum += xq[i];
     place_group<Isa>(bits, group_size, g, xq, reinterpret_cast<std::int8_t*>(out));
