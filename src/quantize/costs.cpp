@@ -28,7 +28,39 @@ struct UnitFacts {
   Curve curve;                                                    // through them
 };
 
-std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const format::Statistics& statistics) {
+// Divides the measured curves of one role by a power of their ratio to the role's mean curve; their geometric mean stays.
+void even_out_role(const std::vector<UnitFacts*>& units, double evenness) {
+  const double n = static_cast<double>(units.size());
+  Curve mean;
+  for (const UnitFacts* u : units) {
+    mean.root += u->curve.root / n;
+    mean.linear += u->curve.linear / n;
+    mean.square += u->curve.square / n;
+  }
+  std::vector<double> logs;  // of the ratio, mean over the unit's points
+  double middle = 0;
+  for (const UnitFacts* u : units) {
+    double sum = 0;
+    for (const format::SensitivityPoint& p : *u->points)
+      sum += std::log(std::max(u->curve.alone(p.error), kTiny) / std::max(mean.alone(p.error), kTiny));
+    logs.push_back(sum / static_cast<double>(u->points->size()));
+    middle += logs.back() / n;
+  }
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const double factor = std::exp(evenness * (middle - logs[i]));
+    Curve& c = units[i]->curve;
+    c = {c.root * factor, c.linear * factor, c.square * factor};
+  }
+}
+
+void even_out(std::map<std::string, UnitFacts>* units, double evenness) {
+  std::map<arch::Role, std::vector<UnitFacts*>> by_role;
+  for (auto& [name, u] : *units)
+    if (u.points) by_role[u.role].push_back(&u);
+  for (const auto& [role, list] : by_role) even_out_role(list, evenness);
+}
+
+std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const format::Statistics& statistics, double evenness) {
   std::map<std::string, UnitFacts> units;
   for (const arch::OutTensor& t : model.tensors) {
     if (!t.quantizable) continue;
@@ -44,6 +76,7 @@ std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const form
       u.curve = fit_curve(found->second);
     }
   }
+  if (evenness > 0) even_out(&units, evenness);
   return units;
 }
 
@@ -169,8 +202,9 @@ Curve fit_curve(std::span<const format::SensitivityPoint> points) {
 }
 
 Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::Options& options, const plan::ErrorTable& errors,
-                                         const format::Statistics& statistics, const std::map<std::string, double>& factors) {
-  const std::map<std::string, UnitFacts> units = unit_facts(model, statistics);
+                                         const format::Statistics& statistics, const std::map<std::string, double>& factors,
+                                         double evenness) {
+  const std::map<std::string, UnitFacts> units = unit_facts(model, statistics, evenness);
   const std::map<std::string, UnitCosts> by_unit = unit_costs(units, errors, factors);
   // The roots' part of the whole, of the units stored with the errors that error_of(unit, choices) picks.
   const auto roots_of = [&](const auto& error_of) {

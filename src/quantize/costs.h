@@ -40,9 +40,10 @@ struct ExpectedPlan {
 
 // A unit that was not measured takes the curve of the nearest layer's unit of its role, scaled by its number of weights; a role never
 // measured takes the prior, scaled to the measured units. `factors` (may be empty) multiply a unit's costs: what measuring around an
-// allocation has taught. Errors: those of plan::make_plan.
+// allocation has taught. `evenness` takes the measured layers of a role to be more alike than they were alone: 0 as measured, 1 all equal
+// but for their errors. Errors: those of plan::make_plan.
 [[nodiscard]] Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::Options& options,
                                                        const plan::ErrorTable& errors, const format::Statistics& statistics,
-                                                       const std::map<std::string, double>& factors);
+                                                       const std::map<std::string, double>& factors, double evenness = 0);
 
 }  // namespace jang::quantize

@@ -135,6 +135,28 @@ TEST(Costs, unmeasured_unit_takes_the_nearest_layers_curve_by_size) {
   EXPECT_NEAR(expected->costs.at("l2.v").at(choice), 160 * error * 3 / 4, 1e-9);  // three quarters of layer 3
 }
 
+TEST(Costs, evenness_brings_the_layers_of_a_role_closer) {
+  const arch::Model model = model_of(4);
+  const plan::Options options = auto_at(5);
+  const plan::ErrorTable errors = errors_of(model, options);
+  format::Statistics s;
+  for (int layer = 0; layer < 4; ++layer) {
+    s.sensitivities["l" + std::to_string(layer) + ".v"] = kPoints;
+    for (SensitivityPoint& p : s.sensitivities["l" + std::to_string(layer) + ".v"]) p.divergence *= layer == 3 ? 16 : 1;
+  }
+  const auto cost_of = [&](const char* unit, double evenness) {
+    const auto expected = plan_by_sensitivity(model, options, errors, s, {}, evenness);
+    EXPECT_TRUE(expected.ok());
+    return expected->costs.at(unit).at(errors.at("l0.v").rbegin()->first);
+  };
+  const double geometric = std::pow(cost_of("l0.v", 0), 3) * cost_of("l3.v", 0);
+  for (const double evenness : {0.0, 0.25, 0.5, 1.0}) {
+    EXPECT_NEAR(cost_of("l3.v", evenness) / cost_of("l0.v", evenness), std::pow(16, 1 - evenness), 1e-9);
+    EXPECT_NEAR(cost_of("l0.v", evenness) / cost_of("l1.v", evenness), 1, 1e-12);
+    EXPECT_NEAR(std::pow(cost_of("l0.v", evenness), 3) * cost_of("l3.v", evenness) / geometric, 1, 1e-9);
+  }
+}
+
 TEST(Costs, factors_multiply) {
   const arch::Model model = model_of(2);
   format::Statistics s;

@@ -104,10 +104,11 @@ struct TilePlace {
   std::int64_t n_columns = 0;
 };
 
+constexpr int kMostInputs = 8;
 // Some of the inputs: prepared rows (linear_input.h), all wide or none, and where each one's y begins.
 struct InputSet {
-  const std::byte* row[8];
-  float* y[8];
+  const std::byte* row[kMostInputs];
+  float* y[kMostInputs];
 };
 
 // kInputs inputs with a filled tile: y[i][row] (+)= ... The two bytes of a wide input are multiplied like two inputs and joined per group.
@@ -229,6 +230,7 @@ inline InputOrder order_inputs(const std::byte* inputs, std::int64_t n, const In
 template <class Isa, int kBits, bool kWide>
 void multiply_some(const Tile<Isa>& tile, const TilePlace& at, const InputLayout& layout, int group_size, const std::byte* inputs,
                    const std::int16_t* index, int n, float* y, std::int64_t y_stride, Ahead& ahead, std::int64_t lines_per_group) {
+  static_assert(Isa::kMaxInputs % 2 == 0 && Isa::kMaxInputs <= kMostInputs);
   constexpr int kMost = kWide ? Isa::kMaxInputs / 2 : Isa::kMaxInputs;
   static constexpr auto kTable = multiply_table<Isa, multiply_class(kBits), kWide>(std::make_integer_sequence<int, kMost>());
   const int n_parts = (n + kMost - 1) / kMost;
