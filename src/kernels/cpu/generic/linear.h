@@ -21,6 +21,7 @@
 //   multiply_words<bits>(codes, x, from, n, distance, dots)   n words of the inner product of linear_prefill.h
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -68,13 +69,30 @@ struct Linear {
     }
   }
 
+  // Some are wide: two of those at a time gained nothing over taking them in turn while some rows stay in the second-level cache.
+  template <int kBits, int kGroup>
+  static void one_by_one(const MatrixView& w, const std::byte* inputs, std::int64_t n, const InputLayout& layout, float* y,
+                         std::int64_t y_stride) {
+    constexpr std::int64_t kBlockBytes = 128 * 1024;
+    const std::int64_t block = n == 1 ? w.n_rows : std::max<std::int64_t>(kBlockBytes / std::max<std::int64_t>(w.row_bytes(), 1), 1);
+    for (std::int64_t row = 0; row < w.n_rows; row += block) {
+      const MatrixView rows = w.rows(row, w.n_rows - row < block ? w.n_rows - row : block);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::byte* input = inputs + i * layout.bytes;
+        if (is_wide(input, layout))
+          decode<Isa, kBits, kGroup, 1, true>(rows, input, y + i * y_stride + row, y_stride);
+        else
+          decode<Isa, kBits, kGroup, 1, false>(rows, input, y + i * y_stride + row, y_stride);
+      }
+    }
+  }
+
   template <int kBits, int kGroup, int kInputs>
   static void with_inputs(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
     if (n == kInputs) {
       const InputLayout layout(w.n_cols, kGroup);
-      bool wide = false;
-      for (int i = 0; i < kInputs; ++i) wide = wide || is_wide(inputs + i * layout.bytes, layout);
-      if (wide) return decode<Isa, kBits, kGroup, kInputs, true>(w, inputs, y, y_stride);
+      for (int i = 0; i < kInputs; ++i)
+        if (is_wide(inputs + i * layout.bytes, layout)) return one_by_one<kBits, kGroup>(w, inputs, n, layout, y, y_stride);
       return decode<Isa, kBits, kGroup, kInputs, false>(w, inputs, y, y_stride);
     }
     if constexpr (kInputs > 1) with_inputs<kBits, kGroup, kInputs - 1>(w, inputs, n, y, y_stride);
