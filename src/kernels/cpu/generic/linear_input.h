@@ -13,8 +13,8 @@
 //
 // Prepared row: bytes xq [round up(n_cols, 256)] | dx [round up(n_groups, 16)] float | dx * sum(xq + low/256) [the same] float | bytes low
 // [as xq; zero in a row that is not wide] | wide [int32, padded to 64 bytes]. The padding is zero, so kernels may run over the end of a
-// row. The bytes of x stand in the order in which the codes come out of vectors of V bytes, which makes
-// taking codes apart cheap. A block is what one step of that yields, N vectors of codes, [block][vector][byte]:
+// row. The bytes of x stand in the order in which the codes come out of vectors of V bytes, which makes taking codes apart cheap. A block
+// is what one step of that yields, N vectors of codes, [block][vector][byte]:
 //   phases  codes of 2 and 4 bits, by a shift and a mask: vector p, byte j is weight N*j + p of the block, N = 8/bits
 //   woven   where the instruction set asks for it, N = 2: the G = 2V/group groups of the block take turns, four weights each. Vector v,
 //           four bytes from 4*i on: weights from 4 * (v * V/4/G + i/G) on of group i % G. One float step then serves all G groups
