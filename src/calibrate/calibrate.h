@@ -21,8 +21,8 @@ struct Options {
   TextOptions windows;
   bool sensitivities = true;
   std::vector<int> widths = {6, 4, 3, 2};  // at which every unit is tried alone
-  std::int64_t max_positions = 4096;    // scored per trial
-  double budget_seconds = 0;            // for the trials; 0: no limit. Too little: economy.h
+  std::int64_t max_positions = 4096;       // scored per trial
+  double budget_seconds = 0;               // for the trials; 0: no limit. Too little: economy.h
   EncodeOptions encode;
   std::string partial_path;  // finished trials are kept here and taken up again; empty: none
 };

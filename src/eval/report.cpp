@@ -171,7 +171,8 @@ std::vector<std::size_t> frontier(const std::vector<CompareRow>& rows) {
 
 std::string frontier_picture(const CompareReport& report) {
   std::string svg = frontier_chart(report);
-  svg.insert(svg.find('\n') + 1, fmt::format("<style>{}svg {{ background: var(--panel); font-family: system-ui, sans-serif; }}</style>\n", kStyle));
+  svg.insert(svg.find('\n') + 1,
+             fmt::format("<style>{}svg {{ background: var(--panel); font-family: system-ui, sans-serif; }}</style>\n", kStyle));
   svg.insert(svg.find(' '), " xmlns=\"http://www.w3.org/2000/svg\"");
   return svg;
 }

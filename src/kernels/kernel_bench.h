@@ -20,7 +20,7 @@ struct KernelBenchOptions {
   std::vector<MatrixFormat> formats;
   std::int64_t n_rows = 4096, n_cols = 4096;
   std::vector<std::int64_t> inputs = {1};  // rows of x of one product
-  bool outliers = false;              // x has some, so that the fast kernels keep it in 16 bits
+  bool outliers = false;                   // x has some, so that the fast kernels keep it in 16 bits
   int threads = 1;
   std::int64_t cold_bytes = std::int64_t{512} << 20;
   int samples = 101;  // at most

@@ -120,7 +120,7 @@ class Bpe final : public Model {
   mutable std::unique_ptr<const Neighbours> neighbours_;  // made for the first long piece
 
   static constexpr char32_t kDirect = 0x2600;  // U+2581, the space of SentencePiece, is below
-  static constexpr std::size_t kShort = 40;  // symbols
+  static constexpr std::size_t kShort = 40;    // symbols
   static constexpr std::size_t kMergeBlock = 32;
 };
 
@@ -170,9 +170,11 @@ Status Bpe::add_merges(const MergeList& merges, std::size_t begin, std::size_t e
   for (std::size_t i = begin; i < end; ++i) {
     const auto* id = &ids[3 * (i - begin)];
     if (!id[0] || !id[1] || !id[2])
-      return {StatusCode::corrupt,
-              fmt::format("merge {} ({} with {}): the vocabulary lacks {}", i, json::quote(merges[i].first, 64),
-                          json::quote(merges[i].second, 64), !id[0] ? "the left piece" : !id[1] ? "the right piece" : "their join")};
+      return {StatusCode::corrupt, fmt::format("merge {} ({} with {}): the vocabulary lacks {}", i, json::quote(merges[i].first, 64),
+                                               json::quote(merges[i].second, 64),
+                                               !id[0]   ? "the left piece"
+                                               : !id[1] ? "the right piece"
+                                                        : "their join")};
     if (!merges_.set(*id[0], *id[1], {static_cast<std::uint32_t>(i), *id[2]}))
       return {StatusCode::corrupt, fmt::format("merge {}: too many merges with colliding hashes", i)};
   }

@@ -316,7 +316,8 @@ Result<Tokenizer> Tokenizer::load(const std::string& path) {
   const std::string file = std::filesystem::is_directory(path, error) ? (std::filesystem::path(path) / "tokenizer.json").string() : path;
   JANG_ASSIGN(const InputFile input, InputFile::open(file));
   if (input.size() > kMaxFileBytes)
-    return Status(StatusCode::invalid_argument, fmt::format("'{}' has {} bytes; at most {} are accepted", file, input.size(), kMaxFileBytes));
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("'{}' has {} bytes; at most {} are accepted", file, input.size(), kMaxFileBytes));
   const auto size = static_cast<std::size_t>(input.size());
   // Not a string, whose bytes would be written twice.
   const std::unique_ptr<char[]> bytes(new (std::nothrow) char[size + simdjson::SIMDJSON_PADDING]);

@@ -22,7 +22,8 @@ constexpr std::size_t kMaxProbes = 256;  // a load of one half needs a few dozen
 Vocabulary::Slot Vocabulary::make_slot(std::string_view text, std::uint64_t hash, std::int32_t id) {
   Slot slot;
   if (!text.empty()) std::memcpy(&slot.head, text.data(), std::min(text.size(), sizeof(slot.head)));
-  slot.tag = static_cast<std::uint32_t>(hash >> 32 & ~std::uint64_t{0xff}) | static_cast<std::uint32_t>(std::min<std::size_t>(text.size(), 255));
+  slot.tag =
+      static_cast<std::uint32_t>(hash >> 32 & ~std::uint64_t{0xff}) | static_cast<std::uint32_t>(std::min<std::size_t>(text.size(), 255));
   slot.id = id;
   return slot;
 }

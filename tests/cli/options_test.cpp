@@ -54,8 +54,8 @@ TEST(Options, rows_are_well_formed) {
 }
 
 TEST(Options, reporting_commands_have_json) {
-  for (const std::string_view name : {"convert", "plan", "inspect", "validate", "tokenize", "template", "logits", "run", "bench", "eval", "compare", "calibrate", "profiles",
-                                      "doctor", "version"}) {
+  for (const std::string_view name : {"convert", "plan", "inspect", "validate", "tokenize", "template", "logits", "run", "bench", "eval",
+                                      "compare", "calibrate", "profiles", "doctor", "version"}) {
     const auto rows = options_of(name);
     EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const Option* o) { return o->name == "--json"; })) << name;
   }

@@ -36,7 +36,8 @@ TEST(Costs, terms_are_found) {
 
 TEST(Costs, no_term_is_negative_and_no_other_choice_of_three_does_better) {
   // Saturating faster than a root can, noisy, falling: the best curve of the family, by search on a grid around it.
-  for (const std::vector<double>& d : {std::vector<double>{0.01, 0.009, 0.008, 0.007}, {0.2, 0.02, 0.02, 0.0001}, {0.01, 0.02, 0.001, 0.0001}}) {
+  for (const std::vector<double>& d :
+       {std::vector<double>{0.01, 0.009, 0.008, 0.007}, {0.2, 0.02, 0.02, 0.0001}, {0.01, 0.02, 0.001, 0.0001}}) {
     std::vector<SensitivityPoint> points;
     for (std::size_t i = 0; i < d.size(); ++i) points.push_back({4, 64, kErrors[i], d[i]});
     const Curve c = fit_curve(points);
@@ -73,9 +74,11 @@ TEST(Costs, one_point_is_proportional_and_no_error_costs_nothing) {
 }
 
 TEST(Costs, points_without_sense_do_no_harm) {
-  for (const std::vector<SensitivityPoint>& points :
-       {std::vector<SensitivityPoint>{{2, 64, 0.1, 0.0}}, {{2, 64, 0.1, 0.0}, {4, 64, 0.01, 0.3}}, {{2, 64, 0.1, 0.2}, {3, 64, 0.1, 0.4}},
-        {{2, 64, 0.0, 0.0}, {3, 64, 0.0, 0.1}}, {{2, 64, 1e6, 1e9}, {3, 64, 1e-30, 1e-30}}}) {
+  for (const std::vector<SensitivityPoint>& points : {std::vector<SensitivityPoint>{{2, 64, 0.1, 0.0}},
+                                                      {{2, 64, 0.1, 0.0}, {4, 64, 0.01, 0.3}},
+                                                      {{2, 64, 0.1, 0.2}, {3, 64, 0.1, 0.4}},
+                                                      {{2, 64, 0.0, 0.0}, {3, 64, 0.0, 0.1}},
+                                                      {{2, 64, 1e6, 1e9}, {3, 64, 1e-30, 1e-30}}}) {
     const Curve c = fit_curve(points);
     double before = 0;
     for (const double error : {1e-9, 1e-3, 1e-2, 1.0}) {
@@ -163,7 +166,8 @@ TEST(Costs, factors_multiply) {
   s.sensitivities["l0.v"] = kPoints;
   const plan::Options options = auto_at(5);
   const plan::ErrorTable errors = errors_of(model, options);
-  const auto plain = plan_by_sensitivity(model, options, errors, s, {}), times = plan_by_sensitivity(model, options, errors, s, {{"l0.v", 3.0}});
+  const auto plain = plan_by_sensitivity(model, options, errors, s, {}),
+             times = plan_by_sensitivity(model, options, errors, s, {{"l0.v", 3.0}});
   ASSERT_TRUE(plain.ok() && times.ok());
   for (const auto& [choice, cost] : plain->costs.at("l0.v")) EXPECT_NEAR(times->costs.at("l0.v").at(choice), 3 * cost, 1e-9);
   EXPECT_EQ(plain->costs.at("l1.v"), times->costs.at("l1.v"));
