@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <locale>
 #include <regex>
 
 #include "codec/affine.h"
@@ -47,7 +48,8 @@ bool has_long_number(std::string_view pattern) {
 bool compile(const std::string& pattern, std::regex* regex) {
   if (pattern.size() > kLongestPattern || has_long_number(pattern)) return false;
   try {
-    *regex = std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
+    regex->imbue(std::locale::classic());  // not the locale that a host program may have set
+    regex->assign(pattern, std::regex::ECMAScript | std::regex::optimize);
     return true;
   } catch (const std::regex_error&) {
     return false;

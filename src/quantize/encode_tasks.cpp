@@ -7,6 +7,8 @@
 #include <mutex>
 #include <span>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "base/float16.h"
 #include "base/thread_pool.h"
@@ -76,8 +78,8 @@ class Runner {
     for (const float v : values) largest = std::max(largest, std::fabs(v));
     if (largest <= kMaxFloat16) return {};
     const auto at = std::find_if(values.begin(), values.end(), [](float v) { return std::fabs(v) > kMaxFloat16; });
-    return Status(StatusCode::invalid_argument, "tensor " + rows.describe_element(begin + (at - values.begin())) + " is " +
-                                                    std::to_string(*at) + ", beyond float16 (65504); use --scale-dtype bf16");
+    return Status(StatusCode::invalid_argument, fmt::format("tensor {} is {}, beyond float16 (65504); use --scale-dtype bf16",
+                                                            rows.describe_element(begin + (at - values.begin())), *at));
   }
 
   Result<kernels::EncodeError> encode(const EncodeTask& task, plan::Choice choice, Scratch& s) const {

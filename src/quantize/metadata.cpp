@@ -10,6 +10,8 @@
 #include <map>
 #include <set>
 
+#include "base/decimal.h"
+
 namespace jang::quantize {
 namespace {
 
@@ -40,7 +42,7 @@ plan::Choice most_common_choice(const arch::Model& model, const plan::Plan& plan
 }
 
 double two_decimals(double x) { return std::round(x * 100) / 100; }
-double six_digits(double x) { return x == 0 ? 0 : std::stod(fmt::format("{:.6g}", x)); }
+double six_digits(double x) { return x == 0 ? 0 : parse_decimal(fmt::format("{:.6g}", x)).value_or(x); }
 
 // Parts of every quantised tensor by tensor index.
 struct ModuleParts {

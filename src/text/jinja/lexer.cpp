@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
 #include <utf8proc.h>
 
+#include "base/decimal.h"
 #include "text/jinja/characters.h"
 #include "text/jinja/text.h"
 
@@ -274,11 +274,7 @@ class Lexer {
   }
 
   Result<bool> real_number(std::size_t end) {
-    const std::string digits = without_underscores(at_, end);
-    double value = 0;
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (parsed.ec != std::errc()) value = std::strtod(digits.c_str(), nullptr);  // to infinity or 0, as Python
-    add(TokenKind::real).real = value;
+    add(TokenKind::real).real = parse_decimal(without_underscores(at_, end)).value_or(0);
     skip(end - at_);
     return true;
   }

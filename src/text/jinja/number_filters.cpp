@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/decimal.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/parameters.h"
 #include "text/jinja/strings.h"
@@ -74,12 +75,8 @@ std::optional<double> parse_real(const Text& text) {
   const bool negative = digits.starts_with('-');
   if (negative || digits.starts_with('+')) digits.erase(0, 1);
   if (digits.empty() || digits[0] == '-' || digits[0] == '+') return std::nullopt;
-  double value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, value);
-  if (parsed.ec == std::errc::invalid_argument || parsed.ptr != end || digits.find('(') != std::string::npos) return std::nullopt;
-  if (parsed.ec == std::errc::result_out_of_range) value = std::strtod(digits.c_str(), nullptr);  // to 0 or infinity
-  return negative ? -value : value;
+  const std::optional<double> value = parse_decimal(digits);
+  return value && negative ? -*value : value;
 }
 
 // int(float): what does not fit has no value in Python either, or is longer than 64 bits.
@@ -123,10 +120,7 @@ Result<Value> float_filter(Runtime&, const Value& self, const Arguments& argumen
 double round_decimal(double value, std::int64_t precision) {
   if (!std::isfinite(value) || precision > 400) return value;
   if (precision < -400) return std::copysign(0.0, value);
-  if (precision >= 0) {
-    const std::string digits = fmt::format("{:.{}f}", value, precision);
-    return std::strtod(digits.c_str(), nullptr);
-  }
+  if (precision >= 0) return parse_decimal(fmt::format("{:.{}f}", value, precision)).value_or(value);
   // Exact: the digits that are cut decide, and they are those of the integer part unless it ends on a tie.
   const double scale = std::pow(10.0, static_cast<double>(-precision));
   if (std::isinf(scale)) return std::copysign(0.0, value);

@@ -43,16 +43,38 @@ Result<Text> finish(Runtime& runtime, bool negative, std::string_view prefix, co
   return pad(runtime, left, style.width, style.fill, Side::right);
 }
 
+// As printf writes it in the C locale: printf itself asks the locale of the process.
+std::string printed(double magnitude, std::chars_format format, int precision) {
+  std::string out(static_cast<std::size_t>(precision) + 400, '\0');
+  const auto end = std::to_chars(out.data(), out.data() + out.size(), magnitude, format, precision);
+  out.resize(static_cast<std::size_t>(end.ptr - out.data()));
+  return out;
+}
+
+// %g, and %#g, which keeps the zeros at the end: the exponent that the rounded number has decides between fixed and scientific.
+std::string general(double magnitude, int precision, bool keep_zeros) {
+  if (!keep_zeros) return printed(magnitude, std::chars_format::general, precision);
+  const int digits = std::max(precision, 1);
+  std::string scientific = printed(magnitude, std::chars_format::scientific, digits - 1);
+  const std::size_t mark = scientific.find('e') + 1;
+  const std::size_t first = scientific[mark] == '+' ? mark + 1 : mark;
+  int exponent = 0;
+  std::from_chars(scientific.data() + first, scientific.data() + scientific.size(), exponent);
+  if (exponent < -4 || exponent >= digits) return scientific;
+  return printed(magnitude, std::chars_format::fixed, digits - 1 - exponent);
+}
+
 std::string real_digits(double magnitude, char type, const NumberStyle& style) {
   if (std::isinf(magnitude)) return type == 'E' || type == 'F' || type == 'G' ? "INF" : "inf";
   if (std::isnan(magnitude)) return type == 'E' || type == 'F' || type == 'G' ? "NAN" : "nan";
   if (type == '\0' && style.precision < 0) return format_real(magnitude);
-  const std::int64_t precision = style.precision < 0 ? 6 : style.precision;
-  std::string pattern = style.alternate ? "%#." : "%.";
-  pattern += fmt::format("{}{}", precision, type == '\0' ? 'g' : type);
-  std::string out(static_cast<std::size_t>(precision) + 400, '\0');
-  const int n = std::snprintf(out.data(), out.size(), pattern.c_str(), magnitude);
-  out.resize(static_cast<std::size_t>(std::max(n, 0)));
+  const int precision = style.precision < 0 ? 6 : static_cast<int>(style.precision);
+  const char lower = type == '\0' ? 'g' : static_cast<char>(type | 0x20);
+  std::string out = lower == 'e'   ? printed(magnitude, std::chars_format::scientific, precision)
+                    : lower == 'f' ? printed(magnitude, std::chars_format::fixed, precision)
+                                   : general(magnitude, precision, style.alternate);
+  if (style.alternate && out.find('.') == std::string::npos) out.insert(std::min(out.find('e'), out.size()), 1, '.');
+  if (type == 'E' || type == 'G') std::ranges::replace(out, 'e', 'E');
   return out;
 }
 
