@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text_input.h"
 #include "calibrate/allocate.h"
 #include "cli/units.h"
 
@@ -21,7 +22,7 @@ constexpr double kMaxBudgetSeconds = 1e7;
 // One file, or the *.txt files of a directory in the order of their names.
 Result<std::string> read_given_text(const std::string& path) {
   std::error_code ec;
-  if (!std::filesystem::is_directory(path, ec)) return read_text(path, kMaxTextBytes);
+  if (!std::filesystem::is_directory(path, ec)) return read_text_input(path, kMaxTextBytes);
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(path, ec))
     if (entry.is_regular_file(ec) && entry.path().extension() == ".txt") files.push_back(entry.path().string());

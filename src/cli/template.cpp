@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/report.h"
@@ -49,6 +50,13 @@ Result<text::ChatTemplate> open_template(const std::string& typed, const Surroun
   return text::ChatTemplate::load(directory);
 }
 
+Result<json::Value> read_variables(const Arguments& arguments) {
+  if (!arguments.has("--variables")) return json::parse(kSampleVariables, "sample");
+  const std::string path = arguments.value("--variables");
+  JANG_ASSIGN(const std::string text, read_text_input(path, json::Limits{}.max_bytes));
+  return json::parse(text, path);
+}
+
 json::Value document(const std::vector<text::Segment>& segments) {
   json::Value v = json::Value::object();
   v["schema_version"] = kSchemaVersion;
@@ -76,8 +84,7 @@ int run_template(const Arguments& arguments, const Surroundings& surroundings) {
   if (!now.ok()) return failed(now.status());
   const Result<text::ChatTemplate> program = open_template(typed, surroundings);
   if (!program.ok()) return failed(as_input_failure(program.status()));
-  const Result<json::Value> variables =
-      arguments.has("--variables") ? json::parse_file(arguments.value("--variables")) : json::parse(kSampleVariables, "sample");
+  const Result<json::Value> variables = read_variables(arguments);
   if (!variables.ok()) return failed(as_input_failure(variables.status()));
   const Result<std::vector<text::Segment>> segments = program.value().render_segments(variables.value(), now.value());
   if (!segments.ok()) return failed(as_input_failure(segments.status()));

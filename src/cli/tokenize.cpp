@@ -2,13 +2,12 @@
 // `jang tokenize`: text to ids and back, as the model's tokenizer.json says. With --jsonl many texts in one run: each line of the input is
 // a JSON string (with --decode an array of ids), each line of the output a document.
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 #include <limits>
 
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/report.h"
@@ -21,23 +20,11 @@ namespace {
 
 constexpr std::size_t kMaxInputBytes = std::size_t{1} << 30;
 
-Result<std::string> read_stdin() {
-  std::string text;
-  char buffer[1 << 16];
-  while (const std::size_t n = std::fread(buffer, 1, sizeof(buffer), stdin)) {
-    text.append(buffer, n);
-    if (text.size() > kMaxInputBytes)
-      return Status(StatusCode::invalid_argument, fmt::format("stdin has more than {} bytes", kMaxInputBytes));
-  }
-  if (std::ferror(stdin) != 0) return Status(StatusCode::io, "stdin could not be read");
-  return text;
-}
-
 Result<std::string> read_input(const Arguments& arguments) {
   if (arguments.has("--prompt") && arguments.has("--file"))
     return Status(StatusCode::invalid_argument, "--prompt and --file contradict each other");
   if (arguments.has("--prompt")) return arguments.value("--prompt");
-  return arguments.has("--file") ? read_text(arguments.value("--file"), kMaxInputBytes) : read_stdin();
+  return read_text_input(arguments.has("--file") ? arguments.value("--file") : "-", kMaxInputBytes);
 }
 
 Status bad_id(std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text_input.h"
 #include "plan/assess.h"
 #include "quantize/convert.h"
 #include "quantize/costs.h"
@@ -54,7 +55,8 @@ Status check_statistics(const plan::Plan& plan, const RunOptions& run) {
 
 Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file, const RunOptions& run) {
   if (!plan_file.empty()) {
-    JANG_ASSIGN(const json::Value document, json::parse_file(plan_file));
+    JANG_ASSIGN(const std::string text, read_text_input(plan_file, json::Limits{}.max_bytes));
+    JANG_ASSIGN(const json::Value document, json::parse(text, plan_file));
     auto plan = plan::from_json(source.model, document);
     if (!plan.ok()) return plan.status().with_context(plan_file);
     JANG_TRY(check_statistics(*plan, run));
