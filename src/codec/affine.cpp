@@ -2,9 +2,8 @@
 // Packing of codes into the dense LSB-first bit stream. 32 codes fill exactly `bits` words, so one block of 32 is the unit for every width.
 #include "codec/affine.h"
 
-#include <array>
-
 #include "base/check.h"
+#include "codec/dispatch.h"
 
 namespace jang::codec {
 namespace {
@@ -48,27 +47,18 @@ void unpack_blocks(const std::uint32_t* words, std::size_t n_blocks, std::uint8_
   }
 }
 
-// Calls f.operator()<bits>() for the row of kWidths with these bits: the one place where a run-time width becomes a compile-time one.
-template <std::size_t kRow = 0, typename F>
-void with_width(int bits, const F& f) {
-  if constexpr (kRow < kWidths.size()) {
-    if (kWidths[kRow].bits == bits) return f.template operator()<kWidths[kRow].bits>();
-    return with_width<kRow + 1>(bits, f);
-  } else {
-    JANG_CHECK(!"a width of kWidths");
-  }
-}
-
 }  // namespace
 
 void pack(std::span<const std::uint8_t> codes, int bits, std::uint32_t* words) {
   JANG_CHECK(codes.size() % kBlock == 0);
-  with_width(bits, [&]<int kBits>() { pack_blocks<kBits>(codes.data(), codes.size() / kBlock, words); });
+  const bool known = with_width(bits, [&]<int kBits>() { pack_blocks<kBits>(codes.data(), codes.size() / kBlock, words); });
+  JANG_CHECK(known);
 }
 
 void unpack(const std::uint32_t* words, int bits, std::span<std::uint8_t> codes) {
   JANG_CHECK(codes.size() % kBlock == 0);
-  with_width(bits, [&]<int kBits>() { unpack_blocks<kBits>(words, codes.size() / kBlock, codes.data()); });
+  const bool known = with_width(bits, [&]<int kBits>() { unpack_blocks<kBits>(words, codes.size() / kBlock, codes.data()); });
+  JANG_CHECK(known);
 }
 
 }  // namespace jang::codec

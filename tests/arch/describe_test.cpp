@@ -28,6 +28,7 @@ TEST(Describe, every_registered_family_has_a_model_here) {
   }
   for (const std::string_view family : families()) EXPECT_TRUE(covered.count(std::string(family))) << family;
   EXPECT_EQ(covered.size(), families().size());
+  EXPECT_FALSE(covered.empty());
 }
 
 TEST_P(EveryFamily, every_source_row_is_used_exactly_once) {

@@ -144,6 +144,18 @@ TEST(Encode, backends_equal_ref_bit_for_bit) {
   }
 }
 
+// The comparisons of this file run over these backends: with the reference alone they would compare it with itself.
+TEST(Encode, this_machine_has_a_backend_beside_the_reference) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "no AVX2 on this machine: only the reference is tested";
+#elif !defined(__aarch64__)
+  GTEST_SKIP() << "no backend for this kind of machine: only the reference is tested";
+#endif
+  int n = 0;
+  for (const Backend& b : backends()) n += b.available();
+  EXPECT_GE(n, 2);
+}
+
 TEST(Encode, backends_equal_ref_on_adversarial_groups) {
   for (const Backend& b : backends()) {
     if (!b.available()) continue;

@@ -17,22 +17,46 @@
 #include <vector>
 
 #include "base/float16.h"
+#include "codec/dispatch.h"
 #include "kernels/cpu/generic/linear_input.h"
 
 namespace jang::kernels {
 namespace {
 
+// Those of the registry: a kernel that is added is tested.
 std::vector<const LinearKernel*> fast_kernels() {
   std::vector<const LinearKernel*> list;
-#if defined(__x86_64__)
-  for (const LinearKernel* k : {&kAvx512VnniInt8, &kAvx2Int8})
-#elif defined(__aarch64__)
-  for (const LinearKernel* k : {&kNeonDotprodInt8, &kNeonInt8})
-#else
-  for (const LinearKernel* k : std::vector<const LinearKernel*>())
-#endif
-    if (k->available()) list.push_back(k);
+  for (const LinearKernel* k : linear_kernels())
+    if (k->precision == Precision::fast && k->available()) list.push_back(k);
   return list;
+}
+
+TEST(LinearFast, this_machine_has_a_fast_kernel) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "no AVX2 on this machine: no fast kernel is tested";
+#elif !defined(__aarch64__)
+  GTEST_SKIP() << "no fast kernel for this kind of machine";
+#endif
+  EXPECT_FALSE(fast_kernels().empty());
+}
+
+// One table decides on widths and groups: what is not a row of it is denied by every kernel, so that a model is refused when it is loaded.
+TEST(LinearFast, kernels_support_the_rows_of_the_codec_tables_and_nothing_else) {
+  for (const LinearKernel* k : linear_kernels()) {
+    for (int bits = -1; bits <= 33; ++bits)
+      for (const int group : {-32, 0, 1, 16, 31, 32, 48, 64, 96, 128, 256, 512})
+        for (const DType type : {DType::f16, DType::bf16, DType::f32, DType::u8}) {
+          const bool known = codec::is_width(bits) && codec::is_group(group) && type != DType::u8;
+          EXPECT_EQ(k->supports({DType::u32, bits, group, type}), known) << k->name << " " << bits << " bits, group " << group;
+        }
+  }
+  int n_widths = 0, n_groups = 0;
+  for (int n = -1; n <= 512; ++n) {
+    n_widths += codec::with_width(n, [&]<int kBits>() { EXPECT_EQ(kBits, n); });
+    n_groups += codec::with_group(n, [&]<int kSize>() { EXPECT_EQ(kSize, n); });
+  }
+  EXPECT_EQ(n_widths, static_cast<int>(codec::kWidths.size()));
+  EXPECT_EQ(n_groups, static_cast<int>(codec::kGroups.size()));
 }
 
 constexpr DType kParamTypes[] = {DType::f16, DType::bf16, DType::f32};
@@ -419,7 +443,7 @@ TEST(LinearFast, zero_tiny_and_not_finite_inputs_are_defined) {
       };
       for (const float value : {0.0f, -0.0f, 1e-44f, 1e-37f}) {
         run(value);
-        for (const float v : y) EXPECT_NEAR(v, 0.0f, 1e-35f);
+        for (const float v : y) EXPECT_NEAR(v, 0.0f, 1e-35f);  // weights are below 10: 100 times the largest input
       }
       for (const float value : {INFINITY, -INFINITY, NAN}) {
         run(value);
@@ -428,6 +452,7 @@ TEST(LinearFast, zero_tiny_and_not_finite_inputs_are_defined) {
       run(1e38f);
       for (std::size_t i = 0; i < y.size(); ++i) {
         const double product = m.weight(static_cast<std::int64_t>(i) % m.n_rows, 70) * 1e38;
+        // One weight of one group counts; code, scale, bias and dx are a handful of roundings, and the bias takes away half of the product.
         EXPECT_NEAR(y[i], product, std::abs(product) * 1e-5);
       }
     }

@@ -18,6 +18,7 @@ std::vector<const LinearKernel*> exact_kernels() {
   std::vector<const LinearKernel*> list;
   for (const LinearKernel* k : linear_kernels())
     if (k->precision == Precision::exact && k->available()) list.push_back(k);
+  EXPECT_FALSE(list.empty());
   return list;
 }
 

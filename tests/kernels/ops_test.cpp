@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -24,6 +25,22 @@ std::vector<const Ops*> tables() {
     if (o->available()) list.push_back(o);
   return list;
 }
+// Rounding steps as a relative error: half a unit in the last place of float32 each.
+constexpr double roundings(double n) { return n * 0x1p-24; }
+// Of a result that went through an exponential: reduction and polynomial (10), a sum, a quotient, two products; the reference's own two.
+constexpr double kThroughExp = roundings(16);
+// Where the reference is 0, so that no relative error can be: far below what any step of the formula rounds to.
+constexpr double kNothing = 1e-30;
+
+// Sums of n float32 run in chains of at least eight (two vectors of four lanes), then a tree: an addend is rounded so often at most.
+double sum_roundings(std::int64_t n) { return static_cast<double>(n) / 8 + 8; }
+
+double largest(const std::vector<float>& x) {
+  double most = 0;
+  for (const float v : x) most = std::max(most, std::fabs(static_cast<double>(v)));
+  return most;
+}
+
 const Ops& ref() { return *find_ops("ref"); }
 
 std::vector<float> random_row(std::int64_t n, unsigned seed, float scale = 1.0f) {
@@ -50,6 +67,16 @@ TEST(Ops, tables_end_with_ref_and_are_found_by_name) {
   EXPECT_EQ(find_ops(), tables().front());
 }
 
+// Every comparison below runs over these tables: with the reference alone they would compare it with itself.
+TEST(Ops, this_machine_has_a_backend_beside_the_reference) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "no AVX2 on this machine: only the reference is tested";
+#elif !defined(__aarch64__)
+  GTEST_SKIP() << "no backend for this kind of machine: only the reference is tested";
+#endif
+  EXPECT_GE(tables().size(), 2u);
+}
+
 TEST(Ops, rms_norm_of_equal_values_is_their_sign_times_weight) {
   for (const Ops* o : tables()) {
     const std::vector<float> x(48, -3.0f);
@@ -70,7 +97,9 @@ TEST(Ops, rms_norm_matches_the_reference_also_in_place) {
     for (const Ops* o : tables()) {
       std::vector<float> out = x;
       o->rms_norm(out.data(), weight.data(), n, 1e-6f, 0.5f, out.data());
-      expect_close(out, expected, 1e-6, 1e-7, o->name);  // weight + offset cancels: hence the absolute part
+      // The root halves the error of the sum; quotient, root, reciprocal and two products come on top, on both sides. Where weight and
+      // offset cancel, the products of about 1 that they are made of round in their own place.
+      expect_close(out, expected, roundings(sum_roundings(n) / 2 + 10), roundings(2), o->name);
     }
   }
 }
@@ -80,12 +109,12 @@ TEST(Ops, activations_have_their_known_values) {
     const std::vector<float> gate = {0.0f, 1.0f, -1.0f, 20.0f, -20.0f, 200.0f, -200.0f}, up(7, 2.0f);
     std::vector<float> out(7);
     o->silu_mul(gate.data(), up.data(), 7, out.data());
-    expect_close(out, {0.0f, 1.46211716f, -0.537882843f, 40.0f, -8.2446144e-8f, 400.0f, 0.0f}, 1e-6, 1e-30, o->name);
+    expect_close(out, {0.0f, 1.46211716f, -0.537882843f, 40.0f, -8.2446144e-8f, 400.0f, 0.0f}, kThroughExp, kNothing, o->name);
     o->gelu_mul(gate.data(), up.data(), 7, out.data());
-    expect_close(out, {0.0f, 1.68238399f, -0.317616018f, 40.0f, 0.0f, 400.0f, 0.0f}, 1e-6, 1e-30, o->name);
+    expect_close(out, {0.0f, 1.68238399f, -0.317616018f, 40.0f, 0.0f, 400.0f, 0.0f}, kThroughExp, kNothing, o->name);
     std::vector<float> x(7, 2.0f);
     o->sigmoid_mul(x.data(), gate.data(), 7);
-    expect_close(x, {1.0f, 1.46211716f, 0.537882843f, 2.0f, 4.1223072e-9f, 2.0f, 0.0f}, 1e-6, 1e-30, o->name);
+    expect_close(x, {1.0f, 1.46211716f, 0.537882843f, 2.0f, 4.1223072e-9f, 2.0f, 0.0f}, kThroughExp, kNothing, o->name);
   }
 }
 
@@ -100,17 +129,18 @@ TEST(Ops, activations_match_the_reference_also_in_place) {
     for (const Ops* o : tables()) {
       std::vector<float> out = gate;
       o->silu_mul(out.data(), up.data(), n, out.data());
-      expect_close(out, silu, 1e-6, 1e-30, o->name);
+      expect_close(out, silu, kThroughExp, kNothing, o->name);
       out = up;
       o->silu_mul(gate.data(), out.data(), n, out.data());
-      expect_close(out, silu, 1e-6, 1e-30, o->name);
+      expect_close(out, silu, kThroughExp, kNothing, o->name);
       out = gate;
       o->gelu_mul(out.data(), up.data(), n, out.data());
-      // e^-2z: a rounding of z counts |2z| times; beyond z = -50 the result is below 1e-40
-      expect_close(out, gelu, 1e-5, 1e-9, o->name);
+      // e^-2z: each of the four roundings of z counts |2z| times, and |2z| is below 40 before the result is below 4 * 10^-9, which the
+      // absolute part covers.
+      expect_close(out, gelu, roundings(4 * 40) + kThroughExp, 4e-9, o->name);
       out = up;
       o->sigmoid_mul(out.data(), gate.data(), n);
-      expect_close(out, sigmoid, 1e-6, 1e-30, o->name);
+      expect_close(out, sigmoid, kThroughExp, kNothing, o->name);
       out = gate;
       o->add(out.data(), up.data(), n);
       EXPECT_EQ(out, sum) << o->name;
@@ -129,10 +159,12 @@ TEST(Ops, rope_turns_pairs) {
       }
       o->rope(turned.data(), cos.data(), sin.data(), half);
       ref().rope(expected.data(), cos.data(), sin.data(), half);
-      expect_close(turned, expected, 1e-6, 5e-7, o->name);
+      // Two products and a sum, on both sides; the sum may cancel, so the error is one of the products.
+      expect_close(turned, expected, 0, roundings(6) * largest(x), o->name);
       for (float& s : sin) s = -s;
       o->rope(turned.data(), cos.data(), sin.data(), half);  // and back
-      expect_close(turned, x, 1e-6, 5e-7, o->name);
+      // Two turns, and cos^2 + sin^2 is 1 to within four roundings only.
+      expect_close(turned, x, 0, roundings(16) * largest(x), o->name);
     }
     std::vector<float> unit = {1.0f, 0.0f};
     const float zero = 0.0f, one = 1.0f;
@@ -144,7 +176,7 @@ TEST(Ops, rope_turns_pairs) {
 TEST(Ops, softmax_and_log_sum_exp_of_equal_values) {
   for (const Ops* o : tables()) {
     std::vector<float> x(100, -1000.0f);
-    EXPECT_NEAR(o->log_sum_exp(x.data(), 100), -1000.0 + std::log(100.0), 1e-9) << o->name;
+    EXPECT_NEAR(o->log_sum_exp(x.data(), 100), -1000.0 + std::log(100.0), 1000 * 0x1p-50) << o->name;  // double
     x[17] = -kInfinity;
     o->softmax(x.data(), 100);
     for (std::size_t i = 0; i < 100; ++i) EXPECT_FLOAT_EQ(x[i], i == 17 ? 0.0f : 1.0f / 99) << o->name;
@@ -171,7 +203,9 @@ TEST(Ops, softmax_matches_the_reference) {
     for (const Ops* o : tables()) {
       std::vector<float> out = x;
       o->softmax(out.data(), n);
-      expect_close(out, expected, 3e-6, 1e-12, o->name);  // x - max rounds to 2^-24 * 20
+      // x - max, up to 30, is rounded on the way into the exponential; the sum's errors are random and hardly add up. Below 10^-12 nothing
+      // of the sum is left.
+      expect_close(out, expected, roundings(30 + 4) + kThroughExp, 1e-12, o->name);
     }
   }
 }
@@ -180,7 +214,8 @@ TEST(Ops, log_sum_exp_is_exact_over_a_vocabulary) {
   for (const std::int64_t n : {std::int64_t{1}, std::int64_t{50257}, std::int64_t{262144}}) {
     const std::vector<float> x = random_row(n, 7, 3.0f);
     const double expected = ref().log_sum_exp(x.data(), n);
-    for (const Ops* o : tables()) EXPECT_NEAR(o->log_sum_exp(x.data(), n), expected, 1e-6) << o->name << " " << n;
+    // The sum is in double: what is left is the relative error of the exponentials, which the logarithm makes an absolute one.
+    for (const Ops* o : tables()) EXPECT_NEAR(o->log_sum_exp(x.data(), n), expected, kThroughExp) << o->name << " " << n;
   }
 }
 
@@ -188,7 +223,7 @@ TEST(Ops, reference_log_sum_exp_matches_a_sum_without_shift) {
   const std::vector<float> x = random_row(1000, 8);
   double sum = 0;
   for (const float v : x) sum += std::exp(static_cast<double>(v));
-  EXPECT_NEAR(ref().log_sum_exp(x.data(), 1000), std::log(sum), 1e-12);
+  EXPECT_NEAR(ref().log_sum_exp(x.data(), 1000), std::log(sum), 1000 * 0x1p-50);  // a thousand additions in double
 }
 
 TEST(Ops, exponentials_keep_nan_and_extremes) {
@@ -201,7 +236,7 @@ TEST(Ops, exponentials_keep_nan_and_extremes) {
     o->softmax(far.data(), 5);
     EXPECT_EQ(far[0], 1.0f) << o->name;
     EXPECT_LT(far[1], 1e-44f) << o->name;
-    EXPECT_NEAR(static_cast<double>(far[2]), 1.6458115e-38, 1e-43) << o->name;
+    EXPECT_NEAR(static_cast<double>(far[2]), 1.6458115e-38, 1e-43) << o->name;  // the digits given, and exp(-87) near the denormals
     EXPECT_EQ(far[3], 0.0f) << o->name;
     EXPECT_EQ(far[4], 0.0f) << o->name;
   }

@@ -98,7 +98,10 @@ TEST(DeltaRule, backends_match_the_recurrence) {
       if (!o->available()) continue;
       std::vector<float> carried = d.state;
       const std::vector<float> out = d.run(*o, 0, n, carried);
-      const double bound = 4e-7 * std::sqrt(static_cast<double>(keys + n));  // sums of `keys` products, a state of n roundings
+      const double bound =
+          4e-7 *
+          std::sqrt(static_cast<double>(
+              keys + n));  // seven roundings of values about 1, growing as random ones do: sums of `keys` products, a state of n steps
       for (std::size_t i = 0; i < out.size(); ++i)
         ASSERT_NEAR(static_cast<double>(out[i]), expected[i], bound) << o->name << " " << n << " " << i;
       for (std::size_t i = 0; i < carried.size(); ++i) ASSERT_NEAR(static_cast<double>(carried[i]), state[i], 2 * bound) << o->name;
@@ -114,7 +117,7 @@ TEST(DeltaRule, state_carries_over_calls) {
     const std::vector<float> whole = d.run(*o, 0, 12, at_once);
     for (std::int64_t t = 0; t < 12; ++t) {
       const std::vector<float> one = d.run(*o, t, 1, in_steps);
-      // The reference rounds its state to float32 at every call, the others at every token.
+      // The reference rounds its state to float32 at every call, the others at every token: twelve roundings of values up to about 3.
       for (std::size_t c = 0; c < one.size(); ++c) ASSERT_NEAR(one[c], whole[t * 40 + c], o->name == "ref" ? 2e-6f : 0.0f) << o->name;
     }
     for (std::size_t i = 0; i < at_once.size(); ++i) ASSERT_NEAR(in_steps[i], at_once[i], o->name == "ref" ? 2e-6f : 0.0f) << o->name;
@@ -130,6 +133,7 @@ TEST(DeltaRule, an_orthonormal_key_stores_and_returns_its_value) {
     d.g.assign(4, 0.0f);
     d.beta.assign(4, 1.0f);
     const std::vector<float> out = d.run(*o, 0, 2, d.state);
+    // v - S^T k takes away what the state held in that place, about 1, and S + k v adds it again: a few roundings of values up to 4.
     for (std::int64_t t = 0; t < 2; ++t)
       for (std::int64_t c = 0; c < 6; ++c) EXPECT_NEAR(out[t * 6 + c], d.v[t * d.value_stride() + c], 1e-6f) << o->name;
   }
@@ -154,6 +158,7 @@ TEST(Convolution, backends_match_the_sum) {
               double sum = 0;
               for (std::int64_t j = 0; j < kernel; ++j)
                 sum += static_cast<double>(weight[c * kernel + j]) * static_cast<double>(input(t - kernel + 1 + j, c));
+              // At most five products of a few units each, and an exponential: some thirty roundings of values about 1.
               ASSERT_NEAR(static_cast<double>(out[t * channels + c]), sum / (1 + std::exp(-sum)), 2e-6)
                   << o->name << " kernel " << kernel << " channels " << channels << " token " << t;
             }

@@ -48,6 +48,20 @@ Plan plan_of(const arch::Model& model, const Options& options) {
 // The 80-input matrices of `ragged` stay in 16 bit, which no K budget of such a small model pays for.
 bool plannable(const Named& m, const ProfileRow& row) { return m.name != "ragged" || (row.kind != "budget" && row.kind != "auto"); }
 
+// The tests of this folder run over these lists, and over the profiles of one kind in them.
+TEST(Models, lists_that_the_tests_run_over_are_not_empty) {
+  EXPECT_GE(models().size(), 5u);
+  for (const std::string_view kind : {"tiers", "budget", "baseline", "auto"}) {
+    int n = 0, n_plannable = 0;
+    for (const ProfileRow& row : profiles()) {
+      n += row.kind == kind;
+      for (const Named& m : models()) n_plannable += row.kind == kind && plannable(m, row);
+    }
+    EXPECT_GT(n, 0) << kind;
+    EXPECT_GT(n_plannable, 0) << kind;
+  }
+}
+
 TEST(Models, every_profile_stores_exactly_what_its_layout_says) {
   for (const Named& m : models()) {
     for (const ProfileRow& row : profiles()) {

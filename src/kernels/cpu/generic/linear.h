@@ -26,6 +26,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "codec/dispatch.h"
 #include "kernels/cpu/generic/linear_decode.h"
 #include "kernels/cpu/generic/linear_prefill.h"
 #include "kernels/ops.h"
@@ -46,27 +47,17 @@ struct Linear {
   }
 
   static void matmul(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
-    switch (w.format.bits) {
-      case 2: return with_bits<2>(w, inputs, n, y, y_stride);
-      case 3: return with_bits<3>(w, inputs, n, y, y_stride);
-      case 4: return with_bits<4>(w, inputs, n, y, y_stride);
-      case 5: return with_bits<5>(w, inputs, n, y, y_stride);
-      case 6: return with_bits<6>(w, inputs, n, y, y_stride);
-      case 8: return with_bits<8>(w, inputs, n, y, y_stride);
-      default: JANG_CHECK(!"a width of codec::kWidths");
-    }
+    const bool known = codec::with_width(w.format.bits, [&]<int kBits>() { with_bits<kBits>(w, inputs, n, y, y_stride); });
+    JANG_CHECK(known);  // a format that supports() denies is refused when its model is loaded
   }
 
  private:
   template <int kBits>
   static void with_bits(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) {
     if (n >= kPrefillFrom) return prefill<Isa, kBits>(w, inputs, n, y, y_stride);
-    switch (w.format.group_size) {
-      case 32: return with_inputs<kBits, 32, kPrefillFrom - 1>(w, inputs, n, y, y_stride);
-      case 64: return with_inputs<kBits, 64, kPrefillFrom - 1>(w, inputs, n, y, y_stride);
-      case 128: return with_inputs<kBits, 128, kPrefillFrom - 1>(w, inputs, n, y, y_stride);
-      default: JANG_CHECK(!"a group size of codec::kGroups");
-    }
+    const bool known = codec::with_group(w.format.group_size,
+                                         [&]<int kGroup>() { with_inputs<kBits, kGroup, kPrefillFrom - 1>(w, inputs, n, y, y_stride); });
+    JANG_CHECK(known);
   }
 
   // Some are wide: two of those at a time gained nothing over taking them in turn while some rows stay in the second-level cache.
