@@ -3,7 +3,6 @@
 #include "calibrate/calibrate.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>

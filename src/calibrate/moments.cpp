@@ -89,7 +89,7 @@ Result<std::map<std::string, format::InputStatistics>> measure_moments(engine::E
     if (status.ok()) status = engine.forward({&item, 1}, tokens, &hidden);
     // The probe sees the head's input before the product: a few rows of logits per window would do, the input of all rows is wanted.
     for (std::int64_t i = 0; i < windows.length && status.ok(); i += kHeadRows)
-      decoder.head(hidden.data() + i * hidden_size, std::min(kHeadRows, windows.length - i), logits.data());
+      status = engine.logits(hidden.data() + i * hidden_size, std::min(kHeadRows, windows.length - i), logits.data());
     observer.tick(w + 1, windows.n(), "activations");
   }
   decoder.set_probe(nullptr);

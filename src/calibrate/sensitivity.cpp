@@ -68,23 +68,24 @@ struct Laboratory::Impl {
 
   // Calls f(position index, logits) for all scored rows of the last hidden states, from any thread.
   template <typename F>
-  void for_each_prediction(const std::vector<float>& x, const F& f) {
+  Status for_each_prediction(const std::vector<float>& x, const F& f) {
     const auto n = static_cast<std::int64_t>(positions.size());
     std::vector<float> rows(static_cast<std::size_t>(kHeadRows * hidden())), logits(static_cast<std::size_t>(kHeadRows * vocab()));
     for (std::int64_t first = 0; first < n; first += kHeadRows) {
       const std::int64_t count = std::min(kHeadRows, n - first);
       for (std::int64_t i = 0; i < count; ++i)
         std::copy_n(x.data() + positions[static_cast<std::size_t>(first + i)] * hidden(), hidden(), rows.data() + i * hidden());
-      engine.decoder().head(rows.data(), count, logits.data());
+      JANG_TRY(engine.logits(rows.data(), count, logits.data()));
       engine.pool().run(count, [&](std::int64_t i, int) { f(first + i, logits.data() + i * vocab()); });
     }
+    return {};
   }
 
-  void keep_reference(const std::vector<float>& x) {
+  Status keep_reference(const std::vector<float>& x) {
     const kernels::Ops* ops = kernels::find_ops();
     p.resize(positions.size() * static_cast<std::size_t>(vocab()));
     entropy_term.resize(positions.size());
-    for_each_prediction(x, [&](std::int64_t i, const float* z) {
+    return for_each_prediction(x, [&](std::int64_t i, const float* z) {
       float* row = p.data() + i * vocab();
       const double log_sum = ops->log_sum_exp(z, vocab());
       for (std::int64_t j = 0; j < vocab(); ++j) row[j] = static_cast<float>(std::exp(static_cast<double>(z[j]) - log_sum));
@@ -96,13 +97,13 @@ struct Laboratory::Impl {
   }
 
   // Mean over scored positions of KL(source || what x predicts).
-  double divergence(const std::vector<float>& x) {
+  Result<double> divergence(const std::vector<float>& x) {
     const kernels::Ops* ops = kernels::find_ops();
     std::vector<double> at(positions.size());
-    for_each_prediction(x, [&](std::int64_t i, const float* z) {
+    JANG_TRY(for_each_prediction(x, [&](std::int64_t i, const float* z) {
       const float* row = p.data() + i * vocab();
       at[static_cast<std::size_t>(i)] = entropy_term[static_cast<std::size_t>(i)] - (dot(row, z, vocab()) - ops->log_sum_exp(z, vocab()));
-    });
+    }));
     double sum = 0;
     for (const double d : at) sum += d;
     return std::max(0.0, sum / static_cast<double>(at.size()));
@@ -133,7 +134,11 @@ struct Laboratory::Impl {
       status = embed(&y);
       if (status.ok()) status = layers(0, n_layers(), &y);
     }
-    if (status.ok()) trial->divergence = divergence(y);
+    if (status.ok()) {
+      const Result<double> measured = divergence(y);
+      status = measured.status();
+      if (measured.ok()) trial->divergence = measured.value();
+    }
     JANG_TRY(install(engine.decoder(), storage_now(unit.name)));
     return status;
   }
@@ -165,7 +170,7 @@ Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& win
   std::vector<float> x;
   JANG_TRY(impl->embed(&x));
   JANG_TRY(impl->layers(0, impl->n_layers(), &x));
-  impl->keep_reference(x);
+  JANG_TRY(impl->keep_reference(x));
   impl->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return Laboratory(std::move(impl));
 }

@@ -77,7 +77,7 @@ Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Obs
     for (std::size_t w = 0; w < n; ++w) out.tokens[w * static_cast<std::size_t>(o.length) + static_cast<std::size_t>(t)] = next[w];
     if (t + 1 == o.length) break;
     JANG_TRY(engine.forward(batch, next, &hidden));
-    engine.decoder().head(hidden.data(), o.n_windows, logits.data());
+    JANG_TRY(engine.logits(hidden.data(), o.n_windows, logits.data()));
     engine.pool().run(o.n_windows, [&](std::int64_t w, int) {
       const std::span<const float> row(logits.data() + static_cast<std::size_t>(w) * vocab, vocab);
       const bool ended = t > 0 && std::ranges::find(engine.stop_ids(), next[static_cast<std::size_t>(w)]) != engine.stop_ids().end();

@@ -12,6 +12,7 @@
 #include "cli/report.h"
 #include "cli/units.h"
 #include "engine/model_bench.h"
+#include "engine/wider_cache.h"
 
 namespace jang::cli {
 namespace {
@@ -35,7 +36,10 @@ Result<Benched> measure(const Arguments& arguments, const Surroundings& surround
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("WHAT"), surroundings.hub, load));
   Benched b;
   b.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  JANG_ASSIGN(b.bench, engine::bench_model(*engine, options, &cancel_flag()));
+  JANG_ASSIGN(b.bench, engine::with_wider_cache(print_cache_note, [&](std::optional<kernels::KvType> kv_type) {
+                options.kv_type = kv_type;
+                return engine::bench_model(*engine, options, &cancel_flag());
+              }));
   b.model = fmt::format("{} {:.2f} bpw", engine->described().model_type, engine->stored_bits());
   b.backend = std::string("CPU ") + std::string(kernels::find_ops()->name);
   b.file_bytes = engine->file_bytes();

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang chat`: a conversation on the terminal through the model's own chat template. Ctrl-C stops an answer; at the prompt it ends the
 // program, as end of input does. What was said stays in the caches, so a turn computes only what is new.
-#include <chrono>
+//
+// With input from a pipe or a file nobody is there to see that a turn failed or to go on after an interrupt: the exit code is that of the
+// first turn that failed, and a signal ends the program.
+#include <csignal>
+#include <cstdio>
 #include <ctime>
 #include <iostream>
 #include <string>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -38,18 +44,19 @@ text::Moment now() {
 class Conversation {
  public:
   Conversation(engine::Engine& engine, const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template,
-               const GenerationOptions& options, bool timings, std::string system)
+               const GenerationOptions& options, bool timings, bool interactive, std::string system)
       : engine_(engine),
         tokenizer_(tokenizer),
         template_(chat_template),
         options_(options),
         generator_(engine, options.sampling, options.chunk),
         timings_(timings),
+        interactive_(interactive),
         system_(std::move(system)) {
     clear();
   }
 
-  // False when the conversation is over.
+  // False when the conversation is over, here and in say().
   bool command(const std::string& line) {
     if (line == "/exit" || line == "/quit") return false;
     if (line == "/clear") {
@@ -60,7 +67,7 @@ class Conversation {
       system_ = line.size() > 8 ? line.substr(8) : "";
       clear();
     } else if (line == "/regen") {
-      regenerate();
+      return regenerate();
     } else {
       if (line != "/help") print_message(fmt::format("no command {}\n", printable(line)));
       print_message(kHelp);
@@ -68,10 +75,13 @@ class Conversation {
     return true;
   }
 
-  void say(const std::string& text) {
+  bool say(const std::string& text) {
     messages_.push_back({{"role", "user"}, {"content", text}});
-    answer();
+    return answer();
   }
+
+  // Exit code of the conversation so far.
+  [[nodiscard]] int code() const { return code_; }
 
  private:
   void clear() {
@@ -79,20 +89,30 @@ class Conversation {
     if (!system_.empty()) messages_.push_back({{"role", "system"}, {"content", system_}});
   }
 
-  void regenerate() {
+  bool regenerate() {
     if (!messages_.empty() && messages_.back()["role"] == "assistant") messages_.erase(messages_.size() - 1);
-    if (messages_.empty() || messages_.back()["role"] != "user")
-      print_message("there is nothing to answer again\n");
-    else
-      answer();
+    if (!messages_.empty() && messages_.back()["role"] == "user") return answer();
+    print_message("there is nothing to answer again\n");
+    return true;
   }
 
   // A message that could not be answered is taken back: the next one starts from a conversation that works.
-  void answer() {
+  bool answer() {
+    clear_interrupt();
     const Status status = try_answer();
-    if (status.ok()) return;
+    const int signal = interrupt_signal();
+    clear_interrupt();
+    if (signal != 0 && (!interactive_ || signal == SIGTERM)) {
+      code_ = 128 + signal;
+      return false;
+    }
+    if (status.ok()) return true;
     print_message(fmt::format("\n{}\n", failure_line("no answer", "chat", status)));
     if (!messages_.empty() && messages_.back()["role"] == "user") messages_.erase(messages_.size() - 1);
+    // What cannot be written now cannot be written later.
+    const bool over = status.is_write_error();
+    if (over || (!interactive_ && code_ == kExitOk)) code_ = exit_code(status);
+    return !over;
   }
 
   Status try_answer() {
@@ -102,8 +122,8 @@ class Conversation {
     if (static_cast<std::int64_t>(ids.size()) >= context)
       return {StatusCode::invalid_argument,
               fmt::format("the conversation has {} tokens, the context {}; /clear starts anew", ids.size(), context)};
-    clear_interrupt();
     JANG_TRY(generator_.set_prompt(ids, &cancel_flag()));
+    tell_of_wider_cache(generator_, &told_of_cache_);
     Status written;
     JANG_ASSIGN(const Answer answer, stream_answer(generator_, tokenizer_, options_, context, cancel_flag(), [&](std::string_view piece) {
                   written = print_result(piece);
@@ -111,7 +131,7 @@ class Conversation {
                 }));
     JANG_TRY(written);
     JANG_TRY(print_result("\n"));
-    clear_interrupt();
+    tell_of_wider_cache(generator_, &told_of_cache_);
     messages_.push_back({{"role", "assistant"}, {"content", answer.text}});
     if (answer.stopped_by == "context") print_message("(the context is full; /clear starts anew)\n");
     if (timings_) print_message(timings_text(generator_.timings()) + "\n");
@@ -123,21 +143,25 @@ class Conversation {
   const text::ChatTemplate& template_;
   const GenerationOptions options_;
   engine::Generator generator_;
-  bool timings_;
+  bool timings_, told_of_cache_ = false;
+  const bool interactive_;
+  int code_ = kExitOk;
   std::string system_;
   json::Value messages_;
 };
 
-Status converse(const Arguments& arguments, const Surroundings& surroundings) {
+// Exit code of the conversation.
+Result<int> converse(const Arguments& arguments, const Surroundings& surroundings) {
   JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
   JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, load));
   JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
   Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(engine->directory());
   if (!chat_template.ok() && chat_template.status().code() == StatusCode::not_found)
-    return {StatusCode::not_found, "the model has no chat template: it was not made for conversations; `jang run` continues text"};
+    return Status(StatusCode::not_found, "the model has no chat template: it was not made for conversations; `jang run` continues text");
   JANG_TRY(chat_template.status());
-  Conversation conversation(*engine, *tokenizer, *chat_template, options, arguments.has("--timings"), arguments.value("--system"));
+  Conversation conversation(*engine, *tokenizer, *chat_template, options, arguments.has("--timings"), isatty(STDIN_FILENO) == 1,
+                            arguments.value("--system"));
   const bool prompts = surroundings.stderr_redraws;
   if (prompts) print_message("/help lists the commands\n");
   std::string line;
@@ -146,12 +170,11 @@ Status converse(const Arguments& arguments, const Surroundings& surroundings) {
     catch_interrupts_of_reading();
     const bool more = static_cast<bool>(std::getline(std::cin, line));
     catch_interrupts();
-    if (!more) return {};
+    if (!more && std::ferror(stdin) != 0) return Status(StatusCode::io, "standard input could not be read");
+    if (!more) return conversation.code();
+    if (line.ends_with('\r')) line.pop_back();  // a file written elsewhere
     if (line.empty()) continue;
-    if (line.front() != '/')
-      conversation.say(line);
-    else if (!conversation.command(line))
-      return {};
+    if (!(line.front() == '/' ? conversation.command(line) : conversation.say(line))) return conversation.code();
   }
 }
 
@@ -159,9 +182,9 @@ Status converse(const Arguments& arguments, const Surroundings& surroundings) {
 
 int run_chat(const Arguments& arguments, const Surroundings& surroundings) {
   catch_interrupts();
-  const Status status = converse(arguments, surroundings);
-  if (status.ok()) return kExitOk;
-  return fail(fmt::format("cannot chat with {}", printable(arguments.value("MODEL"))), "chat", status, surroundings.stderr_color);
+  const Result<int> code = converse(arguments, surroundings);
+  if (code.ok()) return *code;
+  return fail(fmt::format("cannot chat with {}", printable(arguments.value("MODEL"))), "chat", code.status(), surroundings.stderr_color);
 }
 
 }  // namespace jang::cli

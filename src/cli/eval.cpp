@@ -5,12 +5,13 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/measuring.h"
 #include "cli/report.h"
 #include "cli/units.h"
+#include "engine/wider_cache.h"
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
 #include "eval/items.h"
@@ -106,15 +107,26 @@ eval::ScoreOptions score_options(Observer& observer) {
   return options;
 }
 
+// Scores with `engine` as a model: score(model), a Result; see with_wider_cache.
+template <typename Score>
+auto score_with(engine::Engine& engine, Observer& observer, const Score& score) {
+  return engine::with_wider_cache([&](std::string_view note) { observer.info(note); },
+                                  [&](std::optional<kernels::KvType> kv_type) {
+                                    eval::EngineModel model(engine, kv_type);
+                                    return score(model);
+                                  });
+}
+
 std::string perplexity_text(const eval::Perplexity& p) {
   return fmt::format("{:.4f} ± {:.4f}", p.perplexity.value, p.perplexity.standard_error);
 }
 
 Result<Measured> eval_ppl(const Arguments& arguments, engine::Engine& engine, Observer& observer) {
   JANG_ASSIGN(const Text text, read_windows(arguments, engine));
-  eval::EngineModel model(engine);
   const Clock::time_point start = Clock::now();
-  JANG_ASSIGN(const std::vector<eval::WindowScores> scores, eval::measure_perplexity(model, text.view(), score_options(observer)));
+  JANG_ASSIGN(const std::vector<eval::WindowScores> scores, score_with(engine, observer, [&](eval::LanguageModel& model) {
+                return eval::measure_perplexity(model, text.view(), score_options(observer));
+              }));
   const double seconds = seconds_since(start);
   std::string lines;
   for (const eval::WindowScores& s : scores) lines += eval::score_line(s);
@@ -146,9 +158,11 @@ std::string divergence_text(const eval::Divergence& d) {
 
 Result<Measured> eval_kld(const Arguments& arguments, engine::Engine& engine, engine::Engine& source, Observer& observer) {
   JANG_ASSIGN(const Text text, read_windows(arguments, source));
-  eval::EngineModel reference(source), model(engine);
+  eval::EngineModel reference(source);
   const Clock::time_point start = Clock::now();
-  JANG_ASSIGN(const eval::DivergenceScores scores, eval::measure_divergence(reference, model, text.view(), score_options(observer)));
+  JANG_ASSIGN(const eval::DivergenceScores scores, score_with(engine, observer, [&](eval::LanguageModel& model) {
+                return eval::measure_divergence(reference, model, text.view(), score_options(observer));
+              }));
   const double seconds = seconds_since(start);
   std::string lines;
   for (const eval::WindowScores& s : scores.model) lines += eval::score_line(s);
@@ -203,7 +217,7 @@ Result<Questions> read_mmlu(const Arguments& arguments, engine::Engine& engine) 
 
 Result<Questions> read_choices(const Arguments& arguments, engine::Engine& engine) {
   const std::string path = arguments.value("--file");
-  JANG_ASSIGN(const std::string text, read_text(path, kMaxTaskFile));
+  JANG_ASSIGN(const std::string text, read_text_input(path, kMaxTaskFile));
   Questions q;
   JANG_ASSIGN(q.items, eval::parse_tasks(text, path));
   JANG_ASSIGN(const eval::Encode encode, eval::task_encoder(engine));
@@ -218,7 +232,7 @@ Result<Questions> read_choices(const Arguments& arguments, engine::Engine& engin
 Result<std::optional<eval::Comparison>> compare_with_log(const Arguments& arguments, const std::vector<eval::ItemResult>& results) {
   if (!arguments.has("--against")) return std::optional<eval::Comparison>();
   const std::string path = arguments.value("--against");
-  JANG_ASSIGN(const std::string text, read_text(path, kMaxItemLog));
+  JANG_ASSIGN(const std::string text, read_text_input(path, kMaxItemLog));
   JANG_ASSIGN(const std::vector<eval::ItemResult> others, eval::parse_item_log(text, path));
   JANG_ASSIGN(const eval::Comparison comparison, eval::compare_items(results, others));
   return std::optional(comparison);
@@ -228,16 +242,19 @@ Result<Measured> eval_questions(const Arguments& arguments, engine::Engine& engi
                                 std::string_view what) {
   observer.phase(2, 2, "score");
   observer.count("items");
-  eval::EngineModel model(engine);
   eval::TaskOptions options;
   options.observer = &observer;
   options.cancel = &cancel_flag();
   const Clock::time_point start = Clock::now();
-  std::vector<eval::ItemResult> results;
-  JANG_TRY(eval::score_items(model, questions.tokens, options, [&](std::size_t i, eval::ItemScore score) -> Status {
-    results.push_back(eval::result_of(i, questions.items[i], score));
-    return {};
-  }));
+  using Results = std::vector<eval::ItemResult>;
+  JANG_ASSIGN(const Results results, score_with(engine, observer, [&](eval::LanguageModel& model) -> Result<Results> {
+                Results done;
+                JANG_TRY(eval::score_items(model, questions.tokens, options, [&](std::size_t i, eval::ItemScore score) -> Status {
+                  done.push_back(eval::result_of(i, questions.items[i], score));
+                  return {};
+                }));
+                return done;
+              }));
   const double seconds = seconds_since(start);
   std::string lines;
   for (const eval::ItemResult& r : results) lines += eval::item_line(r);

@@ -10,6 +10,7 @@
 
 #include "cli/failure.h"
 #include "cli/units.h"
+#include "engine/wider_cache.h"
 #include "text/tokenizer.h"
 
 namespace jang::cli {
@@ -76,6 +77,14 @@ Result<std::unique_ptr<engine::Engine>> load_named_model(const std::string& type
   Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory.value(), options);
   if (!engine.ok()) return as_input_failure(engine.status());
   return engine;
+}
+
+void print_cache_note(std::string_view note) { print_message(fmt::format("note: {}, as with --kv bf16\n", note)); }
+
+void tell_of_wider_cache(const engine::Generator& generator, bool* told) {
+  if (!generator.widened() || *told) return;
+  *told = true;
+  print_cache_note(engine::kWiderCacheNote);
 }
 
 std::int64_t context_of(engine::Engine& engine, const GenerationOptions& options) {

@@ -34,10 +34,14 @@ struct Answer {
   std::string_view stopped_by;  // "end", "length", "context", "interrupt"
 };
 // Generates behind the generator's prompt until the text ends, a limit is reached or `cancel` is set; `emit` gets text as it becomes
-// certain, complete characters only, and says whether to go on. Errors: those of the forward.
+// certain, complete characters only, and says whether to go on. Errors: those of Generator::next.
 [[nodiscard]] Result<Answer> stream_answer(engine::Generator& generator, const text::Tokenizer& tokenizer, const GenerationOptions& options,
                                            std::int64_t context, const CancelFlag& cancel,
                                            const std::function<bool(std::string_view)>& emit);
+// Says on stderr that the default cache was too narrow, and which option begins with a wider one.
+void print_cache_note(std::string_view note);
+// The same for a generator that has changed its cache, once.
+void tell_of_wider_cache(const engine::Generator& generator, bool* told);
 // Context in tokens: as asked, else the model's.
 [[nodiscard]] std::int64_t context_of(engine::Engine& engine, const GenerationOptions& options);
 

@@ -10,11 +10,14 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
+#include "cli/generation.h"
 #include "cli/report.h"
 #include "cli/units.h"
 #include "engine/engine.h"
+#include "engine/wider_cache.h"
 #include "format/safetensors.h"
 
 namespace jang::cli {
@@ -60,23 +63,13 @@ Result<std::vector<std::int32_t>> read_ids(const Arguments& arguments) {
   if (arguments.has("--ids") == arguments.has("--ids-file"))
     return Status(StatusCode::invalid_argument, "give token ids with --ids or with --ids-file");
   if (arguments.has("--ids")) return parse_ids(arguments.value("--ids"), "--ids");
-  JANG_ASSIGN(const std::string text, read_text(arguments.value("--ids-file"), std::size_t{64} << 20));
+  JANG_ASSIGN(const std::string text, read_text_input(arguments.value("--ids-file"), std::size_t{64} << 20));
   return parse_ids(text, "--ids-file");
 }
 
-Result<engine::LoadOptions> load_options(const Arguments& arguments) {
-  engine::LoadOptions options;
-  if (arguments.has("--threads")) {
-    JANG_ASSIGN(const std::int64_t threads, parse_integer(arguments.value("--threads"), "--threads", 1, 1024));
-    options.n_threads = static_cast<int>(threads);
-  }
-  if (arguments.has("--exact")) options.precision = kernels::Precision::exact;
+Result<engine::LoadOptions> options_of(const Arguments& arguments) {
+  JANG_ASSIGN(engine::LoadOptions options, load_options(arguments));
   if (const std::string backend = arguments.value("--backend"); backend != "auto") options.backend = backend;
-  const std::string kv = arguments.value("--kv");
-  if (kv == "f32") options.kv_type = kernels::KvType::f32;
-  if (kv == "f16") options.kv_type = kernels::KvType::f16;
-  if (kv == "bf16") options.kv_type = kernels::KvType::bf16;
-  if (kv == "q8") options.kv_type = kernels::KvType::q8;
   return options;
 }
 
@@ -131,7 +124,7 @@ Status prefill(engine::Engine& engine, model::Sequence& sequence, Outcome* out, 
     out->prefill_seconds += seconds_since(start);
     for (std::int64_t row = 0; row < item.n_tokens; row += kHeadChunk) {
       const std::int64_t n = std::min(kHeadChunk, item.n_tokens - row);
-      engine.decoder().head(hidden.data() + row * hidden_size, n, logits.data());
+      JANG_TRY(engine.logits(hidden.data() + row * hidden_size, n, logits.data()));
       for (std::int64_t i = 0; i < n; ++i) out->best.push_back(best_of(logits.data() + i * out->vocab, out->vocab));
       if (file != nullptr) JANG_TRY(file->append(std::as_bytes(std::span(logits).first(static_cast<std::size_t>(n * out->vocab)))));
     }
@@ -148,11 +141,32 @@ Status go_on(engine::Engine& engine, model::Sequence& sequence, std::int64_t n, 
     if (i + 1 == n) break;
     const model::BatchItem item{&sequence, 1};
     JANG_TRY(engine.forward({&item, 1}, {&next, 1}, &hidden));
-    engine.decoder().head(hidden.data(), 1, logits.data());
+    JANG_TRY(engine.logits(hidden.data(), 1, logits.data()));
     next = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   }
   out->decode_seconds = seconds_since(start);
   return {};
+}
+
+// Runs `known`'s ids and goes on behind them; a file that was begun and not finished is removed.
+Result<Outcome> measure(const Arguments& arguments, engine::Engine& engine, std::optional<kernels::KvType> kv_type, const Outcome& known,
+                        std::int64_t n_continuation) {
+  Outcome out = known;
+  std::optional<LogitsFile> file;
+  const std::string path = arguments.value("--output");
+  if (!path.empty()) {
+    JANG_ASSIGN(LogitsFile created, LogitsFile::create(path, static_cast<std::int64_t>(out.ids.size()), out.vocab, n_continuation));
+    file.emplace(std::move(created));
+  }
+  model::Sequence sequence = engine.new_sequence(kv_type);
+  Status done = prefill(engine, sequence, &out, file ? &*file : nullptr);
+  if (done.ok()) done = go_on(engine, sequence, n_continuation, &out);
+  if (done.ok() && file) done = file->append_ids(out.ids);
+  if (done.ok() && file) done = file->append_ids(out.continuation);
+  if (done.ok()) return out;
+  std::error_code ec;
+  if (file) std::filesystem::remove(path, ec);
+  return done;
 }
 
 Result<Outcome> run(const Arguments& arguments, const Surroundings& surroundings) {
@@ -162,29 +176,13 @@ Result<Outcome> run(const Arguments& arguments, const Surroundings& surroundings
   if (arguments.has("--continue")) {
     JANG_ASSIGN(n_continuation, parse_integer(arguments.value("--continue"), "--continue", 0, 1 << 20));
   }
-  JANG_ASSIGN(const engine::LoadOptions options, load_options(arguments));
-  const Result<std::string> directory = format::resolve_model(arguments.value("MODEL"), surroundings.hub);
-  if (!directory.ok()) return as_input_failure(directory.status());
+  JANG_ASSIGN(const engine::LoadOptions options, options_of(arguments));
   const auto start = Clock::now();
-  Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory.value(), options);
-  if (!engine.ok()) return as_input_failure(engine.status());
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, options));
   out.load_seconds = seconds_since(start);
-  out.vocab = engine.value()->decoder().config().vocab;
-
-  std::optional<LogitsFile> file;
-  const std::string path = arguments.value("--output");
-  if (!path.empty()) {
-    JANG_ASSIGN(LogitsFile created, LogitsFile::create(path, static_cast<std::int64_t>(out.ids.size()), out.vocab, n_continuation));
-    file.emplace(std::move(created));
-  }
-  model::Sequence sequence = engine.value()->new_sequence();
-  JANG_TRY(prefill(*engine.value(), sequence, &out, file ? &*file : nullptr));
-  JANG_TRY(go_on(*engine.value(), sequence, n_continuation, &out));
-  if (file) {
-    JANG_TRY(file->append_ids(out.ids));
-    JANG_TRY(file->append_ids(out.continuation));
-  }
-  return out;
+  out.vocab = engine->decoder().config().vocab;
+  return engine::with_wider_cache(
+      print_cache_note, [&](std::optional<kernels::KvType> kv_type) { return measure(arguments, *engine, kv_type, out, n_continuation); });
 }
 
 json::Value document(const Arguments& arguments, const Outcome& out) {

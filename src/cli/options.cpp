@@ -34,7 +34,9 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang run ./Qwen3-8B-JANG_4K -p 'Once upon a time' -n 200\n"
      "jang run ./Qwen3-8B-JANG_4K -p 'The capital of France is' --temp 0 -n 8"},
     {"chat", "Talk to a model through its own chat template",
-     "Messages are read from stdin, a line each; /help lists the commands. Ctrl-C stops an answer.", "jang chat ./Qwen3-8B-JANG_4K"},
+     "Messages are read from stdin, a line each; /help lists the commands. Ctrl-C stops an answer.\nFrom a pipe the exit code is that of "
+     "the first turn that failed.",
+     "jang chat ./Qwen3-8B-JANG_4K"},
     {"bench", "Measure speed: a model, or the kernels of this machine",
      "With a model: tokens/s of reading a prompt and of generating, as llama-bench tabulates them, load time, and the part of the "
      "memory's\n"
@@ -165,10 +167,11 @@ constexpr auto kOptions = std::to_array<Option>({
      "safetensors file to create: logits F32 [ids, vocab], ids and continuation I64", false},
     {"run chat bench logits", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
     {"run chat bench logits", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
-     "type of the key-value cache; default f16, with --exact f32", false},
+     "type of the key-value cache; default f16, or bf16 where f16 is too narrow for a model; with --exact f32", false},
     {"compare", Kind::value, "--recipes", 'p', "LIST", "JANG_2S,uniform_2:rtn,auto@JANG_2S,JANG_4K,uniform_4:rtn,auto@JANG_4K", "",
      Offers::nothing, "recipes separated by commas", false},
-    {"eval compare", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "text to score; for choice: tasks as JSON lines", false},
+    {"eval compare", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "text to score, for choice tasks as JSON lines; - is stdin",
+     false},
     {"eval", Kind::value, "--ref", 0, "SOURCE", "", "", Offers::directory, "kld: the model to diverge from", false},
     {"eval compare", Kind::value, "--protocol", 0, "NAME", "windows", "windows|gptq|llama.cpp|sliding", Offers::nothing,
      "windows: 512 tokens, all but the first scored; gptq: the same with 2048; llama.cpp: the second half of each; sliding: by strides",
@@ -195,7 +198,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"eval compare", Kind::flag, "--fast", 0, "", "", "", Offers::nothing,
      "measure with the fast kernels, whose activations are 8 bits wide, or 16 where there are outliers", false},
     {"run", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "text to continue", false},
-    {"run", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "file with the text to continue", false},
+    {"run", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "file with the text to continue; - is stdin", false},
     {"chat", Kind::value, "--system", 0, "TEXT", "", "", Offers::nothing, "system message", false},
     {"run chat", Kind::value, "--predict", 'n', "N", "-1", "", Offers::nothing,
      "tokens to generate at most; -1: until the text ends or the context is full", false},
@@ -226,7 +229,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
     {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
-    {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default stdin", false},
+    {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default -, stdin", false},
     {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},
     {"tokenize", Kind::flag, "--no-special", 0, "", "", "", Offers::nothing,
      "do not add bos and eos; with --decode leave special tokens out", false},

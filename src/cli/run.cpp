@@ -2,7 +2,7 @@
 // `jang run`: continues a prompt, text streamed to stdout as it comes.
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/failure.h"
@@ -21,7 +21,7 @@ Result<std::string> prompt_of(const Arguments& arguments) {
   if (arguments.has("--prompt") == arguments.has("--file"))
     return Status(StatusCode::invalid_argument, "give the prompt with -p TEXT or -f FILE, one of them");
   if (arguments.has("--prompt")) return arguments.value("--prompt");
-  return read_text(arguments.value("--file"), kMaxPromptBytes);
+  return read_text_input(arguments.value("--file"), kMaxPromptBytes);
 }
 
 struct Ran {
@@ -34,6 +34,7 @@ Result<Ran> run_prompt(const Arguments& arguments, const Surroundings& surroundi
   JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
   JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
   JANG_ASSIGN(const std::string prompt, prompt_of(arguments));
+  catch_interrupts();  // not before: a prompt may come from a pipe, and a signal ends the wait for it
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, load));
   JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
   JANG_ASSIGN(std::vector<std::int32_t> ids, tokenizer->encode(prompt));
@@ -45,12 +46,15 @@ Result<Ran> run_prompt(const Arguments& arguments, const Surroundings& surroundi
                   fmt::format("the prompt has {} tokens, the context {}; raise --ctx-size or shorten it", ids.size(), context));
   engine::Generator generator(*engine, options.sampling, options.chunk);
   JANG_TRY(generator.set_prompt(ids, &cancel_flag()));
+  bool told = false;
+  tell_of_wider_cache(generator, &told);
   const bool as_json = arguments.has("--json");
   Status written;
   JANG_ASSIGN(Answer answer, stream_answer(generator, *tokenizer, options, context, cancel_flag(), [&](std::string_view piece) {
                 if (!as_json) written = print_result(piece);
                 return written.ok();
               }));
+  tell_of_wider_cache(generator, &told);
   JANG_TRY(written);
   return Ran{std::move(answer), generator.timings(), ids.size()};
 }
@@ -58,7 +62,6 @@ Result<Ran> run_prompt(const Arguments& arguments, const Surroundings& surroundi
 }  // namespace
 
 int run_run(const Arguments& arguments, const Surroundings& surroundings) {
-  catch_interrupts();
   const Result<Ran> ran = run_prompt(arguments, surroundings);
   if (!ran.ok())
     return fail(fmt::format("cannot run {}", printable(arguments.value("MODEL"))), "run", ran.status(), surroundings.stderr_color);

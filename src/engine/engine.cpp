@@ -4,9 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
 #include <new>
 
 #include "base/mapped_file.h"
+#include "engine/cache_range.h"
+#include "engine/check_logits.h"
 #include "engine/load_weights.h"
 #include "engine/stop_ids.h"
 #include "format/bundle.h"
@@ -18,8 +21,9 @@ class LoadedEngine final : public Engine {
  public:
   LoadedEngine(std::string directory, const LoadOptions& options)
       : directory_(std::move(directory)), pool_(options.n_threads > 0 ? options.n_threads : available_threads()) {
-    const bool exact = options.precision == kernels::Precision::exact;
-    kv_type_ = options.kv_type.value_or(exact ? kernels::KvType::f32 : kernels::KvType::f16);
+    exact_ = options.precision == kernels::Precision::exact;
+    kv_type_was_asked_ = options.kv_type.has_value();
+    kv_type_ = options.kv_type.value_or(exact_ ? kernels::KvType::f32 : kernels::KvType::f16);
   }
   Status open(const LoadOptions& options);
 
@@ -30,15 +34,21 @@ class LoadedEngine final : public Engine {
   bool is_bundle() const override { return is_bundle_; }
   std::uint64_t file_bytes() const override { return file_bytes_; }
   double stored_bits() const override { return stored_bits_; }
-  Result<const text::Tokenizer*> tokenizer() override;
+  Result<const text::Tokenizer*> tokenizer() const override;
   const std::vector<std::int32_t>& stop_ids() const override { return stop_.ids; }
-  model::Sequence new_sequence() const override { return model::Sequence(decoder_->config(), kv_type_); }
+  model::Sequence new_sequence(std::optional<kernels::KvType> kv_type) const override {
+    return model::Sequence(decoder_->config(), kv_type.value_or(kv_type_));
+  }
   Status forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens, std::vector<float>* hidden) override;
+  Status logits(const float* hidden, std::int64_t n, float* out) override;
 
  private:
+  Status read_stop_ids(const json::Value& config);
+
   std::string directory_;
   ThreadPool pool_;
   kernels::KvType kv_type_ = kernels::KvType::f32;
+  bool kv_type_was_asked_ = false, exact_ = false;
   std::vector<MappedFile> files_;  // before the decoder: its views point into them
   arch::Model described_;
   std::optional<model::Decoder> decoder_;
@@ -46,7 +56,8 @@ class LoadedEngine final : public Engine {
   std::uint64_t file_bytes_ = 0;
   double stored_bits_ = 0;
   StopTokens stop_;
-  std::optional<text::Tokenizer> tokenizer_;
+  mutable std::once_flag tokenizer_once_;
+  mutable std::optional<Result<text::Tokenizer>> tokenizer_;
 };
 
 Status LoadedEngine::open(const LoadOptions& options) {
@@ -63,18 +74,24 @@ Status LoadedEngine::open(const LoadOptions& options) {
   const model::Options graph{options.precision, options.backend, &pool_};
   JANG_ASSIGN(model::Decoder decoder, model::Decoder::create(described_, std::move(loaded.weights), graph));
   decoder_.emplace(std::move(decoder));
-  JANG_ASSIGN(stop_, read_stop_tokens(directory_, bundle.checkpoint.config(), decoder_->config().vocab));
+  return read_stop_ids(bundle.checkpoint.config());
+}
+
+// A token that is named by its text only has its id in the tokenizer. One that cannot be read is an error where it is used for text.
+Status LoadedEngine::read_stop_ids(const json::Value& config) {
+  JANG_ASSIGN(stop_, read_stop_tokens(directory_, config, decoder_->config().vocab));
+  if (stop_.texts.empty()) return {};
+  const Result<const text::Tokenizer*> tokenizer = this->tokenizer();
+  if (!tokenizer.ok()) return {};
+  for (const std::string& text : stop_.texts)
+    if (const auto id = tokenizer.value()->token_id(text); id && *id < decoder_->config().vocab) stop_.add(*id);
   return {};
 }
 
-Result<const text::Tokenizer*> LoadedEngine::tokenizer() {
-  if (!tokenizer_) {
-    JANG_ASSIGN(text::Tokenizer read, text::Tokenizer::load(directory_));
-    tokenizer_.emplace(std::move(read));
-    for (const std::string& text : stop_.texts)
-      if (const auto id = tokenizer_->token_id(text); id && *id < decoder_->config().vocab) stop_.add(*id);
-  }
-  return &*tokenizer_;
+Result<const text::Tokenizer*> LoadedEngine::tokenizer() const {
+  std::call_once(tokenizer_once_, [&] { tokenizer_.emplace(text::Tokenizer::load(directory_)); });
+  JANG_TRY(tokenizer_->status());
+  return &tokenizer_->value();
 }
 
 Status LoadedEngine::forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens, std::vector<float>* hidden) {
@@ -89,8 +106,26 @@ Status LoadedEngine::forward(std::span<const model::BatchItem> batch, std::span<
   }
   JANG_TRY(decoder_->embed(tokens, hidden->data()));
   JANG_TRY(decoder_->layers(batch, 0, decoder_->config().n_layers(), hidden->data()));
+  for (const model::BatchItem& item : batch)
+    if (overflows_float16(*item.sequence, item.n_tokens))
+      return {kv_type_was_asked_ ? StatusCode::invalid_argument : StatusCode::unsupported,
+              fmt::format("{}: keys or values exceed 65504, the largest float16, and so an f16 cache; give --kv bf16 or --exact (eval and "
+                          "compare: no --fast)",
+                          directory_)};
   for (const model::BatchItem& item : batch) item.sequence->advance(item.n_tokens);
   return {};
+}
+
+Status LoadedEngine::logits(const float* hidden, std::int64_t n, float* out) {
+  decoder_->head(hidden, n, out);
+  const std::int64_t vocab = decoder_->config().vocab;
+  const Status status = check_logits({out, static_cast<std::size_t>(n * vocab)}, vocab);
+  if (status.ok()) return status;
+  const std::string_view remedy = exact_
+                                      ? "the weights are damaged"
+                                      : "exact arithmetic (--exact; eval and compare: no --fast) has more range; if it says the same, the "
+                                        "weights are damaged";
+  return {status.code(), fmt::format("{}: {}; {}", directory_, status.message(), remedy)};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model ready to run: files mapped, weights bound in place, tokenizer read on first use. Where formats meet the graph.
+// A model ready to run: files mapped, weights bound in place. Where formats meet the graph. What an Engine says of its model never changes
+// after load(); the tokenizer is read when it is first asked for, which shows in nothing but time.
 #pragma once
 
 #include <cstdint>
@@ -40,16 +41,21 @@ class Engine {
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
   // Payload bits per weight, scales and biases counted.
   [[nodiscard]] virtual double stored_bits() const = 0;
-  [[nodiscard]] virtual Result<const text::Tokenizer*> tokenizer() = 0;
-  // End-of-text ids, ascending: generation_config.json, config.json, tokenizer_config.json. A token that the last names by its text only is
-  // added when tokenizer() is first called.
+  // Safe from several threads. Errors: those of Tokenizer::load, the same in every call.
+  [[nodiscard]] virtual Result<const text::Tokenizer*> tokenizer() const = 0;
+  // End-of-text ids, ascending: generation_config.json, config.json, tokenizer_config.json.
   [[nodiscard]] virtual const std::vector<std::int32_t>& stop_ids() const = 0;
-  [[nodiscard]] virtual model::Sequence new_sequence() const = 0;
+  // `kv_type`: of its cache, where it is to be another than that of the engine.
+  [[nodiscard]] virtual model::Sequence new_sequence(std::optional<kernels::KvType> kv_type = std::nullopt) const = 0;
 
   // One step: embeds and runs all layers for a batch, advances the sequences, and leaves the hidden states [n, hidden] of all tokens in
-  // `hidden` (resized). decoder().head() turns the rows that are wanted into logits.
+  // `hidden` (resized). logits() turns the rows that are wanted into logits. Errors: out_of_memory; invalid_argument; keys or values
+  // that exceed an f16 cache, after which the sequences are of no more use: unsupported where the cache was left to the engine (see
+  // wider_cache.h) and nothing else is, invalid_argument where f16 was asked for.
   [[nodiscard]] virtual Status forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens,
                                        std::vector<float>* hidden) = 0;
+  // Logits [n, vocab] of n rows of hidden states, fit for use. Errors: corrupt (check_logits.h).
+  [[nodiscard]] virtual Status logits(const float* hidden, std::int64_t n, float* out) = 0;
 };
 
 }  // namespace jang::engine

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/wider_cache.h"
+
 namespace jang::engine {
 namespace {
 
@@ -27,18 +29,30 @@ bool Generator::is_end(std::int32_t id) const {
   return std::ranges::find(ends, id) != ends.end();
 }
 
-// Runs `tokens` behind what the caches hold; logits_ are those of the last one.
-Status Generator::compute(std::span<const std::int32_t> tokens, const CancelFlag* cancel) {
+// Runs the tokens behind those that the caches hold; logits_ are those of the last one.
+Status Generator::run_rest(const CancelFlag* cancel) {
   const std::int64_t hidden_size = engine_.decoder().config().hidden;
-  for (std::size_t at = 0; at < tokens.size();) {
+  const std::span<const std::int32_t> tokens(tokens_);
+  for (auto at = static_cast<std::size_t>(sequence_.length()); at < tokens.size();) {
     if (cancel && cancel->load(std::memory_order_relaxed)) return {StatusCode::cancelled, "stopped while reading the prompt"};
     const std::span<const std::int32_t> part = tokens.subspan(at, std::min(tokens.size() - at, static_cast<std::size_t>(chunk_)));
     const model::BatchItem item{&sequence_, static_cast<std::int64_t>(part.size())};
     JANG_TRY(engine_.forward({&item, 1}, part, &hidden_));
     at += part.size();
   }
-  engine_.decoder().head(hidden_.data() + static_cast<std::int64_t>(hidden_.size()) - hidden_size, 1, logits_.data());
-  return {};
+  return engine_.logits(hidden_.data() + static_cast<std::int64_t>(hidden_.size()) - hidden_size, 1, logits_.data());
+}
+
+Status Generator::compute(const CancelFlag* cancel) {
+  Status done = run_rest(cancel);
+  if (wants_wider_cache(done)) {
+    kv_type_ = kWiderKvType;
+    timings_.reused_tokens = 0;
+    sequence_ = engine_.new_sequence(kv_type_);
+    done = run_rest(cancel);
+  }
+  if (!done.ok() && done.code() != StatusCode::cancelled) sequence_ = engine_.new_sequence(kv_type_);  // nothing broken is reused
+  return done;
 }
 
 Status Generator::set_prompt(std::span<const std::int32_t> prompt, const CancelFlag* cancel) {
@@ -54,22 +68,23 @@ Status Generator::set_prompt(std::span<const std::int32_t> prompt, const CancelF
   while (shared < std::min(cached, prompt.size() - 1) && tokens_[shared] == prompt[shared]) ++shared;
   if (!sequence_.truncate(static_cast<std::int64_t>(shared))) {
     shared = 0;
-    sequence_ = engine_.new_sequence();
+    sequence_ = engine_.new_sequence(kv_type_);
   }
   tokens_.assign(prompt.begin(), prompt.end());
+  // The penalties see the tokens of the sequence, each once: those of earlier turns are part of the prompt.
+  sampler_.forget();
+  for (const std::int32_t id : prompt) sampler_.accept(id);
   timings_ = {};
   timings_.reused_tokens = static_cast<std::int64_t>(shared);
-  JANG_TRY(compute(prompt.subspan(shared), cancel));
-  timings_.prompt_tokens = static_cast<std::int64_t>(prompt.size() - shared);
+  JANG_TRY(compute(cancel));
+  timings_.prompt_tokens = static_cast<std::int64_t>(prompt.size()) - timings_.reused_tokens;
   timings_.prompt_seconds = seconds_since(start);
-  for (const std::int32_t id : prompt) sampler_.accept(id);
   return {};
 }
 
 Result<std::int32_t> Generator::next() {
   const auto start = Clock::now();
-  if (static_cast<std::size_t>(sequence_.length()) < tokens_.size())
-    JANG_TRY(compute(std::span(tokens_).subspan(static_cast<std::size_t>(sequence_.length())), nullptr));
+  if (static_cast<std::size_t>(sequence_.length()) < tokens_.size()) JANG_TRY(compute(nullptr));
   const std::int32_t id = sampler_.sample(logits_);
   sampler_.accept(id);
   tokens_.push_back(id);

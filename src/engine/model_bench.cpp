@@ -29,13 +29,13 @@ Result<double> step(Engine& engine, model::Sequence& sequence, std::span<const s
   const model::BatchItem item{&sequence, static_cast<std::int64_t>(tokens.size())};
   JANG_TRY(engine.forward({&item, 1}, tokens, hidden));
   const std::int64_t width = engine.decoder().config().hidden;
-  engine.decoder().head(hidden->data() + (static_cast<std::int64_t>(tokens.size()) - 1) * width, 1, logits->data());
+  JANG_TRY(engine.logits(hidden->data() + (static_cast<std::int64_t>(tokens.size()) - 1) * width, 1, logits->data()));
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 // Seconds of one repetition: the prompt as one forward, or n tokens one by one behind a first that is not counted.
-Result<double> repetition(Engine& engine, std::int64_t n, bool generate) {
-  model::Sequence sequence = engine.new_sequence();
+Result<double> repetition(Engine& engine, std::int64_t n, bool generate, std::optional<kernels::KvType> kv_type) {
+  model::Sequence sequence = engine.new_sequence(kv_type);
   const std::int64_t vocab = engine.decoder().config().vocab;
   const std::vector<std::int32_t> ids = some_tokens(n + 1, vocab);
   std::vector<float> hidden, logits(static_cast<std::size_t>(vocab));
@@ -70,7 +70,7 @@ Result<ModelBench> bench_model(Engine& engine, const ModelBenchOptions& options,
     row.test = fmt::format("{}{}", generate ? "tg" : "pp", n);
     for (int r = -1; r < options.repetitions; ++r) {
       if (cancel && cancel->load(std::memory_order_relaxed)) return Status(StatusCode::cancelled, "measuring stopped");
-      JANG_ASSIGN(const double seconds, repetition(engine, n, generate));
+      JANG_ASSIGN(const double seconds, repetition(engine, n, generate, options.kv_type));
       if (r >= 0) row.tokens_per_second.push_back(static_cast<double>(n) / seconds);
     }
     summarise(&row);

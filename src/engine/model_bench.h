@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace jang::engine {
 struct ModelBenchOptions {
   std::int64_t n_prompt = 512, n_generate = 128;  // 0: leave the test out
   int repetitions = 5;                            // behind one that is not counted
+  std::optional<kernels::KvType> kv_type{};       // of the cache, where it is to be another than the engine's
 };
 
 struct ModelBenchRow {
@@ -32,7 +34,7 @@ struct ModelBench {
   std::vector<ModelBenchRow> rows;
 };
 
-// Errors: those of the forward; cancelled.
+// Errors: those of Engine::forward and logits; cancelled.
 [[nodiscard]] Result<ModelBench> bench_model(Engine& engine, const ModelBenchOptions& options, const CancelFlag* cancel);
 
 }  // namespace jang::engine

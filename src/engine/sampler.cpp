@@ -69,10 +69,14 @@ void Sampler::accept(std::int32_t token) {
   recent_.pop_front();
 }
 
-void Sampler::reset() {
-  draws_ = 0;
+void Sampler::forget() {
   recent_.clear();
   counts_.clear();
+}
+
+void Sampler::reset() {
+  draws_ = 0;
+  forget();
 }
 
 void Sampler::load(std::span<const float> logits) {

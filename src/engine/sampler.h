@@ -8,8 +8,8 @@
 //   top_p       the fewest tokens, largest first, whose p adds up to top_p or more
 //   min_p       those with p >= min_p * max p
 //   temperature p = softmax(l / temperature); temperature <= 0: the largest l, after penalties, and nothing is drawn
-// Of equal logits the lowest id comes first, everywhere. NaN counts as -infinity; a token at -infinity is never drawn unless all are, and
-// then token 0 is the answer.
+// Of equal logits the lowest id comes first, everywhere. Logits are fit for use (check_logits.h); all the same NaN counts as -infinity, and
+// a token at -infinity is never drawn unless all are: then token 0 is the answer.
 //
 // Seeded runs repeat: same options, same logits, same calls give the same tokens on every platform. Draw number i of a run is the output
 // function of SplitMix64 (Steele, Lea, Flood 2014) at state seed + (i + 1) * 0x9e3779b97f4a7c15, its upper 53 bits over 2^53; exponentials
@@ -63,6 +63,8 @@ class Sampler {
   // Draws made so far; setting it continues a run that was interrupted.
   [[nodiscard]] std::uint64_t draws() const { return draws_; }
   void set_draws(std::uint64_t draws) { draws_ = draws; }
+  // Forgets accepted tokens; the draws go on.
+  void forget();
   // Forgets accepted tokens and draws.
   void reset();
 

@@ -40,9 +40,9 @@ class Step {
 
   Result<std::vector<ItemScore>> run() {
     JANG_TRY(run_prefixes());
-    score(first_tokens_);
+    JANG_TRY(score(first_tokens_));
     JANG_TRY(run_continuations());
-    score(later_tokens_);
+    JANG_TRY(score(later_tokens_));
     return std::move(scores_);
   }
 
@@ -94,7 +94,7 @@ class Step {
   }
 
   // Adds log p of every target. Targets are in order of hidden rows; those that share a row are neighbours.
-  void score(std::span<const Target> targets) {
+  Status score(std::span<const Target> targets) {
     std::vector<std::int64_t> rows;
     std::vector<std::size_t> row_of(targets.size());
     for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -105,18 +105,19 @@ class Step {
     std::size_t next = 0;
     for (std::size_t first = 0; first < rows.size(); first += chunk) {
       const std::size_t n = std::min(chunk, rows.size() - first);
-      make_logits(std::span(rows).subspan(first, n));
+      JANG_TRY(make_logits(std::span(rows).subspan(first, n)));
       for (; next < targets.size() && row_of[next] < first + n; ++next) add(targets[next], row_of[next] - first);
     }
+    return {};
   }
 
-  void make_logits(std::span<const std::int64_t> rows) {
+  Status make_logits(std::span<const std::int64_t> rows) {
     const auto width = static_cast<std::size_t>(model_.hidden_size()), vocab = static_cast<std::size_t>(vocab_);
     gathered_.resize(rows.size() * width);
     for (std::size_t i = 0; i < rows.size(); ++i)
       std::memcpy(gathered_.data() + i * width, hidden_.data() + static_cast<std::size_t>(rows[i]) * width, width * sizeof(float));
     logits_.resize(rows.size() * vocab);
-    model_.logits(gathered_.data(), static_cast<std::int64_t>(rows.size()), logits_.data());
+    JANG_TRY(model_.logits(gathered_.data(), static_cast<std::int64_t>(rows.size()), logits_.data()));
     log_sums_.resize(rows.size());
     tops_.resize(rows.size());
     model_.pool().run(static_cast<std::int64_t>(rows.size()), [&](std::int64_t i, int) {
@@ -124,6 +125,7 @@ class Step {
       log_sums_[static_cast<std::size_t>(i)] = log_sum_exp(x, vocab_);
       tops_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(std::max_element(x, x + vocab_) - x);
     });
+    return {};
   }
 
   void add(const Target& target, std::size_t row) {

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/machine.h"
+#include "engine/wider_cache.h"
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
 #include "eval/fingerprint.h"
@@ -312,7 +313,11 @@ class Session {
       SpeedOptions speed_options;
       speed_options.load = options_.load;
       speed_options.load.precision = kernels::Precision::fast;
-      JANG_ASSIGN(entry.speed, measure_speed(entry.directory, tokens, speed_options));
+      const auto tell = [&](std::string_view note) { observer_.info(fmt::format("{}: {}", entry.name, note)); };
+      JANG_ASSIGN(entry.speed, engine::with_wider_cache(tell, [&](std::optional<kernels::KvType> kv_type) {
+                    speed_options.load.kv_type = kv_type;
+                    return measure_speed(entry.directory, tokens, speed_options);
+                  }));
       JANG_TRY(replace_text(path, json::dump(to_json(entry.speed)) + "\n"));
       observer_.tick(&entry - entries_.data() + 1, static_cast<std::int64_t>(entries_.size()), entry.name);
     }

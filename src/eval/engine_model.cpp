@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "base/file.h"
+#include "base/text_input.h"
 #include "eval/utf8.h"
 #include "text/tokenizer.h"
 
@@ -34,7 +34,7 @@ std::int64_t EngineModel::vocab_size() const { return engine_.decoder().config()
 std::int64_t EngineModel::hidden_size() const { return engine_.decoder().config().hidden; }
 std::int64_t EngineModel::max_context() const { return engine_.decoder().config().max_positions; }
 
-std::unique_ptr<Context> EngineModel::new_context() const { return std::make_unique<SequenceContext>(engine_.new_sequence()); }
+std::unique_ptr<Context> EngineModel::new_context() const { return std::make_unique<SequenceContext>(engine_.new_sequence(kv_type_)); }
 
 Status EngineModel::extend(std::span<const Extension> batch, std::vector<float>* hidden) {
   std::vector<model::BatchItem> items;
@@ -47,10 +47,10 @@ Status EngineModel::extend(std::span<const Extension> batch, std::vector<float>*
   return engine_.forward(items, tokens, hidden);
 }
 
-void EngineModel::logits(const float* hidden, std::int64_t n, float* out) { engine_.decoder().head(hidden, n, out); }
+Status EngineModel::logits(const float* hidden, std::int64_t n, float* out) { return engine_.logits(hidden, n, out); }
 
-Result<TokenStream> read_token_stream(engine::Engine& engine, const std::string& path, std::int64_t max_tokens) {
-  JANG_ASSIGN(const std::string text, read_text(path, kMaxTextBytes));
+Result<TokenStream> read_token_stream(const engine::Engine& engine, const std::string& path, std::int64_t max_tokens) {
+  JANG_ASSIGN(const std::string text, read_text_input(path, kMaxTextBytes));
   if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
     return Status(StatusCode::corrupt, fmt::format("{}: not UTF-8 at byte {}", path, at));
   JANG_ASSIGN(const text::Tokenizer* const tokenizer, engine.tokenizer());
@@ -62,14 +62,14 @@ Result<TokenStream> read_token_stream(engine::Engine& engine, const std::string&
   return stream;
 }
 
-Result<Encode> task_encoder(engine::Engine& engine) {
+Result<Encode> task_encoder(const engine::Engine& engine) {
   JANG_ASSIGN(const text::Tokenizer* const tokenizer, engine.tokenizer());
   return Encode([tokenizer](std::string_view text) -> Result<Tokens> {
     return tokenizer->encode(text, {.add_special_tokens = true, .parse_special = false});
   });
 }
 
-Result<std::int32_t> start_token(engine::Engine& engine) {
+Result<std::int32_t> start_token(const engine::Engine& engine) {
   JANG_ASSIGN(const text::Tokenizer* const tokenizer, engine.tokenizer());
   JANG_ASSIGN(const std::int32_t begin, begin_token(*tokenizer));
   if (begin >= 0) return begin;

@@ -36,10 +36,10 @@ class LanguageModel {
   [[nodiscard]] virtual std::int64_t max_context() const = 0;
   [[nodiscard]] virtual std::unique_ptr<Context> new_context() const = 0;
   // Runs all extensions as one batch; `hidden` [sum of tokens, hidden_size] in their order. Errors: out_of_memory, invalid_argument (a
-  // token out of the vocabulary).
+  // token out of the vocabulary), those of Engine::forward.
   [[nodiscard]] virtual Status extend(std::span<const Extension> batch, std::vector<float>* hidden) = 0;
-  // logits [n, vocab_size] of n rows of hidden states.
-  virtual void logits(const float* hidden, std::int64_t n, float* out) = 0;
+  // logits [n, vocab_size] of n rows of hidden states, fit for use. Errors: corrupt (engine/check_logits.h).
+  [[nodiscard]] virtual Status logits(const float* hidden, std::int64_t n, float* out) = 0;
   [[nodiscard]] virtual ThreadPool& pool() = 0;
 };
 

@@ -44,8 +44,8 @@ class Step {
     const std::int64_t chunk = logit_rows(vocab_);
     for (std::size_t first = 0; first < rows_.size(); first += static_cast<std::size_t>(chunk)) {
       const std::span<const Row> rows(rows_.data() + first, std::min(static_cast<std::size_t>(chunk), rows_.size() - first));
-      score_reference(rows);
-      for (std::size_t m = 1; m < models_.size(); ++m) compare(m, rows);
+      JANG_TRY(score_reference(rows));
+      for (std::size_t m = 1; m < models_.size(); ++m) JANG_TRY(compare(m, rows));
     }
     return {};
   }
@@ -99,18 +99,18 @@ class Step {
   }
 
   // Logits [rows, vocab] of the chunk's rows under model m.
-  void make_logits(std::size_t m, std::span<const Row> rows, std::vector<float>& out) {
+  Status make_logits(std::size_t m, std::span<const Row> rows, std::vector<float>& out) {
     const auto width = static_cast<std::size_t>(models_[m]->hidden_size());
     gathered_.resize(rows.size() * width);
     for (std::size_t i = 0; i < rows.size(); ++i)
       std::memcpy(gathered_.data() + i * width, hidden_[m].data() + static_cast<std::size_t>(rows[i].hidden) * width,
                   width * sizeof(float));
     out.resize(rows.size() * static_cast<std::size_t>(vocab_));
-    models_[m]->logits(gathered_.data(), static_cast<std::int64_t>(rows.size()), out.data());
+    return models_[m]->logits(gathered_.data(), static_cast<std::int64_t>(rows.size()), out.data());
   }
 
-  void score_reference(std::span<const Row> rows) {
-    make_logits(0, rows, a_);
+  Status score_reference(std::span<const Row> rows) {
+    JANG_TRY(make_logits(0, rows, a_));
     const bool alone = models_.size() == 1;
     reference_.resize(rows.size());
     if (!alone) weights_.resize(a_.size());
@@ -127,10 +127,11 @@ class Step {
       for (std::int64_t v = 0; v < vocab_; ++v) sum += p[v] = std::exp(static_cast<double>(a[v]) - kept.log_sum);
       kept.weight_sum = sum;
     });
+    return {};
   }
 
-  void compare(std::size_t m, std::span<const Row> rows) {
-    make_logits(m, rows, b_);
+  Status compare(std::size_t m, std::span<const Row> rows) {
+    JANG_TRY(make_logits(m, rows, b_));
     models_[0]->pool().run(static_cast<std::int64_t>(rows.size()), [&](std::int64_t i, int) {
       const auto r = static_cast<std::size_t>(i);
       const std::size_t offset = r * static_cast<std::size_t>(vocab_);
@@ -146,6 +147,7 @@ class Step {
       scores.kld[rows[r].position] = divergence < 0 ? 0 : divergence;  // a NaN stays one
       scores.same[rows[r].position] = arg_max(b, vocab_) == reference_[r].top ? 1 : 0;
     });
+    return {};
   }
 
   const TextWindows& text_;

@@ -84,7 +84,7 @@ Result<Speed> measure_speed(const std::string& directory, std::span<const std::i
     const Clock::time_point start = Clock::now();
     const model::BatchItem item[] = {{&sequence, 1}};
     JANG_TRY(engine->forward(item, {&text[static_cast<std::size_t>(options.prompt + s)], 1}, &hidden));
-    engine->decoder().head(hidden.data(), 1, logits.data());
+    JANG_TRY(engine->logits(hidden.data(), 1, logits.data()));
     decode.push_back(seconds_since(start));
     if (seconds_since(decoding) > options.max_seconds) break;
   }

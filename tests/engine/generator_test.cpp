@@ -74,6 +74,51 @@ TEST(Generator, shared_prefix_is_reused_and_changes_nothing) {
   EXPECT_EQ(fresh.timings().reused_tokens, 0);
 }
 
+// A conversation: every prompt repeats what was said before and adds to it. What the penalties count must be what one run over the same
+// tokens counts, however many turns led there.
+TEST(Generator, penalties_count_every_token_of_a_conversation_once) {
+  const auto engine = load();
+  ASSERT_NE(engine, nullptr);
+  for (const std::int32_t last_n : {-1, 8, 64}) {
+    SamplingOptions sampling = kGreedy;
+    sampling.repeat_last_n = last_n;
+    sampling.frequency_penalty = 0.4;
+    sampling.presence_penalty = 0.1;
+    sampling.repeat_penalty = 1.05;
+    Generator chat(*engine, sampling);
+    std::vector<std::int32_t> said = ids_of(*engine, "Once upon a time there was an old man who lived by the sea.");
+    for (int turn = 0; turn < 4; ++turn) {
+      const auto answer = generate(chat, said, 10);
+      Generator fresh(*engine, sampling);
+      EXPECT_EQ(answer, generate(fresh, said, 10)) << "turn " << turn << ", last " << last_n;
+      said = chat.tokens();
+      const auto more = ids_of(*engine, " And then he said:");
+      said.insert(said.end(), more.begin(), more.end());
+    }
+    // A prompt that is another text altogether counts nothing of the old one.
+    const auto other = ids_of(*engine, "He sat down.");
+    Generator fresh(*engine, sampling);
+    EXPECT_EQ(generate(chat, other, 10), generate(fresh, other, 10)) << last_n;
+    // One that was stopped before it was read counts for nothing either.
+    const CancelFlag cancel{true};
+    EXPECT_FALSE(chat.set_prompt(said, &cancel).ok());
+    Generator again(*engine, sampling);
+    EXPECT_EQ(generate(chat, other, 10), generate(again, other, 10)) << last_n;
+  }
+}
+
+// Draws go on from turn to turn: an answer is not drawn like the one before it.
+TEST(Generator, draws_go_on_from_turn_to_turn) {
+  const auto engine = load();
+  ASSERT_NE(engine, nullptr);
+  SamplingOptions sampling;
+  sampling.seed = 11;
+  sampling.temperature = 1.5;
+  Generator g(*engine, sampling);
+  const auto prompt = ids_of(*engine, "It was");
+  EXPECT_NE(generate(g, prompt, 16), generate(g, prompt, 16));
+}
+
 TEST(Generator, impossible_prompts_are_refused) {
   const auto engine = load();
   ASSERT_NE(engine, nullptr);

@@ -140,6 +140,12 @@ TEST(Choice, tokens_beyond_the_vocabulary_are_refused) {
   EXPECT_EQ(score_items(model, many_items(), {}, sink).code(), StatusCode::invalid_argument);
 }
 
+TEST(Choice, a_model_without_numbers_is_an_error) {
+  ToyModel broken(kVocab, ToyModel::kBroken);
+  const std::vector<TokenItem> items = {{{1, 2}, {{3}, {4, 5}}, false}};
+  EXPECT_EQ(score_items(broken, items, {}, [](std::size_t, ItemScore) { return Status(); }).code(), StatusCode::corrupt);
+}
+
 TEST(Items, result_picks_raw_and_normalised_choice) {
   TaskItem t = item("c", {" a", " longer"}, 1);
   t.lengths = {1, 6};

@@ -120,10 +120,11 @@ TEST(Divergence, begin_token_replaces_the_first_of_each_window) {
   }
 }
 
+// A token that the model rules out and the source does not is infinitely far away, and no mistake.
 TEST(Divergence, not_finite_values_are_counted_and_null_in_json) {
   const Case c = make_case(64, "windows", 16);
-  ToyModel a(kVocab, 0), broken(kVocab, ToyModel::kBroken);
-  const DivergenceScores scores = scores_of(a, broken, c.text());
+  ToyModel a(kVocab, 0), hard(kVocab, ToyModel::kRulesOut);
+  const DivergenceScores scores = scores_of(a, hard, c.text());
   const Divergence d = divergence_of(scores.reference, scores.model);
   EXPECT_GT(d.n_not_finite, 0);
   json::Value v = json::Value::object();
@@ -131,6 +132,14 @@ TEST(Divergence, not_finite_values_are_counted_and_null_in_json) {
   EXPECT_TRUE(v["kld_mean"].is_null());
   EXPECT_TRUE(v["kld_percentiles"]["99"].is_null());
   EXPECT_TRUE(v["ref_perplexity"].is_number());
+}
+
+TEST(Divergence, a_model_without_numbers_is_an_error_on_either_side) {
+  const Case c = make_case(64, "windows", 16);
+  ToyModel a(kVocab, 0), broken(kVocab, ToyModel::kBroken);
+  EXPECT_EQ(measure_divergence(a, broken, c.text(), {}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(measure_divergence(broken, a, c.text(), {}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(measure_perplexity(broken, c.text(), {}).status().code(), StatusCode::corrupt);
 }
 
 TEST(Divergence, json_has_the_keys_of_the_contract) {

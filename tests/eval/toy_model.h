@@ -5,10 +5,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "engine/check_logits.h"
 #include "eval/language_model.h"
 
 namespace jang::eval {
@@ -34,6 +36,7 @@ class ToyModel final : public LanguageModel {
     y ^= y >> 15;
     const double base = static_cast<double>(x % 4096) / 512.0, noise = static_cast<double>(y % 1024) / 1024.0;
     if (seed_ == kBroken && x % 3 == 0) return std::nanf("");
+    if (seed_ == kRulesOut && x % 3 == 0) return -std::numeric_limits<float>::infinity();
     return static_cast<float>((base + (seed_ == 0 ? 0 : noise)) / temperature_);
   }
   [[nodiscard]] double log_probability(std::span<const std::int32_t> prefix, std::int32_t target) const {
@@ -42,7 +45,8 @@ class ToyModel final : public LanguageModel {
     for (std::int64_t v = 0; v < vocab_; ++v) sum += std::exp(static_cast<double>(logit(state, v)));
     return static_cast<double>(logit(state, target)) - std::log(sum);
   }
-  static constexpr std::uint32_t kBroken = 0xffffffff;  // some logits are NaN
+  static constexpr std::uint32_t kBroken = 0xffffffff;    // some logits are NaN
+  static constexpr std::uint32_t kRulesOut = 0xfffffffe;  // some logits are -infinity
 
   std::int64_t vocab_size() const override { return vocab_; }
   std::int64_t hidden_size() const override { return 2; }
@@ -63,9 +67,10 @@ class ToyModel final : public LanguageModel {
     }
     return {};
   }
-  void logits(const float* hidden, std::int64_t n, float* out) override {
+  Status logits(const float* hidden, std::int64_t n, float* out) override {
     for (std::int64_t i = 0; i < n; ++i)
       for (std::int64_t v = 0; v < vocab_; ++v) out[i * vocab_ + v] = logit(static_cast<std::uint32_t>(hidden[2 * i]), v);
+    return engine::check_logits({out, static_cast<std::size_t>(n * vocab_)}, vocab_);
   }
   ThreadPool& pool() override { return pool_; }
 
