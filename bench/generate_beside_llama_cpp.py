@@ -84,7 +84,7 @@ def quantize_gguf(source, path, bits):
     params.ftype = getattr(llama_cpp, "LLAMA_FTYPE_MOSTLY_" + FTYPES[bits])
     params.pure = True
     if llama_cpp.llama_model_quantize(str(source).encode(), str(path).encode(), ctypes.byref(params)):
-        sys.exit(f"llama.cpp could not quantise to {FTYPES[bits]}")
+        sys.exit(f"llama.cpp could not quantize to {FTYPES[bits]}")
 
 
 class Llama:

@@ -7,7 +7,7 @@ Protocol: the file is tokenised as one stream (lines that spell a special token 
 front of text does so once), its first N tokens are cut into windows of --ctx that do not overlap, and the first token of each window is
 not scored.
 KLD = mean over scored tokens of KL(source || bundle) in nats; perplexity = exp of the mean negative log-likelihood. Both models run in
-float32 in transformers; a bundle is dequantised (code * scale + bias) first, so the arithmetic of a serving kernel is not in the figure.
+float32 in transformers; a bundle is dequantized (code * scale + bias) first, so the arithmetic of a serving kernel is not in the figure.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The allocation that the model itself has checked: knapsack on sensitivities, then measured as a whole and corrected.
+// An allocation measured on the model: the knapsack on sensitivities, then measured as a whole and corrected.
 //
 // Sensitivities are of one unit alone in an intact model; at few bits the damage of many units neither adds up nor keeps its proportions.
 // So the first allocation is put into the model, every unit in turn is given back its own weights, and the divergence this wins (its

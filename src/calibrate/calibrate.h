@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model says about its own weights, start to end: text, input moments, sensitivities. The result is format::Statistics.
+// Self-calibration, start to end: text, input moments, sensitivities. The result is format::Statistics.
 #pragma once
 
 #include <cstdint>

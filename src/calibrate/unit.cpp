@@ -116,7 +116,7 @@ Result<Storage> encode_unit(engine::Engine& engine, const Unit& unit, const Stor
   for (std::size_t k = 0; k < unit.tensors.size(); ++k) {
     const Storage::Module& from = source.modules[k];
     if (from.views.empty() || from.views.front().format.packed())
-      return Status(StatusCode::unsupported, "module " + from.path + " is quantised already; calibrate the source model");
+      return Status(StatusCode::unsupported, "module " + from.path + " is quantized already; calibrate the source model");
     out.modules.push_back(allocate(from.path, from.views, choice, options.param_dtype));
     const kernels::EncodeError e = encode_module(engine, unit.tensors[k], from.views, choice, importance, options, &out.modules.back());
     sum.squared_error += e.squared_error;

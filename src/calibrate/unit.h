@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The units of a model that calibration quantises and puts back: tensors that share one decision (arch::OutTensor::unit), and a unit's
+// The units of a model that calibration quantizes and puts back: tensors that share one decision (arch::OutTensor::unit), and a unit's
 // storage at some choice, encoded in memory from the running model's own weights.
 #pragma once
 
@@ -21,7 +21,7 @@ struct Unit {
   std::int64_t params = 0;
 };
 
-// Units that a plan may quantise, in graph order.
+// Units that a plan may quantize, in graph order.
 [[nodiscard]] std::vector<Unit> find_units(const arch::Model& model);
 
 // Where the weights of a unit lie: views for every module, and the bytes behind them unless they are the source's own.

@@ -138,7 +138,10 @@ std::vector<std::string> Arguments::values(std::string_view name) const {
 Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
   if (words.empty()) return usage("no command; `jang --help` lists them");
   const std::string& first = words.front();
-  if (first == "--help" || first == "-h" || first == "help") return Arguments("", {{"--help", {}}});
+  if (first == "--help" || first == "-h" || first == "help") {
+    const bool of_command = words.size() > 1 && find_command(words[1]) != nullptr;  // `jang help convert`
+    return Arguments(of_command ? words[1] : "", {{"--help", {}}});
+  }
   if (first == "--version" || first == "-V") return parse_command("version", {words.begin() + 1, words.end()});
   if (first.starts_with('-')) return usage(fmt::format("'{}' stands before the command; write `jang COMMAND [options]`", printable(first)));
   if (find_command(first) == nullptr) {

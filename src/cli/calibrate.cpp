@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `jang calibrate`: a model is asked what its weights are worth, and the answers are written to a file that convert reads.
+// `jang calibrate`: measures the statistics of a model, on text that it samples itself by default, and writes a file that convert reads.
 #include "calibrate/calibrate.h"
 
 #include <filesystem>
@@ -66,14 +66,14 @@ Result<format::Statistics> measured(const Arguments& arguments, const Surroundin
   Result<std::unique_ptr<engine::Engine>> engine = load_for_calibration(directory.value(), n_threads);
   if (!engine.ok()) return as_input_failure(engine.status());
   if ((*engine)->is_bundle())
-    return Status(StatusCode::unsupported, "this model is quantised already: calibrate its source, where every change can be tried");
+    return Status(StatusCode::unsupported, "this model is quantized already; calibrate its source, where every width can be tried");
   return calibrate::calibrate(**engine, o, progress, &cancel_flag());
 }
 
 Result<std::string> work(const Arguments& arguments, const Surroundings& surroundings, Progress& progress) {
   const double start = wall_clock();
   const std::string output = arguments.value("--output");
-  if (output.empty()) return Status(StatusCode::invalid_argument, "-o names the file to write, for example -o stats.safetensors");
+  if (output.empty()) return Status(StatusCode::invalid_argument, "give the file to write, for example -o stats.safetensors");
   std::error_code ec;
   if (std::filesystem::exists(output, ec) && !arguments.has("--force"))
     return Status(StatusCode::invalid_argument, fmt::format("{} exists already; choose another -o, or --force to replace it", output));

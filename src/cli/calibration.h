@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the model says about itself, as commands ask for it: options of a calibration, and --stats and --self of convert and plan.
+// Self-calibration as commands ask for it: the options of a calibration, and --stats and --self of convert and plan.
 #pragma once
 
 #include <memory>

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "arch/decoder_config.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
@@ -39,12 +40,14 @@ std::string dry_run_text(const Report& report, const std::string& source, const 
   return heading(report, source, ": would write ", output) + sizes_text(report) + "\n" + histogram_text(report, color);
 }
 
-std::string result_text(const Report& report, const quantize::ConvertReport& done, const std::string& source) {
+std::string result_text(const Report& report, const quantize::ConvertReport& done, const std::string& source, bool runs_here) {
   std::string out = heading(report, source, ": wrote ", done.output) + sizes_text(report);
   out += fmt::format("  time         {}\n", format_duration(done.seconds));
   out += fmt::format("  peak memory  {}\n", format_bytes(done.peak_rss_bytes));
   const std::string word = shell_word(done.output);
-  out += fmt::format("next:\n  mlx_lm.generate --model {} --prompt \"Once upon a time\"\n  jang validate {}\n", word, word);
+  out += "next:\n";
+  if (runs_here) out += fmt::format("  jang run {} -p \"Once upon a time\"\n", word);
+  out += fmt::format("  mlx_lm.generate --model {} --prompt \"Once upon a time\"\n  jang validate {}\n", word, word);
   return out;
 }
 
@@ -55,6 +58,12 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   std::string output = arguments.value("--output");
   if (!output.empty() && !dry) JANG_TRY(check_output_free(output, force));
   JANG_ASSIGN(const OpenedSource opened, open_named_source(typed, surroundings.hub, *given_run.observer));
+  if (output.empty() && !arguments.has("--plan")) {
+    plan::Plan to_come;
+    to_come.profile = options.profile;
+    output = quantize::default_output_name(opened.naming_path, to_come);
+    if (!dry) JANG_TRY(check_output_free(output, force));
+  }
   JANG_ASSIGN(Knowledge knowledge, gather_knowledge(arguments, opened, options, given_run));
   quantize::RunOptions run = given_run;
   run.statistics = knowledge.statistics.get();
@@ -69,7 +78,9 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   }
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(opened.source, plan, output, force, run));
   const Report report = plan_report(model, plan, done.sizes, done.errors);
-  if (!as_json) return Outcome{arguments.has("--quiet") ? std::string() : result_text(report, done, typed), done.output};
+  if (!as_json)
+    return Outcome{arguments.has("--quiet") ? std::string() : result_text(report, done, typed, arch::decoder_config(model).ok()),
+                   done.output};
   json::Value v = plan_document(model, plan, report);
   v["seconds"] = done.seconds;
   v["peak_rss_bytes"] = done.peak_rss_bytes;

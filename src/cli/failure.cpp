@@ -15,10 +15,9 @@ std::string advice(std::string_view command, const Status& status) {
   switch (status.code()) {
     case StatusCode::ok: return "";
     case StatusCode::invalid_argument: return fmt::format("see `jang {} --help`", command);
-    case StatusCode::not_found:
-      return "check the spelling of the path; an org/name must already be in the local Hub cache, nothing is downloaded";
+    case StatusCode::not_found: return "";  // the message names what was looked for, and where
     case StatusCode::corrupt: return "fetch the named file again; the source was only read, and no output was left";
-    case StatusCode::unsupported: return "README.md lists the sources this version takes; `jang inspect` shows what this one is";
+    case StatusCode::unsupported: return "docs/guide.md lists the sources that this version takes; `jang inspect` shows what this one is";
     case StatusCode::io:
       return status.is_write_error() ? "free space or choose another disk with --output; no output was left"
                                      : "check permissions and the health of the disk, then run the same command again";
@@ -30,12 +29,14 @@ std::string advice(std::string_view command, const Status& status) {
 }
 
 std::string failure_text(std::string_view what, std::string_view command, const Status& status, bool color) {
-  return fmt::format("{}{}\n  why: {}\n  fix: {}\n", styled("error: ", Style::red, color), printable(what), printable(status.message()),
-                     advice(command, status));
+  const std::string fix = advice(command, status);
+  return fmt::format("{}{}\n  why: {}\n{}", styled("error: ", Style::red, color), printable(what), printable(status.message()),
+                     fix.empty() ? "" : fmt::format("  fix: {}\n", fix));
 }
 
 std::string failure_line(std::string_view what, std::string_view command, const Status& status) {
-  return fmt::format("{}: {}; {}", what, status.message(), advice(command, status));
+  const std::string fix = advice(command, status);
+  return fmt::format("{}: {}{}{}", what, status.message(), fix.empty() ? "" : "; ", fix);
 }
 
 int fail(std::string_view what, std::string_view command, const Status& status, bool color) {
@@ -44,7 +45,7 @@ int fail(std::string_view what, std::string_view command, const Status& status, 
 }
 
 Status as_input_failure(const Status& status) {
-  return status.code() == StatusCode::invalid_argument ? Status(StatusCode::corrupt, status.message()) : status;
+  return status.code() == StatusCode::invalid_argument ? Status(StatusCode::not_found, status.message()) : status;
 }
 
 }  // namespace jang::cli

@@ -12,7 +12,7 @@ namespace jang::cli {
 // What to do about a failed `command` ("convert", ...), one sentence.
 [[nodiscard]] std::string advice(std::string_view command, const Status& status);
 
-// "error: <what>\n  why: <message>\n  fix: <advice>\n"
+// "error: <what>\n  why: <message>\n  fix: <advice>\n"; without the last line where there is no advice
 [[nodiscard]] std::string failure_text(std::string_view what, std::string_view command, const Status& status, bool color);
 // The three parts in one line, for JSON events.
 [[nodiscard]] std::string failure_line(std::string_view what, std::string_view command, const Status& status);

@@ -36,22 +36,17 @@ std::string description(const Option& option) {
   return text;
 }
 
-// `left` padded to the help column, `text` wrapped beside it.
-std::string two_columns(std::string_view left, std::string_view text) {
-  std::string out = fmt::format("  {:<{}}", left, kHelpColumn - 2);
-  std::size_t column = out.size();
-  if (column > kHelpColumn) {
-    out += "\n" + std::string(kHelpColumn, ' ');
-    column = kHelpColumn;
-  }
+// Words of `text`, line breaks being spaces, in lines of kHelpWidth. `column` is where the first word goes, `indent` where lines go on.
+std::string wrapped(std::string_view text, std::size_t column, std::size_t indent) {
+  std::string out;
   bool first = true;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (!first && column + 1 + word.size() > kHelpWidth) {
-      out += "\n" + std::string(kHelpColumn, ' ');
-      column = kHelpColumn;
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
       first = true;
     }
     out += first ? std::string(word) : " " + std::string(word);
@@ -59,6 +54,13 @@ std::string two_columns(std::string_view left, std::string_view text) {
     first = false;
   }
   return out + "\n";
+}
+
+// `left` padded to the help column, `text` wrapped beside it.
+std::string two_columns(std::string_view left, std::string_view text) {
+  std::string out = fmt::format("  {:<{}}", left, kHelpColumn - 2);
+  if (out.size() > kHelpColumn) out += "\n" + std::string(kHelpColumn, ' ');
+  return out + wrapped(text, kHelpColumn, kHelpColumn);
 }
 
 std::string usage_of(std::string_view command) {
@@ -76,7 +78,13 @@ std::string indented(std::string_view lines) {
 
 std::string program_help() {
   std::string out =
-      "jang: low-bit quantization of language models for MLX, decided tensor by tensor\n\nUsage: jang COMMAND [options]\n\nCommands:\n";
+      "jang makes language models small (2 to 8 bits a weight), runs them and measures what was lost.\n\n"
+      "Usage: jang COMMAND [options]\n\n"
+      "First steps:\n"
+      "  jang convert ./Qwen3-8B                        # writes ./Qwen3-8B-JANG_4K\n"
+      "  jang run ./Qwen3-8B-JANG_4K -p 'Once upon a time'\n"
+      "  jang compare ./Qwen3-8B -f text.txt            # what each size costs\n\n"
+      "Commands:\n";
   for (const Command& command : commands()) out += two_columns(command.name, command.summary);
   out += "\nExit codes:\n";
   for (const ExitCodeRow& row : kExitCodes) out += two_columns(fmt::format("{}", static_cast<int>(row.code)), row.meaning);
@@ -99,7 +107,7 @@ std::string help_text(std::string_view command) {
   const Command* row = find_command(command);
   JANG_CHECK(row != nullptr);
   std::string out = fmt::format("{}\n\nUsage: {}\n", row->summary, usage_of(command));
-  if (!row->details.empty()) out += fmt::format("\n{}\n", row->details);
+  if (!row->details.empty()) out += "\n" + wrapped(row->details, 0, 0);
   std::string positionals, listed;
   for (const Option* option : options_of(command)) {
     if (option->hidden) continue;
@@ -114,10 +122,11 @@ std::string help_text(std::string_view command) {
 std::string cli_markdown() {
   std::string out =
       "# Command line\n\n"
-      "Printed by `jang completion markdown` from the option table in `src/cli/options.cpp`; a test compares the two.\n\n"
-      "Results go to stdout, progress and messages to stderr. Nothing prompts. `NO_COLOR`, `TERM`, `COLUMNS`, `HF_HUB_CACHE`, `HF_HOME` "
-      "and\n"
-      "`HOME` are the environment variables read. JSON documents carry `schema_version`.\n";
+      "This page is printed by `jang completion markdown` from the option table in `src/cli/options.cpp`; a test compares the two.\n\n"
+      "Results go to stdout, progress and messages go to stderr.\n"
+      "Nothing prompts.\n"
+      "The environment variables read are `NO_COLOR`, `TERM`, `COLUMNS`, `HF_HUB_CACHE`, `HF_HOME` and `HOME`.\n"
+      "JSON documents carry `schema_version`.\n";
   for (const Command& command : commands()) {
     out += fmt::format("\n## jang {}\n\n{}.\n", command.name, command.summary);
     if (!command.details.empty()) out += fmt::format("{}\n", command.details);

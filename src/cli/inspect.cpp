@@ -96,7 +96,7 @@ void add_sizes(const format::Checkpoint& checkpoint, Report& report) {
 
 std::string report_text(const Report& report, const format::Bundle& bundle, const std::string& model_type, bool list, bool color) {
   std::string out =
-      fmt::format("{}: {}, model_type {}", printable(bundle.checkpoint.path()), bundle.is_quantized ? "quantised" : "not quantised",
+      fmt::format("{}: {}, model_type {}", printable(bundle.checkpoint.path()), bundle.is_quantized ? "quantized" : "not quantized",
                   printable(model_type.empty() ? "unknown" : model_type));
   if (report.profile) out += fmt::format(", profile {}", printable(*report.profile));
   if (report.method) out += fmt::format(", method {}", printable(*report.method));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `jang logits`: what a model says about given token ids, and how it goes on greedily. The route to compare the engine with others.
+// `jang logits`: the logits of given token ids, and the greedy continuation. It serves to compare the engine with others.
 //
 // FILE.safetensors holds "logits" F32 [n, vocab] of the given ids, "ids" I64 [n] and "continuation" I64 [N].
 #include <algorithm>

@@ -6,94 +6,108 @@
 #include <algorithm>
 #include <array>
 
+#include "plan/plan.h"
+
 namespace jang::cli {
 namespace {
 
 constexpr auto kCommands = std::to_array<Command>({
     {"convert", "Turn a checkpoint into a low-bit model that stock mlx-lm opens",
-     "Reads a Hugging Face checkpoint (safetensors, bf16/fp16/fp32), decides bits and group size of every tensor, quantises, and writes a "
-     "new\n"
-     "directory. The directory appears, complete and checked, only when everything has succeeded.",
-     "jang convert Qwen/Qwen3-30B-A3B\n"
-     "jang convert ./Qwen3-8B -p 4K -o Qwen3-8B-JANG_4K\n"
+     "Reads a Hugging Face checkpoint (safetensors in bf16, fp16 or fp32), decides bits and group size of every tensor, quantizes, and "
+     "writes a new directory.\n"
+     "The directory appears, complete and checked, only when everything has succeeded.\n"
+     "Without options it makes JANG_4K, which has the size of plain 4-bit MLX and loses less, or as little.",
+     "jang convert ./Qwen3-8B\n"
+     "jang convert Qwen/Qwen3-30B-A3B -p 2S -o Qwen3-30B-small\n"
      "jang convert ./Qwen3-8B --size 4.5GB\n"
      "jang convert ./Qwen3-8B --bpw 3.5 --self\n"
      "jang convert ./Qwen3-8B -p 2S --tensor 'o_proj$=6' --tensor 'lm_head=8:32'"},
     {"plan", "Show what convert would do, and why, without writing anything",
-     "Prints sizes and the decision for every tensor. The JSON document can be edited and given to `jang convert --plan`.",
+     "Prints the sizes and, with --explain, the decision for every tensor.\n"
+     "The JSON document can be edited and given to `jang convert --plan`.",
      "jang plan ./Qwen3-8B -p 2S --explain\n"
      "jang plan ./Qwen3-8B --bpw 3.5 --json > plan.json"},
-    {"calibrate", "Ask a model what its weights are worth: statistics for convert",
-     "The model samples its own text (or reads what is given), and two things are written to a safetensors file: the mean square of every\n"
-     "input channel of every linear map, and how much the predictions change when one projection alone is quantised. No data is needed.\n"
-     "Interrupted, the same command continues where it was.",
+    {"calibrate", "Self-calibrate a model: write statistics that make conversions better",
+     "The model samples its own text, or reads the text that you give.\n"
+     "Two kinds of statistics are written to a safetensors file: the mean square of every input channel of every linear map, and how much "
+     "the predictions change when one projection alone is quantized.\n"
+     "No data is needed.\n"
+     "After an interruption the same command continues where it stopped.",
      "jang calibrate ./Qwen3-8B -o stats.safetensors\n"
      "jang convert ./Qwen3-8B --stats stats.safetensors --bpw 3.5"},
-    {"run", "Continue a prompt with a model, text streamed as it comes",
-     "MODEL is a source checkpoint or a bundle. Sampling options are named and defaulted as in llama.cpp; with a --seed the text repeats.",
+    {"run", "Continue a prompt with a model and print the text as it comes",
+     "MODEL is a source checkpoint or a converted model (a bundle).\n"
+     "Sampling options have the names and defaults of llama.cpp; with a --seed the text repeats.",
      "jang run ./Qwen3-8B-JANG_4K -p 'Once upon a time' -n 200\n"
      "jang run ./Qwen3-8B-JANG_4K -p 'The capital of France is' --temp 0 -n 8"},
     {"chat", "Talk to a model through its own chat template",
-     "Messages are read from stdin, a line each; /help lists the commands. Ctrl-C stops an answer.\nFrom a pipe the exit code is that of "
-     "the first turn that failed.",
+     "Messages are read from stdin, one on each line; /help lists the commands of the conversation.\n"
+     "Ctrl-C stops an answer.\n"
+     "From a pipe the exit code is that of the first turn that failed.",
      "jang chat ./Qwen3-8B-JANG_4K"},
     {"bench", "Measure speed: a model, or the kernels of this machine",
-     "With a model: tokens/s of reading a prompt and of generating, as llama-bench tabulates them, load time, and the part of the "
-     "memory's\n"
-     "read speed that the weights reach. `jang bench kernels`: every width's product on weights that no cache holds, beside a plain read "
-     "of\n"
-     "the same memory.",
+     "With a model it prints tokens/s of reading a prompt and of generating, in the table of llama-bench, the load time, and what part of "
+     "the memory's read speed the weights reach.\n"
+     "`jang bench kernels` measures the product of every width on weights that no cache holds, beside a plain read of the same memory.",
      "jang bench ./Qwen3-8B-JANG_4K\n"
      "jang bench kernels --threads 1 --json"},
-    {"inspect", "Show tensors, bits and sizes of a checkpoint or of a finished bundle",
+    {"inspect", "Show tensors, bits and sizes of a checkpoint or of a converted model",
      "Reads headers and configuration only, never the weights.",
      "jang inspect ./Qwen3-8B-JANG_4K\n"
      "jang inspect ./Qwen3-8B --json"},
-    {"validate", "Check a finished bundle: files, shapes, configuration, values",
-     "Files against the index, companions and shapes, config.json against jang_config.json against the tensors, tokenizer files; with "
-     "--deep\n"
-     "every scale and bias is read as well. Exit code 5 when anything is wrong.",
+    {"validate", "Check a converted model: files, shapes, configuration, values",
+     "Compares the files with the index, config.json with jang_config.json and both with the tensors, and checks shapes and tokenizer "
+     "files.\n"
+     "With --deep it also reads every scale and bias.\n"
+     "The exit code is 5 when anything is wrong.",
      "jang validate ./Qwen3-8B-JANG_4K --deep"},
-    {"logits", "Show what a model says about given token ids",
-     "Runs the ids through the model and writes the logits of every position; -n continues greedily. For comparing the engine with others.",
+    {"logits", "Write the logits of given token ids",
+     "Runs the ids through the model and writes the logits of every position; -n continues greedily.\n"
+     "Use it to compare the engine with others.",
      "jang logits ./Qwen3-8B-JANG_4K --ids 1,2,3 -n 16\n"
      "jang logits ./Qwen3-8B --ids-file ids.txt --exact -o logits.safetensors"},
     {"eval", "Measure perplexity, divergence from the source, choice tasks",
-     "ppl and kld cut the text, as the tokenizer encodes it, into windows; --protocol names how. kld runs the model and its source side "
-     "by\n"
-     "side, so no logits are stored. mmlu reads the original CSV files and takes the likeliest of A, B, C, D. choice reads JSON lines:\n"
-     "{context, choices, answer}, or {text} to predict its last word. All are measured with exact float32 arithmetic unless --fast is "
-     "given.",
+     "ppl and kld cut the text, as the tokenizer encodes it, into windows; --protocol names how.\n"
+     "kld runs the model and its source side by side, so no logits are stored.\n"
+     "mmlu reads the original CSV files and takes the likeliest of A, B, C, D.\n"
+     "choice reads JSON lines: {context, choices, answer}, or {text} to predict its last word.\n"
+     "All are measured with exact float32 arithmetic unless --fast is given.",
      "jang eval ppl ./Qwen3-8B-JANG_4K -f wiki.test.raw --ctx 2048\n"
      "jang eval kld ./Qwen3-8B-JANG_4K --ref ./Qwen3-8B -f wiki.test.raw --tokens 65536\n"
      "jang eval mmlu ./Qwen3-8B-JANG_4K --data ./mmlu --subset 200 --items 4k.jsonl\n"
      "jang eval mmlu ./Qwen3-8B-JANG_2S --data ./mmlu --subset 200 --against 4k.jsonl\n"
      "jang eval choice ./Qwen3-8B-JANG_4K -f hellaswag.jsonl --json"},
     {"compare", "Compare recipes of one model: sizes, quality, speed, one page",
-     "A recipe is a profile, or auto@BITSbpw, or auto@PROFILE for auto at that profile's bytes; :rtn behind it rounds as MLX does. "
-     "Bundles\n"
-     "are made where missing and everything is measured on the same tokens and questions, with one pass over the source. Interrupted, the\n"
-     "same command goes on where it was. Writes report.html, frontier.svg and compare.json into the work directory.",
+     "A recipe is a profile, auto@BITSbpw, or auto@PROFILE, which is auto at the bytes of that profile.\n"
+     "A recipe may end in :rtn, which rounds as MLX does, or in :self, which calibrates the model on its own text first.\n"
+     "Converted models are made where they are missing, and all are measured on the same tokens and questions, with one pass over the "
+     "source.\n"
+     "After an interruption the same command continues where it stopped.\n"
+     "It writes report.html, frontier.svg and compare.json into the work directory.",
      "jang compare ./Qwen3-8B -p JANG_4K,uniform_4:rtn,auto@JANG_4K -f wiki.test.raw --tokens 32768\n"
      "jang compare ./Qwen3-30B-A3B -p JANG_2S,uniform_2:rtn,auto@3.0bpw -f wiki.test.raw --mmlu ./mmlu -o compared"},
     {"tokenize", "Turn text into token ids and back",
-     "Uses the model's own tokenizer.json; ids are those of the Hugging Face tokenizers library. The input comes from --prompt, --file or\n"
-     "stdin. With --decode it is ids, separated by white space or commas.",
+     "Uses the model's own tokenizer.json; the ids are those of the Hugging Face tokenizers library.\n"
+     "The input comes from --prompt, --file or stdin.\n"
+     "With --decode the input is ids, separated by white space or commas.",
      "jang tokenize ./Qwen3-8B -p 'Hello world'\n"
      "jang tokenize ./Qwen3-8B -f book.txt --json\n"
      "jang tokenize tokenizer.json --decode -p '9707 1879'"},
     {"template", "Render a model's chat template: the exact text that messages become",
-     "MODEL is a directory, org/name in the local Hub cache, or a .jinja file. Variables are a JSON object: messages, tools,\n"
-     "add_generation_prompt and whatever else the template reads; without them one sample message is shown. With --json also which parts\n"
-     "came from the variables.",
+     "MODEL is a directory, org/name in the local Hub cache, or a .jinja file.\n"
+     "Variables are a JSON object: messages, tools, add_generation_prompt and whatever else the template reads.\n"
+     "Without variables one sample message is shown.\n"
+     "The document of --json also tells which parts came from the variables.",
      "jang template ./Qwen3-8B\n"
      "jang template chat_template.jinja -f variables.json"},
-    {"profiles", "List the profiles", "What `-p` takes, with the bits each gives to the CRITICAL, IMPORTANT and COMPRESS tiers.",
-     "jang profiles --json"},
-    {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Facts to attach to a report of a problem.",
+    {"profiles", "List the profiles",
+     "Shows what `-p` takes, with the bits that each profile gives to the CRITICAL, IMPORTANT and COMPRESS tiers.", "jang profiles --json"},
+    {"doctor", "Show what this machine offers: instruction sets, memory, disk, limits", "Attach its output to the report of a problem.",
      "jang doctor"},
     {"completion", "Print a completion script for bash, zsh or fish",
-     "bash: source it from ~/.bashrc; zsh: save it as _jang in a folder of $fpath; fish: save it in ~/.config/fish/completions/jang.fish.",
+     "bash: source it from ~/.bashrc.\n"
+     "zsh: save it as _jang in a folder of $fpath.\n"
+     "fish: save it as ~/.config/fish/completions/jang.fish.",
      "source <(jang completion bash)"},
     {"version", "Print version, commit, compiler and backends", "", "jang version --json"},
 });
@@ -119,8 +133,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"convert", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory,
      "directory to create; default <source name>-<profile> in the working directory", false},
     {"calibrate", Kind::value, "--output", 'o', "FILE", "", "", Offers::file, "file to write", false},
-    {"convert plan", Kind::value, "--profile", 'p', "PROFILE", "JANG_2S", "", Offers::profile,
-     "profile name or digit 1-8, see `jang profiles`; `auto` needs --bpw or --size", false},
+    {"convert plan", Kind::value, "--profile", 'p', "PROFILE", plan::kDefaultProfile, "", Offers::profile,
+     "profile name or digit 1-8, listed by `jang profiles`; `auto` needs --bpw or --size", false},
     {"convert plan", Kind::value, "--bpw", 0, "BITS", "", "", Offers::nothing,
      "profile auto: at most this many stored bits per weight, scales and biases counted", false},
     {"convert plan", Kind::value, "--size", 0, "SIZE", "", "", Offers::nothing,
@@ -130,7 +144,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"convert plan", Kind::value, "--group-size", 0, "SIZE", "auto", "auto|32|64|128", Offers::nothing,
      "weights that share a scale and a bias", false},
     {"convert plan", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16", Offers::nothing,
-     "type of scales, biases and unquantised tensors; auto: bf16 for bf16 sources, else fp16", false},
+     "type of scales, biases and unquantized tensors; auto: bf16 for bf16 sources, else fp16", false},
     {"convert plan", Kind::list, "--tensor", 0, "REGEX=BITS[:GROUP]", "", "", Offers::nothing,
      "override for every module whose path the regex is found in; 16 keeps it; may be repeated, the last match wins", false},
     {"convert plan", Kind::value, "--floors", 0, "WHEN", "auto", "auto|on|off", Offers::nothing,
@@ -140,21 +154,21 @@ constexpr auto kOptions = std::to_array<Option>({
     {"convert plan", Kind::value, "--stats", 0, "FILE", "", "", Offers::file,
      "statistics of `jang calibrate`: weight the fit by them, and spend the bytes of `auto` by the sensitivities", false},
     {"convert plan calibrate", Kind::flag, "--self", 0, "", "", "", Offers::nothing,
-     "calibrate on text that the model samples itself; convert and plan: now, before planning", false},
+     "self-calibration: statistics on text that the model samples; convert and plan measure them before planning", false},
     {"calibrate", Kind::value, "--text", 'f', "FILE", "", "", Offers::file, "calibrate on this text, or on the .txt files of a directory",
      false},
     {"calibrate", Kind::flag, "--random", 0, "", "", "", Offers::nothing,
      "calibrate on random tokens: quick, good enough for activations, not for sensitivities", false},
-    {"calibrate convert plan", Kind::value, "--samples", 0, "N", "8", "", Offers::nothing, "windows of text", false},
+    {"calibrate convert plan", Kind::value, "--samples", 0, "N", "8", "", Offers::nothing, "windows of text to calibrate on", false},
     {"calibrate convert plan", Kind::value, "--seq-len", 0, "N", "512", "", Offers::nothing, "tokens in a window", false},
-    {"calibrate convert plan", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "of the sampled text", false},
+    {"calibrate convert plan", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "seed of the sampled text", false},
     {"calibrate convert plan", Kind::value, "--budget", 0, "SECONDS", "900", "", Offers::nothing,
-     "for the sensitivities, about; a tight one tries fewer layers, then fewer widths; 0: no limit", false},
+     "about how long the sensitivities may take; a tight budget tries fewer layers, then fewer widths; 0: no limit", false},
     {"calibrate", Kind::flag, "--no-sensitivity", 0, "", "", "", Offers::nothing, "activations only", false},
     {"calibrate", Kind::list, "--merge", 0, "FILE", "", "", Offers::file, "write these statistics merged, measure nothing; may be repeated",
      false},
     {"convert plan", Kind::value, "--rounds", 0, "N", "1", "", Offers::nothing,
-     "auto with sensitivities: measure the allocation as a whole and correct it, so many times", false},
+     "auto with sensitivities: how often the allocation is measured as a whole and corrected", false},
     {"plan", Kind::flag, "--explain", 0, "", "", "", Offers::nothing, "list role, tier, rule, bits, group and bytes of every tensor",
      false},
     {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},
@@ -168,7 +182,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"run chat bench logits", Kind::flag, "--exact", 0, "", "", "", Offers::nothing, "32-bit activations and cache; slower", false},
     {"run chat bench logits", Kind::value, "--kv", 0, "TYPE", "", "f32|f16|bf16|q8", Offers::nothing,
      "type of the key-value cache; default f16, or bf16 where f16 is too narrow for a model; with --exact f32", false},
-    {"compare", Kind::value, "--recipes", 'p', "LIST", "JANG_2S,uniform_2:rtn,auto@JANG_2S,JANG_4K,uniform_4:rtn,auto@JANG_4K", "",
+    {"compare", Kind::value, "--recipes", 'p', "LIST", "JANG_4K,uniform_4:rtn,auto@JANG_4K,JANG_2S,uniform_2:rtn,auto@JANG_2S", "",
      Offers::nothing, "recipes separated by commas", false},
     {"eval compare", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "text to score, for choice tasks as JSON lines; - is stdin",
      false},
@@ -212,16 +226,16 @@ constexpr auto kOptions = std::to_array<Option>({
     {"run chat", Kind::value, "--repeat-last-n", 0, "N", "64", "", Offers::nothing, "tokens the penalties look back at; -1: all", false},
     {"run chat", Kind::value, "--presence-penalty", 0, "X", "0.0", "", Offers::nothing, "taken from logits of recent tokens", false},
     {"run chat", Kind::value, "--frequency-penalty", 0, "X", "0.0", "", Offers::nothing, "the same, times their count", false},
-    {"run chat", Kind::value, "--seed", 's', "N", "-1", "", Offers::nothing, "of the draws; -1: a different one every time", false},
+    {"run chat", Kind::value, "--seed", 's', "N", "-1", "", Offers::nothing, "seed of the draws; -1: a different one every time", false},
     {"run chat", Kind::value, "--ctx-size", 'c', "N", "0", "", Offers::nothing, "tokens of prompt and answer; 0: as the model was trained",
      false},
     {"run chat", Kind::value, "--batch-size", 'b', "N", "512", "", Offers::nothing, "tokens of the prompt computed at a time", false},
-    {"run chat", Kind::flag, "--ignore-eos", 0, "", "", "", Offers::nothing, "go on behind the end of a text", false},
-    {"run chat", Kind::flag, "--timings", 0, "", "", "", Offers::nothing, "tell tokens and tokens/s on stderr", false},
+    {"run chat", Kind::flag, "--ignore-eos", 0, "", "", "", Offers::nothing, "continue past the end of a text", false},
+    {"run chat", Kind::flag, "--timings", 0, "", "", "", Offers::nothing, "print tokens and tokens/s to stderr", false},
     {"bench", Kind::value, "--n-prompt", 'p', "N", "512", "", Offers::nothing, "tokens of the prompt test; 0: leave it out", false},
     {"bench", Kind::value, "--n-gen", 'n', "N", "128", "", Offers::nothing, "tokens of the generation test; 0: leave it out", false},
-    {"bench", Kind::value, "--repetitions", 'r', "N", "5", "", Offers::nothing, "of every test, behind one that does not count", false},
-    {"bench", Kind::value, "--format", 'o', "HOW", "md", "md|csv|json", Offers::nothing, "of the table", false},
+    {"bench", Kind::value, "--repetitions", 'r', "N", "5", "", Offers::nothing, "runs of every test, after one that does not count", false},
+    {"bench", Kind::value, "--format", 'o', "HOW", "md", "md|csv|json", Offers::nothing, "format of the table", false},
     {"bench", Kind::value, "--rows", 0, "ROWSxCOLUMNS", "4096x4096", "", Offers::nothing, "kernels: shape of the matrices", false},
     {"bench", Kind::flag, "--outliers", 0, "", "", "", Offers::nothing,
      "kernels: inputs with outliers, as some models have them; they are kept in 16 bits instead of 8", false},

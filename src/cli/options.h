@@ -36,7 +36,7 @@ struct Option {
 struct Command {
   std::string_view name;
   std::string_view summary;   // one line
-  std::string_view details;   // shown by `jang NAME --help`
+  std::string_view details;   // shown by `jang NAME --help`; one sentence a line
   std::string_view examples;  // one a line
 };
 

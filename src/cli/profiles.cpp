@@ -61,12 +61,13 @@ std::string table(bool color) {
   }
   // What docs/numbers.md section 9 measured.
   out +=
-      "\nbeside uniform widths at the same bytes, as far as measured: on mixtures of experts the K profiles, JANG_3S, JANG_4S and JANG_6M "
-      "lose\n"
-      "less of the model, JANG_2S about as much or more, JANG_1L, 2M and 2L more; on dense models K profiles tie and all others lose "
-      "more.\n"
-      "auto loses least at every size compared\n";
-  return out + fmt::format("\ndefault {}; any name may be shortened (4K) and written in lower case\n", Arguments().value("--profile"));
+      "\nWhat was measured beside uniform widths at the same bytes:\n"
+      "  mixtures of experts  K profiles, JANG_3S, JANG_4S and JANG_6M lose less; JANG_2S loses as much or more; JANG_1L, 2M and 2L lose "
+      "more\n"
+      "  dense models         K profiles lose as little; all other profiles lose more\n"
+      "  auto                 loses least at every size compared\n";
+  return out +
+         fmt::format("\nThe default is {}. Any name may be shortened (4K) and written in lower case.\n", Arguments().value("--profile"));
 }
 
 }  // namespace

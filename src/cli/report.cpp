@@ -74,9 +74,9 @@ Report plan_report(const arch::Model& model, const plan::Plan& plan, const plan:
     out.role = std::string(arch::to_string(tensor.role));
     out.tier = std::string(plan::to_string(row.tier));
     out.rule = row.reason;
-    const bool quantised = row.choice.bits > 0;
-    out.bits = quantised ? row.choice.bits : 8 * size_bytes(plan::stored_dtype(tensor, plan.dtype));
-    out.group_size = quantised ? row.choice.group_size : 0;
+    const bool quantized = row.choice.bits > 0;
+    out.bits = quantized ? row.choice.bits : 8 * size_bytes(plan::stored_dtype(tensor, plan.dtype));
+    out.group_size = quantized ? row.choice.group_size : 0;
     out.params = static_cast<std::uint64_t>(elements(tensor.shape));
     out.bytes = row.bytes;
     if (index < errors.size()) out.error = errors[index];
@@ -124,7 +124,7 @@ std::string sizes_text(const Report& report) {
   std::string out;
   out += fmt::format("  weights      {}\n", format_count(report.params));
   out += fmt::format("  size         {} of weight files\n", format_bytes_both(report.file_bytes));
-  if (report.code_bits > 0) out += fmt::format("  code bits    {:.3f} per quantised weight\n", report.code_bits);
+  if (report.code_bits > 0) out += fmt::format("  code bits    {:.3f} per quantized weight\n", report.code_bits);
   out += fmt::format("  stored bits  {:.3f} per weight, scales and biases counted\n", report.stored_bits);
   if (const auto error = mean_error(report)) out += fmt::format("  mean error   {:.4g} (squared error over squared norm)\n", *error);
   return out;

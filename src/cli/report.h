@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What convert, plan and inspect report: one structure, one JSON document, one set of tables.
 //
-// Three sizes, always: code bits (mean width of quantised weights), stored bits (payload bits per weight, scales, biases and unquantised
+// Three sizes, always: code bits (mean width of quantized weights), stored bits (payload bits per weight, scales, biases and unquantized
 // tensors counted), file bytes (safetensors files, headers included). `error` = squared error over squared norm of a tensor.
 #pragma once
 
@@ -21,8 +21,8 @@ inline constexpr int kSchemaVersion = 1;
 struct TensorRow {
   std::string name;
   std::optional<std::string> role, tier, rule;
-  int bits = 0;        // of a code; of an element where nothing is quantised
-  int group_size = 0;  // 0: not quantised
+  int bits = 0;        // of a code; of an element where nothing is quantized
+  int group_size = 0;  // 0: not quantized
   std::uint64_t params = 0, bytes = 0;
   std::optional<double> error;
 };

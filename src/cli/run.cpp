@@ -19,7 +19,7 @@ constexpr std::size_t kMaxPromptBytes = std::size_t{256} << 20;
 
 Result<std::string> prompt_of(const Arguments& arguments) {
   if (arguments.has("--prompt") == arguments.has("--file"))
-    return Status(StatusCode::invalid_argument, "give the prompt with -p TEXT or -f FILE, one of them");
+    return Status(StatusCode::invalid_argument, "give the prompt with either -p TEXT or -f FILE");
   if (arguments.has("--prompt")) return arguments.value("--prompt");
   return read_text_input(arguments.value("--file"), kMaxPromptBytes);
 }

@@ -26,7 +26,7 @@ struct BundleRecord {
   std::vector<ClassBits> classes;
 };
 
-// What the model says of itself, for recipes that ask for it (:self). Called only when such a bundle is not there yet; calibration lies
+// Self-calibration for recipes that ask for it (:self). Called only when such a bundle is not there yet; calibration lies
 // beside this layer, so the program brings it.
 struct SelfKnowledge {
   // Statistics that outlive the conversion.
@@ -46,7 +46,7 @@ struct BundleOptions {
 // Errors: those of planning and converting, write errors.
 [[nodiscard]] Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe& recipe, const BundleOptions& options);
 
-// Mean bits per class of quantisable tensors and layer.
+// Mean bits per class of quantizable tensors and layer.
 [[nodiscard]] std::vector<ClassBits> class_bits(const arch::Model& model, const plan::Plan& plan);
 
 [[nodiscard]] json::Value to_json(const std::vector<ClassBits>& classes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// stats.safetensors: what a model says about its own weights. Written by `jang calibrate`, read by `jang convert --stats`; calibration and
+// stats.safetensors: the statistics of a calibration. Written by `jang calibrate`, read by `jang convert --stats`; calibration and
 // conversion meet only here.
 //
 //   <module>.mean_square   F32 [in], or [experts, in]   E[x_j^2] over the inputs of a linear map

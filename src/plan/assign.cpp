@@ -103,7 +103,7 @@ std::string group_note(const Draft& d, const Unit& u) {
 }
 
 std::string reason_to_keep(const arch::OutTensor& tensor, Tier tier) {
-  if (!tensor.quantizable) return "kept: not the weight of a module that can be quantised";
+  if (!tensor.quantizable) return "kept: not the weight of a module that can be quantized";
   if (tier == Tier::keep) return fmt::format("kept: a {} decides for all weights behind it", arch::to_string(tensor.role));
   return fmt::format("kept: no group of 32, 64 or 128 divides {} inputs", columns(tensor.shape));
 }

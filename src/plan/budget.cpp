@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Profiles that are a number of bytes: K profiles (the file bytes of uniform_N) and `auto` (--bpw or --size).
+// Profiles that are a number of bytes: K profiles and `auto` (--bpw or --size). The budget of a K profile N is the file bytes of uniform_N.
+// Where tensors that must stay wider do not leave room for its floors (routers of a tiny model, `--tensor lm_head=16`), it is what N bits
+// for everything else come to, so that a K profile serves every model.
 //
 //   cost of a choice for a unit = relative squared error * sum over its tensors of parameters * role factor
 //
@@ -45,9 +47,10 @@ class Budget {
   Budget(Draft* draft, const ErrorTable* errors, const CostTable* costs) : d_(*draft), errors_(errors), costs_(costs) {}
 
   Status run() {
-    JANG_ASSIGN(const Target target, find_target());
+    JANG_ASSIGN(Target target, find_target());
     JANG_TRY(make_items());
-    JANG_ASSIGN(const Allocation best, search(target));
+    JANG_TRY(make_room(&target));
+    const Allocation best = search(target);
     const Layout layout = apply(best);
     for (std::size_t k = 0; k < knapsack_.items.size(); ++k) {
       const Choice& c = choice(best, k);
@@ -212,19 +215,40 @@ class Budget {
     return {StatusCode::invalid_argument, message};
   }
 
-  // Allocates, lays out, corrects the capacity by what the exact files say, and keeps the best that fits.
-  Result<Allocation> search(const Target& target) {
-    const auto used = [&](const Layout& l) { return target.whole_files ? l.file_bytes : l.tensor_bytes; };
+  static std::uint64_t used(const Target& target, const Layout& layout) {
+    return target.whole_files ? layout.file_bytes : layout.tensor_bytes;
+  }
+
+  // The number of the K profile for every item, or the next width that its floor allows.
+  [[nodiscard]] Allocation at_own_width() const {
+    Allocation a;
+    for (std::size_t k = 0; k < knapsack_.items.size(); ++k) {
+      const auto choice = std::ranges::find_if(knapsack_.choices[k], [&](const Choice& c) { return c.bits >= d_.profile->low; });
+      a.choice.push_back(static_cast<int>(choice - knapsack_.choices[k].begin()));
+    }
+    return a;
+  }
+
+  // Refuses a budget that somebody asked for and that is too small; widens that of a K profile, see above.
+  Status make_room(Target* target) {
+    const std::uint64_t least = used(*target, apply(smallest()));
+    if (least <= target->bytes) return {};
+    if (is_auto()) return too_small(*target, least);
+    target->bytes = used(*target, apply(at_own_width()));
+    return {};
+  }
+
+  // Allocates, lays out, corrects the capacity by what the exact files say, and keeps the best that fits. Precondition: the smallest does.
+  Allocation search(const Target& target) {
     Allocation best = smallest();
-    const std::uint64_t least = used(apply(best));
-    if (least > target.bytes) return too_small(target, least);
+    const std::uint64_t least = used(target, apply(best));
     auto signed_bytes = [](std::uint64_t bytes) { return static_cast<std::int64_t>(std::min(bytes, std::uint64_t{1} << 62)); };
     std::int64_t fits = signed_bytes(best.bytes), too_much = std::numeric_limits<std::int64_t>::max();
     std::int64_t capacity = signed_bytes(best.bytes + (target.bytes - least));
     for (int round = 0; round < kMaxRounds; ++round) {
       const std::optional<Allocation> found = allocate(knapsack_.items, static_cast<std::uint64_t>(capacity));
       JANG_CHECK(found.has_value());
-      const std::uint64_t bytes = used(apply(*found));
+      const std::uint64_t bytes = used(target, apply(*found));
       if (bytes <= target.bytes) {
         if (found->cost < best.cost) best = *found;
         fits = capacity;

@@ -112,15 +112,15 @@ Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max
 
 Sizes sizes(const arch::Model& model, const Plan& plan, const Layout& layout) {
   Sizes s;
-  double code_bits = 0, quantised = 0;
+  double code_bits = 0, quantized = 0;
   for (const arch::OutTensor& t : model.tensors) s.params += static_cast<std::uint64_t>(elements(t.shape));
   for (const TensorPlan& p : plan.tensors) {
     if (p.choice.bits == 0) continue;
     const auto n = static_cast<double>(elements(model.tensors[static_cast<std::size_t>(p.tensor)].shape));
-    quantised += n;
+    quantized += n;
     code_bits += n * p.choice.bits;
   }
-  s.code_bits = quantised > 0 ? code_bits / quantised : 0;
+  s.code_bits = quantized > 0 ? code_bits / quantized : 0;
   s.stored_bits = s.params > 0 ? static_cast<double>(layout.tensor_bytes) * 8 / static_cast<double>(s.params) : 0;
   s.file_bytes = layout.file_bytes;
   return s;

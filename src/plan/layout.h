@@ -14,7 +14,7 @@
 
 namespace jang::plan {
 
-enum class Part : std::uint8_t { weight, scales, biases, plain };  // plain: an unquantised tensor
+enum class Part : std::uint8_t { weight, scales, biases, plain };  // plain: an unquantized tensor
 
 struct StoredPart {
   int tensor = 0;  // index into arch::Model::tensors
@@ -39,7 +39,7 @@ struct Layout {
 
 inline constexpr std::uint64_t kMaxShardBytes = 5'000'000'000;  // of payload; one larger module gets a shard of its own
 
-// Stored dtype of an unquantised tensor under a plan: integers and keep_dtype tensors as they are, floats in `plan_dtype`.
+// Stored dtype of an unquantized tensor under a plan: integers and keep_dtype tensors as they are, floats in `plan_dtype`.
 [[nodiscard]] DType stored_dtype(const arch::OutTensor& tensor, DType plan_dtype);
 // Payload bytes of one tensor under a choice: codes + scales + biases, or the plain tensor.
 [[nodiscard]] std::uint64_t stored_bytes(const arch::OutTensor& tensor, const Choice& choice, DType plan_dtype);
@@ -49,7 +49,7 @@ inline constexpr std::uint64_t kMaxShardBytes = 5'000'000'000;  // of payload; o
 // Sizes the project always reports.
 struct Sizes {
   std::uint64_t params = 0;      // weights of the model (tensor elements, without scales and biases)
-  double code_bits = 0;          // JANG's "avg bits": mean width over quantised weights, scales not counted
+  double code_bits = 0;          // JANG's "avg bits": mean width over quantized weights, scales not counted
   double stored_bits = 0;        // payload bits per weight, everything counted
   std::uint64_t file_bytes = 0;  // safetensors files, headers included
 };

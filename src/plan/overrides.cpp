@@ -66,7 +66,7 @@ bool search(const std::regex& regex, const std::string& text) {
 Status no_match(const arch::Model& model, const Override& o, const arch::OutTensor* plain) {
   if (plain)
     return {StatusCode::invalid_argument,
-            fmt::format("tensor override {}: it matches only tensors that cannot be quantised, such as {} ({})", json::quote(o.pattern),
+            fmt::format("tensor override {}: it matches only tensors that cannot be quantized, such as {} ({})", json::quote(o.pattern),
                         plain->name, arch::to_string(plain->role))};
   std::vector<std::string_view> modules;
   for (const arch::OutTensor& t : model.tensors)

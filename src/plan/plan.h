@@ -24,7 +24,7 @@ enum class Method : std::uint8_t { fit, rtn };
 
 enum class Floors : std::uint8_t { automatic, on, off };
 
-// One codec choice. bits == 0: not quantised, stored in `Plan::dtype` (or its own dtype when OutTensor::keep_dtype or not a float).
+// One codec choice. bits == 0: not quantized, stored in `Plan::dtype` (or its own dtype when OutTensor::keep_dtype or not a float).
 struct Choice {
   int bits = 0;
   int group_size = 0;
@@ -40,8 +40,12 @@ struct Override {  // --tensor 'regex=bits[:group]'; bits 16 keeps the tensor
 // Parses "regex=bits[:group]". Errors: invalid_argument.
 [[nodiscard]] Result<Override> parse_override(std::string_view text);
 
+// What is made when no profile is asked for: the bytes of plain 4-bit rounding, with less damage on mixtures and no more on dense models
+// (docs/numbers.md, section 9).
+inline constexpr std::string_view kDefaultProfile = "JANG_4K";
+
 struct Options {
-  std::string profile = "JANG_2S";            // canonical name, see canonical_profile
+  std::string profile{kDefaultProfile};       // canonical name, see canonical_profile
   std::optional<double> target_bpw;           // auto: stored bits per weight, at most
   std::optional<std::uint64_t> target_bytes;  // auto: safetensors file bytes, at most
   Method method = Method::fit;

@@ -68,7 +68,7 @@ Result<Choice> read_choice(const Value& row, const arch::OutTensor& t, DType dty
   }
   if (!codec::is_width(c.bits)) return bad(t.name, fmt::format("{} is not one of the widths 2, 3, 4, 5, 6, 8", c.bits));
   if (!codec::is_group(c.group_size)) return bad(t.name, fmt::format("{} is not one of the groups 32, 64, 128", c.group_size));
-  if (!t.quantizable) return bad(t.name, fmt::format("a {} cannot be quantised", arch::to_string(t.role)));
+  if (!t.quantizable) return bad(t.name, fmt::format("a {} cannot be quantized", arch::to_string(t.role)));
   if (elements(t.shape) <= 0 || columns(t.shape) % c.group_size != 0)
     return bad(t.name, fmt::format("group {} does not divide {} inputs", c.group_size, columns(t.shape)));
   return c;

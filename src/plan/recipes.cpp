@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mlx-lm's own quantisation recipes, decision for decision, as baselines (mlx_lm/convert.py and utils.py, version 0.32): every module that
-// can be quantised and whose input the group divides, routers included. Units and tiers play no part.
+// mlx-lm's own quantization recipes, decision for decision, as baselines (mlx_lm/convert.py and utils.py, version 0.32): every module that
+// can be quantized and whose input the group divides, routers included. Units and tiers play no part.
 //
 //   uniform_N  N bits; modules that the model class names itself get 8 bits, group 64
 //   mixed_L_H  H bits for the head, and for v and down projections of the first and last eighth of the layers and every third between;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of roles: tier, prior, floor. Tiers are JANG's, with fused attention, tied embeddings and unknown matrices CRITICAL and every
-// router kept in 16 bit. Roles that are never quantised have tier keep.
+// router kept in 16 bit. Roles that are never quantized have tier keep.
 //
 // Factors: KL divergence that one unit alone at 3 bits causes, over parameters and relative squared error, geometric means over units,
 // down projection = 1 (scripts/fit_prior.py on statistics of `jang calibrate`). Models with routed experts have a column of their own: a

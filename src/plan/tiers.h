@@ -7,7 +7,7 @@
 
 namespace jang::plan {
 
-// Tier of a tensor: keep when its module cannot be quantised. `is_moe`: the model has routed experts, so a dense MLP in it runs for every
+// Tier of a tensor: keep when its module cannot be quantized. `is_moe`: the model has routed experts, so a dense MLP in it runs for every
 // token and is CRITICAL.
 [[nodiscard]] Tier tier_of(const arch::OutTensor& tensor, bool is_moe);
 // False on an unknown name in a file.
@@ -20,7 +20,7 @@ namespace jang::plan {
 [[nodiscard]] int expert_floor(arch::Role role);
 [[nodiscard]] bool is_routed_expert(arch::Role role);
 
-// Relative squared error of a choice on Gaussian weights; 0 when nothing is quantised.
+// Relative squared error of a choice on Gaussian weights; 0 when nothing is quantized.
 [[nodiscard]] double gaussian_error(const Choice& choice, Method method);
 
 }  // namespace jang::plan

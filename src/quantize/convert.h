@@ -33,7 +33,7 @@ struct RunOptions {
   Observer* observer = nullptr;        // may be null
   const CancelFlag* cancel = nullptr;  // may be null
   std::string backend;                 // "" = fastest available
-  // What the model says of itself: weights the fit, and decides in `auto` where it holds sensitivities. May be null.
+  // Of a calibration: weights the fit, and decides in `auto` where it holds sensitivities. May be null.
   const format::Statistics* statistics = nullptr;
   std::map<std::string, double> factors;  // by unit, see plan_by_sensitivity
 };

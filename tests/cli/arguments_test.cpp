@@ -38,10 +38,18 @@ TEST(Arguments, values_flags_and_letters_are_read) {
 TEST(Arguments, defaults_come_from_the_table) {
   const auto parsed = parse_arguments({"convert", "src"});
   ASSERT_TRUE(parsed.ok());
-  EXPECT_EQ(parsed.value().value("--profile"), "JANG_2S");
+  EXPECT_EQ(parsed.value().value("--profile"), "JANG_4K");
   EXPECT_FALSE(parsed.value().has("--profile"));
   EXPECT_EQ(parsed.value().value("--method"), "fit");
   EXPECT_EQ(parsed.value().value("--output"), "");
+}
+
+TEST(Arguments, help_in_front_of_a_command_is_that_of_the_command) {
+  const auto parsed = parse_arguments({"help", "convert"});
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_TRUE(parsed.value().has("--help"));
+  EXPECT_EQ(parsed.value().command(), "convert");
+  EXPECT_EQ(parse_arguments({"help"}).value().command(), "");
 }
 
 TEST(Arguments, list_option_repeats_without_swallowing_the_source) {

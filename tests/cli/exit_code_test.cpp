@@ -39,9 +39,13 @@ TEST(ExitCode, failure_has_three_parts) {
   const Status status(StatusCode::corrupt, "model.safetensors ends at byte 7\x1b[2J");
   const std::string text = failure_text("cannot convert x", "convert", status, false);
   EXPECT_EQ(text.rfind("error: cannot convert x\n  why: model.safetensors ends at byte 7?[2J\n  fix: ", 0), 0u) << text;
-  for (const StatusCode code : {StatusCode::invalid_argument, StatusCode::not_found, StatusCode::corrupt, StatusCode::unsupported,
-                                StatusCode::io, StatusCode::out_of_memory, StatusCode::device, StatusCode::cancelled})
+  for (const StatusCode code : {StatusCode::invalid_argument, StatusCode::corrupt, StatusCode::unsupported, StatusCode::io,
+                                StatusCode::out_of_memory, StatusCode::device, StatusCode::cancelled})
     EXPECT_FALSE(advice("convert", Status(code, "")).empty()) << to_string(code);
+  EXPECT_EQ(failure_text("cannot convert x", "convert", Status(StatusCode::not_found, "no such directory"), false),
+            "error: cannot convert x\n  why: no such directory\n");
+  EXPECT_EQ(failure_line("cannot convert x", "convert", Status(StatusCode::not_found, "no such directory")),
+            "cannot convert x: no such directory");
   EXPECT_NE(advice("convert", Status::write_error("")), advice("convert", Status(StatusCode::io, "")));
 }
 

@@ -15,10 +15,11 @@ Result<plan::Options> options_from(std::vector<std::string> words) {
   return planning_options(arguments.value());
 }
 
-TEST(Planning, default_is_two_bit_small_fit) {
+TEST(Planning, default_is_jang_4k_fit) {
   const auto options = options_from({});
   ASSERT_TRUE(options.ok());
-  EXPECT_EQ(options.value().profile, "JANG_2S");
+  EXPECT_EQ(options.value().profile, "JANG_4K");
+  EXPECT_EQ(options_from({"-p", "2"}).value().profile, "JANG_2S");
   EXPECT_EQ(options.value().method, plan::Method::fit);
   EXPECT_EQ(options.value().group_size, 0);
   EXPECT_FALSE(options.value().param_dtype.has_value());

@@ -94,6 +94,36 @@ TEST(Budget, k_profiles_keep_their_floors) {
   }
 }
 
+// What uniform_N has no room for: matrices that stay in 16 bit in a tiny model, an override, expert floors above N.
+TEST(Budget, k_profiles_make_room_for_what_must_stay_wider) {
+  Options wide_head = with_profile("");
+  wide_head.overrides.push_back(*parse_override("embed_tokens=16"));
+  Options floors = with_profile("");
+  floors.floors = Floors::on;
+  const std::vector<std::pair<arch::Model, Options>> cases = {
+      {testing::ragged(), with_profile("")}, {testing::llama_tied(), wide_head}, {testing::hybrid_moe(512, 4), floors}};
+  bool wider = false;
+  for (const auto& [model, asked] : cases) {
+    for (const ProfileRow& row : profiles()) {
+      if (row.kind != "budget") continue;
+      SCOPED_TRACE(model.model_type + " " + std::string(row.name));
+      Options options = asked;
+      options.profile = row.name;
+      const Plan plan = plan_of(model, options);
+      const std::uint64_t uniform = file_bytes(model, plan_of(model, with_profile(std::string("uniform_") + row.name[5])));
+      const int n = row.name[5] - '0';
+      EXPECT_GE(plan.budget_bytes, uniform);
+      wider = wider || plan.budget_bytes > uniform;
+      EXPECT_LE(file_bytes(model, plan), plan.budget_bytes);
+      for (const TensorPlan& p : plan.tensors) {
+        if (p.tier == Tier::keep || p.choice.bits == 0) continue;
+        EXPECT_GE(p.choice.bits, p.tier == Tier::critical ? n : n - 1);
+      }
+    }
+  }
+  EXPECT_TRUE(wider);
+}
+
 TEST(Budget, size_is_met_with_headers_for_any_number) {
   for (const testing::Named& m : testing::models()) {
     Options options = with_profile("auto");

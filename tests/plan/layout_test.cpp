@@ -78,7 +78,7 @@ TEST(Layout, parts_of_a_module_are_adjacent_and_in_one_shard) {
   }
 }
 
-TEST(Layout, quantised_parts_have_packed_shapes) {
+TEST(Layout, quantized_parts_have_packed_shapes) {
   const arch::Model model = testing::qwen3_moe();
   Options options;
   options.profile = "uniform_3";
@@ -129,7 +129,7 @@ TEST(Layout, file_names_are_those_of_mlx) {
   EXPECT_EQ(split.shards[8].file_name, "model-00009-of-00009.safetensors");
 }
 
-TEST(Layout, unquantised_types_follow_the_plan_but_for_kept_and_integers) {
+TEST(Layout, unquantized_types_follow_the_plan_but_for_kept_and_integers) {
   arch::OutTensor t;
   t.shape = {4};
   t.source_dtype = DType::f32;

@@ -190,7 +190,7 @@ TEST(Plan, override_of_one_tensor_moves_its_unit) {
 TEST(Plan, bad_overrides_are_refused) {
   const arch::Model model = testing::ragged();
   expect_refused(model, with_override("JANG_2S", "self_attn.v_porj=8"), "v_proj");
-  expect_refused(model, with_override("JANG_2S", "input_layernorm=8"), "cannot be quantised");
+  expect_refused(model, with_override("JANG_2S", "input_layernorm=8"), "cannot be quantized");
   expect_refused(model, with_override("JANG_2S", "q_proj=8:64"), "96 inputs");
   expect_refused(model, with_override("JANG_2S", "mlp.down_proj=8"), "80 inputs");
   EXPECT_TRUE(make_plan(model, with_override("JANG_2S", "input_layernorm=16")).ok());

@@ -23,7 +23,7 @@ std::map<std::string, Choice> choices_of(const arch::Model& model, std::string p
   return choices;
 }
 
-TEST(Recipes, uniform_quantises_all_but_the_modules_the_class_names) {
+TEST(Recipes, uniform_quantizes_all_but_the_modules_the_class_names) {
   const arch::Model model = testing::qwen3_moe();
   for (const ProfileRow& row : profiles()) {
     if (!row.name.starts_with("uniform_")) continue;
