@@ -10,6 +10,7 @@
 #include "cli/planning.h"
 #include "cli/report.h"
 #include "cli/units.h"
+#include "engine/text_check.h"
 
 namespace jang::cli {
 namespace {
@@ -69,6 +70,8 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   run.statistics = knowledge.statistics.get();
   JANG_ASSIGN(const plan::Plan plan, make_knowing_plan(arguments, opened, options, run, knowledge));
   if (output.empty()) output = quantize::default_output_name(opened.naming_path, plan);
+  for (const format::Finding& f : engine::check_text(opened.source.checkpoint.path()))
+    given_run.observer->warn(fmt::format("{}: {}", f.where, f.message));
 
   const arch::Model& model = opened.source.model;
   if (dry) {

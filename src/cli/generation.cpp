@@ -96,6 +96,7 @@ Result<Answer> stream_answer(engine::Generator& generator, const text::Tokenizer
                              std::int64_t context, const CancelFlag& cancel, const std::function<bool(std::string_view)>& emit) {
   Answer answer;
   text::Detokenizer detokenizer(tokenizer);
+  detokenizer.start_behind(generator.tokens());
   while (answer.stopped_by.empty()) {
     if (options.n_predict >= 0 && static_cast<std::int64_t>(answer.ids.size()) >= options.n_predict) {
       answer.stopped_by = "length";

@@ -34,7 +34,8 @@ struct Answer {
   std::string_view stopped_by;  // "end", "length", "context", "interrupt"
 };
 // Generates behind the generator's prompt until the text ends, a limit is reached or `cancel` is set; `emit` gets text as it becomes
-// certain, complete characters only, and says whether to go on. Errors: those of Generator::next.
+// certain, complete characters only, and says whether to go on. The text is what the ids add to that of the prompt, so it may begin with a
+// space. Errors: those of Generator::next.
 [[nodiscard]] Result<Answer> stream_answer(engine::Generator& generator, const text::Tokenizer& tokenizer, const GenerationOptions& options,
                                            std::int64_t context, const CancelFlag& cancel,
                                            const std::function<bool(std::string_view)>& emit);

@@ -7,6 +7,7 @@
 #include "cli/failure.h"
 #include "cli/report.h"
 #include "cli/units.h"
+#include "engine/text_check.h"
 #include "format/bundle.h"
 
 namespace jang::cli {
@@ -48,7 +49,9 @@ int run_validate(const Arguments& arguments, const Surroundings& surroundings) {
   const Result<std::vector<format::Finding>> checked = format::validate(path, {.deep = arguments.has("--deep")});
   if (!checked.ok())
     return fail(fmt::format("cannot open {}", path), "validate", as_input_failure(checked.status()), surroundings.stderr_color);
-  const std::vector<format::Finding>& findings = checked.value();
+  std::vector<format::Finding> findings = checked.value();
+  const std::vector<format::Finding> about_text = engine::check_text(path);
+  findings.insert(findings.end(), about_text.begin(), about_text.end());
   std::size_t errors = 0;
   for (const format::Finding& finding : findings) errors += finding.severity == "error" ? 1 : 0;
   const std::string text = arguments.has("--json") ? json::dump(document(path, findings, errors), 2) + "\n"

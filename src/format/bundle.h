@@ -44,7 +44,7 @@ struct ValidateOptions {
 };
 
 // Everything wrong with a directory; empty = valid. Checks: files against index (both ways, total_size), companions and shapes, config
-// `quantization` against jang_config manifest against tensors, tokenizer files present, and with deep the values.
+// `quantization` against jang_config manifest against tensors, and with deep the values. Files about text are engine::check_text's.
 // A directory that cannot be opened at all is an error Status; faults inside are findings.
 [[nodiscard]] Result<std::vector<Finding>> validate(const std::string& path, const ValidateOptions& options);
 

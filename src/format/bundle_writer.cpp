@@ -112,6 +112,10 @@ Status BundleWriter::add_text(const std::string& name, std::string_view text) { 
 
 Status BundleWriter::add_copy(const std::string& from, const std::string& name) {
   JANG_ASSIGN(const InputFile in, InputFile::open(from));
+  const std::string folder = partial_ + "/" + fs::path(name).parent_path().string();
+  std::error_code ec;
+  fs::create_directory(folder, ec);
+  if (ec) return Status::write_error("cannot create " + folder + ": " + ec.message());
   JANG_ASSIGN(OutputFile out, OutputFile::create(partial_ + "/" + name));
   std::vector<std::byte> buffer(std::min<std::uint64_t>(kCopyBytes, in.size()));
   for (std::uint64_t at = 0; at < in.size(); at += buffer.size()) {
@@ -119,7 +123,8 @@ Status BundleWriter::add_copy(const std::string& from, const std::string& name) 
     JANG_TRY(in.read_at(at, part));
     JANG_TRY(out.write_at(at, part));
   }
-  return out.sync();
+  JANG_TRY(out.sync());
+  return sync_directory(folder);
 }
 
 Status BundleWriter::sync() {

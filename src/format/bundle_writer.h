@@ -40,7 +40,7 @@ class BundleWriter {
   [[nodiscard]] Status write_at(int file, std::uint64_t offset, std::span<const std::byte> data);
   // Adds a small file.
   [[nodiscard]] Status add_text(const std::string& name, std::string_view text);
-  // Copies a regular file.
+  // Copies a regular file. A name with a folder in front ("folder/name") makes the folder.
   [[nodiscard]] Status add_copy(const std::string& from, const std::string& name);
   // Syncs every tensor file and the directory.
   [[nodiscard]] Status sync();

@@ -21,7 +21,6 @@ class Validator {
   std::vector<Finding> run(bool deep) {
     check_config();
     check_index();
-    check_tokenizer();
     check_manifest();
     if (deep) check_values();
     return std::move(findings_);
@@ -72,13 +71,6 @@ class Validator {
     if (!total.ok()) return error("model.safetensors.index.json", total.status().message());
     if (*total != payload && *total != static_cast<std::int64_t>(c_.file_bytes()))
       warning("model.safetensors.index.json", "total_size is " + std::to_string(*total) + ", the tensors take " + std::to_string(payload));
-  }
-
-  void check_tokenizer() {
-    if (!has_file("tokenizer.json") && !has_file("tokenizer.model") && !has_file("vocab.json"))
-      warning(c_.path(), "no tokenizer (tokenizer.json, tokenizer.model or vocab.json)");
-    else if (!has_file("tokenizer_config.json"))
-      warning(c_.path(), "no tokenizer_config.json");
   }
 
   // jang_config.json's manifest must say what config.json and the tensors say.

@@ -12,6 +12,7 @@
 #include "kernels/kernels.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/metadata.h"
+#include "quantize/side_files.h"
 
 namespace jang::quantize {
 namespace {
@@ -28,12 +29,10 @@ std::uint64_t peak_rss_bytes() {
 #endif
 }
 
-Status copy_side_files(const Source& source, format::BundleWriter& writer) {
-  for (const std::string& name : side_files()) {
-    const std::string from = source.checkpoint.path() + "/" + name;
-    std::error_code ec;
-    if (fs::is_regular_file(from, ec)) JANG_TRY(writer.add_copy(from, name));
-  }
+Status copy_side_files(const Source& source, format::BundleWriter& writer, Observer& observer) {
+  JANG_ASSIGN(const SideFiles files, find_side_files(source.checkpoint.path()));
+  for (const std::string& why : files.left) observer.warn("not copied: " + why);
+  for (const std::string& name : files.names) JANG_TRY(writer.add_copy(source.checkpoint.path() + "/" + name, name));
   return {};
 }
 
@@ -84,7 +83,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_TRY(source.checkpoint.check_unchanged());
 
   observer.phase(5, 5, "write");
-  JANG_TRY(copy_side_files(source, writer));
+  JANG_TRY(copy_side_files(source, writer, observer));
   JANG_TRY(writer.add_text("model.safetensors.index.json", json::dump(make_index(report.layout, report.sizes), 2) + "\n"));
   JANG_TRY(
       writer.add_text("jang_config.json",

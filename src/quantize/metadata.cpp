@@ -168,26 +168,4 @@ json::Value make_index(const plan::Layout& layout, const plan::Sizes& sizes) {
           {"weight_map", std::move(map)}};
 }
 
-const std::vector<std::string>& side_files() {
-  static const std::vector<std::string> files = {"tokenizer.json",
-                                                 "tokenizer_config.json",
-                                                 "special_tokens_map.json",
-                                                 "tokenizer.model",
-                                                 "merges.txt",
-                                                 "vocab.json",
-                                                 "vocab.txt",
-                                                 "added_tokens.json",
-                                                 "generation_config.json",
-                                                 "chat_template.json",
-                                                 "chat_template.jinja",
-                                                 "preprocessor_config.json",
-                                                 "processor_config.json",
-                                                 "video_preprocessor_config.json",
-                                                 "LICENSE",
-                                                 "LICENSE.txt",
-                                                 "LICENSE.md",
-                                                 "NOTICE"};
-  return files;
-}
-
 }  // namespace jang::quantize

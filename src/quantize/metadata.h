@@ -25,8 +25,4 @@ namespace jang::quantize {
 // model.safetensors.index.json.
 [[nodiscard]] json::Value make_index(const plan::Layout& layout, const plan::Sizes& sizes);
 
-// Side files copied from the source when present: tokenizer, templates, generation config, processors, licences. Never *.py: a bundle runs
-// no code.
-[[nodiscard]] const std::vector<std::string>& side_files();
-
 }  // namespace jang::quantize

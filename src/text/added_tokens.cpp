@@ -21,6 +21,22 @@ bool starts_with_word(std::string_view text) {
   return unicode::is_word(unicode::next(text, at));
 }
 
+bool is_blank(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();)
+    if (!unicode::is_whitespace(unicode::next(text, at))) return false;
+  return true;
+}
+
+bool refuses(const AddedTokens::Guard& guard, std::int32_t id, const ByteRange& match) {
+  if (!guard.control->contains(id)) return false;
+  // The ranges that the match meets: those between the first and the last lie inside it.
+  const auto ends_before = [&](const ByteRange& r) { return r.end <= match.begin; };
+  const auto begins_inside = [&](const ByteRange& r) { return r.begin < match.end; };
+  const auto first = std::partition_point(guard.foreign.begin(), guard.foreign.end(), ends_before);
+  const auto last = std::partition_point(first, guard.foreign.end(), begins_inside);
+  return first != last && (first->begin <= match.begin || std::prev(last)->end >= match.end);
+}
+
 }  // namespace
 
 Result<AddedTokens> AddedTokens::make(std::vector<AddedToken> tokens, const Vocabulary& vocabulary, const Normalizer& normalizer) {
@@ -74,7 +90,7 @@ Status AddedTokens::build_tries() {
   return {};
 }
 
-void AddedTokens::find(std::string_view text, bool normalized, bool with_special, std::vector<Part>& parts) const {
+void AddedTokens::find(std::string_view text, bool normalized, bool with_special, const Guard* guard, std::vector<Part>& parts) const {
   parts.clear();
   std::size_t done = 0;
   const Trie& trie = normalized ? normalized_ : raw_;
@@ -84,6 +100,7 @@ void AddedTokens::find(std::string_view text, bool normalized, bool with_special
     std::int32_t id = -1;
     if (trie.starts(text[at]))
       trie.matches(text, at, [&](std::size_t e, std::int32_t value) {
+        if (guard != nullptr && refuses(*guard, value, {at, e})) return;
         end = e;
         id = value;
       });
@@ -130,6 +147,28 @@ std::optional<std::int32_t> AddedTokens::id_of(std::string_view content) const {
 bool AddedTokens::is_special(std::int32_t id) const {
   const AddedToken* token = at(id);
   return token != nullptr && special_.contains(token->content);
+}
+
+std::unordered_set<std::int32_t> AddedTokens::special_ids() const {
+  std::unordered_set<std::int32_t> ids;
+  for (const auto& [id, row] : rows_)
+    if (special_.contains(row.token.content)) ids.insert(id);
+  return ids;
+}
+
+std::vector<std::int32_t> AddedTokens::occurring_in(std::string_view text) const {
+  std::vector<std::int32_t> ids;
+  const auto add = [&](std::int32_t id) {
+    const std::string& content = rows_.at(id).token.content;
+    if (!special_.contains(content) && !is_blank(content)) ids.push_back(id);
+  };
+  for (std::size_t at = 0; has_raw_ && at < text.size(); ++at)
+    if (raw_.starts(text[at])) raw_.matches(text, at, [&](std::size_t, std::int32_t id) { add(id); });
+  for (const auto& [id, row] : rows_)
+    if (row.token.normalized && text.find(row.token.content) != std::string_view::npos) add(id);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
 }
 
 std::string_view AddedTokens::decoded_text(std::int32_t id) const {

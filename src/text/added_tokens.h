@@ -26,6 +26,11 @@ struct AddedToken {
   bool operator==(const AddedToken&) const = default;
 };
 
+// Bytes begin .. end - 1 of a text.
+struct ByteRange {
+  std::size_t begin, end;
+};
+
 class AddedTokens {
  public:
   // A token found, or the text between two.
@@ -39,9 +44,24 @@ class AddedTokens {
   // normalizer.
   static Result<AddedTokens> make(std::vector<AddedToken> tokens, const Vocabulary& vocabulary, const Normalizer& normalizer);
 
+  // Where control tokens are plain text. A match of one is refused when its first or its last byte is foreign; around whole foreign ranges
+  // it is the template's ('<|' + role + '|>').
+  struct Guard {
+    std::vector<ByteRange> foreign;  // of the text that is searched: sorted, disjoint, not empty
+    const std::unordered_set<std::int32_t>* control;
+  };
+
   // Cuts a text at the tokens with this `normalized`. Leftmost, then longest; a match refused by single_word, or special while
-  // !with_special, is passed over whole. rstrip lets parts overlap, as in the library.
-  void find(std::string_view text, bool normalized, bool with_special, std::vector<Part>& parts) const;
+  // !with_special, is passed over whole. rstrip lets parts overlap, as in the library. `guard` may be null; behind a match that it refuses
+  // the search goes on at the next character, so that nothing foreign hides a token of the template.
+  void find(std::string_view text, bool normalized, bool with_special, const Guard* guard, std::vector<Part>& parts) const;
+
+  // Ids of the special tokens.
+  [[nodiscard]] std::unordered_set<std::int32_t> special_ids() const;
+  // Ids of the tokens that are not special, have more than white space, and occur in `text`.
+  [[nodiscard]] std::vector<std::int32_t> occurring_in(std::string_view text) const;
+  // Whether a control token is matched in normalized text.
+  [[nodiscard]] bool has_normalized() const { return has_normalized_; }
 
   [[nodiscard]] const AddedToken* at(std::int32_t id) const;
   [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view content) const;

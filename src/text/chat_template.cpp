@@ -130,6 +130,12 @@ Result<Text> run(const jinja::Template& program, const json::Value& variables,
 }  // namespace
 
 Result<ChatTemplate> ChatTemplate::parse(std::string source, std::string_view what) {
+  ChatTemplate made;
+  JANG_ASSIGN(made.main_, compile(std::move(source), what));
+  return made;
+}
+
+Result<ChatTemplate::Program> ChatTemplate::compile(std::string source, std::string_view what) {
   if (source.size() > kMaxSourceBytes)
     return Status(StatusCode::invalid_argument,
                   fmt::format("{}: a template of {} bytes; at most {} are accepted", what, source.size(), kMaxSourceBytes));
@@ -137,20 +143,28 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, std::string_view wh
     return Status(StatusCode::corrupt, fmt::format("{}: byte {} is not UTF-8", what, at));
   Result<jinja::Template> program = jinja::parse_template(source);
   if (!program.ok()) return program.status().with_context(what);
-  ChatTemplate made;
-  made.template_ = std::make_shared<const jinja::Template>(std::move(program).value());
-  made.source_ = std::move(source);
-  made.what_ = what;
-  return made;
+  return Program{std::move(source), std::string(what), std::make_shared<const jinja::Template>(std::move(program).value())};
+}
+
+const Result<ChatTemplate::Program>* ChatTemplate::tools_program(const json::Value& variables) const {
+  return for_tools_ && json::find(variables, "tools") != nullptr ? &*for_tools_ : nullptr;
+}
+
+const std::string& ChatTemplate::source_for(const json::Value& variables) const {
+  const Result<Program>* tools = tools_program(variables);
+  return tools != nullptr && tools->ok() ? tools->value().source : main_.source;
 }
 
 Result<std::vector<Segment>> ChatTemplate::render_segments(const json::Value& variables, const Moment& now) const {
+  const Result<Program>* tools = tools_program(variables);
+  if (tools != nullptr) JANG_TRY(tools->status());
+  const Program& program = tools != nullptr ? tools->value() : main_;
   try {
-    const Result<Text> text = run(*template_, variables, special_tokens_, now, max_steps_);
-    if (!text.ok()) return text.status().with_context(what_);
+    const Result<Text> text = run(*program.compiled, variables, special_tokens_, now, max_steps_);
+    if (!text.ok()) return text.status().with_context(program.what);
     return to_segments(text.value());
   } catch (const std::bad_alloc&) {
-    return Status(StatusCode::out_of_memory, fmt::format("{}: no memory to render", what_));
+    return Status(StatusCode::out_of_memory, fmt::format("{}: no memory to render", program.what));
   }
 }
 
@@ -172,6 +186,9 @@ void ChatTemplate::set_special_token(std::string_view name, std::string_view tex
   special_tokens_.emplace_back(std::string(name), valid);
 }
 
-bool ChatTemplate::reads(std::string_view name) const { return jinja::find_name(*template_, name) >= 0; }
+bool ChatTemplate::reads(std::string_view name) const {
+  if (jinja::find_name(*main_.compiled, name) >= 0) return true;
+  return for_tools_ && for_tools_->ok() && jinja::find_name(*for_tools_->value().compiled, name) >= 0;
+}
 
 }  // namespace jang::text

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,7 +51,9 @@ class ChatTemplate {
 
   // The template of a model directory: chat_template.jinja, else chat_template.json, else chat_template of tokenizer_config.json (text, or
   // a list of named ones, of which "default" or the first is taken), with bos_token, eos_token and the other special tokens of
-  // tokenizer_config.json as variables. Errors: not_found when the directory has none, those of reading and parsing.
+  // tokenizer_config.json as variables. Where there is one named "tool_use" as well (additional_chat_templates/tool_use.jinja, or in that
+  // list), it is taken for variables with tools, as transformers does. Errors: not_found when the directory has none, those of reading and
+  // parsing; a fault of the tool_use template shows in tools_status() and when it is used.
   [[nodiscard]] static Result<ChatTemplate> load(const std::string& model_directory);
 
   // variables: an object with messages, add_generation_prompt, tools, ...; `tools` and `documents` are None when absent, as transformers
@@ -59,7 +62,11 @@ class ChatTemplate {
   [[nodiscard]] Result<std::string> render(const json::Value& variables, const Moment& now = {}) const;
   [[nodiscard]] Result<std::vector<Segment>> render_segments(const json::Value& variables, const Moment& now = {}) const;
 
-  [[nodiscard]] const std::string& source() const { return source_; }
+  [[nodiscard]] const std::string& source() const { return main_.source; }
+  // That of the template which is taken for these variables.
+  [[nodiscard]] const std::string& source_for(const json::Value& variables) const;
+  // The fault of the template for tools; ok where there is none.
+  [[nodiscard]] Status tools_status() const { return for_tools_ ? for_tools_->status() : Status(); }
   // Variables of the model itself: trusted text, never marked as input. Names and values, e.g. bos_token.
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& special_tokens() const { return special_tokens_; }
   void set_special_token(std::string_view name, std::string_view text);
@@ -70,11 +77,17 @@ class ChatTemplate {
   [[nodiscard]] bool reads(std::string_view name) const;
 
  private:
+  struct Program {
+    std::string source, what;
+    std::shared_ptr<const jinja::Template> compiled;
+  };
   ChatTemplate() = default;
+  [[nodiscard]] static Result<Program> compile(std::string source, std::string_view what);
+  [[nodiscard]] const Result<Program>* tools_program(const json::Value& variables) const;
 
-  std::string source_, what_;
+  Program main_;
+  std::optional<Result<Program>> for_tools_;
   std::uint64_t max_steps_ = kMaxSteps;
-  std::shared_ptr<const jinja::Template> template_;
   std::vector<std::pair<std::string, std::string>> special_tokens_;
 };
 

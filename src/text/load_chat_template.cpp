@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "text/chat_template.h"
+#include "text/tokenizer_config.h"
 
 namespace jang::text {
 namespace {
@@ -18,6 +19,13 @@ constexpr std::array<std::string_view, 7> kSpecialTokens = {"bos_token", "eos_to
 struct Source {
   std::string text, what;
 };
+
+// The template of this name in a list of them, nullptr when there is none.
+const json::Value* named_template(const json::Value& list, std::string_view wanted) {
+  for (const json::Value& entry : list)
+    if (const json::Value* name = json::find(entry, "name"); name != nullptr && *name == wanted) return json::find(entry, "template");
+  return nullptr;
+}
 
 // The template in the member chat_template: text, or [{"name": ..., "template": ...}].
 Result<std::optional<std::string>> member_template(const json::Value& config, const std::string& path) {
@@ -47,7 +55,10 @@ Result<std::optional<json::Value>> read_optional(const std::string& path) {
 Result<Source> find_source(const std::string& directory, const std::optional<json::Value>& config) {
   const std::string jinja_path = directory + "/chat_template.jinja";
   Result<std::string> text = read_text(jinja_path, ChatTemplate::kMaxSourceBytes);
-  if (text.ok()) return Source{std::move(text).value(), jinja_path};
+  if (text.ok()) {
+    JANG_TRY(check_no_lfs_pointer(*text, jinja_path));
+    return Source{std::move(text).value(), jinja_path};
+  }
   if (text.status().code() != StatusCode::not_found) return text.status();
 
   const std::string json_path = directory + "/chat_template.json";
@@ -66,6 +77,23 @@ Result<Source> find_source(const std::string& directory, const std::optional<jso
                             directory));
 }
 
+// The template for variables with tools. A template in a file of its own, "default" or not, is preferred to all in tokenizer_config.json.
+Result<std::optional<Source>> find_tools_source(const std::string& directory, const Source& main,
+                                                const std::optional<json::Value>& config) {
+  const std::string path = directory + "/additional_chat_templates/tool_use.jinja";
+  Result<std::string> text = read_text(path, ChatTemplate::kMaxSourceBytes);
+  if (text.ok()) {
+    JANG_TRY(check_no_lfs_pointer(*text, path));
+    return std::optional(Source{std::move(text).value(), path});
+  }
+  if (text.status().code() != StatusCode::not_found) return text.status();
+  if (!config || !main.what.starts_with(directory + "/tokenizer_config.json")) return std::optional<Source>();
+  const json::Value* member = json::find(*config, "chat_template");
+  const json::Value* found = member != nullptr && member->is_array() ? named_template(*member, "tool_use") : nullptr;
+  if (found == nullptr || !found->is_string()) return std::optional<Source>();
+  return std::optional(Source{found->get<std::string>(), main.what + ": tool_use"});
+}
+
 // "<s>", or {"content": "<s>", ...} as added tokens are written.
 std::optional<std::string> token_text(const json::Value& config, std::string_view name) {
   const json::Value* member = json::find(config, name);
@@ -80,7 +108,12 @@ std::optional<std::string> token_text(const json::Value& config, std::string_vie
 Result<ChatTemplate> ChatTemplate::load(const std::string& model_directory) {
   JANG_ASSIGN(const std::optional<json::Value> config, read_optional(model_directory + "/tokenizer_config.json"));
   JANG_ASSIGN(Source source, find_source(model_directory, config));
+  Result<std::optional<Source>> tools = find_tools_source(model_directory, source, config);
   JANG_ASSIGN(ChatTemplate made, parse(std::move(source.text), source.what));
+  if (!tools.ok())
+    made.for_tools_ = tools.status();
+  else if (*tools)
+    made.for_tools_ = compile(std::move((*tools)->text), (*tools)->what);
   JANG_ASSIGN(const std::optional<json::Value> map, read_optional(model_directory + "/special_tokens_map.json"));
   for (const std::string_view name : kSpecialTokens) {
     std::optional<std::string> text;

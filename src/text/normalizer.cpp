@@ -27,12 +27,26 @@ class Mapped final : public Step {
   explicit Mapped(Map map) : map_(std::move(map)) {}
   Status apply(Stretch& stretch) const override {
     const std::size_t first = stretch.from_first == 0 ? 0 : map_(std::string_view(stretch.text).substr(0, stretch.from_first)).size();
+    move_marks(stretch);
     stretch.text = map_(stretch.text);
+    for (std::size_t& mark : stretch.marks) mark = std::min(mark, stretch.text.size());
     stretch.from_first = std::min(first, stretch.text.size());
     return {};
   }
 
  private:
+  // Nothing joins with a printable ASCII character behind it, so sizes of what lies between such places add up without drift.
+  void move_marks(Stretch& stretch) const {
+    const std::string_view text = stretch.text;
+    std::size_t safe = 0, size = 0;  // a safe place and the size of what is before it, mapped
+    for (std::size_t& mark : stretch.marks) {
+      std::size_t at = std::min(mark, text.size());
+      while (at > safe && (at == text.size() || text[at] < ' ' || text[at] > '~')) --at;
+      size += map_(text.substr(safe, at - safe)).size();
+      safe = at;
+      mark = size + map_(text.substr(safe, mark - safe)).size();
+    }
+  }
   Map map_;
 };
 
@@ -74,6 +88,7 @@ class Strip final : public Step {
       end = last;
     }
     stretch.from_first = stretch.from_first > begin ? std::min(stretch.from_first, end) - begin : 0;
+    for (std::size_t& mark : stretch.marks) mark = std::clamp(mark, begin, end) - begin;
     stretch.text = stretch.text.substr(begin, end - begin);
     return {};
   }
@@ -89,6 +104,7 @@ class Prepend final : public Step {
     if (stretch.text.empty()) return {};
     stretch.text.insert(0, text_);
     if (stretch.from_first > 0) stretch.from_first += text_.size();
+    for (std::size_t& mark : stretch.marks) mark += text_.size();
     return {};
   }
 
@@ -104,7 +120,9 @@ class Replace final : public Step {
     std::string out;
     out.reserve(text.size());
     std::size_t done = 0, first = 0;
+    auto mark = stretch.marks.begin();
     const auto copy = [&](std::size_t end) {
+      for (; mark != stretch.marks.end() && *mark <= end; ++mark) *mark = out.size() + (*mark > done ? *mark - done : 0);
       out += text.substr(done, end - done);
       if (done < stretch.from_first) first = out.size() - (end - std::min(end, stretch.from_first));
       done = end;

@@ -17,6 +17,9 @@ struct Stretch {
   std::string text;
   std::size_t from_first = 0;  // leading bytes that come from the first character of the whole input
   std::size_t max_bytes = 0;   // what the text may grow to; Normalizer::apply sets it
+  // Offsets that move along with the text around them, ascending. Where characters of both sides of one become a single character, it lies
+  // on either side of that.
+  std::vector<std::size_t> marks{};
 };
 
 class Normalizer {

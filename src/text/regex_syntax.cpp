@@ -6,8 +6,11 @@
 //   \p{..}  Unicode 16, PCRE2 10.42 has 14: what is newer is added as ranges; scripts without their extensions
 //   {,n}    is {0,n};  x{n,m}+ is (?:x{n,m})+, not possessive;  (?m) lets the dot match a newline
 //   \xHH    is a byte: only ASCII is taken
-// A class that holds the complement of a set with such additions becomes an alternation of classes. Refused: intersections and nested
-// classes, back references, \G \K \X, extended mode, options in mid pattern, and caseless text that folds to several characters.
+//   [a[b]]  a class in a class is a union, && an intersection (it binds weaker than neighbours do, ^ weaker still): PCRE2 10.42 has
+//   neither,
+//           so such a class becomes lookaheads in front of one character; so does one that holds the complement of a set with additions
+// Refused: back references, \G \K \X, extended mode, options in mid pattern, caseless text that folds to several characters, and caseless
+// intersections and negated inner classes, whose folding depends on the order in which Oniguruma works.
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -117,11 +120,27 @@ constexpr auto kNames = std::to_array<Name>({
     {"devanagari", "Devanagari", true},
 });
 
+constexpr int kMaxClassDepth = 16;
+
 // A set of characters as text inside [ ], or that set's complement.
 struct Set {
   std::string items;
   bool complement = false;
 };
+
+// What a class, or one side of an intersection, holds: characters and ranges as text inside [ ], and patterns of one character each.
+struct ClassItems {
+  std::string plain;
+  std::vector<std::string> others;
+  [[nodiscard]] bool empty() const { return plain.empty() && others.empty(); }
+};
+
+// A pattern of one character that is among the items.
+std::string any_of(const ClassItems& items) {
+  std::string any = items.plain.empty() ? "" : "[" + items.plain + "]";
+  for (const std::string& other : items.others) any += (any.empty() ? "" : "|") + other;
+  return items.others.empty() ? any : "(?:" + any + ")";
+}
 
 std::string newer_ranges(std::string_view name) {
   std::string out;
@@ -170,8 +189,9 @@ class Translator {
   Status group();
   Status group_options(std::size_t open);
   Status close();
-  Status char_class();
-  Status class_item(std::vector<Set>& sets, std::string& plain);
+  Result<std::string> char_class(int depth);
+  Status class_item(int depth, ClassItems& items);
+  Result<std::string> posix_bracket();
   Status escape();
   Status quantifier();
   Result<Set> class_escape(char kind);  // \d \s \w \h \p and their complements, behind the letter
@@ -331,10 +351,37 @@ Status Translator::escape() {
   return c ? add_literal(*c) : refuse(fmt::format("the escape \\{}", kind));
 }
 
-// One item of a class: a character, a range, an escape or a bracket name.
-Status Translator::class_item(std::vector<Set>& sets, std::string& plain) {
-  if (peek() == '[') return refuse("a class in a class");
-  if (in_.substr(at_).starts_with("&&")) return refuse("a class intersection");
+// [:name:], where a class has one.
+Result<std::string> Translator::posix_bracket() {
+  struct Row {
+    std::string_view spelling;
+    char escape;  // the escape of the same meaning
+  };
+  for (const Row& row : {Row{"[:digit:]", 'd'}, Row{"[:space:]", 's'}, Row{"[:word:]", 'w'}, Row{"[:xdigit:]", 'h'}}) {
+    if (!take(row.spelling)) continue;
+    JANG_ASSIGN(Set set, class_escape(row.escape));
+    return std::move(set.items);
+  }
+  return refuse("this bracket name");
+}
+
+// One item of a class: a character, a range, an escape, a bracket name or a class of its own.
+Status Translator::class_item(int depth, ClassItems& items) {
+  const auto no_range_here = [&]() -> Status {
+    if (peek() == '-' && !in_.substr(at_).starts_with("-]")) return refuse("a range that starts with a class");
+    return {};
+  };
+  if (in_.substr(at_).starts_with("[:")) {
+    JANG_ASSIGN(const std::string set, posix_bracket());
+    items.plain += set;
+    return no_range_here();
+  }
+  if (peek() == '[') {
+    if (caseless_ && in_.substr(at_).starts_with("[^")) return refuse("a caseless negated class in a class");
+    JANG_ASSIGN(std::string inner, char_class(depth + 1));
+    items.others.push_back(std::move(inner));
+    return no_range_here();
+  }
   const auto read_char = [&]() -> Result<std::optional<char32_t>> {
     if (peek() != '\\') return std::optional<char32_t>(unicode::next(in_, at_));
     ++at_;
@@ -348,44 +395,48 @@ Status Translator::class_item(std::vector<Set>& sets, std::string& plain) {
     ++at_;
     JANG_ASSIGN(Set set, class_escape(kind));
     if (set.complement)
-      sets.push_back(std::move(set));
+      items.others.push_back(positive_class(set));
     else
-      plain += set.items;
-    if (peek() == '-' && !in_.substr(at_).starts_with("-]")) return refuse("a range that starts with a class");
-    return {};
+      items.plain += set.items;
+    return no_range_here();
   }
   if (caseless_ && *first >= 0x80) return refuse("a caseless character outside ASCII");
-  plain += literal(*first);
+  items.plain += literal(*first);
   if (peek() != '-' || in_.substr(at_).starts_with("-]") || at_ + 1 >= in_.size()) return {};
   ++at_;
-  if (peek() == '[' || in_.substr(at_).starts_with("&&")) return refuse("a class in a class");
+  if (peek() == '[' || in_.substr(at_).starts_with("&&")) return refuse("a range that ends with a class");
   JANG_ASSIGN(const std::optional<char32_t> last, read_char());
   if (!last) return refuse("a range that ends with a class");
   if (*last < *first) return broken("a range out of order");
-  plain += "-" + literal(*last);
+  items.plain += "-" + literal(*last);
   return {};
 }
 
-Status Translator::char_class() {
+// A pattern of one character for the class that starts here.
+Result<std::string> Translator::char_class(int depth) {
+  if (depth == kMaxClassDepth) return refuse(fmt::format("a class nested deeper than {} levels", kMaxClassDepth));
   ++at_;
-  last_literal_ = 0;
   const bool negated = take("^");
   if (peek() == ']') return refuse("a class that starts with ]");
-  std::vector<Set> sets;
-  std::string plain;
+  std::vector<ClassItems> sides(1);  // of an intersection; one where there is none
   while (peek() != ']') {
     if (!more()) return broken("a class without its end");
-    JANG_TRY(class_item(sets, plain));
+    if (!take("&&")) {
+      JANG_TRY(class_item(depth, sides.back()));
+      continue;
+    }
+    if (caseless_) return refuse("a caseless class intersection");
+    if (sides.back().empty() || peek() == ']') return refuse("a class intersection with an empty side");
+    sides.emplace_back();
   }
   ++at_;
-  if (sets.empty()) {
-    atom(positive_class({plain, negated}));
-    return {};
-  }
-  std::string any = plain.empty() ? "" : "[" + plain + "]";
-  for (const Set& set : sets) any += (any.empty() ? "" : "|") + positive_class(set);
-  atom(negated ? fmt::format("(?:(?!{})(?s:.))", any) : fmt::format("(?:{})", any));
-  return {};
+  if (sides.back().empty()) return refuse("a class intersection with an empty side");
+  if (sides.size() == 1 && sides[0].others.empty()) return positive_class({sides[0].plain, negated});
+  std::string any;
+  for (std::size_t i = 0; i + 1 < sides.size(); ++i) any += "(?=" + any_of(sides[i]) + ")";
+  any += any_of(sides.back());
+  if (negated) return fmt::format("(?:(?!{})(?s:.))", any);
+  return sides.size() == 1 ? any : "(?:" + any + ")";
 }
 
 Status Translator::group_options(std::size_t open) {
@@ -494,7 +545,12 @@ Status Translator::quantifier() {
 Status Translator::one() {
   switch (peek()) {
     case '\\': ++at_; return escape();
-    case '[': return char_class();
+    case '[': {
+      last_literal_ = 0;
+      JANG_ASSIGN(const std::string one_character, char_class(0));
+      atom(one_character);
+      return {};
+    }
     case '(': return group();
     case ')': return close();
     case '*':

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "json/json.h"
+#include "text/tokenizer_config.h"
 #include "text/tokenizer_parts.h"
 
 namespace jang::text {
@@ -229,24 +230,23 @@ Result<std::vector<AddedToken>> read_added_tokens(const dom::element& section) {
 
 class TokenizerReader {
  public:
-  static Result<Tokenizer> read(const dom::element& root) {
+  static Result<Tokenizer> read(const dom::element& root, const TokenizerConfig& config) {
     dom::object object;
     if (root.get(object) != simdjson::SUCCESS) return corrupt("must be an object");
     JANG_TRY(check_keys(object));
     auto parts = std::make_unique<Tokenizer::Parts>();
-    JANG_TRY(read_section(object, "normalizer", [&](const json::Value& v) { return set(parts->normalizer, Normalizer::parse(v)); }));
-    JANG_TRY(
-        read_section(object, "pre_tokenizer", [&](const json::Value& v) { return set(parts->pre_tokenizer, PreTokenizer::parse(v)); }));
-    JANG_TRY(
-        read_section(object, "post_processor", [&](const json::Value& v) { return set(parts->post_processor, PostProcessor::parse(v)); }));
-    JANG_TRY(read_section(object, "decoder", [&](const json::Value& v) { return set(parts->decoder, Decoder::parse(v)); }));
+    const auto read_section = [&](std::string_view key, auto parse) { return TokenizerReader::read_section(object, key, config, parse); };
+    JANG_TRY(read_section("normalizer", [&](const json::Value& v) { return set(parts->normalizer, Normalizer::parse(v)); }));
+    JANG_TRY(read_section("pre_tokenizer", [&](const json::Value& v) { return set(parts->pre_tokenizer, PreTokenizer::parse(v)); }));
+    JANG_TRY(read_section("post_processor", [&](const json::Value& v) { return set(parts->post_processor, PostProcessor::parse(v)); }));
+    JANG_TRY(read_section("decoder", [&](const json::Value& v) { return set(parts->decoder, Decoder::parse(v)); }));
 
     dom::element section;
     if (object.at_key("model").get(section) != simdjson::SUCCESS) return corrupt("has no model");
     Result<std::unique_ptr<Model>> model = read_model(section);
     if (!model.ok()) return model.status().with_context("model");
     parts->model = std::move(model).value();
-    JANG_TRY(read_added(object, *parts).with_context("added_tokens"));
+    JANG_TRY(read_added(object, config, *parts).with_context("added_tokens"));
     for (const std::int32_t id : parts->post_processor.added_ids())
       if (parts->added.at(id) == nullptr && !parts->model->vocabulary().has(id))
         return corrupt(fmt::format("post_processor: there is no token with id {}", id));
@@ -264,20 +264,28 @@ class TokenizerReader {
   }
 
   template <typename Parse>
-  static Status read_section(const dom::object& root, std::string_view key, Parse parse) {
+  static Status read_section(const dom::object& root, std::string_view key, const TokenizerConfig& config, Parse parse) {
     dom::element section;
     json::Value value;
     if (root.at_key(key).get(section) == simdjson::SUCCESS) {
       JANG_ASSIGN(value, to_value(section));
     }
+    config.edit_section(key, value);
     return parse(value).with_context(key);
   }
 
-  static Status read_added(const dom::object& root, Tokenizer::Parts& parts) {
+  static Status read_added(const dom::object& root, const TokenizerConfig& config, Tokenizer::Parts& parts) {
     dom::element section;
     std::vector<AddedToken> tokens;
     if (root.at_key("added_tokens").get(section) == simdjson::SUCCESS) {
       JANG_ASSIGN(tokens, read_added_tokens(section));
+    }
+    std::vector<AddedToken> more = tokens;
+    config.append_to(more);
+    if (more.size() > tokens.size()) {
+      // Tokens from the side may clash with those of the file once both are normalized; then the file stands alone.
+      Result<AddedTokens> all = AddedTokens::make(std::move(more), parts.model->vocabulary(), parts.normalizer);
+      if (all.ok()) return set(parts.added, std::move(all));
     }
     return set(parts.added, AddedTokens::make(std::move(tokens), parts.model->vocabulary(), parts.normalizer));
   }
@@ -286,7 +294,8 @@ class TokenizerReader {
 namespace {
 
 // `text` is followed by simdjson's padding when `padded`.
-Result<Tokenizer> parse_text(std::string_view text, std::string_view what, bool padded) {
+Result<Tokenizer> parse_text(std::string_view text, std::string_view what, const TokenizerConfig& config, bool padded) {
+  JANG_TRY(check_no_lfs_pointer(text, what));
   if (text.size() > kMaxFileBytes)
     return Status(StatusCode::invalid_argument, fmt::format("{}: {} bytes; at most {} are accepted", what, text.size(), kMaxFileBytes));
   try {
@@ -299,7 +308,7 @@ Result<Tokenizer> parse_text(std::string_view text, std::string_view what, bool 
     if (error == simdjson::DEPTH_ERROR) return corrupt(fmt::format("{}: nested deeper than {} levels", what, kMaxDepth));
     if (error != simdjson::SUCCESS)
       return corrupt(fmt::format("{}: not valid JSON{}: {}", what, json::locate_syntax_error(text), simdjson::error_message(error)));
-    Result<Tokenizer> tokenizer = TokenizerReader::read(root);
+    Result<Tokenizer> tokenizer = TokenizerReader::read(root, config);
     if (!tokenizer.ok()) return tokenizer.status().with_context(what);
     return tokenizer;
   } catch (const std::bad_alloc&) {
@@ -307,13 +316,7 @@ Result<Tokenizer> parse_text(std::string_view text, std::string_view what, bool 
   }
 }
 
-}  // namespace
-
-Result<Tokenizer> Tokenizer::parse(std::string_view json_text, std::string_view what) { return parse_text(json_text, what, false); }
-
-Result<Tokenizer> Tokenizer::load(const std::string& path) {
-  std::error_code error;
-  const std::string file = std::filesystem::is_directory(path, error) ? (std::filesystem::path(path) / "tokenizer.json").string() : path;
+Result<Tokenizer> load_file(const std::string& file, const TokenizerConfig& config) {
   JANG_ASSIGN(const InputFile input, InputFile::open(file));
   if (input.size() > kMaxFileBytes)
     return Status(StatusCode::invalid_argument,
@@ -324,7 +327,44 @@ Result<Tokenizer> Tokenizer::load(const std::string& path) {
   if (bytes == nullptr) return Status(StatusCode::out_of_memory, fmt::format("cannot read '{}': no memory for its {} bytes", file, size));
   std::memset(bytes.get() + size, 0, simdjson::SIMDJSON_PADDING);
   JANG_TRY(input.read_at(0, std::as_writable_bytes(std::span(bytes.get(), size))));
-  return parse_text({bytes.get(), size}, file, true);
+  return parse_text({bytes.get(), size}, file, config, true);
+}
+
+// The vocabulary files of other formats that a directory without tokenizer.json holds, "tokenizer.model and vocab.json"; empty: none.
+std::string other_vocabularies(const std::filesystem::path& directory) {
+  std::string found;
+  std::error_code error;
+  for (const char* name :
+       {"tokenizer.model", "tiktoken.model", "tekken.json", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt"})
+    if (std::filesystem::exists(directory / name, error)) found += (found.empty() ? "" : " and ") + std::string(name);
+  return found;
+}
+
+Status no_tokenizer(const std::string& directory) {
+  const std::string others = other_vocabularies(directory);
+  if (others.empty())
+    return {StatusCode::not_found, fmt::format("'{}' holds no tokenizer.json; fetch it from where the model comes from", directory)};
+  return {StatusCode::unsupported,
+          fmt::format("'{0}' holds no tokenizer.json, only {1}, which cannot be read here; make one with transformers: python3 -c "
+                      "\"from transformers import AutoTokenizer as A; A.from_pretrained('{0}').save_pretrained('{0}')\"",
+                      directory, others)};
+}
+
+}  // namespace
+
+Result<Tokenizer> Tokenizer::parse(std::string_view json_text, std::string_view what) { return parse(json_text, what, TokenizerConfig()); }
+
+Result<Tokenizer> Tokenizer::parse(std::string_view json_text, std::string_view what, const TokenizerConfig& config) {
+  return parse_text(json_text, what, config, false);
+}
+
+Result<Tokenizer> Tokenizer::load(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) return load_file(path, TokenizerConfig());
+  const std::string file = (std::filesystem::path(path) / "tokenizer.json").string();
+  if (!std::filesystem::exists(file, error)) return no_tokenizer(path);
+  JANG_ASSIGN(const TokenizerConfig config, TokenizerConfig::read(path));
+  return load_file(file, config);
 }
 
 }  // namespace jang::text

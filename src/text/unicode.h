@@ -24,6 +24,10 @@ constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
   const auto b = static_cast<unsigned char>(first);
   return b < 0x80 ? 1 : b < 0xe0 ? 2 : b < 0xf0 ? 3 : 4;
 }
+// Whether a character begins at `at` < text.size().
+[[nodiscard]] inline bool is_boundary(std::string_view text, std::size_t at) {
+  return (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
+}
 // The character at `at`, which moves behind it.
 [[nodiscard]] char32_t next(std::string_view text, std::size_t& at);
 // Offset of the character that ends at `end` > 0.

@@ -149,13 +149,6 @@ TEST_F(BundleTest, deep_validation_finds_values_that_are_not_finite) {
   EXPECT_NE(findings("error").find("m.scales: element 1 is NaN"), std::string::npos) << findings("error");
 }
 
-TEST_F(BundleTest, missing_tokenizer_is_a_warning) {
-  write();
-  fs::remove(dir_ / "tokenizer.json");
-  EXPECT_NE(findings("warning").find("no tokenizer"), std::string::npos);
-  EXPECT_EQ(findings("error"), "");
-}
-
 TEST_F(BundleTest, truncated_file_cannot_be_opened) {
   write();
   fs::resize_file(dir_ / "model.safetensors", fs::file_size(dir_ / "model.safetensors") - 1);

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Token ids and decoded text of the program against the `tokenizers` library: real tokenizers, and small ones trained on the spot that reach
-every component. A tokenizer is one case; its texts go through the program in one run each of encode (with bos and eos, without, with special
+every component; and of directories against AutoTokenizer, where files beside tokenizer.json count. A tokenizer is one case; its texts go through the program in one run each of encode (with bos and eos, without, with special
 texts left as text) and decode."""
 
 import json
 import random
+from pathlib import Path
 
 import harness
 import tokenizer_texts
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 N_RANDOM = 1200
 N_RANDOM_QUICK = 150
 
@@ -116,8 +118,120 @@ def sweep(context, file):
     return f"{len(points)} characters"
 
 
+TOKEN = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+# (name, tokenizer_config.json, special_tokens_map.json, added_tokens.json) beside one tokenizer.json.
+BESIDE = [
+    ("added-by-table", {"added_tokens_decoder": {"62": {**TOKEN, "content": "<|im_start|>"}}}, None, None),
+    ("added-with-other-ids", {"added_tokens_decoder": {"99": {**TOKEN, "content": "<|im_start|>"}, "70": {**TOKEN, "content": "<tool>", "special": False}}}, None, None),
+    ("flags-replaced", {"added_tokens_decoder": {"1": {**TOKEN, "content": "<s>", "lstrip": True, "normalized": True}}}, None, None),
+    ("special-taken-away", {"added_tokens_decoder": {"1": {**TOKEN, "content": "<s>", "special": False}}}, None, None),
+    ("pieces-of-the-vocabulary", {"added_tokens_decoder": {"34": {**TOKEN, "content": "\u2581world", "special": False}, "35": {**TOKEN, "content": "x", "special": False}}}, None, None),
+    ("flags-missing", {"added_tokens_decoder": {"62": {"content": "<|im_start|>"}, "63": {"content": "<tool>", "special": True}}}, None, None),
+    ("added-tokens-json", {}, None, {"<|im_start|>": 62, "<tool>": 63}),
+    ("added-tokens-json-named", {"pad_token": "<pad>", "additional_special_tokens": ["<tool>"]}, None, {"<|im_start|>": 63, "<tool>": 62}),
+    ("added-tokens-json-beside-table", {"added_tokens_decoder": {"62": {**TOKEN, "content": "<tool>"}}}, None, {"<|im_start|>": 62}),
+    ("named-new", {"pad_token": "<pad>"}, None, None),
+    ("named-object", {"pad_token": {**TOKEN, "content": "<pad>", "lstrip": True, "__type": "AddedToken"}}, None, None),
+    ("named-in-table", {"pad_token": "<pad>", "added_tokens_decoder": {"62": {**TOKEN, "content": "<pad>", "special": False, "normalized": True}}}, None, None),
+    ("map", {}, {"pad_token": "<pad>", "additional_special_tokens": ["<tool>", "[X]"]}, None),
+    ("map-beside-table", {"added_tokens_decoder": {"62": {**TOKEN, "content": "<|im_start|>"}}}, {"pad_token": "<pad>"}, None),
+    ("extra", {"extra_special_tokens": ["<tool>"], "additional_special_tokens": ["[X]"]}, None, None),
+    ("extra-named", {"extra_special_tokens": {"tool_token": "<tool>"}, "image_token": "[X]"}, None, None),
+    ("order", {"added_tokens_decoder": {"63": {**TOKEN, "content": "<tool>"}, "62": {**TOKEN, "content": "[X]"}, "100": {**TOKEN, "content": "<pad>"}}}, None, None),
+    ("no-config", None, {"pad_token": "<pad>"}, {"<|im_start|>": 62}),
+]
+BESIDE_TEXTS = ["<|im_start|>a", "x <s> a", "a<tool> x", "<pad> a", "[X]a ", "x world  a", "<|im_start|> <tool>[X]<pad><s></s>", "", " a"]
+
+
+def side_directory(context, tokenizer_json, config, special_map=None, added=None, model_type="llama"):
+    folder = context.fresh("beside")
+    folder.mkdir()
+    files = {"tokenizer.json": tokenizer_json, "config.json": {"model_type": model_type}, "tokenizer_config.json": config, "special_tokens_map.json": special_map,
+             "added_tokens.json": added}
+    for name, value in files.items():
+        if value is not None:
+            (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    return folder
+
+
+def beside_auto_tokenizer(context, folder, texts):
+    """Ids and text of a directory, side files counted, against AutoTokenizer."""
+    import importlib.util
+
+    if importlib.util.find_spec("transformers") is None:
+        raise harness.Skip("no Python package transformers")
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(str(folder))
+    for flags, add_special in ((), True), (("--no-special",), False):
+        ours = lines(context, folder, texts, *flags)
+        for text, document in zip(texts, ours):
+            expected = theirs.encode(text, add_special_tokens=add_special)
+            harness.require(document["ids"] == expected, f"{' '.join(flags)} {text!r}: {document['ids']}, transformers has {expected}")
+    for skip, flags in (False, ()), (True, ("--no-special",)):
+        id_lists = [theirs.encode(text) for text in texts]
+        for ids, document in zip(id_lists, lines(context, folder, id_lists, "--decode", *flags)):
+            expected = theirs.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False) if ids else ""
+            harness.require(document["text"] == expected, f"decode {ids}: {document['text']!r}, transformers has {expected!r}")
+    return f"{len(texts)} texts"
+
+
+def small_llama():
+    return json.loads((REPOSITORY / "tests/data/bugs/11-added-tokens-only-in-tokenizer-config/model/tokenizer.json").read_text(encoding="utf-8"))
+
+
+def beside(context, config, special_map, added):
+    names = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    folder = side_directory(context, small_llama(), None if config is None else {**names, **config}, special_map, added)
+    return beside_auto_tokenizer(context, folder, BESIDE_TEXTS)
+
+
+def prefix_space(context, tokenizer_class, model_type, value, pre_tokenizer, normalizer):
+    """add_prefix_space where the family's own class does what tokenizer.json says but for the prefix."""
+    source = small_llama()
+    if pre_tokenizer["type"] == "ByteLevel" or pre_tokenizer["type"] == "Sequence":
+        source = json.loads((REPOSITORY / "tests/data/bugs/09-regex-class-in-class/tokenizer.json").read_text(encoding="utf-8"))
+    source["pre_tokenizer"], source["normalizer"] = pre_tokenizer, normalizer
+    config = {"tokenizer_class": tokenizer_class, **({} if value is None else {"add_prefix_space": value})}
+    config = {**config, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"} if pre_tokenizer["type"] == "Metaspace" else config
+    folder = side_directory(context, source, config, model_type=model_type)
+    return beside_auto_tokenizer(context, folder, ["x a", " x a", "world", "a  b"])
+
+
+def prefix_cases():
+    byte_level = lambda prefix: {"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": True, "use_regex": True}  # noqa: E731
+    metaspace = lambda scheme: {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": scheme, "split": False}  # noqa: E731
+    for value in (True, False):
+        for stored in (True, False):
+            yield f"gpt2-{stored}-{value}", ("GPT2TokenizerFast", "gpt2", value, byte_level(stored), None)
+            yield f"generic-{stored}-{value}", ("PreTrainedTokenizerFast", "llama", value, byte_level(stored), None)
+            yield f"llama-bytes-{stored}-{value}", ("LlamaTokenizerFast", "llama", value, byte_level(stored), None)
+        for scheme in ("always", "first", "never"):
+            yield f"llama-{scheme}-{value}", ("LlamaTokenizerFast", "llama", value, metaspace(scheme), None)
+
+
+NESTED = [r" ?[^(\s|[.,!?])]+", r"[a[bc]d]+", r"[^a[bc]]+", r"[a-z&&[^aeiou]]+", r"[\w&&[^\d_]]+", r"[^\w&&[a-f]]+", r"[a-w&&[^c-g]z]+", r"[^[^a]]+", r"[[:digit:]a]+", r"[^[:space:]]+",
+          r"[[:xdigit:]]+", r"[[:word:]&&[^[:digit:]]]+", r"[a&b]+", r"[\p{L}&&[^\p{Lu}]]+", r"[\S&&[^a]]+", r"[a[^b\S]]+", r"[\p{L}&&\p{Latin}]+|\s+", r"[^\p{L}[\p{N}&&[^5]]]+", r"[\W&&\S]+"]
+
+
+def nested_class(context, pattern):
+    source = json.loads((REPOSITORY / "tests/data/bugs/09-regex-class-in-class/tokenizer.json").read_text(encoding="utf-8"))
+    source["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = pattern
+    source["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed"  # so that the ids show what matched
+    path = context.fresh("nested.json")
+    path.write_text(json.dumps(source), encoding="utf-8")
+    return compare(context, path, None if context.quick else 300)
+
+
 def cases(context):
     import tokenizer_made
+
+    for name, *files in BESIDE:
+        yield f"tokenizer/beside-{name}", lambda files=files: beside(context, *files)
+    for name, arguments in prefix_cases():
+        yield f"tokenizer/prefix-space-{name}", lambda arguments=arguments: prefix_space(context, *arguments)
+    for i, pattern in enumerate(NESTED):
+        yield f"tokenizer/nested-class-{i}", lambda pattern=pattern: nested_class(context, pattern)
 
     for name, path in real_files(context):
         yield f"tokenizer/{name}", lambda path=path: compare(context, path())

@@ -191,6 +191,46 @@ TEST_F(ChatTemplateFiles, default_of_named_templates_is_taken) {
   EXPECT_EQ(rendered(), "T");
 }
 
+TEST_F(ChatTemplateFiles, tools_take_the_template_made_for_them) {
+  const auto with_tools = [&](const char* tools) {
+    const Result<ChatTemplate> program = ChatTemplate::load(directory_.string());
+    EXPECT_TRUE(program.ok()) << program.status().message();
+    const Result<std::string> text = program->render(variables_of(std::string(R"({"tools": )") + tools + "}"));
+    return text.ok() ? *text : std::string(to_string(text.status().code()));
+  };
+  write("tokenizer_config.json", R"({"model_max_length": 3, "bos_token": "<s>", "chat_template":
+        [{"name": "default", "template": "D"}, {"name": "tool_use", "template": "T{{ bos_token }}"}, {"name": "rag", "template": "R"}]})");
+  EXPECT_EQ(with_tools("[{}]"), "T<s>");
+  EXPECT_EQ(with_tools("[]"), "T<s>");  // as transformers: given, if empty
+  EXPECT_EQ(with_tools("null"), "D");
+  EXPECT_EQ(rendered(), "D");
+  // A template in a file of its own is preferred to all of tokenizer_config.json.
+  write("chat_template.jinja", "F");
+  EXPECT_EQ(with_tools("[{}]"), "F");
+  fs::create_directories(directory_ / "additional_chat_templates");
+  write("additional_chat_templates/tool_use.jinja", "A{{ bos_token }}");
+  EXPECT_EQ(with_tools("[{}]"), "A<s>");
+  EXPECT_EQ(rendered(), "F");
+  write("additional_chat_templates/tool_use.jinja", "{{");
+  EXPECT_EQ(with_tools("[{}]"), "corrupt");  // only where it is wanted
+  EXPECT_EQ(rendered(), "F");
+}
+
+TEST_F(ChatTemplateFiles, source_is_that_of_the_template_taken) {
+  write("tokenizer_config.json",
+        R"({"chat_template": [{"name": "default", "template": "D"}, {"name": "tool_use", "template": "T{{ a }}"}]})");
+  const Result<ChatTemplate> program = ChatTemplate::load(directory_.string());
+  ASSERT_TRUE(program.ok());
+  EXPECT_EQ(program->source_for(variables_of("{}")), "D");
+  EXPECT_EQ(program->source_for(variables_of(R"({"tools": []})")), "T{{ a }}");
+  EXPECT_TRUE(program->reads("a"));
+}
+
+TEST_F(ChatTemplateFiles, pointers_of_git_lfs_are_no_templates) {
+  write("chat_template.jinja", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n");
+  EXPECT_EQ(rendered(), "corrupt");
+}
+
 TEST_F(ChatTemplateFiles, older_models_keep_special_tokens_apart) {
   write("tokenizer_config.json", R"({"chat_template": "{{ bos_token }}{{ eos_token }}", "bos_token": "A"})");
   write("special_tokens_map.json", R"({"bos_token": "B", "eos_token": {"content": "E"}})");

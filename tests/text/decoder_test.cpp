@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "made_tokenizer.h"
+#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -127,6 +128,69 @@ TEST(Detokenizer, emoji_come_out_whole) {
   EXPECT_EQ(detokenizer.push(ids[0]), "");
   EXPECT_EQ(detokenizer.flush(), "\xef\xbf\xbd");
   EXPECT_EQ(detokenizer.flush(), "");
+}
+
+// Answers behind a prompt: prompt and answer, put together, are the text of all ids.
+
+// The text that `answer` adds, piece by piece.
+std::string added_text(const Tokenizer& tokenizer, const Ids& prompt, const Ids& answer) {
+  Detokenizer detokenizer(tokenizer);
+  detokenizer.start_behind(prompt);
+  std::string text;
+  for (const std::int32_t id : answer) {
+    const std::string piece = detokenizer.push(id);
+    EXPECT_TRUE(unicode::valid(piece));
+    text += piece;
+  }
+  return text + detokenizer.flush();
+}
+
+TEST(Detokenizer, an_answer_keeps_its_first_space) {
+  const Result<Tokenizer> t = Tokenizer::load(std::string(JANG_SOURCE_DIR) + "/tests/data/bugs/12-first-space-of-answer-lost/model");
+  ASSERT_TRUE(t.ok()) << t.status().message();
+  const std::int32_t world = *t->token_id("▁world"), a = *t->token_id("▁a"), x = *t->token_id("▁x");
+  EXPECT_EQ(added_text(*t, {1, x}, {world, a, world}), " world a world");
+  EXPECT_EQ(added_text(*t, {1}, {world}), "world");  // nothing stands before it
+  EXPECT_EQ(added_text(*t, {}, {world}), "world");
+  EXPECT_EQ(added_text(*t, {1, x}, {}), "");
+}
+
+TEST(Detokenizer, an_answer_begins_inside_what_the_prompt_held_back) {
+  // Byte tokens are one text or none; a suffix becomes a space when a token follows; words are joined with spaces; a trailing space waits.
+  const std::string bytes = word_model({"<0xC3>", "<0xA9>", "a"});
+  const Tokenizer fallback = make({.model = bytes, .decoder = R"({"type":"ByteFallback"})"});
+  EXPECT_EQ(added_text(fallback, {3, 1, 2}, {3}), "a");
+  EXPECT_EQ(added_text(fallback, {3, 1}, {2, 3}), "éa");       // the prompt alone ends in U+FFFD
+  EXPECT_EQ(added_text(fallback, {3, 1, 2}, {1, 3}), "���a");  // the run is no text any more
+  const Tokenizer suffix = make({.model = word_model({"a</w>", "b</w>"}), .decoder = R"({"type":"BPEDecoder","suffix":"</w>"})"});
+  EXPECT_EQ(added_text(suffix, {1}, {2, 1}), " b a");
+  const Tokenizer words = make({.model = word_model({"a", "b"})});
+  EXPECT_EQ(added_text(words, {1}, {2, 1}), " b a");
+  const Tokenizer pieces = make({.model = word_model({"a", "##b"}), .decoder = R"({"type":"WordPiece","prefix":"##","cleanup":true})"});
+  EXPECT_EQ(added_text(pieces, {1}, {2, 1}), "b a");
+  const Tokenizer metaspace = make({.model = word_model({"▁a"}), .decoder = R"({"type":"Metaspace","replacement":"▁"})"});
+  EXPECT_EQ(added_text(metaspace, {1}, {1}), " a");
+  const Tokenizer stripped =
+      make({.model = word_model({"a ", "b"}),
+            .decoder = R"({"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Strip","content":" ","start":0,"stop":1}]})"});
+  EXPECT_EQ(added_text(stripped, {1}, {2}), " b");
+}
+
+TEST(Detokenizer, every_cut_of_a_text_gives_its_rest) {
+  const Result<Tokenizer> t = Tokenizer::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m");
+  ASSERT_TRUE(t.ok());
+  const Ids ids = encode(*t, "Héllo, wörld — 日本語 \xf0\x9f\x99\x82\xf0\x9f\x99\x82 end");
+  const std::string whole = t->decode(ids);
+  ASSERT_GT(ids.size(), 10u);
+  for (std::size_t cut = 0; cut <= ids.size(); ++cut) {
+    const Ids prompt(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(cut)),
+        answer(ids.begin() + static_cast<std::ptrdiff_t>(cut), ids.end());
+    const std::string before = t->decode(prompt), added = added_text(*t, prompt, answer);
+    if (whole.starts_with(before))
+      EXPECT_EQ(before + added, whole) << cut;
+    else
+      EXPECT_TRUE(whole.ends_with(added)) << cut;  // the prompt ends inside a character, which the answer completes
+  }
 }
 
 }  // namespace

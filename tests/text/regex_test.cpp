@@ -64,8 +64,8 @@ TEST(Regex, ruby_meanings_hold) {
 TEST(Regex, empty_matches_do_not_follow_a_match) { EXPECT_EQ(matches("x*", "axb"), (Found{"", "x", ""})); }
 
 TEST(Regex, unknown_constructs_are_refused) {
-  for (const char* pattern : {R"([a&&b])", R"([[a]b])", R"((a)\1)", R"(\Ga)", R"(a\Kb)", R"(\X)", R"((?x: a))", R"(a(?i)b)", R"((?i:ss))",
-                              R"((?i:é))", R"(\p{Klingon})", R"(\xff)", R"(a**)", R"(a{2}?)", R"([[:alpha:]])", R"([]a])", R"((?R))"})
+  for (const char* pattern : {R"((a)\1)", R"(\Ga)", R"(a\Kb)", R"(\X)", R"((?x: a))", R"(a(?i)b)", R"((?i:ss))", R"((?i:é))",
+                              R"(\p{Klingon})", R"(\xff)", R"(a**)", R"(a{2}?)", R"([[:alpha:]])", R"([]a])", R"((?R))"})
     EXPECT_EQ(Regex::compile(pattern).status().code(), StatusCode::unsupported) << pattern;
 }
 
@@ -82,6 +82,62 @@ TEST(Regex, runaway_patterns_stop) {
   searcher.start(text);
   const auto match = searcher.next();
   EXPECT_EQ(match.status().code(), StatusCode::unsupported);
+}
+
+// A class in a class, intersections and bracket names on one text. What the library `tokenizers` 0.23 gives (Split, "removed", inverted).
+TEST(Regex, nested_classes_match_as_in_the_library) {
+  const std::string text = "Hi, you! abc&|[](x) bx AEIOU aeiou_09 f\u00e9e \u03a9m\u0301 \u65e5\u672c z-\u00b2\n\tdeadBEEF mnop";
+  const std::vector<std::pair<std::string_view, Found>> cases = {
+      {R"re( ?[^(\s|[.,!?])]+)re",
+       {"Hi", " you", " abc&", "[]", "x", " bx", " AEIOU", " aeiou_09", " f\u00e9e", " \u03a9m\u0301", " \u65e5\u672c", " z-\u00b2",
+        "deadBEEF", " mnop"}},
+      {R"re([a[bc]d]+)re", {"abc", "b", "a", "d", "ad"}},
+      {R"re([^a[bc]]+)re",
+       {"Hi, you! ", "&|[](x) ", "x AEIOU ", "eiou_09 f\u00e9e \u03a9m\u0301 \u65e5\u672c z-\u00b2\n\tde", "dBEEF mnop"}},
+      {R"re([a-z&&[^aeiou]]+)re", {"y", "bc", "x", "bx", "f", "m", "z", "d", "d", "mn", "p"}},
+      {R"re([\w&&[^\d_]]+)re",
+       {"Hi", "you", "abc", "x", "bx", "AEIOU", "aeiou", "f\u00e9e", "\u03a9m\u0301", "\u65e5\u672c", "z", "deadBEEF", "mnop"}},
+      {R"re([^\w&&[a-f]]+)re",
+       {"Hi, you! ", "&|[](x) ", "x AEIOU ", "iou_09 ", "\u00e9", " \u03a9m\u0301 \u65e5\u672c z-\u00b2\n\t", "BEEF mnop"}},
+      {R"re([a-w&&[^c-g]z]+)re", {"i", "ou", "ab", "b", "a", "iou", "m", "a", "mnop"}},
+      {R"re([[a-c][x-z]]+)re", {"y", "abc", "x", "bx", "a", "z", "a"}},
+      {R"re([a-z&&[b-y]&&[^m]]+)re", {"i", "you", "bc", "x", "bx", "eiou", "f", "e", "de", "d", "nop"}},
+      {R"re([[^a]]+)re", {"Hi, you! ", "bc&|[](x) bx AEIOU ", "eiou_09 f\u00e9e \u03a9m\u0301 \u65e5\u672c z-\u00b2\n\tde", "dBEEF mnop"}},
+      {R"re([^[^a]]+)re", {"a", "a", "a"}},
+      {R"re([^[^a-f]&&[a-c]]+)re", {"Hi, you! abc&|[](x) bx AEIOU aeiou_09 f\u00e9e \u03a9m\u0301 \u65e5\u672c z-\u00b2\n\tdeadBEEF mnop"}},
+      {R"re([[:digit:]a]+)re", {"a", "a", "09", "a"}},
+      {R"re([^[:space:]]+)re",
+       {"Hi,", "you!", "abc&|[](x)", "bx", "AEIOU", "aeiou_09", "f\u00e9e", "\u03a9m\u0301", "\u65e5\u672c", "z-\u00b2", "deadBEEF",
+        "mnop"}},
+      {R"re([[:xdigit:]]+)re", {"abc", "b", "AE", "ae", "09", "f", "e", "deadBEEF"}},
+      {R"re([[:word:]&&[^[:digit:]]]+)re",
+       {"Hi", "you", "abc", "x", "bx", "AEIOU", "aeiou_", "f\u00e9e", "\u03a9m\u0301", "\u65e5\u672c", "z", "deadBEEF", "mnop"}},
+      {R"re([a&b]+)re", {"ab", "&", "b", "a", "a"}},
+      {R"re([a-z&&[^\p{L}]]+)re", {}},
+      {R"re([\p{L}&&[^\p{Lu}]]+)re", {"i", "you", "abc", "x", "bx", "aeiou", "f\u00e9e", "m", "\u65e5\u672c", "z", "dead", "mnop"}},
+      {R"re((?<=[a-z&&[^b]])x)re", {}},
+      {R"re([\S&&[^a]]+)re",
+       {"Hi,", "you!", "bc&|[](x)", "bx", "AEIOU", "eiou_09", "f\u00e9e", "\u03a9m\u0301", "\u65e5\u672c", "z-\u00b2", "de", "dBEEF",
+        "mnop"}},
+      {R"re([a[^b\S]]+)re", {" ", " a", " ", " ", " a", " ", " ", " ", " ", "\n\t", "a", " "}},
+      {R"re([[a-z]&&[^aeiou]]{2,})re", {"bc", "bx", "mn"}},
+      {R"re([[[[a]]]]+)re", {"a", "a", "a"}},
+      {R"re([^\s[a-c]]+)re",
+       {"Hi,", "you!", "&|[](x)", "x", "AEIOU", "eiou_09", "f\u00e9e", "\u03a9m\u0301", "\u65e5\u672c", "z-\u00b2", "de", "dBEEF", "mnop"}},
+      {R"re([(|)[a]]+)re", {"a", "|", "(", ")", "a", "a"}},
+      {R"re([a-z&&\w]+)re", {"i", "you", "abc", "x", "bx", "aeiou", "f", "e", "m", "z", "dead", "mnop"}},
+      {R"re([\p{L}&&\p{Latin}]+)re", {"Hi", "you", "abc", "x", "bx", "AEIOU", "aeiou", "f\u00e9e", "m", "z", "deadBEEF", "mnop"}},
+  };
+  for (const auto& [pattern, expected] : cases) EXPECT_EQ(matches(pattern, text), expected) << pattern;
+}
+
+TEST(Regex, nested_classes_without_a_known_meaning_are_refused) {
+  for (const char* pattern :
+       {"[a&&]", "[&&a]", "[a&&&&b]", "[a-[b]]", "[[a]-z]", "[[:alpha:]]", "[[:nonsense:]]", "(?i:[a[^b]])", "(?i:[a&&b])"})
+    EXPECT_EQ(translate_pattern(pattern).status().code(), StatusCode::unsupported) << pattern;
+  for (const char* pattern : {"[a[b]", "[[", "[a&&b", "[[a]"}) EXPECT_FALSE(translate_pattern(pattern).ok()) << pattern;
+  EXPECT_TRUE(translate_pattern(std::string(15, '[') + "a" + std::string(15, ']')).ok());
+  EXPECT_EQ(translate_pattern(std::string(4000, '[') + "a" + std::string(4000, ']')).status().code(), StatusCode::unsupported);
 }
 
 }  // namespace
