@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Oniguruma (Ruby syntax, UTF-8) to PCRE2, one construct at a time. Where the two differ:
 //   \s      PCRE2 adds U+180E: written as the list of White_Space
-//   \w \b   Oniguruma's words are Alphabetic, M, Nd and Pc, and by an old table six Latin-1 number signs
+//   \w \b   Oniguruma's words are Alphabetic, M, Nd and Pc, and by an old table, outside of classes, six Latin-1 number signs
 //   \h \v   a hexadecimal digit, and the character U+000B
 //   \p{..}  Unicode 16, PCRE2 10.42 has 14: what is newer is added as ranges; scripts without their extensions
 //   {,n}    is {0,n};  x{n,m}+ is (?:x{n,m})+, not possessive;  (?m) lets the dot match a newline
@@ -160,8 +160,11 @@ std::string category_items(const Name& row) {
   return items + newer_ranges(row.name);
 }
 
-std::string word_items() {
-  return "A-Za-z0-9_\\x{aa}\\x{b2}\\x{b3}\\x{b5}\\x{b9}\\x{ba}\\x{bc}-\\x{be}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{ff}"
+constexpr std::string_view kNumberSigns = R"(\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
+
+std::string word_items(bool in_class) {
+  return (in_class ? "" : std::string(kNumberSigns)) +
+         "A-Za-z0-9_\\x{aa}\\x{b5}\\x{ba}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{ff}"
          "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}" +
          newer_ranges("L") + newer_ranges("M") + newer_ranges("Nl") + newer_ranges("Nd");
 }
@@ -194,7 +197,7 @@ class Translator {
   Result<std::string> posix_bracket();
   Status escape();
   Status quantifier();
-  Result<Set> class_escape(char kind);  // \d \s \w \h \p and their complements, behind the letter
+  Result<Set> class_escape(char kind, bool in_class);  // \d \s \w \h \p and their complements, behind the letter
   Result<Set> property();
   Result<std::optional<char32_t>> char_escape();  // behind the backslash; nullopt, nothing read: not a character
   Result<char32_t> hex(std::size_t min_digits, std::size_t max_digits);
@@ -287,14 +290,14 @@ Result<Set> Translator::property() {
   return refuse(fmt::format("the property {}", json::quote(spelling, 32)));
 }
 
-Result<Set> Translator::class_escape(char kind) {
+Result<Set> Translator::class_escape(char kind, bool in_class) {
   switch (kind) {
     case 'd': return Set{"0-9\\p{Nd}" + newer_ranges("Nd"), false};
     case 'D': return Set{"0-9\\p{Nd}" + newer_ranges("Nd"), true};
     case 's': return Set{std::string(kSpace), false};
     case 'S': return Set{std::string(kNotSpace), false};
-    case 'w': return Set{word_items(), false};
-    case 'W': return Set{word_items(), true};
+    case 'w': return Set{word_items(in_class), false};
+    case 'W': return Set{word_items(in_class), true};
     case 'h': return Set{"0-9A-Fa-f", false};
     case 'H': return Set{"0-9A-Fa-f", true};
     default: break;
@@ -323,7 +326,7 @@ Status Translator::escape() {
   const char kind = peek();
   if (std::string_view("dDsSwWhHpP").find(kind) != std::string_view::npos) {
     ++at_;
-    JANG_ASSIGN(const Set set, class_escape(kind));
+    JANG_ASSIGN(const Set set, class_escape(kind, false));
     last_literal_ = 0;
     atom(positive_class(set));
     return {};
@@ -331,7 +334,7 @@ Status Translator::escape() {
   if (kind == 'A' || kind == 'z' || kind == 'Z' || kind == 'b' || kind == 'B') {
     ++at_;
     last_literal_ = 0;
-    const std::string word = "[" + word_items() + "]";
+    const std::string word = "[" + word_items(false) + "]";
     if (kind == 'b')
       out_ += fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word);
     else if (kind == 'B')
@@ -359,7 +362,7 @@ Result<std::string> Translator::posix_bracket() {
   };
   for (const Row& row : {Row{"[:digit:]", 'd'}, Row{"[:space:]", 's'}, Row{"[:word:]", 'w'}, Row{"[:xdigit:]", 'h'}}) {
     if (!take(row.spelling)) continue;
-    JANG_ASSIGN(Set set, class_escape(row.escape));
+    JANG_ASSIGN(Set set, class_escape(row.escape, true));
     return std::move(set.items);
   }
   return refuse("this bracket name");
@@ -393,7 +396,7 @@ Status Translator::class_item(int depth, ClassItems& items) {
     const char kind = peek();
     if (std::string_view("dDsSwWhHpP").find(kind) == std::string_view::npos) return refuse(fmt::format("the escape \\{} in a class", kind));
     ++at_;
-    JANG_ASSIGN(Set set, class_escape(kind));
+    JANG_ASSIGN(Set set, class_escape(kind, true));
     if (set.complement)
       items.others.push_back(positive_class(set));
     else

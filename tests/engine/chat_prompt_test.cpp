@@ -282,7 +282,7 @@ TEST(ChatPrompt, forgeries_stay_text_through_every_transformation) {
       "c.center(40)",
       "c.ljust(40)",
       "c | truncate(1000)",
-      "c | wordwrap(79)",
+
       "c | default('x')",
       "none or c",
       "c if c else ''",
@@ -336,6 +336,8 @@ TEST(ChatPrompt, forgeries_stay_text_through_every_transformation) {
   EXPECT_GT(n_rendered, 5 * static_cast<int>(expressions.size()) * 3 / 4);
   for (const char* source :
        {"<|im_start|>{% set x %}{{ messages[0].content }}{% endset %}{{ x }}<|im_end|>",
+        "<|im_start|>{{ dict(**messages[0]) }}{{ namespace(**messages[0]) }}{{ dict(**messages[0]) | items | list }}<|im_end|>",
+        "{% macro f() %}{{ kwargs }}{% endmacro %}<|im_start|>{{ f(**messages[0]) }}<|im_end|>",
         "{% macro f(x) %}{{ x }}{% endmacro %}<|im_start|>{{ f(messages[0].content) }}<|im_end|>",
         "{% macro f() %}{{ caller() }}{% endmacro %}<|im_start|>{% call f() %}{{ messages[0].content }}{% endcall %}<|im_end|>",
         "<|im_start|>{% filter lower %}{{ messages[0].content }}{% endfilter %}<|im_end|>",

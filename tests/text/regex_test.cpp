@@ -131,6 +131,14 @@ TEST(Regex, nested_classes_match_as_in_the_library) {
   for (const auto& [pattern, expected] : cases) EXPECT_EQ(matches(pattern, text), expected) << pattern;
 }
 
+TEST(Regex, number_signs_are_words_outside_of_classes_only) {
+  const std::string text = "a\u00b2b\u00aa\u00bc.";
+  EXPECT_EQ(matches(R"(\w+)", text), (Found{"a\u00b2b\u00aa\u00bc"}));
+  EXPECT_EQ(matches(R"([\w]+)", text), (Found{"a", "b\u00aa"}));
+  EXPECT_EQ(matches(R"([\W]+)", text), (Found{"\u00b2", "\u00bc."}));
+  EXPECT_EQ(matches(R"(\W+)", text), (Found{"."}));
+}
+
 TEST(Regex, nested_classes_without_a_known_meaning_are_refused) {
   for (const char* pattern :
        {"[a&&]", "[&&a]", "[a&&&&b]", "[a-[b]]", "[[a]-z]", "[[:alpha:]]", "[[:nonsense:]]", "(?i:[a[^b]])", "(?i:[a&&b])"})

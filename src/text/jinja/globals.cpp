@@ -57,7 +57,10 @@ Result<std::vector<std::pair<Value, Value>>> entries_of(Runtime& runtime, const 
     }
   }
   JANG_TRY(runtime.charge(entries.size() + arguments.named.size()));
-  for (const auto& [name, value] : arguments.named) entries.emplace_back(Value::short_string(name), value);
+  for (const auto& [name, value] : arguments.named) {
+    JANG_ASSIGN(Value key, runtime.string(Text(name, true)));  // may come from **input
+    entries.emplace_back(std::move(key), value);
+  }
   return entries;
 }
 
@@ -92,7 +95,7 @@ Result<Value> strftime_now(Runtime& runtime, const Value&, const Arguments& argu
   JANG_ASSIGN(const Text* format, p.text(0));
   JANG_TRY(runtime.charge_bytes(64 * format->size()));
   JANG_ASSIGN(const std::string text, format_time(format->bytes(), runtime.unix_seconds(), runtime.utc_offset()));
-  return runtime.string(Text(text));
+  return runtime.string(Text(text, !format->input_spans().empty()));
 }
 
 // joiner(", "): empty text at the first call, the separator afterwards. Its state is a namespace of its own.

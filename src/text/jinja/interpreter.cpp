@@ -412,7 +412,8 @@ Status Interpreter::bind_special(const Procedure& procedure, const Arguments& ar
     if (!procedure.uses_kwargs)
       return template_error(
           fmt::format("macro {} takes no keyword argument {}", in_quotes(procedure.name), in_quotes(arguments.named[i].first)));
-    rest.emplace_back(Value::short_string(arguments.named[i].first), arguments.named[i].second);
+    JANG_ASSIGN(Value key, string(Text(arguments.named[i].first, true)));  // may come from **input
+    rest.emplace_back(std::move(key), arguments.named[i].second);
   }
   if (procedure.uses_kwargs) {
     JANG_ASSIGN(Value kwargs, dict(std::move(rest)));

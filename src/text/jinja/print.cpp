@@ -119,7 +119,7 @@ class Printer {
     for (const auto& [name, attribute] : value.entity<Namespace>().attributes) {
       if (!first) out_.append(", ");
       first = false;
-      append_string_repr(Text(name), out_);
+      append_string_repr(Text(name, true), out_);  // may come from **input
       out_.append(": ");
       const Value copy = attribute;
       JANG_TRY(repr(copy, depth + 1));
