@@ -67,6 +67,7 @@ Result<format::Statistics> measured(const Arguments& arguments, const Surroundin
   if (!engine.ok()) return as_input_failure(engine.status());
   if ((*engine)->is_bundle())
     return Status(StatusCode::unsupported, "this model is quantized already; calibrate its source, where every width can be tried");
+  o.encode.param_dtype = plan::param_dtype((*engine)->described(), {});  // as convert stores it, so that --self measures the same
   return calibrate::calibrate(**engine, o, progress, &cancel_flag());
 }
 

@@ -6,8 +6,8 @@
 
 namespace jang::cli {
 
-// From now on signals set the flag; SIGPIPE and SIGXFSZ are ignored, so that a closed pipe or a limit on file sizes is a failed write that
-// cleans up instead of a death half way.
+// From now on signals set the flag; SIGPIPE and SIGXFSZ are ignored, so that progress nobody reads or a limit on file sizes is a failed
+// write that cleans up instead of a death half way.
 void catch_interrupts();
 // For a program that waits for its user: signals end it as they would by default, until catch_interrupts() is called again.
 void catch_interrupts_of_reading();

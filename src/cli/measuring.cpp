@@ -81,7 +81,7 @@ int run_measuring_command(const Arguments& arguments, const Surroundings& surrou
   const Result<Measured> measured = work(arguments, surroundings, progress);
   if (measured.ok()) {
     progress.finish_ok(measured.value().output);
-    return finish(measured.value().text, surroundings);
+    return finish(quiet && !arguments.has("--json") ? std::string_view() : std::string_view(measured.value().text), surroundings);
   }
   const std::string what = fmt::format("cannot {} {}", arguments.command() == "compare" ? "compare recipes on" : "evaluate", subject);
   progress.finish_error(failure_line(what, arguments.command(), measured.status()));

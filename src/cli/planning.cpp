@@ -137,7 +137,7 @@ int run_planning_command(const Arguments& arguments, const Surroundings& surroun
   }();
   if (outcome.ok()) {
     progress.finish_ok(outcome.value().output);
-    return finish(outcome.value().text, surroundings);
+    return finish(quiet && !arguments.has("--json") ? std::string_view() : std::string_view(outcome.value().text), surroundings);
   }
   const std::string what = fmt::format("cannot {} {}", arguments.command(), arguments.value("SRC"));
   progress.finish_error(failure_line(what, arguments.command(), outcome.status()));

@@ -3,6 +3,7 @@
 #include "cli/terminal.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -74,6 +75,10 @@ std::string styled(std::string_view text, Style style, bool color) {
 Status print_result(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);
   if (error == 0) return {};
+  if (error == EPIPE) {  // the reader has left, as `head` does: there is nobody to tell, and results come last, so nothing is left to do
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
   return Status::write_error(fmt::format("writing the result to stdout failed: {}", std::strerror(error)));
 }
 

@@ -27,7 +27,8 @@ enum class Style { bold, dim, red, yellow, green };
 // `text` in a style, or as it is without colour.
 [[nodiscard]] std::string styled(std::string_view text, Style style, bool color);
 
-// Writes all of `text` to stdout, now. Errors: a write error (a full disk behind a redirection, a closed pipe).
+// Writes all of `text` to stdout, now. Errors: a write error (a full disk behind a redirection). Where the reader of a pipe has left, the
+// program ends by SIGPIPE without a word, as every filter does: print when the work is done.
 [[nodiscard]] Status print_result(std::string_view text);
 // Writes to stderr; failures are ignored, there is nowhere left to report them.
 void print_message(std::string_view text);

@@ -3,112 +3,17 @@
 // working directory.
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <csignal>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "json/json.h"
+#include "../support/program.h"
 
 namespace jang::cli {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace jang::test;
 
-const fs::path kModel = fs::path(JANG_SOURCE_DIR) / "examples" / "gutenberg-moe-9m";
-const std::string kProgram = std::string(JANG_BINARY_DIR) + "/jang";
-
-struct Outcome {
-  int code = -1;  // exit code, or 128 + signal that killed it
-  std::string out, err;
-};
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-class EndToEnd : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "jang_cli_XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-    ASSERT_TRUE(fs::exists(kProgram)) << kProgram;
-    ASSERT_TRUE(fs::exists(kModel / "config.json")) << kModel;
-  }
-  void TearDown() override {
-    std::error_code error;
-    fs::remove_all(dir_, error);
-  }
-
-  // Starts the program in the test's directory, streams to files beside it (not in it).
-  pid_t start(const std::vector<std::string>& words, const std::string& out_path, rlim_t max_file_bytes = RLIM_INFINITY) const {
-    std::error_code error;
-    fs::remove(stderr_path(), error);  // nobody may read what an earlier run said
-    const pid_t child = fork();
-    if (child != 0) return child;
-    const int out = open(out_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    const int err = open(stderr_path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    std::signal(SIGINT, SIG_DFL);  // a test run in the background inherits it ignored
-    dup2(out, STDOUT_FILENO);
-    dup2(err, STDERR_FILENO);
-    const rlimit limit{max_file_bytes, max_file_bytes};
-    if (chdir(dir_.c_str()) != 0 || setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(99);
-    unsetenv("HF_HUB_CACHE");
-    unsetenv("HF_HOME");
-    setenv("HOME", dir_.c_str(), 1);
-    std::vector<char*> argv = {const_cast<char*>(kProgram.c_str())};
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    execv(kProgram.c_str(), argv.data());
-    _exit(98);
-  }
-  Outcome finish(pid_t child, const std::string& out_path) const {
-    int status = 0;
-    waitpid(child, &status, 0);
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return {code, out_path == "/dev/full" ? "" : read_file(out_path), read_file(stderr_path())};
-  }
-  Outcome run(const std::vector<std::string>& words) const { return finish(start(words, stdout_path()), stdout_path()); }
-
-  json::Value document(const Outcome& outcome) const {
-    Result<json::Value> parsed = json::parse(outcome.out, "stdout");
-    EXPECT_TRUE(parsed.ok()) << outcome.out.substr(0, 300) << outcome.err;
-    return parsed.ok() ? parsed.value() : json::Value::object();
-  }
-  // Entries of the working directory.
-  std::vector<std::string> left() const {
-    std::vector<std::string> names;
-    for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) names.push_back(entry.path().filename().string());
-    return names;
-  }
-  std::string stdout_path() const { return dir_.string() + ".stdout"; }
-  std::string stderr_path() const { return dir_.string() + ".stderr"; }
-
-  fs::path dir_;
-
- public:
-  ~EndToEnd() override {
-    std::error_code error;
-    fs::remove(stdout_path(), error);
-    fs::remove(stderr_path(), error);
-  }
-};
+using EndToEnd = ProgramTest;
 
 const char* const kSharedKeys[] = {"schema_version", "profile", "method", "params", "code_bits", "stored_bits", "file_bytes", "tensors"};
 const char* const kTensorKeys[] = {"name", "role", "tier", "rule", "bits", "group_size", "params", "bytes", "error"};
@@ -316,12 +221,8 @@ TEST_F(EndToEnd, signals_stop_a_conversion_and_leave_no_model) {
   const std::string model = kModel.string();
   for (const int number : {SIGTERM, SIGINT}) {
     // The scalar backend on one thread takes seconds; the first tick says that writing has begun.
-    const pid_t child = start({"convert", model, "-o", "out", "--backend", "ref", "--threads", "1", "--progress", "json"}, stdout_path());
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!contains(read_file(stderr_path()), "\"tick\"") && std::chrono::steady_clock::now() < give_up)
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    kill(child, number);
-    const Outcome stopped = finish(child, stdout_path());
+    const Outcome stopped =
+        run_and_signal({"convert", model, "-o", "out", "--backend", "ref", "--threads", "1", "--progress", "json"}, "\"tick\"", number);
     EXPECT_EQ(stopped.code, 128 + number) << stopped.err;
     EXPECT_TRUE(contains(stopped.err, "\"ok\":false")) << stopped.err;
     EXPECT_TRUE(left().empty());
@@ -331,14 +232,8 @@ TEST_F(EndToEnd, signals_stop_a_conversion_and_leave_no_model) {
 TEST_F(EndToEnd, progress_json_is_the_protocol) {
   const Outcome done = run({"convert", kModel.string(), "-o", "out", "--progress", "json"});
   ASSERT_EQ(done.code, 0);
-  std::istringstream lines(done.err);
-  std::vector<json::Value> events;
-  for (std::string line; std::getline(lines, line);) {
-    Result<json::Value> event = json::parse(line, "event");
-    ASSERT_TRUE(event.ok()) << line;
-    EXPECT_EQ(event.value()["v"], 1);
-    events.push_back(event.value());
-  }
+  const std::vector<json::Value> events = documents(done.err);
+  for (const json::Value& event : events) EXPECT_EQ(event["v"], 1);
   ASSERT_GE(events.size(), 3u);
   EXPECT_EQ(events.front()["type"], "phase");
   EXPECT_EQ(events.back()["type"], "done");
@@ -394,12 +289,16 @@ TEST_F(EndToEnd, help_of_every_command_works) {
 
 TEST_F(EndToEnd, full_disk_under_stdout_is_7) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full on this machine";
-  const Outcome full = finish(start({"version"}, "/dev/full"), "/dev/full");
+  Start how;
+  how.out_path = "/dev/full";
+  const Outcome full = run({"version"}, how);
   EXPECT_EQ(full.code, 7) << full.err;
 }
 
 TEST_F(EndToEnd, failed_write_is_7_and_leaves_nothing) {
-  const Outcome failed = finish(start({"convert", kModel.string(), "-o", "out"}, stdout_path(), 1'000'000), stdout_path());
+  Start how;
+  how.max_file_bytes = 1'000'000;
+  const Outcome failed = run({"convert", kModel.string(), "-o", "out"}, how);
   EXPECT_EQ(failed.code, 7) << failed.err;
   EXPECT_TRUE(contains(failed.err, "\n  fix: ")) << failed.err;
   EXPECT_TRUE(left().empty());

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// `jang calibrate`, and what convert and plan make of it, from outside: the file, its repeatability, interruption, what is refused.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "../support/program.h"
+#include "base/float16.h"
+
+namespace jang::cli {
+namespace {
+
+using namespace jang::test;
+
+// Little text, so that a calibration takes a moment; no limit on time, so that it repeats.
+const Words kLittle = {"--samples", "2", "--seq-len", "24", "--budget", "0"};
+
+class CalibrateCommand : public ProgramTest {
+ protected:
+  static Words with(Words words, const Words& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  static Words calibrate(const std::string& output, const Words& more = {}) {
+    return with(with({"calibrate", kModel.string(), "-o", output}, kLittle), more);
+  }
+  Outcome convert(const std::string& output, const Words& more) const {
+    return run(with({"convert", kModel.string(), "-o", output, "-q"}, more));
+  }
+  // The bundled model's values as fp16: another model, as far as statistics go.
+  void write_as_fp16(const std::string& name) const {
+    link_model(name);
+    for (const char* shard : {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}) {
+      std::string bytes = read_file(kModel / shard);
+      std::uint64_t n_header = 0;
+      std::memcpy(&n_header, bytes.data(), 8);
+      const std::size_t values = 8 + static_cast<std::size_t>(n_header);
+      for (std::size_t at = 0; (at = bytes.find("\"BF16\"", at)) < values;) bytes.replace(at, 6, "\"F16\" ");
+      for (std::size_t at = values; at < bytes.size(); at += 2) {
+        std::uint16_t half = 0;
+        std::memcpy(&half, bytes.data() + at, 2);
+        half = float_to_fp16(bf16_to_float(half));
+        std::memcpy(bytes.data() + at, &half, 2);
+      }
+      replace(name + "/" + shard, bytes);
+    }
+  }
+  std::string weights(const std::string& bundle) const { return read_file(dir_ / bundle / "model.safetensors"); }
+  std::string file(const std::string& name) const { return read_file(dir_ / name); }
+};
+
+TEST_F(CalibrateCommand, statistics_weight_the_conversion) {
+  const Outcome done = run(calibrate("stats.safetensors", {"--no-sensitivity", "--json", "--progress", "off"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  const json::Value d = document(done);
+  EXPECT_EQ(d["schema_version"], 1);
+  EXPECT_EQ(d["output"], "stats.safetensors");
+  EXPECT_EQ(d["text"], "self");
+  EXPECT_EQ(d["tokens"], 48);
+  EXPECT_GT(d["modules"].get<int>(), 20);
+  EXPECT_TRUE(d["sensitivities"].empty());
+  EXPECT_EQ(left(), std::vector<std::string>{"stats.safetensors"});
+
+  ASSERT_EQ(convert("plain", {"-p", "2S"}).code, 0);
+  const Outcome weighted = convert("weighted", {"-p", "2S", "--stats", "stats.safetensors"});
+  ASSERT_EQ(weighted.code, 0) << weighted.err;
+  EXPECT_EQ(weights("plain").size(), weights("weighted").size());
+  EXPECT_NE(weights("plain"), weights("weighted"));
+  EXPECT_TRUE(contains(file("weighted/jang_config.json"), d["digest"].get<std::string>()));
+  EXPECT_FALSE(contains(file("plain/jang_config.json"), d["digest"].get<std::string>()));
+  EXPECT_EQ(run({"validate", "weighted", "--deep"}).code, 0);
+
+  const Outcome self = convert("self", with({"-p", "2S", "--self"}, kLittle));
+  ASSERT_EQ(self.code, 0) << self.err;
+  EXPECT_EQ(weights("self"), weights("weighted"));
+}
+
+TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
+  const Outcome done = run(calibrate("stats.safetensors", {"--json", "-q", "-t", "1"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(done.err, "");
+  const json::Value d = document(done);
+  EXPECT_GT(d["positions"].get<int>(), 40);
+  ASSERT_GT(d["sensitivities"].size(), 20u);
+  for (const json::Value& points : d["sensitivities"]) {
+    ASSERT_EQ(points.size(), 4u);  // a point for every width that is tried
+    for (const json::Value& point : points) EXPECT_GT(point["kld"].get<double>(), 0);
+  }
+  const Words bits = {"-p", "auto", "--bpw", "3.2", "-t", "2"};
+  ASSERT_EQ(convert("plain", bits).code, 0);
+  const Outcome by_file = convert("by_file", with(bits, {"--stats", "stats.safetensors"}));
+  ASSERT_EQ(by_file.code, 0) << by_file.err;
+  EXPECT_NE(file("plain/config.json"), file("by_file/config.json"));
+  const Outcome by_itself = convert("by_itself", with(with(bits, {"--self"}), kLittle));
+  ASSERT_EQ(by_itself.code, 0) << by_itself.err;
+  for (const char* name : {"config.json", "jang_config.json", "model.safetensors"})
+    EXPECT_TRUE(file("by_file/" + std::string(name)) == file("by_itself/" + std::string(name))) << name;
+}
+
+TEST_F(CalibrateCommand, self_is_a_calibration_at_once_for_fp16_too) {
+  write_as_fp16("model");
+  const Words bits = {"-q", "-p", "auto", "--bpw", "3.2", "--rounds", "0"};
+  ASSERT_EQ(run(with({"calibrate", "model", "-o", "stats", "-q"}, kLittle)).code, 0);
+  ASSERT_EQ(run(with({"convert", "model", "-o", "by_file", "--stats", "stats"}, bits)).code, 0);
+  ASSERT_EQ(run(with(with({"convert", "model", "-o", "by_itself", "--self"}, bits), kLittle)).code, 0);
+  EXPECT_EQ(file("by_file/jang_config.json"), file("by_itself/jang_config.json"));
+  EXPECT_TRUE(weights("by_file") == weights("by_itself"));
+}
+
+TEST_F(CalibrateCommand, threads_do_not_change_the_file) {
+  ASSERT_EQ(run(calibrate("one", {"--no-sensitivity", "-q", "-t", "1"})).code, 0);
+  ASSERT_EQ(run(calibrate("three", {"--no-sensitivity", "-q", "-t", "3"})).code, 0);
+  EXPECT_TRUE(file("one") == file("three"));
+  ASSERT_EQ(run(calibrate("seeded", {"--no-sensitivity", "-q", "--seed", "2"})).code, 0);
+  EXPECT_FALSE(file("one") == file("seeded"));
+}
+
+TEST_F(CalibrateCommand, interrupted_it_goes_on_to_the_same_file) {
+  const Words more = {"-t", "1", "--progress", "json"};
+  ASSERT_EQ(run(calibrate("whole", more)).code, 0);
+  const Outcome stopped = run_and_signal(calibrate("stats", more), "\"total\":3,\"name\":\"sensitivities\"", SIGINT);
+  ASSERT_EQ(stopped.code, 130) << stopped.err;
+  EXPECT_EQ(documents(stopped.err).back()["ok"], false);
+  EXPECT_EQ(left(), (std::vector<std::string>{"stats.partial", "whole"}));
+  const Outcome resumed = run(calibrate("stats", more));
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_TRUE(contains(resumed.err, "taking up stats.partial")) << resumed.err;
+  EXPECT_TRUE(file("stats") == file("whole"));
+  EXPECT_EQ(left(), (std::vector<std::string>{"stats", "whole"}));
+}
+
+TEST_F(CalibrateCommand, leftovers_of_other_settings_are_not_taken_up) {
+  ASSERT_EQ(run(calibrate("other", {"--no-sensitivity", "--random", "-q"})).code, 0);
+  fs::rename(dir_ / "other", dir_ / "stats.partial");
+  const Outcome anew = run(calibrate("stats", {"--no-sensitivity"}));
+  EXPECT_EQ(anew.code, 0) << anew.err;
+  EXPECT_TRUE(contains(anew.err, "stats.partial is of another calibration")) << anew.err;
+  EXPECT_TRUE(contains(anew.out, "self: 2 windows of 24 tokens")) << anew.out;
+  EXPECT_EQ(left(), std::vector<std::string>{"stats"});
+}
+
+TEST_F(CalibrateCommand, a_tight_budget_tries_less) {
+  const Outcome hurried =
+      run({"calibrate", kModel.string(), "-o", "stats", "--samples", "2", "--seq-len", "24", "--budget", "0.01", "--json"});
+  ASSERT_EQ(hurried.code, 0) << hurried.err;
+  EXPECT_TRUE(contains(hurried.err, "budget")) << hurried.err;
+  const json::Value d = document(hurried);
+  std::size_t points = 0;
+  for (const json::Value& unit : d["sensitivities"]) points += unit.size();
+  EXPECT_GT(points, 0u);
+  EXPECT_LT(points, 60u);  // of 30 units at 4 widths
+}
+
+TEST_F(CalibrateCommand, text_is_what_was_asked_for) {
+  std::string book;
+  for (int i = 0; i < 40; ++i) book += "The captain went down to the sea again. ";
+  fs::create_directory(dir_ / "books");
+  write("books/b.txt", book.substr(book.size() / 2));
+  write("books/a.txt", book.substr(0, book.size() / 2));
+  write("books/notes.md", "not read");
+  write("book.txt", book);
+  const auto digest = [&](const std::string& output, const Words& text) {
+    const Outcome done = run(calibrate(output, with({"--no-sensitivity", "--json", "-q"}, text)));
+    EXPECT_EQ(done.code, 0) << done.err;
+    return document(done)["digest"];
+  };
+  const json::Value by_file = digest("1", {"-f", "book.txt"});
+  EXPECT_EQ(digest("2", {"-f", "books"}), by_file);
+  EXPECT_NE(digest("3", {"--random"}), by_file);
+  EXPECT_NE(digest("4", {"--self"}), by_file);
+  EXPECT_EQ(digest("4", {"--force"}), digest("4", {"--self", "--force"}));  // what it does unasked
+}
+
+TEST_F(CalibrateCommand, statistics_are_merged) {
+  const Outcome a = run(calibrate("a", {"--no-sensitivity", "--json", "-q"}));
+  ASSERT_EQ(a.code, 0) << a.err;
+  ASSERT_EQ(run(calibrate("b", {"--no-sensitivity", "-q", "--seed", "2"})).code, 0);
+  const Words both = {"calibrate", kModel.string(), "--merge", "a", "--merge", "b", "-o", "both", "--json"};
+  const json::Value d = document_of(both);
+  EXPECT_EQ(d["modules"], document(a)["modules"]);
+  EXPECT_FALSE(file("both") == file("a"));
+  EXPECT_EQ(convert("out", {"-p", "2S", "--stats", "both"}).code, 0);
+  write("no-statistics", "something else");
+  EXPECT_EQ(run({"calibrate", kModel.string(), "--merge", "a", "--merge", "no-statistics", "-o", "c"}).code, 3);
+}
+
+TEST_F(CalibrateCommand, statistics_of_another_model_are_refused) {
+  ASSERT_EQ(run(calibrate("stats", {"--no-sensitivity", "-q"})).code, 0);
+  std::string bytes = file("stats");
+  const std::string key = "\"model\":\"";
+  const std::size_t at = bytes.find(key);
+  ASSERT_NE(at, std::string::npos);
+  char& digit = bytes[at + key.size()];  // of the fingerprint of names and shapes
+  digit = digit == '0' ? '1' : '0';
+  write("stats", bytes);
+  const Outcome refused = run({"convert", kModel.string(), "-p", "2S", "--stats", "stats", "-o", "out"});
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_TRUE(contains(refused.err, "another model")) << refused.err;
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+}
+
+TEST_F(CalibrateCommand, what_cannot_be_is_refused_before_work) {
+  const auto refused = [&](const Words& words, int code, std::string_view why) {
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_TRUE(contains(outcome.err, why)) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  };
+  refused(with({"calibrate", kModel.string()}, kLittle), 2, "-o names the file");
+  write("mine", "precious");
+  refused(calibrate("mine"), 2, "exists already");
+  refused(calibrate("stats", {"-f", "mine"}), 2, "");  // shorter than the windows asked for
+  refused(calibrate("stats", {"-f", "mine", "--random"}), 2, "give one of them");
+  refused(calibrate("stats", {"-f", "nowhere"}), 3, "nowhere");
+  refused(calibrate("stats", {"--samples", "0"}), 2, "--samples");
+  refused(calibrate("stats", {"--budget", "-1"}), 2, "--budget");
+  refused(calibrate("stats", {"-t", "0"}), 2, "--threads");
+  refused({"calibrate", "no/such-model", "-o", "stats"}, 3, "cannot calibrate no/such-model");
+  refused({"convert", kModel.string(), "--self", "--stats", "mine"}, 2, "give one of them");
+  refused({"convert", kModel.string(), "--stats", "mine"}, 3, "mine");
+  ASSERT_EQ(convert("bundle", {"-p", "4K"}).code, 0);
+  refused({"calibrate", "bundle", "-o", "stats"}, 4, "calibrate its source");
+  EXPECT_EQ(file("mine"), "precious");
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "mine"}));
+}
+
+}  // namespace
+}  // namespace jang::cli
