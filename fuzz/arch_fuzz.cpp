@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target of arch::describe and, for what it accepts, arch::decoder_config. Input: {"config": {...}, "tensors": {name: [dtype,
-// shape]}}. Whatever the config and the tensor list say, describe returns a Status or a model whose pieces lie inside their sources and
-// fill their tensors exactly.
+// shape]}}, or [dtype, shape, standing] with 0 to 2 for listed, unlisted and stray. Whatever the config and the tensor list say, describe
+// returns a Status or a model whose pieces lie inside their sources and fill their tensors exactly.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -18,12 +18,16 @@ bool read_tensors(const jang::json::Value& document, std::vector<jang::TensorInf
   const jang::json::Value* list = jang::json::find(document, "tensors");
   if (list == nullptr || !list->is_object()) return false;
   for (const auto& [name, entry] : list->items()) {
-    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_array()) return false;
+    if (!entry.is_array() || entry.size() < 2 || !entry[0].is_string() || !entry[1].is_array()) return false;
     jang::TensorInfo t;
     t.name = name;
     const auto dtype = jang::dtype_from_name(entry[0].get<std::string>());
     if (!dtype) return false;
     t.dtype = *dtype;
+    if (entry.size() > 2) {
+      if (!entry[2].is_number_unsigned() || entry[2] > 2) return false;
+      t.standing = static_cast<jang::Standing>(entry[2].get<int>());
+    }
     for (const jang::json::Value& d : entry[1]) {
       if (!d.is_number_integer()) return false;
       t.shape.push_back(d.get<std::int64_t>());
@@ -61,7 +65,7 @@ void check(const jang::arch::DecoderConfig& c, const jang::arch::Model& model) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;  // no document; the JSON target covers it
-  const auto document = jang::json::parse({reinterpret_cast<const char*>(data), size}, "input");
+  const auto document = jang::json::parse({reinterpret_cast<const char*>(data), size}, "input", {.dialect = jang::json::Dialect::python});
   if (!document.ok()) return 0;
   const jang::json::Value* config = jang::json::find(*document, "config");
   std::vector<jang::TensorInfo> tensors;

@@ -110,6 +110,9 @@ struct Model {
 // missing), unsupported (already quantised source: names what it is and what to do).
 [[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources);
 
+// Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.
+[[nodiscard]] bool knows_tensors(const Model& model);
+
 // Families in the registry, for `jang version` and docs: {"llama", "mistral", ...}.
 [[nodiscard]] std::vector<std::string_view> families();
 

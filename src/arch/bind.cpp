@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "arch/extras.h"
 #include "arch/family.h"
 #include "arch/path.h"
 #include "arch/role.h"
@@ -33,10 +34,12 @@ class Binder {
 
   // Canonical names and what is left out.
   Status index();
+  Status index_one(std::size_t source, bool* dropped_vision);
   // Ties embedding and head if the config or the tensors say so.
   Status resolve_tie(const json::Value& text, Geometry* geometry);
   Status bind_rows();
-  Status check_leftovers() const;
+  // Source tensors without a row: an error for those that count as the model's, left out and told otherwise.
+  Status settle_leftovers();
 
  private:
   Source* find(std::string_view canonical) {
@@ -61,10 +64,11 @@ class Binder {
   bool zero_centred_ = false;                        // kZeroCentred rows of this source are stored minus one
 };
 
-std::string canonical_name(const Family& family, std::string_view name) {
+std::string canonical_name(const Family& family, std::string_view stored) {
+  const std::string name = unwrapped(stored);
   for (const Rename& r : family.prefixes)
-    if (name.starts_with(r.from)) return std::string(r.to) + std::string(name.substr(r.from.size()));
-  return std::string(name);
+    if (name.starts_with(r.from)) return std::string(r.to) + name.substr(r.from.size());
+  return name;
 }
 
 const Drop* find_drop(const Family& family, std::string_view canonical) {
@@ -82,21 +86,30 @@ std::string rule_name(const Family& family, std::string_view row_name) {
 
 Status Binder::index() {
   bool dropped_vision = false;
-  canonical_.reserve(sources_.size());
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    std::string canonical = canonical_name(family_, sources_[i].name);
-    if (const Drop* drop = find_drop(family_, canonical)) {
-      model_->dropped.push_back({sources_[i].name, std::string(drop->reason)});
-      dropped_vision = dropped_vision || drop->vision;
-      canonical_.emplace_back();
-      continue;
-    }
-    if (!by_name_.emplace(canonical, Source{static_cast<int>(i), false}).second)
-      return {StatusCode::corrupt, fmt::format("tensor '{}' occurs twice (as '{}' under another prefix)", sources_[i].name, canonical)};
-    if (ends_with_path(canonical, "conv1d.weight") && !sources_[i].shape.empty() && sources_[i].shape.back() != 1) zero_centred_ = true;
-    canonical_.push_back(std::move(canonical));
-  }
+  canonical_.resize(sources_.size());
+  for (const bool stray : {false, true})  // strays last: they only fill gaps
+    for (std::size_t i = 0; i < sources_.size(); ++i)
+      if ((sources_[i].standing == Standing::stray) == stray) JANG_TRY(index_one(i, &dropped_vision));
   if (dropped_vision) model_->warnings.push_back("the vision tower was left out: the bundle is a text model");
+  return {};
+}
+
+Status Binder::index_one(std::size_t i, bool* dropped_vision) {
+  const TensorInfo& source = sources_[i];
+  std::string canonical = canonical_name(family_, source.name);
+  const Drop* drop = find_drop(family_, canonical);
+  const std::string_view reason = drop != nullptr ? drop->reason : buffer_reason(source);
+  if (!reason.empty()) {
+    model_->dropped.push_back({source.name, std::string(reason)});
+    *dropped_vision = *dropped_vision || (drop != nullptr && drop->vision);
+    return {};
+  }
+  if (!by_name_.emplace(canonical, Source{static_cast<int>(i), false}).second) {
+    if (source.standing == Standing::stray) return {};
+    return {StatusCode::corrupt, fmt::format("tensor '{}' occurs twice (as '{}' under another prefix)", source.name, canonical)};
+  }
+  if (ends_with_path(canonical, "conv1d.weight") && !source.shape.empty() && source.shape.back() != 1) zero_centred_ = true;
+  canonical_[i] = std::move(canonical);
   return {};
 }
 
@@ -232,10 +245,20 @@ Status Binder::missing(std::string_view canonical, std::string_view why) const {
                                            canonical, why, family_.name, geometry_.n_layers)};
 }
 
-Status Binder::check_leftovers() const {
+Status Binder::settle_leftovers() {
+  std::vector<std::string> left_out, filled;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (canonical_[i].empty() || by_name_.at(canonical_[i]).used) continue;
+    if (canonical_[i].empty()) continue;
     const std::string& name = sources_[i].name;
+    const Standing standing = sources_[i].standing;
+    if (by_name_.at(canonical_[i]).used) {
+      if (standing == Standing::stray) filled.push_back(name);
+      continue;
+    }
+    if (standing != Standing::listed) {
+      if (standing == Standing::unlisted) left_out.push_back(name);
+      continue;
+    }
     const auto parts = split_path(canonical_[i]);
     if (parts.size() > 2 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.n_layers)
       return {StatusCode::corrupt, fmt::format("tensor '{}' is beyond the {} layers of config.json", name, geometry_.n_layers)};
@@ -244,6 +267,14 @@ Status Binder::check_leftovers() const {
                         "a bundle with it and leaving it out would change the model",
                         name, jang::to_string(sources_[i].shape), family_.name)};
   }
+  for (const std::string& name : left_out) model_->dropped.push_back({name, "not in the index, and the model has no place for it"});
+  const auto warn = [&](const std::vector<std::string>& names, std::string_view what) {
+    if (!names.empty())
+      model_->warnings.push_back(
+          fmt::format("{}: '{}'{}", what, names.front(), names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : ""));
+  };
+  warn(left_out, "tensors that the index does not list, and that the model has no place for, are left out");
+  warn(filled, "tensors are taken from files that transformers and mlx-lm do not read");
   return {};
 }
 
@@ -254,7 +285,7 @@ Status bind_tensors(const Family& family, Geometry* geometry, const json::Value&
   JANG_TRY(binder.index());
   JANG_TRY(binder.resolve_tie(text, geometry));
   JANG_TRY(binder.bind_rows());
-  return binder.check_leftovers();
+  return binder.settle_leftovers();
 }
 
 }  // namespace jang::arch

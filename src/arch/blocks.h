@@ -74,10 +74,10 @@ inline constexpr Row kTwoNorms[] = {
 };
 
 // Buffers old checkpoints carry; every class computes them.
-inline constexpr Drop kRotaryDrops[] = {{"", "rotary_emb.inv_freq", "computed from rope_theta by the model class"}};
-
-// Checkpoints saved from the bare decoder lack the "model." prefix.
-inline constexpr Rename kBareDecoder[] = {{"layers.", "model.layers."}, {"embed_tokens.", "model.embed_tokens."}, {"norm.", "model.norm."}};
+// Checkpoints saved from the bare decoder lack the "model." prefix, those saved from the inside of a multimodal model have another.
+inline constexpr Rename kBareDecoder[] = {
+    {"layers.", "model.layers."},        {"embed_tokens.", "model.embed_tokens."}, {"norm.", "model.norm."},
+    {"language_model.model.", "model."}, {"language_model.lm_head.", "lm_head."},  {"model.language_model.", "model."}};
 
 // What transformers assumes for these classes where a config is silent; the MLX classes demand the keys or assume other values.
 inline constexpr ConfigDefault kDefaults[] = {{"rms_norm_eps", "1e-06"}, {"rope_theta", "10000.0"}};

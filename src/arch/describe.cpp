@@ -55,16 +55,24 @@ Result<Model> describe_family(const Family& family, const json::Value& config, s
 
 }  // namespace
 
+bool knows_tensors(const Model& model) { return model.family != kGenericFamily; }
+
 Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources) {
   if (!config.is_object()) return Status(StatusCode::corrupt, "config.json: must be an object");
   if (sources.empty()) return Status(StatusCode::corrupt, "the checkpoint has no tensors");
-  JANG_TRY(check_source(config, sources));
+  std::vector<std::string> warnings;
+  JANG_TRY(check_source(config, sources, &warnings));
   JANG_ASSIGN(const std::string model_type, json::get_string(config, "model_type", ""));
   if (model_type.empty()) return Status(StatusCode::corrupt, "config.json: 'model_type' is missing; it names the architecture");
-  if (const Family* family = find_family(model_type)) return describe_family(*family, config, model_type, sources);
-  json::Value edited = config;
-  drop_quantization_and_lift_ids(&edited);
-  return describe_generic(std::move(edited), model_type, sources);
+  const auto described = [&]() -> Result<Model> {
+    if (const Family* family = find_family(model_type)) return describe_family(*family, config, model_type, sources);
+    json::Value edited = config;
+    drop_quantization_and_lift_ids(&edited);
+    return describe_generic(std::move(edited), model_type, sources);
+  };
+  JANG_ASSIGN(Model model, described());
+  model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
+  return model;
 }
 
 }  // namespace jang::arch

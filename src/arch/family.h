@@ -179,10 +179,12 @@ struct Family {
 [[nodiscard]] Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
                                   Model* model);
 
+inline constexpr std::string_view kGenericFamily = "generic";
 // generic.cpp. For a model type nobody listed; `config` is already without quantization objects.
 [[nodiscard]] Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources);
 
-// source_check.cpp. Refuses quantised sources, dtypes nobody reads here and impossible shapes.
-[[nodiscard]] Status check_source(const json::Value& config, std::span<const TensorInfo> sources);
+// source_check.cpp. Refuses quantised sources, dtypes nobody reads here and impossible shapes. A config that claims to be quantised while
+// every tensor is plain is a left-over: told in `warnings`.
+[[nodiscard]] Status check_source(const json::Value& config, std::span<const TensorInfo> sources, std::vector<std::string>* warnings);
 
 }  // namespace jang::arch

@@ -42,7 +42,6 @@ constexpr Traits kTraits = {
 };
 constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
 constexpr Drop kDrops[] = {
-    {"", "rotary_emb.inv_freq", "computed from rope_theta by the model class"},
     {"vision_tower", "", "vision tower: the bundle is text only", true},
     {"model.vision_tower", "", "vision tower: the bundle is text only", true},
     {"multi_modal_projector", "", "vision projector: the bundle is text only", true},
@@ -62,7 +61,6 @@ constinit const Family kGemma3Text{
     .model_types = kTextTypes,
     .mlx_model_type = {},
     .blocks = kBlocks,
-    .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
     .ignores_tie_flag = true,

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "arch/extras.h"
 #include "arch/family.h"
 #include "arch/generic_rules.h"
 #include "arch/path.h"
@@ -140,7 +141,7 @@ std::string_view kind(const std::vector<OutTensor>& tensors, bool moe) {
 
 Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources) {
   Model model;
-  model.family = "generic";
+  model.family = kGenericFamily;
   model.model_type = model_type;
   JANG_TRY(read_summary(config, &model));
   model.warnings.push_back(
@@ -151,15 +152,18 @@ Result<Model> describe_generic(json::Value config, std::string_view model_type, 
   if (transposed) model.warnings.emplace_back("c_attn, c_proj and c_fc are stored [in, out] and are kept as they are, not quantised");
 
   std::vector<Sorted> all;
-  std::set<std::string_view> seen;
+  std::set<std::string> seen;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (!seen.insert(sources[i].name).second) return Status(StatusCode::corrupt, fmt::format("tensor '{}' occurs twice", sources[i].name));
-    const auto path = split_path(sources[i].name);
-    if (ends_with_path(sources[i].name, "rotary_emb.inv_freq")) {
-      model.dropped.push_back({sources[i].name, "computed from rope_theta by the model class"});
+    if (sources[i].standing == Standing::stray) continue;  // nobody can tell whether the model lacks it
+    TensorInfo source = sources[i];
+    source.name = unwrapped(source.name);
+    if (const std::string_view reason = buffer_reason(source); !reason.empty()) {
+      model.dropped.push_back({sources[i].name, std::string(reason)});
       continue;
     }
-    OutTensor out = describe_tensor(sources[i], static_cast<int>(i), path);
+    if (!seen.insert(source.name).second) return Status(StatusCode::corrupt, fmt::format("tensor '{}' occurs twice", source.name));
+    const auto path = split_path(source.name);
+    OutTensor out = describe_tensor(source, static_cast<int>(i), path);
     if (transposed && is_transposed_name(path)) out.quantizable = false;
     model.has_vision = model.has_vision || out.role == Role::vision;
     model.n_layers = std::clamp(out.layer + 1, model.n_layers, std::max(model.n_layers, kMaxLayers));

@@ -31,7 +31,6 @@ constinit const Family kLlama{
     .model_types = kTypes,
     .mlx_model_type = {},
     .blocks = kBlocks,
-    .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,
     .traits = {.max_positions = 2048},

@@ -17,7 +17,6 @@ constinit const Family kMistral{
     .model_types = kTypes,
     .mlx_model_type = {},
     .blocks = kBlocks,
-    .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,
     .traits = {.window = WindowRule::always, .max_positions = 131072},

@@ -22,7 +22,6 @@ constinit const Family kQwen2{
     .model_types = kTypes,
     .mlx_model_type = {},
     .blocks = kBlocks,
-    .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,
     .traits = {.window = WindowRule::by_layer},

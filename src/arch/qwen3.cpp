@@ -20,7 +20,6 @@ constinit const Family kQwen3{
     .model_types = kTypes,
     .mlx_model_type = {},
     .blocks = kBlocks,
-    .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
     .traits = {.qk_norm = true, .window = WindowRule::by_layer},

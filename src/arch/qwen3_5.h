@@ -57,7 +57,6 @@ inline constexpr Traits kTraits = {
 
 inline constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
 inline constexpr Drop kDrops[] = {
-    {"", "rotary_emb.inv_freq", "computed from rope_theta by the model class"},
     {"mtp", "", "multi-token-prediction head: the MLX class has none"},
     {"model.visual", "", "vision tower: the bundle is text only", true},
     {"vision_tower", "", "vision tower: the bundle is text only", true},

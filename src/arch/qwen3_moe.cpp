@@ -29,7 +29,6 @@ constinit const Family kQwen3Moe{
     .model_types = kTypes,
     .mlx_model_type = {},
     .blocks = kBlocks,
-    .drops = blocks::kRotaryDrops,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
     .reads = kReadsMoe | kReadsSparseStep,

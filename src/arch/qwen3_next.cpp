@@ -28,7 +28,6 @@ constexpr Block kBlocks[] = {blocks::kEmbedding,     qwen3_5::kGatedAttention, k
                              qwen3_5::kSharedExpert, blocks::kDenseMlp,        qwen3_5::kNorms, qwen3_5::kHead};
 constexpr std::string_view kTypes[] = {"qwen3_next"};
 constexpr Drop kDrops[] = {
-    {"", "rotary_emb.inv_freq", "computed from rope_theta by the model class"},
     {"mtp", "", "multi-token-prediction head: the MLX class has none"},
 };
 constexpr ConfigDefault kDefaults[] = {

@@ -22,7 +22,7 @@ class Observer {
 };
 
 // Swallows everything; the default where no observer is given.
-class SilentObserver final : public Observer {
+class SilentObserver : public Observer {
  public:
   void phase(int, int, std::string_view) override {}
   void tick(std::int64_t, std::int64_t, std::string_view) override {}

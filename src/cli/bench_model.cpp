@@ -33,7 +33,7 @@ Result<Benched> measure(const Arguments& arguments, const Surroundings& surround
   options.repetitions = static_cast<int>(repetitions);
   JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
   const auto start = std::chrono::steady_clock::now();
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("WHAT"), surroundings.hub, load));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("WHAT"), surroundings, load));
   Benched b;
   b.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   JANG_ASSIGN(b.bench, engine::with_wider_cache(print_cache_note, [&](std::optional<kernels::KvType> kv_type) {

@@ -63,7 +63,8 @@ Result<format::Statistics> measured(const Arguments& arguments, const Surroundin
   }
   const Result<std::string> directory = format::resolve_model(arguments.value("SRC"), surroundings.hub);
   if (!directory.ok()) return as_input_failure(directory.status());
-  Result<std::unique_ptr<engine::Engine>> engine = load_for_calibration(directory.value(), n_threads);
+  Result<std::unique_ptr<engine::Engine>> engine =
+      load_for_calibration(directory.value(), n_threads, arguments.has("--lenient"), &progress);
   if (!engine.ok()) return as_input_failure(engine.status());
   if ((*engine)->is_bundle())
     return Status(StatusCode::unsupported, "this model is quantized already; calibrate its source, where every width can be tried");

@@ -65,8 +65,11 @@ Result<calibrate::Options> calibration_options(const Arguments& arguments) {
   return o;
 }
 
-Result<std::unique_ptr<engine::Engine>> load_for_calibration(const std::string& directory, int n_threads) {
+Result<std::unique_ptr<engine::Engine>> load_for_calibration(const std::string& directory, int n_threads, bool lenient,
+                                                             Observer* observer) {
   engine::LoadOptions load;
+  load.lenient = lenient;
+  load.observer = observer;
   load.n_threads = n_threads;
   load.precision = kernels::Precision::exact;
   return engine::Engine::load(directory, load);
@@ -85,7 +88,7 @@ Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSourc
     JANG_ASSIGN(calibrate::Options o, calibration_options(arguments));
     o.sensitivities = plan::needs_errors(options);
     o.encode = {options.method, plan::param_dtype(opened.source.model, options)};
-    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads));
+    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));
     JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*k.engine, o, *run.observer, run.cancel));
     k.statistics = std::make_unique<format::Statistics>(std::move(statistics));
   }
@@ -99,7 +102,7 @@ Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSou
                          !k.statistics->sensitivities.empty() && !k.statistics->tokens.empty();
   if (!corrected) return make_source_plan(opened, options, arguments.value("--plan"), run);
   if (!k.engine) {
-    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads));
+    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));
   }
   for (const std::string& warning : opened.source.model.warnings) run.observer->warn(warning);
   JANG_ASSIGN(calibrate::MeasuredPlan measured,
@@ -117,12 +120,13 @@ constexpr int kCompareRounds = 1;
 struct Asked {
   std::string directory, work;
   quantize::RunOptions run;
+  bool lenient = false;
   std::unique_ptr<engine::Engine> engine;
   std::optional<format::Statistics> known;
 
   Status load() {
     if (engine) return {};
-    JANG_ASSIGN(engine, load_for_calibration(directory, run.n_threads));
+    JANG_ASSIGN(engine, load_for_calibration(directory, run.n_threads, lenient));
     return {};
   }
 
@@ -155,8 +159,8 @@ struct Asked {
 
 }  // namespace
 
-eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run) {
-  auto asked = std::make_shared<Asked>(Asked{directory, work, run, nullptr, std::nullopt});
+eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run, bool lenient) {
+  auto asked = std::make_shared<Asked>(Asked{directory, work, run, lenient, nullptr, std::nullopt});
   return {[asked](const quantize::Source& source) { return asked->statistics(source); },
           [asked](const quantize::Source& source, const plan::Options& options, const quantize::RunOptions& planning) {
             return asked->plan(source, options, planning);

@@ -17,7 +17,9 @@ namespace jang::cli {
 [[nodiscard]] Result<calibrate::Options> calibration_options(const Arguments& arguments);
 
 // The source model, loaded to be measured: float32 arithmetic, float32 cache.
-[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_for_calibration(const std::string& directory, int n_threads);
+// `observer`, if given, is told what is odd about the files.
+[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_for_calibration(const std::string& directory, int n_threads, bool lenient,
+                                                                           Observer* observer = nullptr);
 
 // What --stats or --self bring to a plan; nothing when neither is given.
 struct Knowledge {
@@ -31,6 +33,7 @@ struct Knowledge {
                                                    const quantize::RunOptions& run, Knowledge& knowledge);
 
 // The same for recipes of compare: calibrated when the first recipe asks, kept as WORK/stats.safetensors, taken up when interrupted.
-[[nodiscard]] eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run);
+[[nodiscard]] eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run,
+                                                 bool lenient);
 
 }  // namespace jang::cli

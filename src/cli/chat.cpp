@@ -154,7 +154,7 @@ class Conversation {
 Result<int> converse(const Arguments& arguments, const Surroundings& surroundings) {
   JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
   JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, load));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings, load));
   JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
   Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(engine->directory());
   if (!chat_template.ok() && chat_template.status().code() == StatusCode::not_found)

@@ -24,10 +24,7 @@ namespace {
 // Share of the memory that weight files may take while models run side by side.
 constexpr double kOpenShare = 0.6;
 
-std::string default_work(const std::string& directory) {
-  const std::filesystem::path path = std::filesystem::path(directory).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string() + "-compare";
-}
+std::string default_work(const std::string& directory) { return format::model_name(directory) + "-compare"; }
 
 Result<eval::CompareOptions> compare_options(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
   if (!arguments.has("--file")) return Status(StatusCode::invalid_argument, "`jang compare` needs --file, the text to score");
@@ -51,7 +48,7 @@ Result<eval::CompareOptions> compare_options(const Arguments& arguments, const S
   options.run.backend = options.load.backend;
   options.run.observer = &observer;
   options.run.cancel = &cancel_flag();
-  options.self = self_knowledge(options.source, options.work, options.run);
+  options.self = self_knowledge(options.source, options.work, options.run, options.load.lenient);
   return options;
 }
 

@@ -58,7 +58,7 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   const bool force = arguments.has("--force"), dry = arguments.has("--dry-run"), as_json = arguments.has("--json");
   std::string output = arguments.value("--output");
   if (!output.empty() && !dry) JANG_TRY(check_output_free(output, force));
-  JANG_ASSIGN(const OpenedSource opened, open_named_source(typed, surroundings.hub, *given_run.observer));
+  JANG_ASSIGN(const OpenedSource opened, open_named_source(typed, surroundings.hub, open_options(arguments), *given_run.observer));
   if (output.empty() && !arguments.has("--plan")) {
     plan::Plan to_come;
     to_come.profile = options.profile;

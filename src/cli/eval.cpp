@@ -287,7 +287,8 @@ Result<Measured> eval_questions(const Arguments& arguments, engine::Engine& engi
 Result<Measured> evaluate(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
   const std::string what = arguments.value("WHAT");
   JANG_TRY(check_options(arguments, what));
-  JANG_ASSIGN(const engine::LoadOptions options, measuring_load_options(arguments));
+  JANG_ASSIGN(engine::LoadOptions options, measuring_load_options(arguments));
+  options.observer = &observer;
   observer.phase(1, 2, "load");
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_model(arguments.value("MODEL"), surroundings, options));
   if (what == "ppl") return eval_ppl(arguments, *engine, observer);

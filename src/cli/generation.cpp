@@ -27,6 +27,18 @@ Result<double> parse_number(const std::string& text, std::string_view what) {
 
 double per_second(std::int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0; }
 
+// Warnings go to stderr as they come; the rest of what loading tells is swallowed.
+class WarningPrinter final : public SilentObserver {
+ public:
+  explicit WarningPrinter(bool color) : color_(color) {}
+  void warn(std::string_view message) override {
+    print_message(fmt::format("{}{}\n", styled("warning: ", Style::yellow, color_), printable(message)));
+  }
+
+ private:
+  bool color_;
+};
+
 }  // namespace
 
 Result<GenerationOptions> generation_options(const Arguments& arguments) {
@@ -61,6 +73,8 @@ Result<engine::LoadOptions> load_options(const Arguments& arguments) {
     JANG_ASSIGN(const std::int64_t threads, parse_integer(arguments.value("--threads"), "--threads", 1, 1024));
     o.n_threads = static_cast<int>(threads);
   }
+  o.lenient = arguments.has("--lenient");
+  if (const std::string backend = arguments.value("--backend"); backend != "auto") o.backend = backend;
   o.precision = arguments.has("--exact") ? kernels::Precision::exact : kernels::Precision::fast;
   const std::string kv = arguments.value("--kv");
   if (kv == "f32") o.kv_type = kernels::KvType::f32;
@@ -70,10 +84,12 @@ Result<engine::LoadOptions> load_options(const Arguments& arguments) {
   return o;
 }
 
-Result<std::unique_ptr<engine::Engine>> load_named_model(const std::string& typed, const format::HubEnvironment& hub,
-                                                         const engine::LoadOptions& options) {
-  const Result<std::string> directory = format::resolve_model(typed, hub);
+Result<std::unique_ptr<engine::Engine>> load_named_model(const std::string& typed, const Surroundings& surroundings,
+                                                         engine::LoadOptions options) {
+  const Result<std::string> directory = format::resolve_model(typed, surroundings.hub);
   if (!directory.ok()) return as_input_failure(directory.status());
+  WarningPrinter printer(surroundings.stderr_color);
+  options.observer = &printer;
   Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory.value(), options);
   if (!engine.ok()) return as_input_failure(engine.status());
   return engine;

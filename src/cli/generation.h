@@ -24,9 +24,9 @@ struct GenerationOptions {
 // Errors: invalid_argument, naming the option.
 [[nodiscard]] Result<GenerationOptions> generation_options(const Arguments& arguments);
 [[nodiscard]] Result<engine::LoadOptions> load_options(const Arguments& arguments);
-// Resolves and loads what the user typed; errors are about the input.
-[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_named_model(const std::string& typed, const format::HubEnvironment& hub,
-                                                                       const engine::LoadOptions& options);
+// Resolves and loads what the user typed, what is odd about it told on stderr; errors are about the input.
+[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_named_model(const std::string& typed, const Surroundings& surroundings,
+                                                                       engine::LoadOptions options);
 
 struct Answer {
   std::string text;

@@ -125,7 +125,8 @@ std::string cli_markdown() {
       "This page is printed by `jang completion markdown` from the option table in `src/cli/options.cpp`; a test compares the two.\n\n"
       "Results go to stdout, progress and messages go to stderr.\n"
       "Nothing prompts.\n"
-      "The environment variables read are `NO_COLOR`, `TERM`, `COLUMNS`, `HF_HUB_CACHE`, `HF_HOME` and `HOME`.\n"
+      "The environment variables read are `NO_COLOR`, `TERM`, `COLUMNS`, `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,\n"
+      "`XDG_CACHE_HOME` and `HOME`.\n"
       "JSON documents carry `schema_version`.\n";
   for (const Command& command : commands()) {
     out += fmt::format("\n## jang {}\n\n{}.\n", command.name, command.summary);

@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
+#include "cli/planning.h"
 #include "cli/report.h"
 #include "cli/units.h"
 #include "format/bundle.h"
@@ -62,7 +63,7 @@ void add_bundle_rows(const format::Bundle& bundle, Report& report) {
 }
 
 // Roles of a source's tensors; without them (a family that cannot be described) the table still stands.
-Status add_source_rows(const format::Checkpoint& checkpoint, Report& report) {
+Status add_source_rows(const format::Checkpoint& checkpoint, Report& report, bool& knows_tensors) {
   std::vector<TensorInfo> infos;
   for (const format::StoredTensor& tensor : checkpoint.tensors()) {
     infos.push_back(tensor.info);
@@ -70,6 +71,7 @@ Status add_source_rows(const format::Checkpoint& checkpoint, Report& report) {
   }
   const Result<arch::Model> model = arch::describe(checkpoint.config(), infos);
   if (!model.ok()) return model.status();
+  knows_tensors = arch::knows_tensors(*model);
   for (const arch::OutTensor& tensor : model.value().tensors) {
     for (const arch::Piece& piece : tensor.pieces) {
       TensorRow& row = report.tensors[static_cast<std::size_t>(piece.source)];
@@ -96,7 +98,7 @@ void add_sizes(const format::Checkpoint& checkpoint, Report& report) {
 
 std::string report_text(const Report& report, const format::Bundle& bundle, const std::string& model_type, bool list, bool color) {
   std::string out =
-      fmt::format("{}: {}, model_type {}", printable(bundle.checkpoint.path()), bundle.is_quantized ? "quantized" : "not quantized",
+      fmt::format("{}: {}, model_type {}", printable(bundle.checkpoint.path()), !bundle.modules.empty() ? "quantized" : "not quantized",
                   printable(model_type.empty() ? "unknown" : model_type));
   if (report.profile) out += fmt::format(", profile {}", printable(*report.profile));
   if (report.method) out += fmt::format(", method {}", printable(*report.method));
@@ -112,24 +114,31 @@ int run_inspect(const Arguments& arguments, const Surroundings& surroundings) {
   const std::string what = fmt::format("cannot inspect {}", typed);
   const Result<std::string> directory = format::resolve_model(typed, surroundings.hub);
   if (!directory.ok()) return fail(what, "inspect", as_input_failure(directory.status()), surroundings.stderr_color);
-  const Result<format::Bundle> opened = format::open_bundle(directory.value());
+  const Result<format::Bundle> opened = format::open_bundle(directory.value(), open_options(arguments));
   if (!opened.ok()) return fail(what, "inspect", as_input_failure(opened.status()), surroundings.stderr_color);
   const format::Bundle& bundle = opened.value();
 
+  const auto warn = [&](std::string_view text) {
+    print_message(fmt::format("{}{}\n", styled("warning: ", Style::yellow, surroundings.stderr_color), printable(text)));
+  };
   Report report;
-  if (bundle.is_quantized) {
+  bool knows_tensors = false;
+  Status described;
+  if (!bundle.modules.empty())
     add_bundle_rows(bundle, report);
-  } else if (const Status described = add_source_rows(bundle.checkpoint, report); !described.ok()) {
-    print_message(fmt::format("{}roles are unknown: {}\n", styled("warning: ", Style::yellow, surroundings.stderr_color),
-                              printable(described.message())));
-  }
+  else
+    described = add_source_rows(bundle.checkpoint, report, knows_tensors);
+  if (const Status settled = bundle.checkpoint.settle(described, knows_tensors); !settled.ok() && !bundle.checkpoint.missing().ok())
+    return fail(what, "inspect", as_input_failure(settled), surroundings.stderr_color);
+  for (const std::string& warning : bundle.checkpoint.warnings()) warn(warning);
+  if (!described.ok()) warn("roles are unknown: " + described.message());
   add_sizes(bundle.checkpoint, report);
   const std::string model_type = text_member(&bundle.checkpoint.config(), "model_type").value_or("");
   if (!arguments.has("--json"))
     return finish(report_text(report, bundle, model_type, arguments.has("--tensors"), surroundings.stdout_color), surroundings);
   json::Value v = to_json(report);
   v["path"] = bundle.checkpoint.path();
-  v["quantized"] = bundle.is_quantized;
+  v["quantized"] = !bundle.modules.empty();
   v["model_type"] = model_type.empty() ? json::Value(nullptr) : json::Value(model_type);
   return finish(json::dump(v, 2) + "\n", surroundings);
 }

@@ -67,12 +67,6 @@ Result<std::vector<std::int32_t>> read_ids(const Arguments& arguments) {
   return parse_ids(text, "--ids-file");
 }
 
-Result<engine::LoadOptions> options_of(const Arguments& arguments) {
-  JANG_ASSIGN(engine::LoadOptions options, load_options(arguments));
-  if (const std::string backend = arguments.value("--backend"); backend != "auto") options.backend = backend;
-  return options;
-}
-
 std::vector<Best> best_of(const float* logits, std::int64_t vocab) {
   std::vector<Best> best;
   for (std::int32_t id = 0; id < vocab; ++id) {
@@ -176,9 +170,9 @@ Result<Outcome> run(const Arguments& arguments, const Surroundings& surroundings
   if (arguments.has("--continue")) {
     JANG_ASSIGN(n_continuation, parse_integer(arguments.value("--continue"), "--continue", 0, 1 << 20));
   }
-  JANG_ASSIGN(const engine::LoadOptions options, options_of(arguments));
+  JANG_ASSIGN(const engine::LoadOptions options, load_options(arguments));
   const auto start = Clock::now();
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, options));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings, options));
   out.load_seconds = seconds_since(start);
   out.vocab = engine->decoder().config().vocab;
   return engine::with_wider_cache(

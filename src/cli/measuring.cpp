@@ -31,6 +31,7 @@ Result<std::optional<std::int64_t>> optional_integer(const Arguments& arguments,
 Result<engine::LoadOptions> measuring_load_options(const Arguments& arguments) {
   engine::LoadOptions options;
   options.precision = arguments.has("--fast") ? kernels::Precision::fast : kernels::Precision::exact;
+  options.lenient = arguments.has("--lenient");
   JANG_ASSIGN(const auto threads, optional_integer(arguments, "--threads", 1, kMaxThreads));
   options.n_threads = static_cast<int>(threads.value_or(0));
   if (const std::string name = arguments.value("--backend"); name != "auto") {

@@ -254,6 +254,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "JSON object of variables: messages, tools, add_generation_prompt ...", false},
     {"template", Kind::value, "--now", 0, "SECONDS", "", "", Offers::nothing,
      "what strftime_now() takes for now, in seconds since 1970, UTC; default the clock, local time", false},
+    {"convert plan calibrate run chat bench inspect logits eval compare", Kind::flag, "--lenient", 0, "", "", "", Offers::nothing,
+     "where index and files contradict each other, take the likeliest reading instead of refusing; what was taken is told", false},
     {"convert plan calibrate run chat bench logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
      "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon", Offers::nothing,

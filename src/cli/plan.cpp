@@ -21,7 +21,8 @@ std::string explanation(const OpenedSource& opened, const Report& report, bool c
 
 Result<Outcome> plan_source_text(const Arguments& arguments, const Surroundings& surroundings, const plan::Options& options,
                                  const quantize::RunOptions& given_run) {
-  JANG_ASSIGN(const OpenedSource opened, open_named_source(arguments.value("SRC"), surroundings.hub, *given_run.observer));
+  JANG_ASSIGN(const OpenedSource opened,
+              open_named_source(arguments.value("SRC"), surroundings.hub, open_options(arguments), *given_run.observer));
   JANG_ASSIGN(Knowledge knowledge, gather_knowledge(arguments, opened, options, given_run));
   quantize::RunOptions run = given_run;
   run.statistics = knowledge.statistics.get();

@@ -3,7 +3,6 @@
 #include "cli/planning.h"
 
 #include <array>
-#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -97,21 +96,16 @@ ProgressMode progress_mode(std::string_view option, bool quiet, bool stderr_redr
   return stderr_redraws ? ProgressMode::bar : ProgressMode::lines;
 }
 
-Result<OpenedSource> open_named_source(const std::string& typed, const format::HubEnvironment& hub, Observer& observer) {
+format::OpenOptions open_options(const Arguments& arguments) { return {.lenient = arguments.has("--lenient")}; }
+
+Result<OpenedSource> open_named_source(const std::string& typed, const format::HubEnvironment& hub, const format::OpenOptions& options,
+                                       Observer& observer) {
   observer.phase(1, 5, "detect");
   Result<std::string> directory = format::resolve_model(typed, hub);
   if (!directory.ok()) return as_input_failure(directory.status());
-  Result<quantize::Source> source = quantize::open_source(directory.value());
+  Result<quantize::Source> source = quantize::open_source(directory.value(), options);
   if (!source.ok()) return as_input_failure(source.status());
-  std::error_code error;
-  std::string naming = typed;
-  if (std::filesystem::is_directory(typed, error)) {
-    // "." and a trailing slash have no name of their own.
-    std::filesystem::path path = std::filesystem::absolute(typed, error).lexically_normal();
-    if (!path.has_filename()) path = path.parent_path();
-    naming = path.string();
-  }
-  return OpenedSource{std::move(naming), std::move(source).value()};
+  return OpenedSource{typed, std::move(source).value()};
 }
 
 Result<plan::Plan> make_source_plan(const OpenedSource& opened, const plan::Options& options, const std::string& plan_file,

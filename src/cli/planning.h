@@ -21,11 +21,14 @@ namespace jang::cli {
 [[nodiscard]] ProgressMode progress_mode(std::string_view option, bool quiet, bool stderr_redraws);
 
 struct OpenedSource {
-  std::string naming_path;  // what the default output name derives from: the directory typed, or org/name
+  std::string naming_path;  // what the default output name derives from: what was typed, a directory or org/name
   quantize::Source source;
 };
 // Resolves and opens what the user typed. Errors never are invalid_argument: the input is at fault.
-[[nodiscard]] Result<OpenedSource> open_named_source(const std::string& typed, const format::HubEnvironment& hub, Observer& observer);
+[[nodiscard]] Result<OpenedSource> open_named_source(const std::string& typed, const format::HubEnvironment& hub,
+                                                     const format::OpenOptions& options, Observer& observer);
+// --lenient.
+[[nodiscard]] format::OpenOptions open_options(const Arguments& arguments);
 
 // The plan, with everything the user should know told to the observer.
 [[nodiscard]] Result<plan::Plan> make_source_plan(const OpenedSource& opened, const plan::Options& options, const std::string& plan_file,

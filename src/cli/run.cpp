@@ -35,7 +35,7 @@ Result<Ran> run_prompt(const Arguments& arguments, const Surroundings& surroundi
   JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
   JANG_ASSIGN(const std::string prompt, prompt_of(arguments));
   catch_interrupts();  // not before: a prompt may come from a pipe, and a signal ends the wait for it
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings.hub, load));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings, load));
   JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
   JANG_ASSIGN(std::vector<std::int32_t> ids, tokenizer->encode(prompt));
   if (ids.empty() && !engine->stop_ids().empty())

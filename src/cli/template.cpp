@@ -54,7 +54,7 @@ Result<json::Value> read_variables(const Arguments& arguments) {
   if (!arguments.has("--variables")) return json::parse(kSampleVariables, "sample");
   const std::string path = arguments.value("--variables");
   JANG_ASSIGN(const std::string text, read_text_input(path, json::Limits{}.max_bytes));
-  return json::parse(text, path);
+  return json::parse(text, path, {.dialect = json::Dialect::python});
 }
 
 json::Value document(const std::vector<text::Segment>& segments) {

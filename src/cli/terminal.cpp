@@ -49,7 +49,7 @@ bool use_color(ColorWhen when, bool is_terminal, std::string_view no_color, std:
 
 Surroundings read_surroundings(ColorWhen when) {
   Surroundings s;
-  s.hub = {variable("HF_HUB_CACHE"), variable("HF_HOME"), variable("HOME")};
+  s.hub = {variable("HF_HUB_CACHE"), variable("HF_HOME"), variable("HOME"), variable("HUGGINGFACE_HUB_CACHE"), variable("XDG_CACHE_HOME")};
   const std::string no_color = variable("NO_COLOR"), term = variable("TERM");
   const bool stderr_terminal = isatty(STDERR_FILENO) == 1;
   s.stdout_color = use_color(when, isatty(STDOUT_FILENO) == 1, no_color, term);

@@ -74,7 +74,7 @@ class Session {
       const std::string_view line = input.substr(0, input.find('\n'));
       input.remove_prefix(std::min(line.size() + 1, input.size()));
       const std::string where = fmt::format("line {}", number);
-      JANG_ASSIGN(const json::Value value, json::parse(line, where, {.max_bytes = kMaxInputBytes}));
+      JANG_ASSIGN(const json::Value value, json::parse(line, where, {.max_bytes = kMaxInputBytes, .dialect = json::Dialect::python}));
       Result<json::Value> document = decode_ ? decode_line(value) : encode_line(value);
       if (!document.ok()) return document.status().with_context(where);
       out += json::dump(*document) + "\n";

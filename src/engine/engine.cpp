@@ -61,20 +61,27 @@ class LoadedEngine final : public Engine {
 };
 
 Status LoadedEngine::open(const LoadOptions& options) {
-  JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory_));
-  is_bundle_ = bundle.is_quantized;
+  JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory_, {.lenient = options.lenient}));
+  is_bundle_ = !bundle.modules.empty();
   file_bytes_ = bundle.checkpoint.file_bytes();
   for (const InputFile& file : bundle.checkpoint.files()) {
     JANG_ASSIGN(MappedFile mapped, MappedFile::open(file.path(), file.size()));
     files_.push_back(std::move(mapped));
   }
-  JANG_ASSIGN(LoadedWeights loaded, load_weights(bundle, files_));
+  Result<LoadedWeights> read = load_weights(bundle, files_);
+  JANG_TRY(bundle.checkpoint.settle(read.status(), read.ok() && arch::knows_tensors(read->described)));
+  LoadedWeights loaded = std::move(read).value();
   described_ = std::move(loaded.described);
   stored_bits_ = loaded.parameters > 0 ? loaded.payload_bits / loaded.parameters : 0;
   const model::Options graph{options.precision, options.backend, &pool_};
   JANG_ASSIGN(model::Decoder decoder, model::Decoder::create(described_, std::move(loaded.weights), graph));
   decoder_.emplace(std::move(decoder));
-  return read_stop_ids(bundle.checkpoint.config());
+  JANG_TRY(read_stop_ids(bundle.checkpoint.config()));
+  if (options.observer == nullptr) return {};
+  const std::vector<std::string>* const sources[] = {&bundle.checkpoint.warnings(), &described_.warnings, &stop_.warnings};
+  for (const std::vector<std::string>* warnings : sources)
+    for (const std::string& warning : *warnings) options.observer->warn(warning);
+  return {};
 }
 
 // A token that is named by its text only has its id in the tokenizer. One that cannot be read is an error where it is used for text.

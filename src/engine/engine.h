@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "base/log.h"
 #include "base/thread_pool.h"
 #include "jang/status.h"
 #include "json/json.h"
@@ -24,6 +25,8 @@ struct LoadOptions {
   kernels::Precision precision = kernels::Precision::fast;
   std::optional<kernels::KvType> kv_type{};  // default: f16 when fast, f32 when exact
   std::string backend{};                     // "" = fastest available
+  bool lenient = false;                      // format::OpenOptions
+  Observer* observer = nullptr;              // is told what was odd about the files; may be null
 };
 
 class Engine {

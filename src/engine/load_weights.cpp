@@ -60,13 +60,13 @@ void Loader::add_module(const format::BundleModule& m) {
   view.data = bytes_of(weight);
   view.scales = bytes_of(scales);
   view.biases = bytes_of(biases);
-  sources_.push_back({{m.path + ".weight", scales.info.dtype, m.shape}, view});
+  sources_.push_back({{m.path + ".weight", scales.info.dtype, m.shape, weight.info.standing}, view});
 }
 
 // The config of the model a bundle stands for.
 json::Value Loader::logical_config() const {
   json::Value config = bundle_.checkpoint.config();
-  if (!bundle_.is_quantized) return config;
+  if (bundle_.modules.empty()) return config;
   const auto strip = [](json::Value* object) {
     object->erase("quantization");
     object->erase("quantization_config");

@@ -6,16 +6,21 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 
 namespace jang::engine {
 namespace {
 
 Status add_id(const json::Value& value, std::int64_t vocab, const char* where, StopTokens* out) {
-  if (!value.is_number_integer() || value < 0 || value >= vocab)
-    return {StatusCode::corrupt,
-            fmt::format("{}: eos_token_id {} is no id of a vocabulary of {}", where, json::dump(value).substr(0, 40), vocab)};
-  out->add(value.get<std::int32_t>());
+  const double id = value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();  // exact for every vocabulary
+  const std::string shown = json::dump_for_python(value).substr(0, 40);
+  if (std::trunc(id) != id) return {StatusCode::corrupt, fmt::format("{}: eos_token_id {} is not a token id", where, shown)};
+  if (id >= 0 && id < static_cast<double>(vocab))
+    out->add(static_cast<std::int32_t>(id));
+  else
+    out->warnings.push_back(fmt::format("{}: eos_token_id {} is ignored: the vocabulary has {} tokens", where, shown, vocab));
   return {};
 }
 
@@ -31,7 +36,7 @@ Status add_ids(const json::Value& object, std::int64_t vocab, const char* where,
 Result<json::Value> read_optional(const std::string& path) {
   std::error_code ec;
   if (!std::filesystem::exists(path, ec)) return json::Value(nullptr);
-  return json::parse_file(path, {.wide_integers = true});
+  return json::parse_file(path, {.dialect = json::Dialect::python});
 }
 
 // eos_token: a string, or an object with "content".

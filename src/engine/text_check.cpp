@@ -77,7 +77,7 @@ class TextChecker {
 
   void check_generation_config() {
     if (!has("generation_config.json") || pointers_.contains("generation_config.json")) return;
-    const Result<json::Value> config = json::parse_file(path("generation_config.json"), {.wide_integers = true});
+    const Result<json::Value> config = json::parse_file(path("generation_config.json"), {.dialect = json::Dialect::python});
     if (!config.ok()) error("generation_config.json", config.status().message());
   }
 
@@ -101,7 +101,7 @@ class TextChecker {
   // The modules that auto_map names: {"AutoTokenizer": ["slow.Class", "fast.Class"], ..}, a list or a text, or null. "repo--module.Class"
   // is fetched from the Hub by transformers.
   void check_code(const std::string& name) {
-    const Result<json::Value> config = json::parse_file(path(name), {.wide_integers = true});
+    const Result<json::Value> config = json::parse_file(path(name), {.dialect = json::Dialect::python});
     const json::Value* map = config.ok() ? json::find(*config, "auto_map") : nullptr;
     if (map == nullptr) return;
     std::set<std::string> missing;

@@ -78,7 +78,8 @@ class Session {
   Status open() {
     next_phase("open", "");
     for (const char* folder : {"scores", "tasks", "speed"}) JANG_TRY(make_directories(options_.work + "/" + folder));
-    JANG_ASSIGN(quantize::Source source, quantize::open_source(options_.source));
+    JANG_ASSIGN(quantize::Source source, quantize::open_source(options_.source, {.lenient = options_.load.lenient}));
+    for (const std::string& warning : source.model.warnings) observer_.warn(warning);
     source_.emplace(std::move(source));
     JANG_ASSIGN(source_fingerprint_, fingerprint_checkpoint(source_->checkpoint));
     JANG_ASSIGN(engine_, engine::Engine::load(options_.source, options_.load));
@@ -346,8 +347,7 @@ class Session {
 
   CompareReport report() {
     CompareReport report;
-    const fs::path directory = fs::path(options_.source).lexically_normal();
-    report.model = (directory.has_filename() ? directory : directory.parent_path()).filename().string();
+    report.model = format::model_name(options_.source);
     report.text = fs::path(options_.text).filename().string();
     report.facts = facts();
     const Entry& source = entries_.front();

@@ -104,7 +104,8 @@ Result<std::vector<TaskItem>> parse_tasks(std::string_view text, std::string_vie
     if (std::all_of(part.begin(), part.end(), is_space)) continue;
     if (items.size() == limits.max_items) return limit(fmt::format("more than {} items", limits.max_items));
     const std::string where = fmt::format("{}: line {}", what, line);
-    JANG_ASSIGN(const json::Value value, json::parse(part, where, {.max_bytes = limits.max_line_bytes, .max_depth = 8}));
+    JANG_ASSIGN(const json::Value value,
+                json::parse(part, where, {.max_bytes = limits.max_line_bytes, .max_depth = 8, .dialect = json::Dialect::python}));
     Result<TaskItem> item = read_item(value, items.size(), limits);
     if (!item.ok()) return item.status().with_context(where);
     if (!items.empty() && (items.front().continuations.size() == 1) != (item->continuations.size() == 1))

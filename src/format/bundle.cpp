@@ -61,17 +61,9 @@ Status check_shapes(const Checkpoint& c, const BundleModule& m, Declared declare
   return {};
 }
 
-}  // namespace
-
-Result<Bundle> open_bundle(const std::string& path) {
-  JANG_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path));
-  Bundle bundle{std::move(checkpoint), nullptr, false, {}, {}};
+// Fills modules and plain tensors.
+Status find_modules(const std::string& path, Bundle& bundle) {
   const Checkpoint& c = bundle.checkpoint;
-  std::error_code ec;
-  const std::string jang_path = path + "/jang_config.json";
-  if (std::filesystem::exists(jang_path, ec)) {
-    JANG_ASSIGN(bundle.jang_config, json::parse_file(jang_path));
-  }
   const json::Value* quantization = json::find(c.config(), "quantization");
   if (quantization && !quantization->is_object()) return Status(StatusCode::corrupt, path + "/config.json: quantization is not an object");
   bundle.is_quantized = quantization != nullptr;
@@ -103,6 +95,20 @@ Result<Bundle> open_bundle(const std::string& path) {
   }
   for (int i = 0; i < static_cast<int>(c.tensors().size()); ++i)
     if (!taken.contains(i)) bundle.plain.push_back(i);
+  return {};
+}
+
+}  // namespace
+
+Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) {
+  JANG_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path, options));
+  Bundle bundle{std::move(checkpoint), nullptr, false, {}, {}};
+  std::error_code ec;
+  const std::string jang_path = path + "/jang_config.json";
+  if (std::filesystem::exists(jang_path, ec)) {
+    JANG_ASSIGN(bundle.jang_config, json::parse_file(jang_path));
+  }
+  if (const Status found = find_modules(path, bundle); !found.ok()) return bundle.checkpoint.settle(found, false);
   return bundle;
 }
 

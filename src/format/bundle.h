@@ -28,10 +28,11 @@ struct Bundle {
   std::vector<int> plain;             // unquantised tensors, indices into checkpoint.tensors()
 };
 
-// Opens a bundle or a source checkpoint. For a bundle, bits and group of every module come from config.json's `quantization` (path
-// override, else its default) and must agree with the shapes: packed columns * 32 / bits == groups * group_size. Conflict is corrupt,
-// listing every consistent (bits, group) pair; never guessed.
-[[nodiscard]] Result<Bundle> open_bundle(const std::string& path);
+// Opens a bundle or a source checkpoint, which has the last word on what its index promises and no file has (Checkpoint::settle). For a
+// bundle, bits and group of every module come from config.json's `quantization` (path override, else its default) and must agree with the
+// shapes: packed columns * 32 / bits == groups * group_size. Conflict is corrupt, listing every consistent (bits, group) pair; never
+// guessed.
+[[nodiscard]] Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options = {});
 
 struct Finding {
   std::string severity;  // "error" or "warning"

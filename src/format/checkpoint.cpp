@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens a model directory: which files belong to it, their headers, and the agreement of the index with them in both directions.
-// Files of a directory are untrusted: an index names bare files inside the directory only. They may be symbolic links, because Hub caches
-// are made of them; what is opened must be a regular file. Pickle files are never opened.
+// Opens a model directory: the headers of the files that belong to it (checkpoint_files.cpp), and one place for every tensor. What is
+// opened must be a regular file. Pickle files are never opened.
 #include "format/checkpoint.h"
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "format/checkpoint_files.h"
 #include "format/safetensors.h"
 
 namespace jang::format {
@@ -19,176 +19,147 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kConfigName = "config.json";
-constexpr std::string_view kIndexName = "model.safetensors.index.json";
-constexpr std::string_view kSuffix = ".safetensors";
-constexpr json::Limits kIndexLimits{.max_bytes = 256u << 20, .max_depth = 4};
-constexpr std::size_t kMaxListed = 8;  // names in one message
+constexpr std::size_t kMaxIndexBytes = std::size_t{256} << 20;
+constexpr std::size_t kCompareBytes = std::size_t{1} << 20;
 
 Status corrupt(std::string message) { return {StatusCode::corrupt, std::move(message)}; }
 
 std::string join_path(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
-bool exists(const std::string& path) {
-  std::error_code error;
-  return fs::symlink_status(path, error).type() != fs::file_type::not_found && !error;
-}
-
-// Names of the entries of a directory, sorted. An error ends the list: it feeds messages, and globs whose files are checked when opened.
-std::vector<std::string> list_names(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-    names.push_back(it->path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string list_some(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size() && i < kMaxListed; ++i) text += (i ? ", " : "") + json::quote(names[i]);
-  if (names.size() > kMaxListed) text += fmt::format(" and {} more", names.size() - kMaxListed);
-  return text;
-}
-
-template <typename Predicate>
-std::vector<std::string> select(const std::vector<std::string>& names, Predicate keep) {
-  std::vector<std::string> kept;
-  std::copy_if(names.begin(), names.end(), std::back_inserter(kept), keep);
-  return kept;
-}
-
-// Sub-folders, one or two levels down ("snapshots/<revision>" of a Hub cache), that hold a config.json.
-std::vector<std::string> model_folders_below(const std::string& path, const std::vector<std::string>& names) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (const std::string& name : names) {
-    const std::string below = join_path(path, name);
-    if (!fs::is_directory(below, error)) continue;
-    if (exists(join_path(below, kConfigName))) found.push_back(name);
-    if (name != "snapshots") continue;
-    for (const std::string& revision : list_names(below))
-      if (exists(join_path(join_path(below, revision), kConfigName))) found.push_back(name + "/" + revision);
+// Whether two tensors, of one name, have the same type, shape and bytes.
+Result<bool> same_content(const std::vector<InputFile>& files, const StoredTensor& a, const StoredTensor& b) {
+  if (a.info.dtype != b.info.dtype || a.info.shape != b.info.shape) return false;
+  std::vector<std::byte> left(kCompareBytes), right(kCompareBytes);
+  for (std::uint64_t at = 0, end = static_cast<std::uint64_t>(a.info.bytes()); at < end; at += kCompareBytes) {
+    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(kCompareBytes, end - at));
+    JANG_TRY(files[static_cast<std::size_t>(a.file)].read_at(a.offset_bytes + at, std::span(left).first(n)));
+    JANG_TRY(files[static_cast<std::size_t>(b.file)].read_at(b.offset_bytes + at, std::span(right).first(n)));
+    if (!std::equal(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(n), right.begin())) return false;
   }
-  return found;
+  return true;
 }
 
-bool is_pickle(std::string_view name) {
-  constexpr std::string_view kPickles[] = {".bin", ".pt", ".pth", ".ckpt"};
-  return std::any_of(std::begin(kPickles), std::end(kPickles), [&](std::string_view s) { return name.ends_with(s); });
-}
+// From everything that the headers hold to one place for every name, with what was resolved told in `warnings`.
+class Reconciler {
+ public:
+  Reconciler(const std::string& path, const ChosenFiles& chosen, const std::vector<InputFile>& files, bool lenient)
+      : path_(path), chosen_(chosen), files_(files), lenient_(lenient) {}
 
-// Why a directory has no config.json or no weights, as far as its names tell, and what to do.
-std::string likely_cause(const std::string& path) {
-  const std::vector<std::string> names = list_names(path);
-  const auto has = [&](std::string_view name) { return std::binary_search(names.begin(), names.end(), name); };
-  if (names.empty()) return "The directory is empty";
-  if (const auto folders = model_folders_below(path, names); !folders.empty())
-    return fmt::format("Models are in sub-folders of it: {}. Choose one of them", list_some(folders));
-  if (has("adapter_config.json")) return "It holds a LoRA adapter: merge it into its base model first";
-  if (has("model_index.json")) return "It is a diffusion pipeline, which is not supported";
-  if (std::any_of(names.begin(), names.end(), [](const std::string& n) { return n.ends_with(".incomplete") || n.ends_with(".part"); }))
-    return "A download of it was interrupted: download it again";
-  if (const auto pickles = select(names, is_pickle); !pickles.empty())
-    return fmt::format(
-        "It holds PyTorch pickle files ({}), which are never opened because they can run code: convert them to safetensors "
-        "(transformers: save_pretrained) or download a safetensors copy",
-        list_some(pickles));
-  if (const auto gguf = select(names, [](const std::string& n) { return n.ends_with(".gguf"); }); !gguf.empty())
-    return fmt::format("It holds GGUF files ({}): use the original safetensors checkpoint instead", list_some(gguf));
-  return "The download may be incomplete, or this is not the folder of a model";
-}
-
-// A value of the index, or a name found in the directory, that may be opened.
-bool is_bare_file_name(std::string_view name) {
-  if (name.size() <= kSuffix.size() || name.size() > 255 || name.front() == '.' || !name.ends_with(kSuffix)) return false;
-  return std::none_of(name.begin(), name.end(),
-                      [](char c) { return c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-// "model-00002-of-00005.safetensors" -> 5; 0 for other names.
-std::size_t shard_count(std::string_view name) {
-  name.remove_suffix(kSuffix.size());
-  const std::size_t of = name.rfind("-of-");
-  if (of == std::string_view::npos || name.size() - of - 4 == 0 || name.size() - of - 4 > 6) return 0;
-  std::size_t n = 0;
-  for (const char c : name.substr(of + 4)) {
-    if (c < '0' || c > '9') return 0;
-    n = n * 10 + static_cast<std::size_t>(c - '0');
-  }
-  return n;
-}
-
-// Files of a checkpoint without an index.
-Result<std::vector<std::string>> find_files(const std::string& path) {
-  const std::vector<std::string> names = list_names(path);
-  std::vector<std::string> files = select(names, is_bare_file_name);
-  const auto is_copy = [](const std::string& n) { return n.starts_with("consolidated"); };
-  if (!std::all_of(files.begin(), files.end(), is_copy)) std::erase_if(files, is_copy);
-  if (files.empty()) return Status(StatusCode::not_found, fmt::format("no .safetensors file in '{}'. {}", path, likely_cause(path)));
-  const std::size_t announced = shard_count(files.front());
-  const auto same = static_cast<std::size_t>(
-      std::count_if(files.begin(), files.end(), [&](const std::string& n) { return shard_count(n) == announced; }));
-  if (announced > same)
-    return Status(StatusCode::not_found, fmt::format("'{}' holds {} of the {} files of the model. The download is incomplete: download the "
-                                                     "rest",
-                                                     path, same, announced));
-  return files;
-}
-
-// Every tensor of the index is in the file it names, and every tensor of those files is in the index. Both lists are sorted by name and
-// free of duplicates.
-Status check_index(const CheckpointIndex& index, const std::vector<StoredTensor>& tensors, const std::string& where) {
-  std::size_t i = 0, t = 0;
-  while (i < index.weights.size() || t < tensors.size()) {
-    const bool has_entry = i < index.weights.size(), has_tensor = t < tensors.size();
-    const int order = !has_entry ? 1 : !has_tensor ? -1 : index.weights[i].first.compare(tensors[t].info.name);
-    if (order > 0) {
-      const StoredTensor& tensor = tensors[t];
-      return corrupt(
-          fmt::format("{}: tensor {} is in '{}' but not in the index. Index and files do not belong together: download both again", where,
-                      json::quote(tensor.info.name), index.files[static_cast<std::size_t>(tensor.file)]));
+  // `tensors` in any order; comes back sorted by name and unique.
+  Status settle_places(std::vector<StoredTensor>& tensors) {
+    for (StoredTensor& t : tensors) t.info.standing = standing_of(t);
+    std::sort(tensors.begin(), tensors.end(), [&](const StoredTensor& a, const StoredTensor& b) {
+      if (a.info.name != b.info.name) return a.info.name < b.info.name;
+      if (is_named_place(a) != is_named_place(b)) return is_named_place(a);
+      return a.info.standing != b.info.standing ? a.info.standing < b.info.standing : a.file < b.file;
+    });
+    std::vector<StoredTensor> unique;
+    unique.reserve(tensors.size());
+    for (StoredTensor& t : tensors) {
+      if (unique.empty() || unique.back().info.name != t.info.name)
+        unique.push_back(std::move(t));
+      else if (t.info.standing != Standing::stray)
+        JANG_TRY(check_copy(unique.back(), t));
     }
-    const auto& [name, file] = index.weights[i];
-    if (order < 0 || tensors[t].file != file) {
-      const std::string found = order < 0 ? "no file has it" : "it is in '" + index.files[static_cast<std::size_t>(tensors[t].file)] + "'";
-      return corrupt(fmt::format("{}: tensor {} should be in '{}', but {}. Index and files do not belong together: download both again",
-                                 where, json::quote(name), index.files[static_cast<std::size_t>(file)], found));
-    }
-    ++i, ++t;
+    tensors = std::move(unique);
+    return {};
   }
-  return {};
-}
 
-Status check_files_exist(const std::string& path, const std::vector<std::string>& files) {
-  std::vector<std::string> missing;
-  std::error_code error;
-  for (const std::string& name : files)
-    if (!fs::exists(join_path(path, name), error)) missing.push_back(name);  // follows links: a dangling one is missing too
-  if (missing.empty()) return {};
-  return {StatusCode::not_found, fmt::format("'{}': {} of the {} files that its index names are missing: {}. The download is incomplete: "
-                                             "download the rest",
-                                             path, missing.size(), files.size(), list_some(missing))};
-}
+  // Names of the index against the places found.
+  Status compare_with_index(const std::vector<StoredTensor>& tensors) {
+    if (!chosen_.index) return {};
+    std::size_t t = 0;
+    for (const auto& [name, file] : chosen_.index->weights) {
+      while (t < tensors.size() && tensors[t].info.name < name) ++t;
+      if (t == tensors.size() || tensors[t].info.name != name)
+        absent_.push_back(name);
+      else if (file_name(tensors[t]) != chosen_.index->files[static_cast<std::size_t>(file)])
+        moved_.push_back(name);
+    }
+    for (const StoredTensor& stored : tensors)
+      if (stored.info.standing == Standing::unlisted) unlisted_.push_back(stored.info.name);
+    if (absent_.empty()) return {};
+    return {StatusCode::corrupt,
+            fmt::format("'{}': its index promises tensors that no file has: {}. Index and files do not belong together: "
+                        "download both again",
+                        path_, list_some(absent_))};
+  }
 
-// Opens `names` in `path`, appending to `files` and `tensors`; the latter end sorted by name and unique.
-Status read_headers(const std::string& path, const std::vector<std::string>& names, std::vector<InputFile>& files,
-                    std::vector<StoredTensor>& tensors) {
-  for (const std::string& name : names) {
-    JANG_ASSIGN(InputFile file, InputFile::open(join_path(path, name)));
-    JANG_ASSIGN(SafetensorsHeader header, read_safetensors_header(file));
-    for (SafetensorsEntry& entry : header.tensors)
+  void tell(std::vector<std::string>& warnings) const {
+    const auto say = [&](const std::vector<std::string>& names, std::string_view what) {
+      if (!names.empty()) warnings.push_back(fmt::format("'{}': {}: {}", path_, what, list_some(names)));
+    };
+    if (chosen_.missing.ok()) say(absent_, "the index promises tensors that no file has");  // else the missing files were named
+    say(moved_, "tensors are in another file than the index says");
+    if (chosen_.index) say(unlisted_, "tensors are in the files but not in the index");
+    say(copies_, "tensors are stored twice with the same values");
+    say(chosen_copies_, "tensors are stored twice with different values, and one of them was chosen");
+  }
+
+ private:
+  const std::string& file_name(const StoredTensor& t) const { return chosen_.files[static_cast<std::size_t>(t.file)].name; }
+
+  const std::pair<std::string, int>* index_entry(std::string_view name) const {
+    if (!chosen_.index) return nullptr;
+    const auto& weights = chosen_.index->weights;
+    const auto it = std::lower_bound(weights.begin(), weights.end(), name, [](const auto& w, std::string_view n) { return w.first < n; });
+    return it != weights.end() && it->first == name ? &*it : nullptr;
+  }
+  // In the very file that the index names for it.
+  bool is_named_place(const StoredTensor& t) const {
+    const auto* entry = index_entry(t.info.name);
+    return entry != nullptr && chosen_.index->files[static_cast<std::size_t>(entry->second)] == file_name(t);
+  }
+  Standing standing_of(const StoredTensor& t) const {
+    const Standing of_file = chosen_.files[static_cast<std::size_t>(t.file)].standing;
+    if (of_file != Standing::listed || !chosen_.index) return of_file;
+    return index_entry(t.info.name) != nullptr ? Standing::listed : Standing::unlisted;
+  }
+
+  // A second place for a tensor is harmless when it holds the same values.
+  Status check_copy(const StoredTensor& kept, const StoredTensor& copy) {
+    JANG_ASSIGN(const bool same, same_content(files_, kept, copy));
+    if (same) {
+      copies_.push_back(kept.info.name);
+      return {};
+    }
+    const bool clear = is_named_place(kept) || kept.info.standing < copy.info.standing;
+    if (lenient_ && clear) {
+      chosen_copies_.push_back(kept.info.name);
+      return {};
+    }
+    return {StatusCode::corrupt,
+            fmt::format("'{}': tensor {} is stored in both '{}' and '{}', with different values. Keep the files of one copy of the model{}",
+                        path_, json::quote(kept.info.name), std::min(file_name(kept), file_name(copy)),
+                        std::max(file_name(kept), file_name(copy)),
+                        clear ? fmt::format(", or take what '{}' has with --lenient", file_name(kept)) : "")};
+  }
+
+  const std::string& path_;
+  const ChosenFiles& chosen_;
+  const std::vector<InputFile>& files_;
+  const bool lenient_;
+  std::vector<std::string> absent_, moved_, unlisted_, copies_, chosen_copies_;
+};
+
+// Opens every chosen file and reads its header. A stray file that cannot be read is none of the model's.
+Status read_headers(const std::string& path, ChosenFiles& chosen, std::vector<InputFile>& files, std::vector<StoredTensor>& tensors) {
+  std::vector<WeightFile> opened;
+  for (const WeightFile& weight_file : chosen.files) {
+    const bool is_stray = weight_file.standing == Standing::stray;
+    Result<InputFile> file = InputFile::open(join_path(path, weight_file.name));
+    if (!file.ok() && is_stray) continue;
+    JANG_TRY(file.status());
+    Result<SafetensorsHeader> header = read_safetensors_header(*file);
+    if (!header.ok() && is_stray) continue;
+    JANG_TRY(header.status());
+    for (SafetensorsEntry& entry : header->tensors)
       tensors.push_back({std::move(entry.info), static_cast<int>(files.size()), entry.offset_bytes});
-    files.push_back(std::move(file));
+    files.push_back(std::move(file).value());
+    opened.push_back(weight_file);
   }
-  std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
-    return a.info.name != b.info.name ? a.info.name < b.info.name : a.file < b.file;
-  });
-  const auto twice = std::adjacent_find(tensors.begin(), tensors.end(),
-                                        [](const StoredTensor& a, const StoredTensor& b) { return a.info.name == b.info.name; });
-  if (twice == tensors.end()) return {};
-  return corrupt(fmt::format("'{}': tensor {} is stored in both '{}' and '{}'. Keep the files of one copy of the model", path,
-                             json::quote(twice->info.name), names[static_cast<std::size_t>(twice->file)],
-                             names[static_cast<std::size_t>((twice + 1)->file)]));
+  chosen.files = std::move(opened);
+  return {};
 }
 
 Status check_directory(const std::string& path) {
@@ -208,26 +179,34 @@ Status check_directory(const std::string& path) {
 
 }  // namespace
 
-Result<Checkpoint> Checkpoint::open(const std::string& path) {
+Result<Checkpoint> Checkpoint::open(const std::string& path, const OpenOptions& options) {
   JANG_TRY(check_directory(path));
   Checkpoint c;
   c.path_ = path;
+  c.lenient_ = options.lenient;
   const std::string config_path = join_path(path, kConfigName);
-  JANG_ASSIGN(c.config_, json::parse_file(config_path));
+  std::vector<std::string> repeated;
+  JANG_ASSIGN(c.config_, json::parse_file(config_path, {.dialect = json::Dialect::python}, &repeated));
   if (!c.config_.is_object()) return corrupt(fmt::format("{}: expected a JSON object, found {}", config_path, c.config_.type_name()));
+  if (!repeated.empty())
+    c.warnings_.push_back(fmt::format("{}: keys occur twice, the last value counts: {}", config_path, list_some(repeated)));
 
-  const std::string index_path = join_path(path, kIndexName);
-  if (!exists(index_path)) {
-    JANG_ASSIGN(const std::vector<std::string> names, find_files(path));
-    JANG_TRY(read_headers(path, names, c.files_, c.tensors_));
-    return c;
-  }
-  JANG_ASSIGN(const std::string text, read_text(index_path, kIndexLimits.max_bytes));
-  JANG_ASSIGN(const CheckpointIndex index, parse_index(text, index_path));
-  JANG_TRY(check_files_exist(path, index.files));
-  JANG_TRY(read_headers(path, index.files, c.files_, c.tensors_));
-  JANG_TRY(check_index(index, c.tensors_, index_path));
+  JANG_ASSIGN(ChosenFiles chosen, choose_files(path, options.lenient));
+  c.warnings_.insert(c.warnings_.end(), chosen.warnings.begin(), chosen.warnings.end());
+  JANG_TRY(read_headers(path, chosen, c.files_, c.tensors_));
+  Reconciler reconciler(path, chosen, c.files_, options.lenient);
+  JANG_TRY(reconciler.settle_places(c.tensors_));
+  const Status absent = reconciler.compare_with_index(c.tensors_);
+  c.missing_ = chosen.missing.ok() ? absent : chosen.missing;
+  reconciler.tell(c.warnings_);
   return c;
+}
+
+Status Checkpoint::settle(const Status& described, bool knows_tensors) const {
+  if (missing_.ok() || (!described.ok() && described.code() != StatusCode::corrupt)) return described;
+  if (!described.ok()) return {missing_.code(), missing_.message() + " (" + described.message() + ")"};
+  if (knows_tensors || lenient_) return {};
+  return {missing_.code(), missing_.message() + ", or go on without what is missing with --lenient"};
 }
 
 int Checkpoint::find(std::string_view name) const {
@@ -254,8 +233,13 @@ Status Checkpoint::check_unchanged() const {
   return {};
 }
 
-Result<CheckpointIndex> parse_index(std::string_view text, std::string_view what) {
-  JANG_ASSIGN(const json::Value root, json::parse(text, what, kIndexLimits));
+Result<CheckpointIndex> parse_index(std::string_view text, std::string_view what, bool lenient) {
+  std::vector<std::string> repeated;
+  const json::Limits limits{.max_bytes = kMaxIndexBytes, .max_depth = 4, .dialect = json::Dialect::python};
+  JANG_ASSIGN(const json::Value root, json::parse(text, what, limits, &repeated));
+  if (!repeated.empty() && !lenient)
+    return corrupt(fmt::format("{}: key {} occurs twice in one object; remove one of them, or take the last with --lenient", what,
+                               json::quote(repeated.front())));
   const json::Value* map = json::find(root, "weight_map");
   if (map == nullptr || !map->is_object() || map->empty())
     return corrupt(fmt::format("{}: expected an object with a weight_map that names at least one tensor", what));

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model directory on disk, read strictly: config.json, one safetensors file or several named by an index, side files.
+// A model directory on disk: config.json, one safetensors file or several named by an index, side files.
 // Serves sources to convert (Hugging Face checkpoints) and finished bundles alike; it knows files and tensors, not models.
+//
+// Strict where bytes decide weights, forgiving where transformers and mlx-lm are: an index that disagrees with the files is told as a
+// warning as long as every tensor has one place. What the index promises and no file has may be needed or not; only who knows the model
+// can tell, see settle().
 #pragma once
 
 #include <cstdint>
@@ -25,19 +29,35 @@ struct StoredTensor {
   std::uint64_t offset_bytes = 0;  // from the start of the file
 };
 
+struct OpenOptions {
+  // Take the likeliest reading where there are several: of a tensor stored twice with different values the one the index names (without an
+  // index the one in model.safetensors), tensors that the index promises and no file has as not needed, tensors that are lacking from
+  // model*.safetensors files that the index does not name.
+  bool lenient = false;
+};
+
 class Checkpoint {
  public:
-  // Opens `path`: a directory. Reads config.json, then model.safetensors.index.json and the shards it names, or else every
-  // *.safetensors file when there is no index (one, or several that do not overlap; consolidated*.safetensors, a second copy under other
-  // names, only when there is nothing else). Index values must be bare file names; every tensor
-  // in the index must be in its file and the other way round. Pickle files (.bin, .pt, .ckpt) are never opened; the message says how to
-  // convert. Errors: not_found (with the likely cause: parent folder chosen, partial download), corrupt, io.
-  [[nodiscard]] static Result<Checkpoint> open(const std::string& path);
+  // Opens `path`: a directory. Reads config.json, then model.safetensors.index.json and the shards it names. Without an index, or with one
+  // that cannot be used: model.safetensors as transformers does, else the other model*.safetensors as mlx-lm does, else whatever
+  // *.safetensors there are (consolidated*.safetensors, a second copy under other names, only when there is nothing else); files beside
+  // those give `unlisted` (model*.safetensors) or `stray` tensors. Index values must be bare file names. Pickle files (.bin, .pt, .ckpt)
+  // are never opened; the message says how to convert. Errors: not_found (with the likely cause: parent folder chosen, partial
+  // download), corrupt (also a tensor stored twice with different values), io.
+  [[nodiscard]] static Result<Checkpoint> open(const std::string& path, const OpenOptions& options = {});
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const json::Value& config() const { return config_; }
   [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }  // sorted by name
   [[nodiscard]] const std::vector<InputFile>& files() const { return files_; }
+  // Disagreements that were resolved, each a sentence for the user.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+  // Files and tensors that the index promises and no file has, as an error; ok when there are none.
+  [[nodiscard]] const Status& missing() const { return missing_; }
+  // The verdict on missing() once the model was described: ok when the description succeeded and either names every tensor the model
+  // needs (`knows_tensors`) or the checkpoint was opened leniently; else an error that says what is missing. Not ok `described` without
+  // missing() comes back as it is.
+  [[nodiscard]] Status settle(const Status& described, bool knows_tensors) const;
   // Index into tensors(), or -1.
   [[nodiscard]] int find(std::string_view name) const;
   // Raw bytes of tensor `t` from byte `begin` of its payload. Thread safe. Errors name the tensor and file.
@@ -52,6 +72,9 @@ class Checkpoint {
   json::Value config_;
   std::vector<InputFile> files_;
   std::vector<StoredTensor> tensors_;
+  std::vector<std::string> warnings_;
+  Status missing_;
+  bool lenient_ = false;
 };
 
 // model.safetensors.index.json: which file holds which tensor.
@@ -62,15 +85,21 @@ struct CheckpointIndex {
 };
 
 // Parses the text of an index. `what` names it in messages. Other top-level keys are ignored. Errors: corrupt (not JSON, no weight_map or
-// an empty one, a tensor name or a file name that is not one: a value must be the bare name of a visible .safetensors file).
-[[nodiscard]] Result<CheckpointIndex> parse_index(std::string_view text, std::string_view what);
+// an empty one, a tensor name or a file name that is not one: a value must be the bare name of a visible .safetensors file; unless
+// `lenient`, which takes the last, a key that occurs twice).
+[[nodiscard]] Result<CheckpointIndex> parse_index(std::string_view text, std::string_view what, bool lenient = false);
 
 // A directory path for what the user typed: a directory as it is, or `org/name` looked up in the local Hub cache (HF_HUB_CACHE, else
-// HF_HOME/hub, else ~/.cache/huggingface/hub; refs/main, then its snapshot). `env` holds these three variables and HOME, read by the
-// program, since the library does not read the environment. Errors: not_found naming both places searched.
+// HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub, as huggingface_hub does;
+// refs/main, then its snapshot). `env` holds these variables and HOME, read by the program, since the library does not read the
+// environment. Errors: not_found naming both places searched.
 struct HubEnvironment {
-  std::string hf_hub_cache, hf_home, home;
+  std::string hf_hub_cache = {}, hf_home = {}, home = {}, huggingface_hub_cache = {}, xdg_cache_home = {};
 };
 [[nodiscard]] Result<std::string> resolve_model(const std::string& what, const HubEnvironment& env);
+
+// What people call the model in directory `path`: the last name of the path, "." and ".." and a slash at the end resolved, symbolic links
+// not; for a snapshot of the Hub cache the name of its repository, without the organisation. "model" where there is none ("/").
+[[nodiscard]] std::string model_name(const std::string& path);
 
 }  // namespace jang::format

@@ -48,7 +48,9 @@ std::string expand_home(const std::string& path, const std::string& home) {
 // Empty when none of the variables is set.
 std::string cache_directory(const HubEnvironment& env) {
   if (!env.hf_hub_cache.empty()) return expand_home(env.hf_hub_cache, env.home);
+  if (!env.huggingface_hub_cache.empty()) return expand_home(env.huggingface_hub_cache, env.home);
   if (!env.hf_home.empty()) return (fs::path(expand_home(env.hf_home, env.home)) / "hub").string();
+  if (!env.xdg_cache_home.empty()) return (fs::path(expand_home(env.xdg_cache_home, env.home)) / "huggingface" / "hub").string();
   if (!env.home.empty()) return (fs::path(env.home) / ".cache" / "huggingface" / "hub").string();
   return {};
 }
@@ -102,10 +104,9 @@ Result<std::string> resolve_model(const std::string& what, const HubEnvironment&
 
   const std::string cache = cache_directory(env);
   if (cache.empty())
-    return Status(StatusCode::not_found,
-                  fmt::format("no such directory: '{}'. The Hub cache could not be searched: HF_HUB_CACHE, HF_HOME and "
-                              "HOME are all unset",
-                              what));
+    return Status(StatusCode::not_found, fmt::format("no such directory: '{}'. The Hub cache could not be searched: HF_HUB_CACHE, HF_HOME, "
+                                                     "XDG_CACHE_HOME and HOME are all unset",
+                                                     what));
   std::string folder_name = "models--" + what;
   if (const std::size_t slash = folder_name.find('/'); slash != std::string::npos) folder_name.replace(slash, 1, "--");
   const fs::path folder = fs::path(cache) / folder_name;
@@ -114,6 +115,21 @@ Result<std::string> resolve_model(const std::string& what, const HubEnvironment&
                 fmt::format("model '{}' not found: there is no such directory, and the Hub cache has no '{}'. Download it "
                             "first (hf download {})",
                             what, folder.string(), what));
+}
+
+std::string model_name(const std::string& path) {
+  std::error_code error;
+  fs::path whole = fs::absolute(path, error).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  constexpr std::string_view kPrefix = "models--";
+  const std::string repository = whole.parent_path().parent_path().filename().string();
+  if (whole.parent_path().filename() == "snapshots" && repository.starts_with(kPrefix)) {
+    const std::string id = repository.substr(kPrefix.size());
+    const std::size_t organisation = id.find("--");
+    return organisation == std::string::npos ? id : id.substr(organisation + 2);
+  }
+  const std::string name = whole.filename().string();
+  return name.empty() ? "model" : name;
 }
 
 }  // namespace jang::format

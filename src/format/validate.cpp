@@ -55,8 +55,10 @@ class Validator {
         error(t.name, "biases without scales");
   }
 
-  // Checkpoint::open has checked names against files both ways; total_size is left.
+  // Checkpoint::open has compared names and files both ways; total_size is left.
   void check_index() {
+    if (!c_.missing().ok()) error("model.safetensors.index.json", c_.missing().message());
+    for (const std::string& message : c_.warnings()) warning(c_.path(), message);
     if (!has_file("model.safetensors.index.json")) {
       if (c_.files().size() > 1) warning("model.safetensors.index.json", "absent although there are several shards");
       return;

@@ -5,6 +5,7 @@
 #include "json/json.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <new>
@@ -15,17 +16,21 @@
 #include <simdjson.h>
 
 #include "base/file.h"
+#include "json/python.h"
 
 namespace jang::json {
 namespace {
 
 namespace dom = simdjson::dom;
 
+constexpr std::size_t kMaxRepeated = 16;  // names for a message
 constexpr std::size_t kMinCapacity = 64;  // simdjson rounds smaller requests up and would then forget the depth asked for
 
 class Builder {
  public:
-  Builder(std::string_view what, int max_depth) : what_(what), max_depth_(max_depth) {}
+  // `odd`: numbers the text had in place of the zeros that simdjson saw, in order of their ordinals.
+  Builder(std::string_view what, const Limits& limits, std::vector<std::string>* repeated, std::span<const OddNumber> odd = {})
+      : what_(what), limits_(limits), repeated_(repeated), odd_(odd) {}
 
   Status build(const dom::element& from, int depth, Value& to) {
     switch (from.type()) {
@@ -34,21 +39,32 @@ class Builder {
       case dom::element_type::STRING: to = std::string(from.get_string().value_unsafe()); break;
       case dom::element_type::BOOL: to = from.get_bool().value_unsafe(); break;
       case dom::element_type::NULL_VALUE: to = nullptr; break;
-      case dom::element_type::DOUBLE: to = from.get_double().value_unsafe(); break;
-      case dom::element_type::UINT64: to = from.get_uint64().value_unsafe(); break;
-      case dom::element_type::INT64: {
-        const std::int64_t v = from.get_int64().value_unsafe();
-        if (v >= 0)
-          to = static_cast<std::uint64_t>(v);  // as nlohmann's own parser types it, so that values compare and print alike
-        else
-          to = v;
-        break;
-      }
+      case dom::element_type::DOUBLE:
+      case dom::element_type::UINT64:
+      case dom::element_type::INT64: build_number(from, to); break;
     }
     return {};
   }
 
  private:
+  void build_number(const dom::element& from, Value& to) {
+    const std::size_t ordinal = n_numbers_++;
+    if (!odd_.empty() && odd_.front().ordinal == ordinal) {
+      to = odd_.front().value;
+      odd_ = odd_.subspan(1);
+      return;
+    }
+    if (from.type() == dom::element_type::DOUBLE) {
+      to = from.get_double().value_unsafe();
+    } else if (from.type() == dom::element_type::UINT64) {
+      to = from.get_uint64().value_unsafe();
+    } else if (const std::int64_t v = from.get_int64().value_unsafe(); v >= 0) {
+      to = static_cast<std::uint64_t>(v);  // as nlohmann's own parser types it, so that values compare and print alike
+    } else {
+      to = v;
+    }
+  }
+
   Status build_object(const dom::element& from, int depth, Value& to) {
     JANG_TRY(check_depth(depth));
     const dom::object object = from.get_object().value_unsafe();
@@ -62,9 +78,36 @@ class Builder {
       auto& slot = members.emplace_back(std::string(member.key), nullptr);
       JANG_TRY(build(member.value, depth, slot.second));
     }
-    if (const auto i = find_duplicate(keys))
+    const auto i = find_duplicate(keys);
+    if (!i) return {};
+    if (limits_.dialect == Dialect::strict)
       return {StatusCode::corrupt, fmt::format("{}: key {} occurs twice in one object; remove one of them", what_, quote(keys[*i]))};
+    keep_last(keys, members);
     return {};
+  }
+
+  // Of members with one key, the place of the first and the value of the last. O(n log n).
+  void keep_last(const std::vector<std::string_view>& keys, Value::object_t& members) {
+    std::vector<std::size_t> order(keys.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
+    std::vector<bool> again(keys.size());
+    std::size_t first = 0;
+    for (std::size_t i = 1; i < order.size(); ++i) {
+      if (keys[order[i]] != keys[order[first]]) {
+        first = i;
+        continue;
+      }
+      again[order[i]] = true;
+      members.data()[order[first]].second = std::move(members.data()[order[i]].second);
+      if (repeated_ != nullptr && repeated_->size() < kMaxRepeated) repeated_->emplace_back(keys[order[i]]);
+    }
+    Value::object_t kept;
+    kept.reserve(again.size());
+    std::size_t i = 0;
+    for (auto& [key, value] : members)
+      if (!again[i++]) kept.emplace_back(key, std::move(value));
+    members = std::move(kept);
   }
 
   Status build_array(const dom::element& from, int depth, Value& to) {
@@ -78,12 +121,15 @@ class Builder {
   }
 
   Status check_depth(int depth) const {
-    if (depth <= max_depth_) return {};
-    return {StatusCode::corrupt, fmt::format("{}: nested deeper than {} levels", what_, max_depth_)};
+    if (depth <= limits_.max_depth) return {};
+    return {StatusCode::corrupt, fmt::format("{}: nested deeper than {} levels", what_, limits_.max_depth)};
   }
 
   std::string_view what_;
-  int max_depth_;
+  const Limits& limits_;
+  std::vector<std::string>* repeated_;
+  std::span<const OddNumber> odd_;
+  std::size_t n_numbers_ = 0;  // met so far, in document order
 };
 
 Status parse_failure(simdjson::error_code error, std::string_view text, std::string_view what, int max_depth) {
@@ -92,48 +138,28 @@ Status parse_failure(simdjson::error_code error, std::string_view text, std::str
   return {StatusCode::corrupt, fmt::format("{}: not valid JSON{}: {}", what, locate_syntax_error(text), simdjson::error_message(error))};
 }
 
-// The text with ".0" behind every integer of 19 digits and more, so that it reads as a double. A no-op for text without such.
-std::string with_wide_integers(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + 16);
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    out += c;
-    if (c == '"') in_string = !in_string;
-    if (in_string) {
-      if (c == '\\' && i + 1 < text.size()) out += text[++i];
-      continue;
-    }
-    if (c < '0' || c > '9') continue;
-    std::size_t end = i;
-    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
-    out.append(text.substr(i + 1, end - i - 1));
-    const bool fraction_before =
-        i > 0 && (text[i - 1] == '.' || text[i - 1] == 'e' || text[i - 1] == 'E' ||
-                  (i > 1 && (text[i - 1] == '-' || text[i - 1] == '+') && (text[i - 2] == 'e' || text[i - 2] == 'E')));
-    const bool fraction_after = end < text.size() && (text[end] == '.' || text[end] == 'e' || text[end] == 'E');
-    if (end - i >= 19 && !fraction_before && !fraction_after) out += ".0";
-    i = end - 1;
-  }
-  return out;
-}
-
-Result<Value> parse_within_memory(std::string_view text, std::string_view what, const Limits& limits) {
-  dom::parser parser;
+simdjson::error_code parse_strict(std::string_view text, const Limits& limits, dom::parser& parser, dom::element& root) {
   // Two levels of slack: the exact depth is counted while building, where scalars and empty containers are counted like others.
   auto error = parser.allocate(std::max(text.size(), kMinCapacity), static_cast<std::size_t>(limits.max_depth) + 2);
-  dom::element root;
   const char* bytes = text.empty() ? "" : text.data();  // an empty view may hold a null pointer, which simdjson would copy from
   if (error == simdjson::SUCCESS) error = parser.parse(bytes, text.size(), true).get(root);
-  if (error == simdjson::NUMBER_ERROR && limits.wide_integers) {
-    Limits strict = limits;
-    strict.wide_integers = false;
-    return parse_within_memory(with_wide_integers(text), what, strict);
+  return error;
+}
+
+Result<Value> parse_within_memory(std::string_view text, std::string_view what, const Limits& limits, std::vector<std::string>* repeated) {
+  const bool python = limits.dialect == Dialect::python;
+  if (python && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  dom::parser parser;
+  dom::element root;
+  auto error = parse_strict(text, limits, parser, root);
+  PlainText plain;
+  if (python && error != simdjson::SUCCESS && error != simdjson::MEMALLOC && error != simdjson::DEPTH_ERROR) {
+    plain = replace_odd_numbers(text);
+    if (!plain.odd.empty()) error = parse_strict(text = plain.text, limits, parser, root);
   }
   if (error != simdjson::SUCCESS) return parse_failure(error, text, what, limits.max_depth);
   Value value;
-  JANG_TRY(Builder(what, limits.max_depth).build(root, 0, value));
+  JANG_TRY(Builder(what, limits, repeated, plain.odd).build(root, 0, value));
   return value;
 }
 
@@ -158,27 +184,52 @@ struct ErrorLocator : nlohmann::json_sax<Value> {
   }
 };
 
+// Laid out as nlohmann does it. Recursion is bounded as in every value that we read or make.
+void write_for_python(const Value& value, int indent, std::size_t level, std::string& out) {
+  const auto new_line = [&](std::size_t depth) {
+    if (indent >= 0) out += '\n' + std::string(static_cast<std::size_t>(indent) * depth, ' ');
+  };
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    const double v = value.get<double>();
+    out += std::isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity";
+  } else if (!value.is_structured() || value.empty()) {
+    out += dump(value, indent);
+  } else {
+    out += value.is_object() ? '{' : '[';
+    bool first = true;
+    for (auto member = value.begin(); member != value.end(); ++member) {
+      if (!first) out += ',';
+      first = false;
+      new_line(level + 1);
+      if (value.is_object()) out += dump(Value(member.key())) + (indent >= 0 ? ": " : ":");
+      write_for_python(*member, indent, level + 1, out);
+    }
+    new_line(level);
+    out += value.is_object() ? '}' : ']';
+  }
+}
+
 Status wrong_type(std::string_view key, std::string_view expected, const Value& found) {
   std::string shown = found.is_array() ? "an array" : "an object";
-  if (found.is_primitive()) shown = found.is_string() ? quote(found.get_ref<const std::string&>(), 64) : dump(found);
+  if (found.is_primitive()) shown = found.is_string() ? quote(found.get_ref<const std::string&>(), 64) : dump_for_python(found);
   return {StatusCode::corrupt, fmt::format("key {}: expected {}, found {}", quote(key), expected, shown)};
 }
 
 }  // namespace
 
-Result<Value> parse(std::string_view text, std::string_view what, const Limits& limits) {
+Result<Value> parse(std::string_view text, std::string_view what, const Limits& limits, std::vector<std::string>* repeated) {
   if (text.size() > limits.max_bytes)
     return Status(StatusCode::invalid_argument, fmt::format("{}: {} bytes; at most {} are accepted", what, text.size(), limits.max_bytes));
   try {
-    return parse_within_memory(text, what, limits);
+    return parse_within_memory(text, what, limits, repeated);
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::out_of_memory, fmt::format("{}: no memory to hold {} bytes of JSON", what, text.size()));
   }
 }
 
-Result<Value> parse_file(const std::string& path, const Limits& limits) {
+Result<Value> parse_file(const std::string& path, const Limits& limits, std::vector<std::string>* repeated) {
   JANG_ASSIGN(const std::string text, read_text(path, limits.max_bytes));
-  return parse(text, path, limits);
+  return parse(text, path, limits, repeated);
 }
 
 const Value* find(const Value& object, std::string_view key) {
@@ -202,7 +253,7 @@ Result<std::int64_t> get_int(const Value& object, std::string_view key, std::int
 Result<double> get_number(const Value& object, std::string_view key, double fallback) {
   const Value* v = find(object, key);
   if (v == nullptr) return fallback;
-  if (!v->is_number()) return wrong_type(key, "a number", *v);
+  if (!v->is_number() || !std::isfinite(v->get<double>())) return wrong_type(key, "a finite number", *v);
   return v->get<double>();
 }
 
@@ -221,6 +272,12 @@ Result<std::string> get_string(const Value& object, std::string_view key, std::s
 }
 
 std::string dump(const Value& value, int indent) { return value.dump(indent, ' ', false, Value::error_handler_t::replace); }
+
+std::string dump_for_python(const Value& value, int indent) {
+  std::string text;
+  write_for_python(value, indent, 0, text);
+  return text;
+}
 
 std::string quote(std::string_view text, std::size_t max_bytes) {
   const bool cut = text.size() > max_bytes;

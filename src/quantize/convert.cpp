@@ -88,7 +88,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_TRY(
       writer.add_text("jang_config.json",
                       json::dump(make_jang_config(source, plan, report.layout, report.sizes, report.errors, run.statistics), 2) + "\n"));
-  JANG_TRY(writer.add_text("config.json", json::dump(make_config(source.model, plan), 2) + "\n"));
+  JANG_TRY(writer.add_text("config.json", json::dump_for_python(make_config(source.model, plan), 2) + "\n"));
   JANG_TRY(writer.sync());
   JANG_TRY(check_bundle(writer.partial_path()));
   if (is_cancelled(run)) return Status(StatusCode::cancelled, "conversion stopped");

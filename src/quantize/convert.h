@@ -25,8 +25,9 @@ struct Source {
   format::Checkpoint checkpoint;
   arch::Model model;
 };
-// Opens a directory (already resolved) and describes its model. Errors: those of Checkpoint::open and arch::describe.
-[[nodiscard]] Result<Source> open_source(const std::string& directory);
+// Opens a directory (already resolved) and describes its model, whose warnings then hold those of the checkpoint too. Errors: those of
+// Checkpoint::open and arch::describe; what the index promises and no file has, when the model needs it.
+[[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {});
 
 struct RunOptions {
   int n_threads = 0;                   // 0 = available_threads()

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <set>
 
@@ -145,7 +144,7 @@ json::Value make_jang_config(const Source& source, const plan::Plan& plan, const
           {"format_version", "2.0"},
           {"quantization", std::move(quantization)},
           {"source_model",
-           {{"name", std::filesystem::path(source.checkpoint.path()).filename().string()},
+           {{"name", format::model_name(source.checkpoint.path())},
             {"dtype", config_dtype(model.tensors.empty() ? DType::bf16 : model.tensors.front().source_dtype)},
             {"parameters", sizes.params}}},
           {"architecture",

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a source, planning it, naming its output.
-#include <filesystem>
 #include <optional>
 #include <string_view>
 
@@ -15,13 +14,14 @@
 
 namespace jang::quantize {
 
-Result<Source> open_source(const std::string& directory) {
-  JANG_ASSIGN(format::Checkpoint checkpoint, format::Checkpoint::open(directory));
+Result<Source> open_source(const std::string& directory, const format::OpenOptions& options) {
+  JANG_ASSIGN(format::Checkpoint checkpoint, format::Checkpoint::open(directory, options));
   std::vector<TensorInfo> infos;
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
   auto model = arch::describe(checkpoint.config(), infos);
-  if (!model.ok()) return model.status().with_context(directory);
+  JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
+  model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
   return Source{std::move(checkpoint), std::move(model).value()};
 }
 
@@ -78,15 +78,7 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
 }
 
 std::string default_output_name(const std::string& source_path, const plan::Plan& plan) {
-  std::error_code ec;
-  std::filesystem::path path = std::filesystem::weakly_canonical(source_path, ec);
-  if (path.filename().empty()) path = path.parent_path();
-  // A snapshot of the Hub cache is named by its revision: models--org--name/snapshots/<revision>.
-  if (path.parent_path().filename() == "snapshots") {
-    const std::string repository = path.parent_path().parent_path().filename().string();
-    if (const auto at = repository.rfind("--"); at != std::string::npos) path = repository.substr(at + 2);
-  }
-  std::string name = path.filename().string();
+  std::string name = format::model_name(source_path);
   for (const std::string_view suffix : {"-BF16", "-bf16", "-FP16", "-fp16", "-F16", "-FP32", "-fp32"}) {
     if (name.size() > suffix.size() && name.ends_with(suffix)) {
       name.resize(name.size() - suffix.size());

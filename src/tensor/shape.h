@@ -48,10 +48,18 @@ using Shape = std::vector<std::int64_t>;  // every entry >= 0
   return s + "]";
 }
 
+// How surely a tensor found in a checkpoint belongs to its model.
+enum class Standing : std::uint8_t {
+  listed,    // the index lists it, or it is in the file that every reader opens
+  unlisted,  // in a file that is read, but not listed: taken, or left out where the model has no place for it
+  stray,     // in a file that other readers do not open: taken only where the model lacks it otherwise
+};
+
 struct TensorInfo {
   std::string name;
   DType dtype = DType::f32;
   Shape shape;
+  Standing standing = Standing::listed;
   [[nodiscard]] std::int64_t bytes() const { return elements(shape) * size_bytes(dtype); }
 };
 

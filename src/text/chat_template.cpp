@@ -52,7 +52,7 @@ class Importer {
   static Result<Value> convert_unsigned(std::uint64_t value) {
     if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
       return Value::integer(static_cast<std::int64_t>(value));
-    return Status(StatusCode::invalid_argument, fmt::format("a variable holds the integer {}, which does not fit 64 bits", value));
+    return Value::wide_integer(value);
   }
 
   Result<Value> convert_string(const std::string& from) {

@@ -46,7 +46,7 @@ Result<std::optional<std::string>> member_template(const json::Value& config, co
 
 // not_found is no error here: nullopt.
 Result<std::optional<json::Value>> read_optional(const std::string& path) {
-  Result<json::Value> value = json::parse_file(path);
+  Result<json::Value> value = json::parse_file(path, {.dialect = json::Dialect::python});
   if (value.ok()) return std::optional(std::move(value).value());
   if (value.status().code() == StatusCode::not_found) return std::optional<json::Value>();
   return value.status();

@@ -104,7 +104,7 @@ Result<json::Value> read_file(const std::string& path) {
   if (!text.ok() && text.status().code() == StatusCode::not_found) return json::Value(nullptr);
   JANG_TRY(text.status());
   JANG_TRY(check_no_lfs_pointer(*text, path));
-  return json::parse(*text, path, {.wide_integers = true});
+  return json::parse(*text, path, {.dialect = json::Dialect::python});
 }
 
 }  // namespace

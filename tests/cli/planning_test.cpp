@@ -93,7 +93,7 @@ TEST(Planning, progress_mode_follows_option_and_terminal) {
 
 TEST(Planning, source_failures_are_input_failures) {
   SilentObserver observer;
-  const auto opened = open_named_source("/no/such/directory", {}, observer);
+  const auto opened = open_named_source("/no/such/directory", {}, {}, observer);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.status().code(), StatusCode::not_found);
 }

@@ -252,8 +252,8 @@ TEST_F(EngineTest, stop_ids_come_from_every_place) {
   auto engine = Engine::load(edited, kExact);
   ASSERT_TRUE(engine.ok()) << engine.status().message();
   EXPECT_EQ((*engine)->stop_ids(), (std::vector<std::int32_t>{3, 5, 7, 9}));
-  for (const char* bad : {R"({"eos_token_id": -1})", R"({"eos_token_id": 1000000})", R"({"eos_token_id": "x"})",
-                          R"({"eos_token_id": [1, null]})", R"({"eos_token_id": 18446744073709551615})", "{"}) {
+  for (const char* bad : {R"({"eos_token_id": "x"})", R"({"eos_token_id": [1, null]})", R"({"eos_token_id": [1, 2.5]})",
+                          R"({"eos_token_id": true})", R"({"eos_token_id": NaN})", R"({"eos_token_id": [[1]]})", "{"}) {
     write("generation_config.json", bad);
     EXPECT_EQ(Engine::load(edited, kExact).status().code(), StatusCode::corrupt) << bad;
   }
@@ -296,6 +296,31 @@ TEST_F(EngineTest, stop_ids_are_complete_after_load_and_never_change) {
   const Status first = (*engine)->tokenizer().status(), second = (*engine)->tokenizer().status();
   EXPECT_FALSE(first.ok());
   EXPECT_EQ(first.message(), second.message());
+}
+
+// Keeps what it is told.
+class Listener final : public SilentObserver {
+ public:
+  void warn(std::string_view message) override { warnings.emplace_back(message); }
+  std::vector<std::string> warnings;
+};
+
+TEST_F(EngineTest, stop_ids_outside_the_vocabulary_are_ignored_with_a_warning) {
+  const std::string edited = copy_of(kModel, "unknown_stops", [](json::Value* config) { (*config)["eos_token_id"] = {5, -1}; });
+  for (const char* ids : {"[3, 1000000]", "[-1, 3]", "[3, 18446744073709551615]", "[1000000000000000000000000, 3]", "[3, 1e400]"}) {
+    fs::remove(fs::path(edited) / "generation_config.json");
+    std::ofstream(fs::path(edited) / "generation_config.json") << R"({"eos_token_id": )" << ids << "}";
+    Listener listener;
+    LoadOptions options = kExact;
+    options.observer = &listener;
+    auto engine = Engine::load(edited, options);
+    ASSERT_TRUE(engine.ok()) << ids << engine.status().message();
+    std::vector<std::int32_t> found = (*engine)->stop_ids();
+    EXPECT_TRUE(std::ranges::binary_search(found, 3) && std::ranges::binary_search(found, 5)) << ids;
+    ASSERT_EQ(listener.warnings.size(), 2u) << ids;
+    EXPECT_NE(listener.warnings[0].find("generation_config.json: eos_token_id"), std::string::npos) << listener.warnings[0];
+    EXPECT_NE(listener.warnings[1].find("config.json: eos_token_id -1 is ignored"), std::string::npos) << listener.warnings[1];
+  }
 }
 
 TEST_F(EngineTest, a_missing_directory_is_not_found) {

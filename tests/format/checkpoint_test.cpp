@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -46,6 +47,15 @@ class TempFolder : public testing::Test {
       payload += std::string(static_cast<std::size_t>(length), t.back());
     }
     put(name, make_safetensors_header(infos, {}) + payload);
+  }
+  // One tensor of other values than put_weights gives it.
+  void put_other(const std::string& name, const std::string& tensor) const {
+    put(name, make_safetensors_header({{tensor, DType::u8, {4}}}, {}) + "????");
+  }
+  [[nodiscard]] bool warns(std::string_view text, const OpenOptions& options = {}) const {
+    const auto c = Checkpoint::open(root_.string(), options);
+    if (!c.ok()) return false;
+    return std::any_of(c->warnings().begin(), c->warnings().end(), [&](const std::string& w) { return w.find(text) != std::string::npos; });
   }
   void put_index(const std::map<std::string, std::string>& weights) const {
     json::Value map = json::Value::object();
@@ -125,39 +135,133 @@ TEST_F(CheckpointTest, consolidated_file_alone_is_used) {
   EXPECT_TRUE(open().ok());
 }
 
-TEST_F(CheckpointTest, one_tensor_in_two_files_is_corrupt) {
+TEST_F(CheckpointTest, one_tensor_in_two_files_is_corrupt_unless_both_hold_the_same) {
   put("config.json", "{}");
   put_weights("model.safetensors", {"a", "b"});
   put_weights("model-copy.safetensors", {"b"});
+  EXPECT_TRUE(warns("stored twice with the same values: \"b\"")) << error();
+  put_other("model-copy.safetensors", "b");
   EXPECT_EQ(code(), StatusCode::corrupt);
   EXPECT_TRUE(error_says("tensor \"b\" is stored in both 'model-copy.safetensors' and 'model.safetensors'")) << error();
+  EXPECT_TRUE(error_says("take what 'model.safetensors' has with --lenient")) << error();
   put_index({{"a", "model.safetensors"}, {"b", "model-copy.safetensors"}});
-  EXPECT_EQ(code(), StatusCode::corrupt) << "an index does not make the copy harmless";
+  EXPECT_EQ(code(), StatusCode::corrupt) << "an index does not make another copy harmless";
+  EXPECT_TRUE(error_says("take what 'model-copy.safetensors' has with --lenient")) << error();
+  const auto lenient = Checkpoint::open(root_.string(), {.lenient = true});
+  ASSERT_TRUE(lenient.ok()) << lenient.status().message();
+  EXPECT_EQ(read_all(*lenient, "b"), "????") << "what the index names";
+  EXPECT_TRUE(warns("different values", {.lenient = true}));
 }
 
-TEST_F(CheckpointTest, index_and_files_must_agree_both_ways) {
+TEST_F(CheckpointTest, copies_of_equal_rank_and_other_values_are_corrupt_even_leniently) {
+  put("config.json", "{}");
+  put_weights("model-00001-of-00002.safetensors", {"a"});
+  put_other("model-00002-of-00002.safetensors", "a");
+  for (const bool lenient : {false, true})
+    EXPECT_EQ(Checkpoint::open(root_.string(), {.lenient = lenient}).status().code(), StatusCode::corrupt);
+  EXPECT_FALSE(error_says("--lenient")) << error();
+  put("model-00002-of-00002.safetensors", make_safetensors_header({{"a", DType::u8, {2, 2}}}, {}) + "aaaa");
+  EXPECT_EQ(code(), StatusCode::corrupt) << "the same bytes in another shape";
+  put("model-00002-of-00002.safetensors", make_safetensors_header({{"a", DType::i8, {4}}}, {}) + "aaaa");
+  EXPECT_EQ(code(), StatusCode::corrupt) << "the same bytes of another type";
+}
+
+TEST_F(CheckpointTest, long_copies_are_compared_to_the_last_byte) {
+  put("config.json", "{}");
+  constexpr std::int64_t kLength = (1 << 20) + 5;
+  put_weights("model-00001-of-00002.safetensors", {"a"}, kLength);
+  put_weights("model-00002-of-00002.safetensors", {"a"}, kLength);
+  EXPECT_TRUE(open().ok()) << error();
+  std::fstream file(root_ / "model-00002-of-00002.safetensors", std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(-1, std::ios::end);
+  file << 'x';
+  file.close();
+  EXPECT_EQ(code(), StatusCode::corrupt);
+}
+
+TEST_F(CheckpointTest, stray_files_without_an_index_do_not_count) {
+  put("config.json", "{}");
+  put_weights("model.safetensors", {"a", "b"});
+  put_weights("adapters.safetensors", {"q_proj.lora_a"});
+  put_weights("optimizer-00001-of-00003.safetensors", {"state"});
+  put_weights("original/consolidated.safetensors", {"tok_embeddings"});
+  put_other("extra.safetensors", "b");
+  put_weights("zero.safetensors", {"z"});
+  put("notes.safetensors", "not a safetensors file");
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(read_all(*c, "b"), "bbbb");
+  EXPECT_EQ(c->find("q_proj.lora_a"), -1);
+  EXPECT_EQ(c->find("state"), -1);
+  ASSERT_GE(c->find("z"), 0);
+  EXPECT_EQ(c->tensors()[static_cast<std::size_t>(c->find("z"))].info.standing, Standing::stray);
+  EXPECT_EQ(c->tensors()[static_cast<std::size_t>(c->find("a"))].info.standing, Standing::listed);
+  EXPECT_TRUE(c->warnings().empty()) << c->warnings().front();
+  EXPECT_TRUE(c->check_unchanged().ok());
+}
+
+TEST_F(CheckpointTest, model_files_beside_model_safetensors_are_unlisted_and_must_open) {
+  put("config.json", "{}");
+  put_weights("model.safetensors", {"a"});
+  put_weights("model-00001-of-00002.safetensors", {"b"});
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->tensors()[static_cast<std::size_t>(c->find("b"))].info.standing, Standing::unlisted);
+  put("model-00001-of-00002.safetensors", "broken");
+  EXPECT_EQ(code(), StatusCode::corrupt) << "mlx-lm would read it";
+}
+
+TEST_F(CheckpointTest, files_of_another_name_are_the_model_when_there_is_nothing_else) {
+  put("config.json", "{}");
+  put_weights("weights.00.safetensors", {"a"});
+  put_weights("weights.01.safetensors", {"b"});
+  put_weights("adapters.safetensors", {"lora"});
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->tensors().size(), 2u);
+  EXPECT_EQ(c->tensors()[0].info.standing, Standing::listed);
+}
+
+TEST_F(CheckpointTest, index_and_files_may_disagree_where_every_tensor_has_one_place) {
   put("config.json", "{}");
   put_weights("m1.safetensors", {"a", "b"});
   put_weights("m2.safetensors", {"c"});
   const std::map<std::string, std::string> right = {{"a", "m1.safetensors"}, {"b", "m1.safetensors"}, {"c", "m2.safetensors"}};
   put_index(right);
   ASSERT_TRUE(open().ok()) << error();
+  EXPECT_TRUE(open()->warnings().empty());
+  EXPECT_TRUE(open()->missing().ok());
 
   auto wrong = right;
   wrong["d"] = "m2.safetensors";
   put_index(wrong);
-  EXPECT_TRUE(error_says("tensor \"d\" should be in 'm2.safetensors', but no file has it")) << error();
-  EXPECT_EQ(code(), StatusCode::corrupt);
+  EXPECT_TRUE(warns("the index promises tensors that no file has: \"d\"")) << error();
+  EXPECT_EQ(open()->missing().code(), StatusCode::corrupt);
 
   wrong = right;
   wrong["b"] = "m2.safetensors";
   put_index(wrong);
-  EXPECT_TRUE(error_says("tensor \"b\" should be in 'm2.safetensors', but it is in 'm1.safetensors'")) << error();
+  EXPECT_TRUE(warns("another file than the index says: \"b\"")) << error();
+  EXPECT_EQ(read_all(*open(), "b"), "bbbb");
+  EXPECT_TRUE(open()->missing().ok());
 
   wrong = right;
   wrong.erase("a");
   put_index(wrong);
-  EXPECT_TRUE(error_says("tensor \"a\" is in 'm1.safetensors' but not in the index")) << error();
+  EXPECT_TRUE(warns("not in the index: \"a\"")) << error();
+  EXPECT_EQ(open()->tensors()[0].info.standing, Standing::unlisted);
+  EXPECT_EQ(open()->tensors()[1].info.standing, Standing::listed);
+}
+
+TEST_F(CheckpointTest, a_tensor_in_two_shards_is_taken_from_the_one_the_index_names) {
+  put("config.json", "{}");
+  put_weights("m1.safetensors", {"a", "b"});
+  put_weights("m2.safetensors", {"b", "c"});
+  put_index({{"a", "m1.safetensors"}, {"b", "m2.safetensors"}, {"c", "m2.safetensors"}});
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->tensors()[static_cast<std::size_t>(c->find("b"))].file, 1);
+  EXPECT_EQ(c->tensors().size(), 3u);
 }
 
 TEST_F(CheckpointTest, missing_shards_are_counted_and_named) {
@@ -165,9 +269,65 @@ TEST_F(CheckpointTest, missing_shards_are_counted_and_named) {
   put_weights("m1.safetensors", {"a"});
   fs::create_symlink("../blobs/gone", root_ / "m2.safetensors");
   put_index({{"a", "m1.safetensors"}, {"b", "m2.safetensors"}, {"c", "m3.safetensors"}});
-  EXPECT_EQ(code(), StatusCode::not_found);
-  EXPECT_TRUE(error_says("2 of the 3 files")) << error();
-  EXPECT_TRUE(error_says("\"m2.safetensors\", \"m3.safetensors\"")) << error();
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << "whether they matter, the model knows: " << c.status().message();
+  EXPECT_EQ(c->missing().code(), StatusCode::not_found);
+  EXPECT_NE(c->missing().message().find("2 of the 3 files"), std::string::npos) << c->missing().message();
+  EXPECT_NE(c->missing().message().find("\"m2.safetensors\", \"m3.safetensors\""), std::string::npos) << c->missing().message();
+  EXPECT_TRUE(warns("2 of the 3 files"));
+  fs::remove(root_ / "m1.safetensors");
+  EXPECT_EQ(code(), StatusCode::not_found) << "nothing left to read";
+  EXPECT_TRUE(error_says("3 of the 3 files")) << error();
+}
+
+TEST_F(CheckpointTest, what_is_missing_is_settled_by_the_model) {
+  put("config.json", "{}");
+  put_weights("m1.safetensors", {"a"});
+  put_index({{"a", "m1.safetensors"}, {"b", "m2.safetensors"}});
+  const auto c = open();
+  ASSERT_TRUE(c.ok());
+  EXPECT_TRUE(c->settle({}, true).ok()) << "every tensor of the model is there";
+  EXPECT_EQ(c->settle({}, false).code(), StatusCode::not_found) << "nobody can tell";
+  EXPECT_NE(c->settle({}, false).message().find("--lenient"), std::string::npos);
+  const Status needed = c->settle({StatusCode::corrupt, "tensor 'b' is missing"}, true);
+  EXPECT_EQ(needed.code(), StatusCode::not_found);
+  EXPECT_NE(needed.message().find("1 of the 2 files"), std::string::npos);
+  EXPECT_NE(needed.message().find("tensor 'b' is missing"), std::string::npos);
+  EXPECT_EQ(c->settle({StatusCode::unsupported, "x"}, true).message(), "x");
+  EXPECT_TRUE(Checkpoint::open(root_.string(), {.lenient = true})->settle({}, false).ok());
+}
+
+TEST_F(CheckpointTest, model_safetensors_stands_in_for_an_index_that_cannot_be_used) {
+  put("config.json", "{}");
+  put_weights("model.safetensors", {"a", "b"});
+  put_index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}});
+  EXPECT_TRUE(warns("model.safetensors is read instead")) << error();
+  put_weights("model-00001-of-00002.safetensors", {"a"});
+  EXPECT_TRUE(warns("model.safetensors is read instead")) << "a shard left over from before: " << error();
+  EXPECT_EQ(open()->files().size(), 1u);
+  put_weights("model-00002-of-00002.safetensors", {"b"});
+  EXPECT_TRUE(warns("does not name model.safetensors, which is left out")) << error();
+  EXPECT_EQ(open()->files().size(), 2u) << "an index whose files are all there decides";
+  for (const char* index : {"{}", "", R"({"weight_map":{}})", R"({"weight_map":{"a":"../model.safetensors"}})"}) {
+    put("model.safetensors.index.json", index);
+    EXPECT_TRUE(warns("model.safetensors is read instead")) << index << error();
+  }
+  fs::remove(root_ / "model.safetensors");
+  EXPECT_EQ(code(), StatusCode::corrupt) << "with nothing to stand in";
+}
+
+TEST_F(CheckpointTest, files_the_index_does_not_name_are_read_leniently_only) {
+  put("config.json", "{}");
+  put_weights("model-00001-of-00002.safetensors", {"a"});
+  put_weights("model-00002-of-00003.safetensors", {"b"});
+  put_weights("other.safetensors", {"c"});
+  put_index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}});
+  EXPECT_EQ(open()->find("b"), -1) << "it may be a shard of another model";
+  const auto c = Checkpoint::open(root_.string(), {.lenient = true});
+  ASSERT_TRUE(c.ok());
+  ASSERT_GE(c->find("b"), 0);
+  EXPECT_EQ(c->tensors()[static_cast<std::size_t>(c->find("b"))].info.standing, Standing::stray);
+  EXPECT_EQ(c->find("c"), -1);
 }
 
 TEST_F(CheckpointTest, shards_may_be_links_but_only_to_regular_files) {
@@ -185,13 +345,24 @@ TEST_F(CheckpointTest, shards_may_be_links_but_only_to_regular_files) {
   EXPECT_EQ(Checkpoint::open((root_ / "model").string()).status().code(), StatusCode::invalid_argument) << "a pipe must not block";
 }
 
-TEST_F(CheckpointTest, config_must_be_an_object_and_strict_json) {
+TEST_F(CheckpointTest, config_must_be_an_object_that_python_reads) {
   put_weights("model.safetensors", {"a"});
-  for (const char* text : {"", "[]", "1", "{", R"({"a":1,"a":2})", "{} x"}) {
+  for (const char* text : {"", "[]", "1", "{", "NaN", "{} x", R"({"a":nan})"}) {
     put("config.json", text);
     EXPECT_EQ(code(), StatusCode::corrupt) << text;
     EXPECT_TRUE(error_says("config.json")) << error();
   }
+}
+
+TEST_F(CheckpointTest, config_is_read_as_python_reads_it) {
+  put_weights("model.safetensors", {"a"});
+  put("config.json",
+      "\xef\xbb\xbf"
+      R"({"use_cache":true,"limit":[0.0,Infinity],"big":1000000000000000000000,"use_cache":false,"x":NaN})");
+  const auto c = open();
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->config().at("use_cache"), false);
+  EXPECT_TRUE(warns("keys occur twice, the last value counts: \"use_cache\""));
 }
 
 TEST_F(CheckpointTest, truncated_weights_are_corrupt_and_named) {
@@ -258,12 +429,14 @@ TEST_F(CheckpointTest, every_flipped_byte_gives_a_typed_error_or_a_correct_load)
       flipped[i] = static_cast<char>(flipped[i] ^ 0x04);
       put(name, flipped);
       const auto c = open();
-      refused += c.ok() ? 0 : 1;
-      if (c.ok()) {
+      const bool whole = c.ok() && c->settle({}, false).ok();  // a model that knows its tensors may allow more; it asks for each of them
+      refused += whole ? 0 : 1;
+      if (whole) {
         ASSERT_EQ(c->tensors().size(), 2u) << name << " byte " << i;
         ASSERT_EQ(read_all(*c, "a").size(), 4u) << name << " byte " << i;
       } else {
-        ASSERT_TRUE(c.status().code() == StatusCode::corrupt || c.status().code() == StatusCode::not_found) << name << " byte " << i;
+        const StatusCode code = (c.ok() ? c->missing() : c.status()).code();
+        ASSERT_TRUE(code == StatusCode::corrupt || code == StatusCode::not_found) << name << " byte " << i;
       }
       put(name, bytes.substr(0, i));  // and every truncation
       ASSERT_FALSE(open().ok()) << name << " cut to " << i;
@@ -281,6 +454,16 @@ TEST(CheckpointIndexTest, sorts_and_deduplicates) {
   EXPECT_EQ(index->files, (std::vector<std::string>{"b.safetensors", "c.safetensors"}));
   EXPECT_EQ(index->weights, (std::vector<std::pair<std::string, int>>{{"a", 1}, {"m", 0}, {"z", 0}}));
   EXPECT_EQ(index->total_size, std::uint64_t{7});
+}
+
+TEST(CheckpointIndexTest, python_numbers_do_not_matter_and_repeated_keys_only_leniently) {
+  const std::string numbers = R"({"metadata":{"total_size":1e999,"loss":NaN},"weight_map":{"a":"m.safetensors"}})";
+  EXPECT_TRUE(parse_index("\xef\xbb\xbf" + numbers, "i").ok());
+  const std::string twice = R"({"weight_map":{"a":"m.safetensors","a":"n.safetensors"}})";
+  EXPECT_EQ(parse_index(twice, "i").status().code(), StatusCode::corrupt);
+  const auto lenient = parse_index(twice, "i", true);
+  ASSERT_TRUE(lenient.ok());
+  EXPECT_EQ(lenient->files, (std::vector<std::string>{"n.safetensors"}));
 }
 
 TEST(CheckpointIndexTest, total_size_in_other_spellings_is_ignored) {
@@ -360,6 +543,47 @@ TEST_F(HubTest, cache_variables_have_the_precedence_of_the_hub) {
   EXPECT_EQ(resolve({"", path("two"), path("three")}), snapshot("two/hub"));
   EXPECT_EQ(resolve({"", "", path("three")}), snapshot("three/.cache/huggingface/hub"));
   EXPECT_EQ(resolve({"~/one", "", root_.string()}), snapshot("one"));
+  put_model("four/huggingface/hub");
+  put_model("five");
+  const HubEnvironment all{path("one"), path("two"), path("three"), path("five"), path("four")};
+  HubEnvironment env = all;
+  EXPECT_EQ(resolve(env), snapshot("one"));
+  env.hf_hub_cache = "";
+  EXPECT_EQ(resolve(env), snapshot("five")) << "HUGGINGFACE_HUB_CACHE";
+  env.huggingface_hub_cache = "";
+  EXPECT_EQ(resolve(env), snapshot("two/hub")) << "HF_HOME";
+  env.hf_home = "";
+  EXPECT_EQ(resolve(env), snapshot("four/huggingface/hub")) << "XDG_CACHE_HOME";
+  env.xdg_cache_home = "~/four";
+  env.home = root_.string();
+  EXPECT_EQ(resolve(env), snapshot("four/huggingface/hub"));
+}
+
+TEST_F(HubTest, models_are_called_by_their_name) {
+  EXPECT_EQ(model_name("/models/Qwen3-8B"), "Qwen3-8B");
+  EXPECT_EQ(model_name("/models/Qwen3-8B/"), "Qwen3-8B");
+  EXPECT_EQ(model_name("/models/Qwen3-8B//"), "Qwen3-8B");
+  EXPECT_EQ(model_name("/models/Qwen3-8B/."), "Qwen3-8B");
+  EXPECT_EQ(model_name("/models/Qwen3-8B/./"), "Qwen3-8B");
+  EXPECT_EQ(model_name("/models/Qwen3-8B/sub/.."), "Qwen3-8B");
+  EXPECT_EQ(model_name("org/name"), "name");
+  EXPECT_EQ(model_name("model"), "model");
+  EXPECT_EQ(model_name("/"), "model");
+  EXPECT_EQ(model_name("/hub/models--org--name/snapshots/0123456"), "name");
+  EXPECT_EQ(model_name("/hub/models--org--name/snapshots/0123456/"), "name");
+  EXPECT_EQ(model_name("/hub/models--gpt2/snapshots/0123456"), "gpt2");
+  EXPECT_EQ(model_name("/work/snapshots/step-100"), "step-100") << "not every folder of snapshots is a Hub cache";
+  const fs::path before = fs::current_path();
+  put("here/config.json", "{}");
+  fs::current_path(root_ / "here");
+  EXPECT_EQ(model_name("."), "here");
+  EXPECT_EQ(model_name("./"), "here");
+  fs::create_directories(root_ / "here/below");
+  fs::current_path(root_ / "here/below");
+  EXPECT_EQ(model_name(".."), "here");
+  fs::current_path(before);
+  fs::create_symlink(root_ / "here", root_ / "link");
+  EXPECT_EQ(model_name(path("link")), "link") << "as the user calls it";
 }
 
 TEST_F(HubTest, ref_decides_among_snapshots_and_one_snapshot_needs_no_ref) {

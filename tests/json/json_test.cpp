@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The strict JSON reader: what it refuses (duplicate keys, depth, bad UTF-8, numbers out of range), that order and types survive a read and
-// a write, and that its cost does not explode on hostile keys.
+// The JSON reader: what its strict dialect refuses (duplicate keys, depth, bad UTF-8, numbers out of range), what its Python dialect takes
+// beyond it and what even that refuses, that order and types survive a read and a write, and that its cost does not explode on hostile
+// keys.
 #include "json/json.h"
 
 #include <chrono>
@@ -130,19 +131,147 @@ TEST(Json, find_treats_null_as_absent) {
   EXPECT_EQ(find(Value(), "a"), nullptr);
 }
 
-TEST(Json, wide_integers_become_doubles_when_allowed) {
-  const Limits wide{.wide_integers = true};
-  const auto v = parse(R"({"a": 1000000000000000019884624838656, "b": -18446744073709551616, "s": "1000000000000000019884624838656\\\"",)"
-                       R"("c": 12, "d": 0.1000000000000000019884624838656, "e": [18446744073709551615, 1e10]})",
-                       "x", wide);
+constexpr Limits kPython{.dialect = Dialect::python};
+
+Value python(std::string_view text) {
+  auto v = parse(text, "doc", kPython);
+  EXPECT_TRUE(v.ok()) << text << ": " << v.status().message();
+  return v.ok() ? std::move(v).value() : Value();
+}
+
+TEST(JsonPython, huge_integers_become_the_nearest_double) {
+  const Value v = python(R"({"a": 1000000000000000019884624838656, "b": -18446744073709551616, "s": "1000000000000000019884624838656\\\"",)"
+                         R"("c": 12, "d": 0.1000000000000000019884624838656, "e": [18446744073709551615, 1e10, -9223372036854775808]})");
+  EXPECT_EQ(v["a"].get<double>(), 1e30);
+  EXPECT_EQ(v["b"].get<double>(), -18446744073709551616.0);
+  EXPECT_EQ(v["s"], "1000000000000000019884624838656\\\"");
+  EXPECT_EQ(v["c"], 12);
+  EXPECT_TRUE(v["c"].is_number_unsigned());
+  EXPECT_EQ(v["d"], 0.1);
+  EXPECT_EQ(v["e"][0], 18446744073709551615u) << "what fits stays exact";
+  EXPECT_EQ(v["e"][2], std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(python("9223372036854775808"), 9223372036854775808u);
+  EXPECT_EQ(python("-9223372036854775809").get<double>(), -9223372036854775808.0);
+  EXPECT_TRUE(std::isinf(python(std::string(400, '9')).get<double>()));
+}
+
+TEST(JsonPython, numbers_that_are_not_finite_keep_their_place) {
+  const Value v = python(R"([1, NaN, {"a": Infinity, "NaN": "Infinity -Infinity NaN"}, -Infinity, 2.5, 1e400, -1e400, 1e-400, 3])");
+  EXPECT_EQ(v[0], 1);
+  EXPECT_TRUE(std::isnan(v[1].get<double>()));
+  EXPECT_EQ(v[2]["a"], std::numeric_limits<double>::infinity());
+  EXPECT_EQ(v[2]["NaN"], "Infinity -Infinity NaN");
+  EXPECT_EQ(v[3], -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(v[4], 2.5);
+  EXPECT_EQ(v[5], std::numeric_limits<double>::infinity());
+  EXPECT_EQ(v[6], -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(v[7], 0.0);
+  EXPECT_EQ(v[8], 3);
+  EXPECT_TRUE(std::isinf(python("0.000001e500").get<double>()));
+  EXPECT_EQ(python("1000000e-500").get<double>(), 0.0);
+  EXPECT_EQ(python("[NaN, 0e99999999999999999999]")[1].get<double>(), 0.0);
+}
+
+TEST(JsonPython, what_python_refuses_is_refused) {
+  for (const char* text : {"-NaN",
+                           "[1NaN]",
+                           "[NaN1]",
+                           "[NaNNaN]",
+                           "Infinity1",
+                           "--Infinity",
+                           "+Infinity",
+                           "-",
+                           "[1-2]",
+                           "1e",
+                           "1e400e1",
+                           "00000000000000000001",
+                           "-01000000000000000000000",
+                           "1000000000000000000000 1",
+                           "--10000000000000000000000",
+                           "{NaN: 1}",
+                           "{1e400: 1}",
+                           "nan",
+                           "inf",
+                           "Infinit",
+                           "0x10",
+                           ".5",
+                           "1.",
+                           "\xef\xbb\xbf",
+                           "\xef\xbb\xbf\xef\xbb\xbf{}",
+                           "{}\xef\xbb\xbf",
+                           "",
+                           "[\"\xff\", NaN]",
+                           "[\"NaN]",
+                           "\"\\",
+                           "[NaN",
+                           "NaN NaN"})
+    EXPECT_EQ(status_of(text, kPython).code(), StatusCode::corrupt) << text;
+  EXPECT_EQ(status_of("[[[NaN]]]", {.max_depth = 2, .dialect = Dialect::python}).code(), StatusCode::corrupt);
+  EXPECT_EQ(status_of(nested(1'000'000), kPython).code(), StatusCode::corrupt);
+}
+
+TEST(JsonPython, errors_stand_where_they_are_and_not_at_odd_numbers_before) {
+  const Status s = status_of("{\n  \"a\": NaN,\n  \"b\": ]\n}", kPython);
+  EXPECT_NE(s.message().find("line 3, column 8"), std::string::npos) << s.message();
+}
+
+TEST(JsonPython, a_byte_order_mark_is_skipped) {
+  EXPECT_EQ(python("\xef\xbb\xbf{\"a\": 1}"), python("{\"a\": 1}"));
+  EXPECT_EQ(python("\xef\xbb\xbf [Infinity]").size(), 1u);
+}
+
+TEST(JsonPython, the_last_of_repeated_keys_counts_in_the_place_of_the_first) {
+  std::vector<std::string> repeated;
+  const auto v = parse(R"({"a":1,"b":2,"a":3,"c":{"x":1,"\u0078":[NaN]},"a":{"y":4}})", "doc", kPython, &repeated);
   ASSERT_TRUE(v.ok()) << v.status().message();
-  EXPECT_EQ((*v)["a"].get<double>(), 1e30);
-  EXPECT_EQ((*v)["b"].get<double>(), -18446744073709551616.0);
-  EXPECT_EQ((*v)["s"], "1000000000000000019884624838656\\\"");
-  EXPECT_EQ((*v)["c"], 12);
-  EXPECT_EQ((*v)["d"], 0.1);
-  for (const char* text : {"1e400", "1e", "00000000000000000001", "1000000000000000000000 1", "--10000000000000000000000", "NaN"})
-    EXPECT_FALSE(parse(text, "x", wide).ok()) << text;
+  EXPECT_EQ(dump(*v), R"({"a":{"y":4},"b":2,"c":{"x":[null]}})");
+  EXPECT_EQ(repeated, (std::vector<std::string>{"x", "a", "a"}));
+  std::string many = "{";
+  for (int i = 0; i < 40; ++i) many += fmt::format("\"key{}\":{},", i % 20, i);
+  const auto w = parse(many + "\"last\":0}", "doc", kPython, &repeated);
+  ASSERT_TRUE(w.ok());
+  EXPECT_EQ(w->size(), 21u);
+  EXPECT_EQ(w->begin().key(), "key0");
+  EXPECT_EQ(w->at("key7"), 27);
+  EXPECT_EQ(repeated.size(), 16u) << "a bounded list";
+}
+
+TEST(JsonPython, many_repeated_keys_cost_no_more_than_their_sort) {
+  std::string text = "{";
+  for (int i = 0; i < 50'000; ++i) text += "\"k\":1e999,";
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(python(text + "\"k\":2}"), Value({{"k", 2}}));
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 20.0);
+}
+
+TEST(JsonPython, every_truncation_of_an_object_is_corrupt) {
+  const std::string text =
+      "\xef\xbb\xbf"
+      R"({"a": [NaN, -Infinity, 1e999, 123456789012345678901234567890, {"b": null}], "a": true})";
+  ASSERT_TRUE(status_of(text, kPython).ok());
+  for (std::size_t n = 0; n < text.size(); ++n) EXPECT_EQ(status_of(text.substr(0, n), kPython).code(), StatusCode::corrupt) << n;
+}
+
+TEST(JsonPython, the_strict_dialect_refuses_all_of_it) {
+  for (const char* text : {"\xef\xbb\xbf{}", "NaN", "Infinity", "-Infinity", "1e400", "18446744073709551616", R"({"a":1,"a":1})"})
+    EXPECT_EQ(status_of(text).code(), StatusCode::corrupt) << text;
+}
+
+TEST(JsonPython, dump_for_python_writes_what_was_read) {
+  const std::string text = R"({"limits":[0.0,Infinity,-Infinity,NaN],"empty":[{},[]],"s":"Infinity","n":1})";
+  EXPECT_EQ(dump_for_python(python(text)), text);
+  const Value plain = python(R"({"a":[1,2.5,{"b":[]},{}],"é\n":null,"c":{"d":true}})");
+  for (const int indent : {-1, 0, 2}) EXPECT_EQ(dump_for_python(plain, indent), dump(plain, indent)) << "laid out alike";
+  EXPECT_EQ(dump(python("[NaN]")), "[null]");
+}
+
+TEST(JsonPython, a_number_that_is_asked_for_must_be_finite_and_an_integer_exact) {
+  const Value v = python(R"({"nan":NaN,"inf":Infinity,"huge":1e999,"big":1000000000000000000000000})");
+  for (const char* key : {"nan", "inf", "huge"}) EXPECT_EQ(get_number(v, key, 0).status().code(), StatusCode::corrupt) << key;
+  EXPECT_EQ(get_number(v, "inf", 0).status().message(), R"(key "inf": expected a finite number, found Infinity)");
+  EXPECT_EQ(*get_number(v, "big", 0), 1e24);
+  for (const char* key : {"nan", "inf", "big"})
+    EXPECT_EQ(get_int(v, key, 0, 0, std::numeric_limits<std::int64_t>::max()).status().code(), StatusCode::corrupt) << key;
 }
 
 TEST(Json, get_int_checks_type_and_range) {

@@ -86,7 +86,7 @@ class Launch {
  private:
   static bool is_replaced(std::string_view given, const Environment& environment) {
     const std::string_view name = given.substr(0, given.find('='));
-    for (const char* read : {"HOME", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "NO_COLOR", "TERM", "COLUMNS"})
+    for (const char* read : {"HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "NO_COLOR", "TERM", "COLUMNS"})
       if (name == read) return true;
     return std::ranges::any_of(environment, [&](const auto& pair) { return pair.first == name; });
   }

@@ -49,7 +49,7 @@ class Printer {
       case Kind::none: out_.append("None"); return {};
       case Kind::boolean: out_.append(value.as_bool() ? "True" : "False"); return {};
       case Kind::integer: out_.append(fmt::format("{}", value.as_int())); return {};
-      case Kind::real: out_.append(format_real(value.as_real())); return {};
+      case Kind::real: out_.append(value.is_wide_integer() ? value.bytes() : format_real(value.as_real())); return {};
       case Kind::string: return print_string(value);
       case Kind::list: return print_items(value.items(), "[", "]", depth);
       case Kind::tuple: return print_items(value.items(), "(", value.items().size() == 1 ? ",)" : ")", depth);

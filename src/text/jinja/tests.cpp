@@ -21,6 +21,8 @@ Result<bool> defined(Runtime&, const Value& self, const Arguments&) { return !se
 Result<bool> undefined(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::undefined); }
 Result<bool> is_true(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::boolean) && self.as_bool(); }
 Result<bool> is_false(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::boolean) && !self.as_bool(); }
+Result<bool> is_integer(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::integer) || self.is_wide_integer(); }
+Result<bool> is_float(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::real) && !self.is_wide_integer(); }
 Result<bool> number(Runtime&, const Value& self, const Arguments&) { return self.is_number(); }
 Result<bool> iterable(Runtime&, const Value& self, const Arguments&) { return is_iterable(self); }
 
@@ -91,8 +93,8 @@ constexpr auto kTests = std::to_array<TestRow>({
     {"boolean", is_kind<Kind::boolean>},
     {"true", is_true},
     {"false", is_false},
-    {"integer", is_kind<Kind::integer>},
-    {"float", is_kind<Kind::real>},
+    {"integer", is_integer},
+    {"float", is_float},
     {"number", number},
     {"string", is_kind<Kind::string>},
     {"mapping", is_kind<Kind::dict>},

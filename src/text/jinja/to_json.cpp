@@ -35,6 +35,7 @@ class JsonPrinter {
     if (v.is(Kind::none)) return "null";
     if (v.is(Kind::boolean)) return v.as_bool() ? "true" : "false";
     if (v.is(Kind::integer)) return fmt::format("{}", v.as_int());
+    if (v.is_wide_integer()) return v.bytes();
     const double d = v.as_real();
     if (std::isnan(d)) return "NaN";
     if (std::isinf(d)) return d < 0 ? "-Infinity" : "Infinity";

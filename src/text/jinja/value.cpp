@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace jang::text::jinja {
 namespace {
 
@@ -26,6 +28,13 @@ Value Value::integer(std::int64_t i) {
 Value Value::real(double d) {
   Value v(Kind::real);
   v.scalar_.real = d;
+  return v;
+}
+
+Value Value::wide_integer(std::uint64_t i) {
+  Value v = short_string(fmt::format("{}", i));
+  v.kind_ = Kind::real;
+  v.scalar_.real = static_cast<double>(i);
   return v;
 }
 
@@ -147,7 +156,7 @@ std::string_view type_name(const Value& value) {
     case Kind::none: return "NoneType";
     case Kind::boolean: return "bool";
     case Kind::integer: return "int";
-    case Kind::real: return "float";
+    case Kind::real: return value.is_wide_integer() ? "int" : "float";
     case Kind::string: return value.is_markup() ? "Markup" : "str";
     case Kind::list: return "list";
     case Kind::tuple: return "tuple";

@@ -75,6 +75,8 @@ class Value {
   [[nodiscard]] static Value boolean(bool b);
   [[nodiscard]] static Value integer(std::int64_t i);
   [[nodiscard]] static Value real(double d);
+  // An integer beyond int64, as a variable may hold one: a real in arithmetic and comparisons, but printed with all its digits.
+  [[nodiscard]] static Value wide_integer(std::uint64_t i);
   // No limit is checked: for names and other short text. Text of any size goes through Runtime::string.
   [[nodiscard]] static Value short_string(std::string_view text);
   [[nodiscard]] static Value undefined(std::string message, bool is_unsafe = false);
@@ -86,13 +88,14 @@ class Value {
   [[nodiscard]] bool is(Kind kind) const { return kind_ == kind; }
   [[nodiscard]] bool is_integral() const { return is(Kind::integer) || is(Kind::boolean); }  // bool is an int in Python
   [[nodiscard]] bool is_number() const { return is_integral() || is(Kind::real); }
+  [[nodiscard]] bool is_wide_integer() const { return is(Kind::real) && data_ != nullptr; }
   [[nodiscard]] bool is_sequence() const { return is(Kind::list) || is(Kind::tuple); }
 
   // Preconditions: the kind fits.
   [[nodiscard]] bool as_bool() const { return scalar_.integer != 0; }
   [[nodiscard]] std::int64_t as_int() const { return scalar_.integer; }
   [[nodiscard]] double as_real() const { return is(Kind::real) ? scalar_.real : static_cast<double>(scalar_.integer); }
-  [[nodiscard]] const Text& text() const;
+  [[nodiscard]] const Text& text() const;  // of strings; of wide integers the digits
   [[nodiscard]] const std::string& bytes() const { return text().bytes(); }
   [[nodiscard]] bool is_markup() const;  // of any kind
   [[nodiscard]] const Values& items() const;
