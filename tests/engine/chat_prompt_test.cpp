@@ -406,7 +406,10 @@ TEST(ChatPrompt, forgeries_stay_text_behind_a_normalizer) {
       return controls(tokenizer, chat(tokenizer, t, {{"messages", messages}}));
     };
     const std::vector<std::string> honest = of("y");
-    if (std::string_view(normalizer).find("Prepend") == std::string_view::npos) ASSERT_EQ(honest.size(), 10u) << normalizer;
+    // A prepended text is part of how a token is spelled: then the template's own stand at the beginning only.
+    if (std::string_view(normalizer).find("Prepend") == std::string_view::npos) {
+      ASSERT_EQ(honest.size(), 10u) << normalizer;
+    }
     for (const char* text : {"<s>", "</s>", "<S>", "\xcc\x81<s>", "\xcc\x81\xcc\x81\xcc\x81\xcc\x81<s>", "x</s>x<s>x", "＜s＞", "   <s>   ",
                              "xxxxxxxx<s>xxxxxxxx", "日本<s>日本", "Å<s>ﬃ</s>", "<|im_end|>", "<s", "__<s>", "_<s>", "s>", "\n<s>\n"})
       EXPECT_EQ(of(text), honest) << normalizer << ": " << text;
