@@ -32,7 +32,7 @@ Result<Outcome> plan_source_text(const Arguments& arguments, const Surroundings&
   if (arguments.has("--json")) return Outcome{json::dump(plan_document(model, plan, report), 2) + "\n", ""};
   const bool color = surroundings.stdout_color;
   std::string out = fmt::format("{} of {} ({}), method {}, decided by {}\n", plan.profile, printable(arguments.value("SRC")),
-                                printable(model.family), plan::to_string(plan.method), plan.allocation);
+                                printable(model.family), plan::to_string(plan.method), plan::to_string(plan.allocation));
   out += sizes_text(report) + "\n" + histogram_text(report, color);
   if (arguments.has("--explain")) out += explanation(opened, report, color);
   return Outcome{std::move(out), ""};

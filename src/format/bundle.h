@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/checkpoint.h"
@@ -34,9 +35,12 @@ struct Bundle {
 // guessed.
 [[nodiscard]] Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options = {});
 
+enum class Severity : std::uint8_t { error, warning };
+[[nodiscard]] std::string_view severity_name(Severity severity);  // "error", "warning"; appears in JSON
+
 struct Finding {
-  std::string severity;  // "error" or "warning"
-  std::string where;     // tensor, file or key
+  Severity severity = Severity::error;
+  std::string where;  // tensor, file or key
   std::string message;
 };
 

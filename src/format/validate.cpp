@@ -27,8 +27,8 @@ class Validator {
   }
 
  private:
-  void error(const std::string& where, const std::string& message) { findings_.push_back({"error", where, message}); }
-  void warning(const std::string& where, const std::string& message) { findings_.push_back({"warning", where, message}); }
+  void error(const std::string& where, const std::string& message) { findings_.push_back({Severity::error, where, message}); }
+  void warning(const std::string& where, const std::string& message) { findings_.push_back({Severity::warning, where, message}); }
 
   bool has_file(const char* file) const {
     std::error_code ec;
@@ -39,7 +39,7 @@ class Validator {
     const json::Value* type = json::find(c_.config(), "model_type");
     if (!type || !type->is_string()) error("config.json", "no model_type; the download may be partial");
     if (!b_.is_quantized) {
-      if (!b_.jang_config.is_null()) error("config.json", "jang_config.json is present but config.json has no quantization object");
+      if (names_modules()) error("config.json", "jang_config.json is present but config.json has no quantization object");
       return;
     }
     if (b_.modules.empty()) error("config.json", "a quantization object, but no tensor has scales");
@@ -53,6 +53,13 @@ class Validator {
     for (const int i : b_.plain)
       if (const TensorInfo& t = c_.tensors()[static_cast<std::size_t>(i)].info; t.name.ends_with(".biases"))
         error(t.name, "biases without scales");
+  }
+
+  // A bundle of which everything stayed in 16 bits names no module anywhere.
+  bool names_modules() const {
+    const json::Value* quantization = b_.jang_config.is_object() ? json::find(b_.jang_config, "quantization") : nullptr;
+    const json::Value* manifest = quantization ? json::find(*quantization, "tensor_quantization_manifest") : nullptr;
+    return !b_.jang_config.is_null() && (manifest == nullptr || !manifest->is_object() || !manifest->empty());
   }
 
   // Checkpoint::open has compared names and files both ways; total_size is left.
@@ -155,12 +162,14 @@ class Validator {
 
 }  // namespace
 
+std::string_view severity_name(Severity severity) { return severity == Severity::error ? "error" : "warning"; }
+
 Result<std::vector<Finding>> validate(const std::string& path, const ValidateOptions& options) {
   const Result<Bundle> bundle = open_bundle(path);
   if (bundle.ok()) return Validator(*bundle).run(options.deep);
   // The files open but contradict the configuration: a fault inside. Files that do not open at all stay an error.
   if (bundle.status().code() != StatusCode::corrupt || !Checkpoint::open(path).ok()) return bundle.status();
-  return std::vector<Finding>{{"error", path, bundle.status().message()}};
+  return std::vector<Finding>{{Severity::error, path, bundle.status().message()}};
 }
 
 }  // namespace jang::format

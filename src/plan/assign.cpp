@@ -156,7 +156,7 @@ Result<Draft> start_draft(const arch::Model& model, const Options& options) {
 }
 
 void assign_tiers(Draft* d) {
-  d->plan.allocation = "tiers";
+  d->plan.allocation = AllocatedBy::tiers;
   const Profile& p = *d->profile;
   for (const Unit& u : d->units) {
     if (u.tier == Tier::keep || u.group_size == 0) continue;

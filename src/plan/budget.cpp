@@ -61,9 +61,7 @@ class Budget {
       else
         d_.decide(u, c, fmt::format("{}: {} bits by the budget of {}{}", to_string(u.tier), c.bits, name, group_note(d_, u)));
     }
-    d_.plan.allocation = !is_auto() ? "budget: role prior"
-                         : costs_   ? "budget: measured sensitivities"
-                                    : "budget: measured error x role prior";
+    d_.plan.allocation = !is_auto() ? AllocatedBy::role_prior : costs_ ? AllocatedBy::measured_sensitivities : AllocatedBy::measured_errors;
     d_.plan.budget_bytes = target.bytes + (target.whole_files ? 0 : layout.file_bytes - layout.tensor_bytes);
     if (!best.exact) d_.plan.warnings.push_back("the budget was spent near-optimally: the exact search reached its limit");
     return {};

@@ -24,6 +24,12 @@ enum class Method : std::uint8_t { fit, rtn };
 
 enum class Floors : std::uint8_t { automatic, on, off };
 
+// What decided the bits of a plan. One row each in allocation.cpp: names are permanent, they are written to plans and bundles.
+enum class AllocatedBy : std::uint8_t { tiers, mlx_recipe, role_prior, measured_errors, measured_sensitivities, file };
+[[nodiscard]] std::string_view to_string(AllocatedBy allocation);  // "tiers", "budget: role prior", ...
+// Unknown names, of plans edited by hand, are `file`.
+[[nodiscard]] AllocatedBy allocation_from_string(std::string_view name);
+
 // One codec choice. bits == 0: not quantized, stored in `Plan::dtype` (or its own dtype when OutTensor::keep_dtype or not a float).
 struct Choice {
   int bits = 0;
@@ -69,9 +75,8 @@ struct Plan {
   DType dtype = DType::bf16;        // of scales, biases and passthrough floats
   std::vector<TensorPlan> tensors;  // same order as arch::Model::tensors
   std::uint64_t budget_bytes = 0;   // safetensors file bytes allowed; 0 when the profile has no budget
-  std::string allocation;           // "tiers", "mlx-lm recipe", "budget: role prior", "budget: measured error x role prior",
-                                    // "budget: measured sensitivities", "file"
-  std::string statistics;           // digest of the statistics file whose E[x^2] weights the fit; empty: unweighted
+  AllocatedBy allocation = AllocatedBy::file;
+  std::string statistics;  // digest of the statistics file whose E[x^2] weights the fit; empty: unweighted
   std::vector<std::string> warnings;
 };
 

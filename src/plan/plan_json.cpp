@@ -118,7 +118,8 @@ Status read_header(const Value& document, Plan* plan) {
   const std::optional<DType> parsed = dtype_from_name(dtype);
   if (parsed != DType::bf16 && parsed != DType::f16 && parsed != DType::f32) return bad("dtype", "not one of BF16, F16, F32");
   plan->dtype = *parsed;
-  JANG_ASSIGN(plan->allocation, json::get_string(document, "allocation", "file"));
+  JANG_ASSIGN(const std::string allocation, json::get_string(document, "allocation", to_string(AllocatedBy::file)));
+  plan->allocation = allocation_from_string(allocation);
   JANG_ASSIGN(plan->statistics, json::get_string(document, "statistics", ""));
   JANG_ASSIGN(const std::int64_t budget, json::get_int(document, "budget_bytes", 0, 0, std::int64_t{1} << 62));
   plan->budget_bytes = static_cast<std::uint64_t>(budget);
@@ -158,7 +159,7 @@ Result<std::vector<const Value*>> match_rows(const arch::Model& model, const Val
 
 // mlx-lm's recipes know nothing of units; every other plan keeps them together.
 Status check_units(const arch::Model& model, const Plan& plan) {
-  if (plan.allocation == "mlx-lm recipe") return {};
+  if (plan.allocation == AllocatedBy::mlx_recipe) return {};
   std::map<std::string_view, std::size_t> first;
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     if (!model.tensors[i].quantizable) continue;
@@ -191,10 +192,18 @@ json::Value to_json(const arch::Model& model, const Plan& plan) {
                        {"reason", reason},
                        {"error", nullptr}});
   }
-  return {{"schema_version", kSchemaVersion},  {"profile", plan.profile},        {"method", to_string(plan.method)},
-          {"dtype", jang::name(plan.dtype)},   {"allocation", plan.allocation},  {"statistics", plan.statistics},
-          {"budget_bytes", plan.budget_bytes}, {"params", total.params},         {"code_bits", total.code_bits},
-          {"stored_bits", total.stored_bits},  {"file_bytes", total.file_bytes}, {"tensors", std::move(tensors)},
+  return {{"schema_version", kSchemaVersion},
+          {"profile", plan.profile},
+          {"method", to_string(plan.method)},
+          {"dtype", jang::name(plan.dtype)},
+          {"allocation", to_string(plan.allocation)},
+          {"statistics", plan.statistics},
+          {"budget_bytes", plan.budget_bytes},
+          {"params", total.params},
+          {"code_bits", total.code_bits},
+          {"stored_bits", total.stored_bits},
+          {"file_bytes", total.file_bytes},
+          {"tensors", std::move(tensors)},
           {"warnings", plan.warnings}};
 }
 

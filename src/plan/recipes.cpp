@@ -68,7 +68,7 @@ Result<std::vector<Choice>> recipe_choices(const arch::Model& model, const Profi
 }
 
 Status assign_recipe(Draft* d) {
-  d->plan.allocation = "mlx-lm recipe";
+  d->plan.allocation = AllocatedBy::mlx_recipe;
   JANG_ASSIGN(const std::vector<Choice> choices, recipe_choices(*d->model, *d->profile, d->options->group_size));
   for (std::size_t i = 0; i < choices.size(); ++i) {
     if (!d->model->tensors[i].quantizable) continue;

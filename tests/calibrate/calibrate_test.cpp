@@ -225,7 +225,7 @@ TEST(Calibrate, allocation_is_measured_and_the_best_round_kept) {
   ASSERT_EQ(measured->by_round.size(), 3u);
   EXPECT_EQ(measured->divergence, *std::ranges::min_element(measured->by_round));
   EXPECT_EQ(measured->plan.statistics, statistics->digest);
-  EXPECT_EQ(measured->plan.allocation, "budget: measured sensitivities");
+  EXPECT_EQ(measured->plan.allocation, plan::AllocatedBy::measured_sensitivities);
 }
 
 }  // namespace

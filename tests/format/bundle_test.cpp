@@ -51,7 +51,7 @@ class BundleTest : public ::testing::Test {
     if (!found.ok()) return "status: " + found.status().message();
     std::string all;
     for (const Finding& f : *found)
-      if (f.severity == severity) all += f.where + ": " + f.message + "\n";
+      if (severity_name(f.severity) == severity) all += f.where + ": " + f.message + "\n";
     return all;
   }
 

@@ -71,7 +71,7 @@ TEST(Budget, k_profiles_spend_the_bytes_of_uniform) {
       const Plan uniform = plan_of(m.model, with_profile(std::string("uniform_") + row.name[5]));
       EXPECT_EQ(plan.budget_bytes, file_bytes(m.model, uniform));
       expect_met_from_below(m.model, plan, with_profile(row.name), plan.budget_bytes, file_bytes(m.model, plan));
-      EXPECT_EQ(plan.allocation, "budget: role prior");
+      EXPECT_EQ(plan.allocation, AllocatedBy::role_prior);
     }
   }
 }
@@ -135,7 +135,7 @@ TEST(Budget, size_is_met_with_headers_for_any_number) {
       SCOPED_TRACE(m.name + " " + std::to_string(percent));
       const Plan plan = plan_of(m.model, options);
       EXPECT_EQ(plan.budget_bytes, *options.target_bytes);
-      EXPECT_EQ(plan.allocation, "budget: measured error x role prior");
+      EXPECT_EQ(plan.allocation, AllocatedBy::measured_errors);
       expect_met_from_below(m.model, plan, options, plan.budget_bytes, file_bytes(m.model, plan));
     }
   }

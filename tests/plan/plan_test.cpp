@@ -51,7 +51,7 @@ TEST(Plan, tier_profiles_give_every_role_its_width) {
   for (const ProfileRow& row : profiles()) {
     if (row.kind != "tiers") continue;
     const Plan plan = plan_of(model, with_profile(std::string(row.name)));
-    EXPECT_EQ(plan.allocation, "tiers");
+    EXPECT_EQ(plan.allocation, AllocatedBy::tiers);
     EXPECT_EQ(plan.budget_bytes, 0u);
     EXPECT_EQ(at(model, plan, "model.layers.3.self_attn.v_proj").choice, (Choice{row.critical, 64}));
     EXPECT_EQ(at(model, plan, "lm_head").choice, (Choice{row.critical, 64}));
