@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,7 +98,8 @@ struct Model {
   std::vector<OutTensor> tensors;  // in bundle order: embedding, layers ascending, final norm, head
   std::vector<Dropped> dropped;    // source tensors left out on purpose
   std::vector<std::string> warnings;
-  json::Value config;  // config.json for the bundle (source config, edited), without the quantization objects
+  std::string refusal;  // why stock mlx-lm would refuse every bundle of this model; empty when it opens them
+  json::Value config;   // config.json for the bundle (source config, edited), without the quantization objects
 
   // mlx-lm's own quant_predicate of this class under `uniform`: modules it forces to 8 bits, group 64 (routers of qwen3_moe, ...).
   std::vector<std::string> mlx_uniform_8bit;
@@ -105,10 +107,21 @@ struct Model {
   int mlx_layer_location = 2;
 };
 
+// What only the values of a checkpoint can tell, where names and shapes leave it open.
+struct SourceFacts {
+  bool head_differs = false;  // the config calls embedding and head tied, and the checkpoint has a head of other values
+};
+
+// Tensors whose equality decides whether a model is tied: the config says so, and the checkpoint has a head all the same.
+struct DoubtfulTie {
+  int embedding = 0, head = 0;  // indices into the source list
+};
+[[nodiscard]] std::optional<DoubtfulTie> doubtful_tie(const json::Value& config, std::span<const TensorInfo> sources);
+
 // Role and layout of every tensor. Pure. `config` is the parsed config.json.
 // Errors: corrupt (a config number out of range, shapes that contradict the config, an expert missing from a stack, a required tensor
 // missing), unsupported (already quantised source: names what it is and what to do).
-[[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources);
+[[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources, const SourceFacts& facts = {});
 
 // Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.
 [[nodiscard]] bool knows_tensors(const Model& model);

@@ -36,7 +36,7 @@ class Binder {
   Status index();
   Status index_one(std::size_t source, bool* dropped_vision);
   // Ties embedding and head if the config or the tensors say so.
-  Status resolve_tie(const json::Value& text, Geometry* geometry);
+  Status resolve_tie(const json::Value& text, const SourceFacts& facts, Geometry* geometry);
   Status bind_rows();
   // Source tensors without a row: an error for those that count as the model's, left out and told otherwise.
   Status settle_leftovers();
@@ -113,7 +113,7 @@ Status Binder::index_one(std::size_t i, bool* dropped_vision) {
   return {};
 }
 
-Status Binder::resolve_tie(const json::Value& text, Geometry* geometry) {
+Status Binder::resolve_tie(const json::Value& text, const SourceFacts& facts, Geometry* geometry) {
   std::optional<bool> flag;  // tied when either place says so: transformers reads one, MLX classes the other
   for (const json::Value* place : {&text, static_cast<const json::Value*>(&model_->config)}) {
     if (json::find(*place, "tie_word_embeddings") == nullptr) continue;
@@ -125,6 +125,10 @@ Status Binder::resolve_tie(const json::Value& text, Geometry* geometry) {
     geometry->tied = !has_head || flag.value_or(true);
   else
     geometry->tied = flag.value_or(!(has_head && has_embedding));
+  if (geometry->tied && has_head && has_embedding && facts.head_differs) {
+    geometry->tied = false;
+    model_->warnings.emplace_back(kOwnHeadWarning);
+  }
   if (!geometry->tied || !has_head) return {};
   const int head = find(kHeadName)->index;
   by_name_.erase(std::string(kHeadName));
@@ -280,10 +284,21 @@ Status Binder::settle_leftovers() {
 
 }  // namespace
 
-Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources, Model* model) {
+DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources) {
+  DoubtfulTie ends{-1, -1};
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const std::string canonical = canonical_name(family, sources[i].name);
+    if (canonical == kEmbeddingName) ends.embedding = static_cast<int>(i);
+    if (canonical == kHeadName) ends.head = static_cast<int>(i);
+  }
+  return ends;
+}
+
+Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
+                    const SourceFacts& facts, Model* model) {
   Binder binder(family, *geometry, sources, model);
   JANG_TRY(binder.index());
-  JANG_TRY(binder.resolve_tie(text, geometry));
+  JANG_TRY(binder.resolve_tie(text, facts, geometry));
   JANG_TRY(binder.bind_rows());
   return binder.settle_leftovers();
 }

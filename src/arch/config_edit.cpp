@@ -13,34 +13,79 @@ void add(json::Value* object, const char* key, const json::Value& value) {
   if (json::find(*object, key) == nullptr) (*object)[key] = value;
 }
 
-// Theta and, unless the type is "default", the rest as a scaling object.
-void add_rope(const json::Value& parameters, const char* theta_key, const char* scaling_key, json::Value* text) {
-  if (const json::Value* theta = json::find(parameters, "rope_theta"); theta && theta->is_number()) add(text, theta_key, *theta);
-  const json::Value* type = json::find(parameters, "rope_type");
-  if (scaling_key == nullptr || type == nullptr || *type == "default") return;
-  json::Value scaling = parameters;
-  scaling.erase("rope_theta");
-  add(text, scaling_key, scaling);
+// "rope_type" or, in older configs, "type"; the first decides where both stand, as in transformers.
+std::string rope_type(const json::Value& parameters) {
+  for (const char* key : {"rope_type", "type"})
+    if (const json::Value* type = json::find(parameters, key); type != nullptr && type->is_string()) return type->get<std::string>();
+  return "default";
+}
+
+// mlx-lm looks at "type" first: where both stand they must agree.
+void agree_on_type(json::Value* parameters) {
+  if (parameters->contains("type")) (*parameters)["type"] = rope_type(*parameters);
+}
+
+// Types that stretch a context of known length take it from the top of the config, else from among themselves, else from
+// max_position_embeddings; the MLX classes look among the parameters only, and assume other lengths.
+void add_original_length(const json::Value& text, bool reads_top, json::Value* parameters) {
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const std::string type = rope_type(*parameters);
+  if (type != "llama3" && type != "yarn" && type != "longrope") return;
+  const json::Value* top = reads_top ? json::find(text, kOriginal) : nullptr;
+  if (top == nullptr && json::find(*parameters, kOriginal) != nullptr) return;
+  if (top == nullptr) top = json::find(text, "max_position_embeddings");
+  if (top != nullptr) (*parameters)[kOriginal] = *top;
+}
+
+// yarn's factor may be null: the model's context over the original one.
+void add_factor(const json::Value& text, json::Value* parameters) {
+  if (rope_type(*parameters) != "yarn" || json::find(*parameters, "factor") != nullptr) return;
+  const json::Value* positions = json::find(text, "max_position_embeddings");
+  const json::Value* original = json::find(*parameters, "original_max_position_embeddings");
+  if (positions == nullptr || original == nullptr || !positions->is_number() || !original->is_number() || !(*original > 0)) return;
+  (*parameters)["factor"] = positions->get<double>() / original->get<double>();
+}
+
+// Writes effective parameters where the MLX classes read them: theta, and unless the type is "default" the rest as a scaling object.
+void write_rope(json::Value parameters, const char* theta_key, bool has_scaling, bool reads_top, json::Value* text) {
+  if (const json::Value* theta = json::find(parameters, "rope_theta"); theta && theta->is_number()) (*text)[theta_key] = *theta;
+  if (!has_scaling || rope_type(parameters) == "default") return;
+  parameters.erase("rope_theta");
+  agree_on_type(&parameters);
+  add_original_length(*text, reads_top, &parameters);
+  add_factor(*text, &parameters);
+  (*text)["rope_scaling"] = std::move(parameters);
+}
+
+Result<json::Value> rope_object(const json::Value& text, const char* key) {
+  const json::Value* found = json::find(text, key);
+  if (found == nullptr) return json::Value::object();
+  if (!found->is_object()) return Status(StatusCode::corrupt, fmt::format("config.json: {} must be an object", key));
+  return *found;
 }
 
 }  // namespace
 
+// Of the two objects rope_scaling decides where it has anything in it; what stands inside it goes before the same key at the top.
 Status flatten_rope(json::Value* text) {
-  const json::Value* found = json::find(*text, "rope_parameters");
-  if (found == nullptr) return {};
-  if (!found->is_object()) return {StatusCode::corrupt, "config.json: rope_parameters must be an object"};
-  const json::Value parameters = *found;
-  add_rope(parameters, "rope_theta", "rope_scaling", text);
+  JANG_ASSIGN(const json::Value parameters, rope_object(*text, "rope_parameters"));
+  JANG_ASSIGN(const json::Value scaling, rope_object(*text, "rope_scaling"));
+  for (const char* key : {"rope_parameters", "rope_scaling"})
+    if (json::find(*text, key) != nullptr) agree_on_type(&(*text)[key]);
+  const json::Value& given = scaling.empty() ? parameters : scaling;
+  if (!given.empty()) write_rope(given, "rope_theta", true, true, text);
   return {};
 }
 
+// rope_scaling is laid over the parameters of full attention.
 Status flatten_rope_by_layer_type(json::Value* text) {
-  const json::Value* found = json::find(*text, "rope_parameters");
-  if (found == nullptr) return {};
-  if (!found->is_object()) return {StatusCode::corrupt, "config.json: rope_parameters must be an object"};
-  const json::Value parameters = *found;
-  if (const json::Value* full = json::find(parameters, "full_attention")) add_rope(*full, "rope_theta", "rope_scaling", text);
-  if (const json::Value* local = json::find(parameters, "sliding_attention")) add_rope(*local, "rope_local_base_freq", nullptr, text);
+  JANG_ASSIGN(const json::Value parameters, rope_object(*text, "rope_parameters"));
+  JANG_ASSIGN(const json::Value scaling, rope_object(*text, "rope_scaling"));
+  JANG_ASSIGN(json::Value full, rope_object(parameters, "full_attention"));
+  JANG_ASSIGN(const json::Value local, rope_object(parameters, "sliding_attention"));
+  full.update(scaling);
+  if (!full.empty()) write_rope(full, "rope_theta", true, false, text);
+  if (!local.empty()) write_rope(local, "rope_local_base_freq", false, false, text);
   return {};
 }
 

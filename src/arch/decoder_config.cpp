@@ -151,20 +151,27 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
   return {};
 }
 
-// Where each kind of layer has its RoPE: one flat object (rope_scaling, else rope_parameters), or one object per kind.
+// Where each kind of layer has its RoPE: one flat object (rope_scaling where it has anything in it, else rope_parameters), or one object
+// per kind, rope_scaling laid over that of full attention.
 Status read_ropes(const Traits& traits, const json::Value& text, DecoderConfig* c) {
   const json::Value* scaling = json::find(text, "rope_scaling");
   const json::Value* parameters = json::find(text, "rope_parameters");
   if (parameters != nullptr && !parameters->is_object()) return corrupt("rope_parameters must be an object");
-  RopeDefaults defaults{traits.theta, traits.partial_rotary, traits.reads_partial_rotary, c->max_positions};
-  if (traits.local_theta == 0) {
-    JANG_ASSIGN(c->rope, read_rope(scaling != nullptr ? scaling : parameters, text, "rope_theta", c->head_dim, defaults));
+  if (scaling != nullptr && !scaling->is_object()) return corrupt("rope_scaling must be an object");
+  const bool by_kind = traits.local_theta != 0;
+  RopeDefaults defaults{traits.theta, traits.partial_rotary, traits.reads_partial_rotary, c->max_positions, !by_kind};
+  if (!by_kind) {
+    JANG_ASSIGN(c->rope,
+                read_rope(scaling != nullptr && !scaling->empty() ? scaling : parameters, text, "rope_theta", c->head_dim, defaults));
     c->local_rope = c->rope;
     return {};
   }
   const json::Value* full = parameters != nullptr ? json::find(*parameters, "full_attention") : nullptr;
   const json::Value* local = parameters != nullptr ? json::find(*parameters, "sliding_attention") : nullptr;
-  JANG_ASSIGN(c->rope, read_rope(full != nullptr ? full : scaling, text, "rope_theta", c->head_dim, defaults));
+  json::Value of_full = full != nullptr ? *full : json::Value::object();
+  if (!of_full.is_object()) return corrupt("rope_parameters.full_attention must be an object");
+  if (scaling != nullptr) of_full.update(*scaling);
+  JANG_ASSIGN(c->rope, read_rope(&of_full, text, "rope_theta", c->head_dim, defaults));
   defaults.theta = traits.local_theta;
   JANG_ASSIGN(c->local_rope, read_rope(local, text, "rope_local_base_freq", c->head_dim, defaults));
   return {};

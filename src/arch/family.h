@@ -177,11 +177,23 @@ struct Family {
 
 // bind.cpp. Fills tensors, dropped, warnings and mlx_uniform_8bit of `model`.
 [[nodiscard]] Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
-                                  Model* model);
+                                  const SourceFacts& facts, Model* model);
+// The head and the embedding of a source of this family, under the names it uses; -1 where it has none.
+[[nodiscard]] DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources);
+
+inline constexpr std::string_view kOwnHeadWarning =
+    "config.json says that embedding and output head are tied, but the checkpoint's head differs: it is kept, as transformers keeps it";
 
 inline constexpr std::string_view kGenericFamily = "generic";
 // generic.cpp. For a model type nobody listed; `config` is already without quantization objects.
-[[nodiscard]] Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources);
+[[nodiscard]] Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources,
+                                             const SourceFacts& facts);
+[[nodiscard]] std::optional<DoubtfulTie> doubtful_generic_tie(const json::Value& config, std::span<const TensorInfo> sources);
+
+// mlx_differences.cpp. What the family's MLX class computes otherwise than the config says, one sentence each.
+[[nodiscard]] std::vector<std::string> mlx_differences(const Family& family, const json::Value& text);
+// Why the class would refuse a config's RoPE; empty when it takes it.
+[[nodiscard]] std::string mlx_rope_refusal(const json::Value& text);
 
 // source_check.cpp. Refuses quantised sources, dtypes nobody reads here and impossible shapes. A config that claims to be quantised while
 // every tensor is plain is a left-over: told in `warnings`.

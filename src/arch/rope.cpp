@@ -22,6 +22,15 @@ Result<double> positive(const json::Value& object, const char* key, double fallb
   return value;
 }
 
+double at_least_one(std::int64_t positions) { return static_cast<double>(std::max<std::int64_t>(positions, 1)); }
+
+// The context a model was trained on before it was stretched.
+Result<double> original_context(const json::Value& parameters, const json::Value& text, const RopeDefaults& defaults) {
+  constexpr const char* kKey = "original_max_position_embeddings";
+  JANG_ASSIGN(const double inner, positive(parameters, kKey, at_least_one(defaults.max_positions)));
+  return defaults.outer_original ? positive(text, kKey, inner) : inner;
+}
+
 // theta^(2j / dims), rounded as float32 arithmetic does it.
 std::vector<float> wavelengths(const Rope& rope) {
   std::vector<float> powers(static_cast<std::size_t>(rope.dims / 2));
@@ -39,12 +48,10 @@ Status apply_linear(const json::Value& parameters, Rope* rope) {
 }
 
 // Long waves are stretched by `factor`, short ones kept, those between blended.
-Status apply_llama3(const json::Value& parameters, std::int64_t max_positions, Rope* rope) {
+Status apply_llama3(const json::Value& parameters, double context, Rope* rope) {
   JANG_ASSIGN(const double factor, positive(parameters, "factor", 8));
   JANG_ASSIGN(const double low, positive(parameters, "low_freq_factor", 1));
   JANG_ASSIGN(const double high, positive(parameters, "high_freq_factor", 4));
-  JANG_ASSIGN(const double context,
-              positive(parameters, "original_max_position_embeddings", static_cast<double>(std::max<std::int64_t>(max_positions, 1))));
   if (!(high > low)) return {StatusCode::corrupt, "config.json: RoPE 'high_freq_factor' must be above 'low_freq_factor'"};
   for (float& f : rope->inv_freq) {
     const float wave = static_cast<float>(2 * std::numbers::pi) / f;
@@ -79,10 +86,8 @@ Result<Range> yarn_range(const json::Value& parameters, double context, const Ro
   return r;
 }
 
-Status apply_yarn(const json::Value& parameters, std::int64_t max_positions, Rope* rope) {
-  const double positions = static_cast<double>(std::max<std::int64_t>(max_positions, 1));
-  JANG_ASSIGN(const double context, positive(parameters, "original_max_position_embeddings", positions));
-  JANG_ASSIGN(const double factor, positive(parameters, "factor", positions / context));
+Status apply_yarn(const json::Value& parameters, double context, std::int64_t max_positions, Rope* rope) {
+  JANG_ASSIGN(const double factor, positive(parameters, "factor", at_least_one(max_positions) / context));
   if (!(rope->theta > 1)) return {StatusCode::corrupt, "config.json: RoPE type yarn needs a rope_theta above 1"};
   JANG_ASSIGN(const Range range, yarn_range(parameters, context, *rope));
   JANG_ASSIGN(const double mscale, json::get_number(parameters, "mscale", 0));
@@ -132,8 +137,11 @@ Result<Rope> read_rope(const json::Value* given, const json::Value& text, const 
   for (float& f : rope.inv_freq) f = 1.0f / f;
 
   if (rope.type == "linear") JANG_TRY(apply_linear(parameters, &rope));
-  if (rope.type == "llama3") JANG_TRY(apply_llama3(parameters, defaults.max_positions, &rope));
-  if (rope.type == "yarn") JANG_TRY(apply_yarn(parameters, defaults.max_positions, &rope));
+  if (rope.type == "llama3" || rope.type == "yarn") {
+    JANG_ASSIGN(const double context, original_context(parameters, text, defaults));
+    JANG_TRY(rope.type == "llama3" ? apply_llama3(parameters, context, &rope)
+                                   : apply_yarn(parameters, context, defaults.max_positions, &rope));
+  }
   if (rope.type != "default" && rope.type != "linear" && rope.type != "llama3" && rope.type != "yarn")
     return Status(StatusCode::unsupported, fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, llama3 "
                                                        "and yarn are)",

@@ -28,10 +28,11 @@ struct RopeDefaults {
   double partial_factor = 1;       // rotated part of a head
   bool reads_partial = false;      // the class reads partial_rotary_factor
   std::int64_t max_positions = 0;  // of the model: what "original_max_position_embeddings" defaults to
+  bool outer_original = true;      // that key may stand around the parameters, and goes before the one among them
 };
 
 // `parameters`: transformers' rope_parameters or rope_scaling object, or null; `text`: the config around it, for keys that may stand
-// there (rope_theta under `theta_key`, partial_rotary_factor).
+// there (rope_theta under `theta_key`, partial_rotary_factor, original_max_position_embeddings).
 // Errors: corrupt (a number out of range), unsupported (the type).
 [[nodiscard]] Result<Rope> read_rope(const json::Value* parameters, const json::Value& text, const char* theta_key, std::int64_t head_dim,
                                      const RopeDefaults& defaults);

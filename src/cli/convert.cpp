@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/units.h"
 #include "engine/text_check.h"
+#include "quantize/check_loads.h"
 
 namespace jang::cli {
 namespace {
@@ -59,6 +60,7 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   std::string output = arguments.value("--output");
   if (!output.empty() && !dry) JANG_TRY(check_output_free(output, force));
   JANG_ASSIGN(const OpenedSource opened, open_named_source(typed, surroundings.hub, open_options(arguments), *given_run.observer));
+  JANG_TRY(quantize::check_loadable(opened.source.model));
   if (output.empty() && !arguments.has("--plan")) {
     plan::Plan to_come;
     to_come.profile = options.profile;

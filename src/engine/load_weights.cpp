@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/float16.h"
+#include "quantize/tied_head.h"
 
 namespace jang::engine {
 namespace {
@@ -130,7 +131,8 @@ Result<LoadedWeights> Loader::load() {
   for (const int i : bundle_.plain) add_plain(stored(i));
   std::vector<TensorInfo> infos;
   for (const Source& s : sources_) infos.push_back(s.info);
-  JANG_ASSIGN(out_.described, arch::describe(logical_config(), infos));
+  JANG_ASSIGN(const arch::SourceFacts facts, quantize::source_facts(bundle_.checkpoint));
+  JANG_ASSIGN(out_.described, arch::describe(logical_config(), infos, facts));
   for (const arch::OutTensor& t : out_.described.tensors) JANG_TRY(place(t));
   return std::move(out_);
 }

@@ -10,6 +10,7 @@
 #include "format/bundle.h"
 #include "format/bundle_writer.h"
 #include "kernels/kernels.h"
+#include "quantize/check_loads.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/metadata.h"
 #include "quantize/side_files.h"
@@ -38,9 +39,9 @@ Status copy_side_files(const Source& source, format::BundleWriter& writer, Obser
 
 // Everything a reader would find wrong with the finished directory, before anyone can see it.
 Status check_bundle(const std::string& directory) {
-  JANG_ASSIGN(const std::vector<format::Finding> findings, format::validate(directory, {.deep = true}));
+  JANG_ASSIGN(const std::vector<format::Finding> findings, validate_bundle(directory, {.deep = true}));
   for (const format::Finding& f : findings)
-    if (f.severity == "error")
+    if (f.severity == format::Severity::error)
       return Status(StatusCode::corrupt,
                     "the written bundle does not pass its own check, nothing was published: " + f.where + ": " + f.message);
   return {};
@@ -62,6 +63,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   Observer& observer = run.observer ? *run.observer : silent;
   const kernels::Backend* backend = kernels::find_backend(run.backend);
   if (!backend) return Status(StatusCode::unsupported, "no kernel backend named " + run.backend + " on this machine");
+  JANG_TRY(check_loadable(source.model));
   JANG_TRY(check_output(source, output));
   Importance importance;
   if (!plan.statistics.empty()) {

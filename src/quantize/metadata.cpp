@@ -85,7 +85,7 @@ Value make_manifest(const Source& source, const plan::Plan& plan, const plan::La
 
 // "none", "self" (text that the model sampled), "file" or "random": what the weights of the fit and the sensitivities were measured on.
 std::string calibration_method(const plan::Plan& plan, const format::Statistics* statistics) {
-  const bool used = !plan.statistics.empty() || plan.allocation == "budget: measured sensitivities";
+  const bool used = !plan.statistics.empty() || plan.allocation == plan::AllocatedBy::measured_sensitivities;
   return used && statistics ? statistics->text : "none";
 }
 
@@ -131,7 +131,7 @@ json::Value make_jang_config(const Source& source, const plan::Plan& plan, const
                         {"quantization_method", plan::to_string(plan.method)},
                         {"scoring_method", plan.statistics.empty() ? "none" : "input-second-moments"},
                         {"statistics", plan.statistics},
-                        {"allocation", plan.allocation},
+                        {"allocation", plan::to_string(plan.allocation)},
                         {"bit_widths_used", widths},
                         {"passthrough_tensor_count", n_plain},
                         {"quantization_scheme", "asymmetric"},

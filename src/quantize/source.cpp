@@ -11,6 +11,7 @@
 #include "quantize/costs.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/measure.h"
+#include "quantize/tied_head.h"
 
 namespace jang::quantize {
 
@@ -19,7 +20,8 @@ Result<Source> open_source(const std::string& directory, const format::OpenOptio
   std::vector<TensorInfo> infos;
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
-  auto model = arch::describe(checkpoint.config(), infos);
+  JANG_ASSIGN(const arch::SourceFacts facts, source_facts(checkpoint));
+  auto model = arch::describe(checkpoint.config(), infos, facts);
   JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
   model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
   return Source{std::move(checkpoint), std::move(model).value()};
@@ -29,7 +31,7 @@ namespace {
 
 // Says so when another profile would make more of the bytes.
 void warn_of_poor_profile(const arch::Model& model, const plan::Options& options, plan::Plan* plan) {
-  if (plan->allocation != "tiers" || !options.overrides.empty()) return;
+  if (plan->allocation != plan::AllocatedBy::tiers || !options.overrides.empty()) return;
   const std::optional<plan::Better> better = plan::better_profile(model, *plan, options);
   if (!better) return;
   plan->warnings.push_back(

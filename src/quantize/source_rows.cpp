@@ -22,16 +22,6 @@ void widen(std::span<const std::byte> in, std::span<float> out, Convert convert)
   }
 }
 
-void widen(DType dtype, std::span<const std::byte> in, std::span<float> out) {
-  switch (dtype) {
-    case DType::bf16: return widen<std::uint16_t>(in, out, [](std::uint16_t h) { return bf16_to_float(h); });
-    case DType::f16: return widen<std::uint16_t>(in, out, [](std::uint16_t h) { return fp16_to_float(h); });
-    case DType::f32: return widen<float>(in, out, [](float f) { return f; });
-    case DType::f64: return widen<double>(in, out, [](double d) { return static_cast<float>(d); });
-    default: JANG_CHECK(!"a float dtype");
-  }
-}
-
 // Index of the first NaN or infinity, or -1. The first loop has no branch and vectorises.
 std::int64_t first_not_finite(std::span<const float> values) {
   constexpr std::uint32_t kExponent = 0x7f800000u;
@@ -44,6 +34,16 @@ std::int64_t first_not_finite(std::span<const float> values) {
 }
 
 }  // namespace
+
+void widen(DType dtype, std::span<const std::byte> in, std::span<float> out) {
+  switch (dtype) {
+    case DType::bf16: return widen<std::uint16_t>(in, out, [](std::uint16_t h) { return bf16_to_float(h); });
+    case DType::f16: return widen<std::uint16_t>(in, out, [](std::uint16_t h) { return fp16_to_float(h); });
+    case DType::f32: return widen<float>(in, out, [](float f) { return f; });
+    case DType::f64: return widen<double>(in, out, [](double d) { return static_cast<float>(d); });
+    default: JANG_CHECK(!"a float dtype");
+  }
+}
 
 SourceRows::SourceRows(const format::Checkpoint& checkpoint, const arch::OutTensor& tensor)
     : checkpoint_(checkpoint), dtype_(tensor.source_dtype) {

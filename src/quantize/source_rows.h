@@ -12,6 +12,9 @@
 
 namespace jang::quantize {
 
+// Values of a float type as floats. Precondition: `in` holds out.size() elements of a float type of at least 16 bits.
+void widen(DType dtype, std::span<const std::byte> in, std::span<float> out);
+
 class SourceRows {
  public:
   // Pieces may come in any number; their elements, in order, are the tensor's elements in row-major order.

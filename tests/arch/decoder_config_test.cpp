@@ -177,5 +177,123 @@ TEST(DecoderConfig, more_experts_a_token_than_there_are_is_corrupt) {
   EXPECT_TRUE(configured(m).ok());
 }
 
+// transformers 5.24's inverse frequencies for a llama of head_dim 16 and 256 positions, however its config spells RoPE; the bundle's config
+// must give the same, and say it where the MLX class looks.
+struct Spelling {
+  std::string name;
+  json::Value keys;
+  std::vector<float> inv_freq;
+  double mlx_theta = 10000;
+};
+
+class RopeSpellings : public ::testing::TestWithParam<Spelling> {};
+INSTANTIATE_TEST_SUITE_P(
+    DecoderConfig, RopeSpellings,
+    ::testing::Values(
+        Spelling{"yarn_original_at_top",
+                 {{"rope_parameters", {{"rope_type", "yarn"}, {"factor", 4.0}, {"rope_theta", 10000.0}}},
+                  {"rope_theta", 10000.0},
+                  {"original_max_position_embeddings", 16}},
+                 {1.0f, 0.079056941f, 0.0250000004f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f}},
+        Spelling{"llama3_original_at_top_wins",
+                 {{"rope_scaling",
+                   {{"rope_type", "llama3"},
+                    {"factor", 8.0},
+                    {"low_freq_factor", 1.0},
+                    {"high_freq_factor", 4.0},
+                    {"original_max_position_embeddings", 128}}},
+                  {"rope_theta", 10000.0},
+                  {"original_max_position_embeddings", 32}},
+                 {1.0f, 0.0958399773f, 0.0125000002f, 0.00395284733f, 0.00124999997f, 0.000395284733f, 0.000125000006f, 3.95284733e-05f}},
+        Spelling{"yarn_without_original",
+                 {{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}}, {"rope_theta", 10000.0}},
+                 {1.0f, 0.25693506f, 0.0625f, 0.0138349654f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f}},
+        Spelling{"scaling_goes_before_parameters",
+                 {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}}},
+                  {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 500.0}}}},
+                 {0.5f, 0.158113882f, 0.0500000007f, 0.0158113893f, 0.00499999989f, 0.00158113893f, 0.000500000024f, 0.000158113893f}},
+        Spelling{"empty_scaling_is_none",
+                 {{"rope_scaling", json::Value::object()},
+                  {"rope_parameters", {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 500.0}}},
+                  {"rope_theta", 10000.0}},
+                 {0.25f, 0.114965819f, 0.05286856f, 0.0243123118f, 0.0111803403f, 0.00514142821f, 0.00236435398f, 0.00108727964f},
+                 500},
+        Spelling{"rope_type_goes_before_type",
+                 {{"rope_scaling", {{"rope_type", "default"}, {"type", "linear"}, {"factor", 4.0}}}, {"rope_theta", 10000.0}},
+                 {1.0f, 0.316227764f, 0.100000001f, 0.0316227786f, 0.00999999978f, 0.00316227786f, 0.00100000005f, 0.000316227786f}},
+        Spelling{"only_type",
+                 {{"rope_scaling", {{"type", "linear"}, {"factor", 4.0}}}, {"rope_theta", 10000.0}},
+                 {0.25f, 0.079056941f, 0.0250000004f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f}},
+        Spelling{"inner_theta_goes_before_outer",
+                 {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 500.0}}}, {"rope_theta", 10000.0}},
+                 {1.0f, 0.459863275f, 0.21147424f, 0.0972492471f, 0.0447213612f, 0.0205657128f, 0.0094574159f, 0.00434911856f},
+                 500},
+        Spelling{"yarn_factor_null",
+                 {{"rope_scaling", {{"rope_type", "yarn"}, {"factor", nullptr}, {"original_max_position_embeddings", 64}}},
+                  {"rope_theta", 10000.0}},
+                 {1.0f, 0.237170815f, 0.049999997f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f}}),
+    [](const auto& p) { return p.param.name; });
+
+FakeModel spelt(const Spelling& spelling) {
+  FakeModel m = dense("llama");
+  m.config["head_dim"] = 16;
+  m.config["num_attention_heads"] = 8;
+  m.config["num_key_value_heads"] = 4;
+  m.config["max_position_embeddings"] = 256;
+  m.config.erase("rope_theta");
+  for (const auto& [key, value] : spelling.keys.items()) m.config[key] = value;
+  return m;
+}
+
+void expect_frequencies(const std::vector<float>& found, const std::vector<float>& wanted) {
+  ASSERT_EQ(found.size(), wanted.size());
+  for (std::size_t j = 0; j < found.size(); ++j) EXPECT_NEAR(found[j] / wanted[j], 1.0f, 3e-7f) << j;
+}
+
+TEST_P(RopeSpellings, frequencies_are_those_of_transformers) {
+  const auto c = configured(spelt(GetParam()));
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  expect_frequencies(c->rope.inv_freq, GetParam().inv_freq);
+}
+
+TEST_P(RopeSpellings, the_bundle_says_the_same_to_everyone) {
+  FakeModel m = spelt(GetParam());
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  m.config = model->config;
+  const auto c = configured(m);
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  expect_frequencies(c->rope.inv_freq, GetParam().inv_freq);
+  EXPECT_EQ(m.config["rope_theta"], GetParam().mlx_theta);
+  const json::Value* scaling = json::find(m.config, "rope_scaling");
+  if (scaling == nullptr || scaling->empty()) return;
+  const json::Value* old = json::find(*scaling, "type");
+  if (old != nullptr && scaling->contains("rope_type")) {
+    EXPECT_EQ(*old, (*scaling)["rope_type"]);
+  }
+  if (c->rope.type == "yarn" || c->rope.type == "llama3") {
+    EXPECT_TRUE(scaling->contains("original_max_position_embeddings"));
+    EXPECT_TRUE((*scaling)["factor"].is_number());
+  }
+}
+
+TEST(DecoderConfig, gemma_lays_rope_scaling_over_full_attention) {
+  for (const NamedModel& named : all_models()) {
+    if (named.name != "gemma3_text") continue;
+    FakeModel m = named.model;
+    m.config["rope_parameters"] = {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 500.0}}},
+                                   {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 100.0}}}};
+    m.config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 8.0}};
+    const auto c = configured(m);
+    ASSERT_TRUE(c.ok()) << c.status().message();
+    EXPECT_EQ(c->rope.theta, 500.0);
+    EXPECT_EQ(c->rope.inv_freq[0], 0.125f);
+    EXPECT_EQ(c->local_rope.theta, 100.0);
+    EXPECT_EQ(c->local_rope.inv_freq[0], 1.0f);
+    return;
+  }
+  FAIL() << "no gemma3_text among the models";
+}
+
 }  // namespace
 }  // namespace jang::arch

@@ -121,5 +121,173 @@ TEST(Generic, duplicate_names_are_corrupt) {
   EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt);
 }
 
+// Types whose class mlx-lm has: a mixture as its published checkpoints spell it.
+FakeModel mixture(const std::string& type) {
+  FakeModel m{{{"model_type", type}, {"num_hidden_layers", 1}, {"num_local_experts", 2}, {"tie_word_embeddings", false}}, {}};
+  m.add("model.embed_tokens.weight", {64, 32});
+  m.add("model.norm.weight", {32});
+  m.add("lm_head.weight", {64, 32});
+  return m;
+}
+
+void add_w123(FakeModel* m, int n_experts) {
+  for (int e = 0; e < n_experts; ++e) {
+    const std::string expert = "model.layers.0.block_sparse_moe.experts." + std::to_string(e);
+    m->add(expert + ".w1.weight", {96, 32});
+    m->add(expert + ".w2.weight", {32, 96});
+    m->add(expert + ".w3.weight", {96, 32});
+  }
+}
+
+TEST(Generic, experts_are_stacked_as_the_class_keeps_them) {
+  FakeModel m = mixture("mixtral");
+  add_w123(&m, 2);
+  m.add("model.layers.0.block_sparse_moe.gate.weight", {2, 32});
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const OutTensor* down = find(*model, "model.layers.0.block_sparse_moe.switch_mlp.down_proj.weight");
+  ASSERT_NE(down, nullptr);
+  EXPECT_EQ(down->shape, (Shape{2, 32, 96}));
+  EXPECT_EQ(down->role, Role::expert_down);
+  EXPECT_TRUE(down->quantizable);
+  ASSERT_EQ(down->pieces.size(), 2u);
+  EXPECT_EQ(m.tensors[static_cast<std::size_t>(down->pieces[1].source)].name, "model.layers.0.block_sparse_moe.experts.1.w2.weight");
+  EXPECT_EQ(find(*model, "model.layers.0.block_sparse_moe.experts.0.w1.weight"), nullptr);
+  EXPECT_EQ(find(*model, "model.layers.0.block_sparse_moe.gate.weight")->role, Role::router);
+}
+
+TEST(Generic, a_missing_expert_is_corrupt) {
+  FakeModel m = mixture("mixtral");
+  add_w123(&m, 2);
+  m.remove("model.layers.0.block_sparse_moe.experts.1.w2.weight");
+  EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt);
+  FakeModel more = mixture("mixtral");
+  add_w123(&more, 3);
+  EXPECT_EQ(more.describe().status().code(), StatusCode::corrupt);
+  FakeModel uneven = mixture("mixtral");
+  add_w123(&uneven, 2);
+  uneven.find("model.layers.0.block_sparse_moe.experts.1.w3.weight")->shape = {64, 32};
+  EXPECT_EQ(uneven.describe().status().code(), StatusCode::corrupt);
+  FakeModel mixed = mixture("mixtral");
+  add_w123(&mixed, 2);
+  mixed.find("model.layers.0.block_sparse_moe.experts.1.w3.weight")->dtype = DType::f16;
+  EXPECT_EQ(mixed.describe().status().code(), StatusCode::corrupt);
+}
+
+TEST(Generic, shapes_that_cannot_be_stacked_or_cut_are_corrupt) {
+  for (const Shape& shape : {Shape{}, Shape{32}, Shape{2, 31, 32}, Shape{2, 0, 32}, Shape{1, 2, 64, 32}}) {
+    FakeModel m = mixture("granitemoe");
+    m.add("model.layers.0.block_sparse_moe.input_linear.weight", shape);
+    EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt) << jang::to_string(shape);
+  }
+  for (const Shape& shape : {Shape{}, Shape{32}, Shape{2, 32, 32}}) {
+    FakeModel m = mixture("mixtral");
+    for (const char* e : {"0", "1"}) m.add(std::string("model.layers.0.block_sparse_moe.experts.") + e + ".w1.weight", shape);
+    EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt) << jang::to_string(shape);
+  }
+  FakeModel twice = mixture("mixtral");
+  add_w123(&twice, 2);
+  twice.add("model.layers.0.block_sparse_moe.switch_mlp.gate_proj.weight", {2, 96, 32});
+  EXPECT_EQ(twice.describe().status().code(), StatusCode::corrupt);
+  FakeModel many = mixture("granitemoe");
+  many.add("model.layers.0.block_sparse_moe.input_linear.weight", {std::int64_t{1} << 30, 2, 1});
+  EXPECT_EQ(many.describe().status().code(), StatusCode::corrupt);
+  FakeModel far = mixture("mixtral");
+  far.add("model.layers.0.block_sparse_moe.experts.999999999.w1.weight", {32, 32});
+  EXPECT_EQ(far.describe().status().code(), StatusCode::corrupt);
+}
+
+TEST(Generic, fused_experts_are_cut_and_share_a_decision) {
+  FakeModel m = mixture("granitemoe");
+  m.add("model.layers.0.block_sparse_moe.input_linear.weight", {2, 128, 32});
+  m.add("model.layers.0.block_sparse_moe.output_linear.weight", {2, 32, 64});
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  const OutTensor* gate = find(*model, "model.layers.0.block_sparse_moe.switch_mlp.gate_proj.weight");
+  const OutTensor* up = find(*model, "model.layers.0.block_sparse_moe.switch_mlp.up_proj.weight");
+  ASSERT_TRUE(gate != nullptr && up != nullptr);
+  EXPECT_EQ(gate->shape, (Shape{2, 64, 32}));
+  EXPECT_EQ(gate->unit, up->unit);
+  EXPECT_EQ(gate->role, Role::expert_gate);
+  EXPECT_EQ(up->role, Role::expert_up);
+  ASSERT_EQ(up->pieces.size(), 2u);
+  EXPECT_EQ(up->pieces[0].row_begin, 64);
+  EXPECT_EQ(up->pieces[1].row_begin, 192);
+  EXPECT_EQ(find(*model, "model.layers.0.block_sparse_moe.switch_mlp.down_proj.weight")->role, Role::expert_down);
+}
+
+TEST(Generic, what_the_class_transforms_is_kept) {
+  FakeModel m = mixture("deepseek_v3");
+  m.add("model.layers.0.self_attn.kv_b_proj.weight", {96, 32});
+  m.add("model.layers.0.self_attn.o_proj.weight", {32, 32});
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok());
+  EXPECT_FALSE(find(*model, "model.layers.0.self_attn.kv_b_proj.weight")->quantizable);
+  EXPECT_TRUE(find(*model, "model.layers.0.self_attn.o_proj.weight")->quantizable);
+}
+
+TEST(Generic, layers_beyond_the_config_are_left_out) {
+  FakeModel m = mixture("glm4_moe");
+  m.add("model.layers.1.self_attn.o_proj.weight", {32, 32});
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok());
+  EXPECT_EQ(find(*model, "model.layers.1.self_attn.o_proj.weight"), nullptr);
+  ASSERT_EQ(model->dropped.size(), 1u);
+}
+
+TEST(Generic, refusals_name_the_reason) {
+  EXPECT_NE(generic().describe().status().code(), StatusCode::ok);  // no tensors
+  FakeModel nobody = mixture("nobody");
+  EXPECT_NE(nobody.describe()->refusal.find("no class for model type 'nobody'"), std::string::npos) << nobody.describe()->refusal;
+  FakeModel stranger = mixture("gpt_oss");
+  stranger.add("model.layers.0.mlp.experts.gate_up_proj", {2, 64, 32});
+  EXPECT_NE(stranger.describe()->refusal.find("experts.gate_up_proj"), std::string::npos) << stranger.describe()->refusal;
+  FakeModel bare = mixture("minimax_m2");
+  EXPECT_NE(bare.describe()->refusal.find("demands"), std::string::npos) << bare.describe()->refusal;
+  FakeModel headless = mixture("deepseek_v3");
+  headless.remove("lm_head.weight");
+  headless.config["tie_word_embeddings"] = true;
+  EXPECT_NE(headless.describe()->refusal.find("output head"), std::string::npos) << headless.describe()->refusal;
+}
+
+TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
+  FakeModel m = mixture("mixtral");
+  m.config["tie_word_embeddings"] = true;
+  const auto tie = doubtful_tie(m.config, m.tensors);
+  ASSERT_TRUE(tie.has_value());
+  EXPECT_EQ(m.tensors[static_cast<std::size_t>(tie->head)].name, "lm_head.weight");
+  const auto own = arch::describe(m.config, m.tensors, {.head_differs = true});
+  ASSERT_TRUE(own.ok());
+  EXPECT_FALSE(own->tied);
+  EXPECT_EQ(own->config["tie_word_embeddings"], false);
+  EXPECT_NE(find(*own, "lm_head.weight"), nullptr);
+  const auto same = m.describe();
+  ASSERT_TRUE(same.ok());
+  EXPECT_TRUE(same->tied);
+  EXPECT_EQ(find(*same, "lm_head.weight"), nullptr);
+  m.config["model_type"] = "gemma2";  // a class without a head
+  const auto never = arch::describe(m.config, m.tensors, {.head_differs = true});
+  ASSERT_TRUE(never.ok());
+  EXPECT_FALSE(never->refusal.empty());
+}
+
+TEST(Generic, described_bundles_stay_as_they_are) {
+  FakeModel m = mixture("mixtral");
+  add_w123(&m, 2);
+  const auto first = m.describe();
+  ASSERT_TRUE(first.ok());
+  FakeModel bundle{first->config, {}};
+  for (const OutTensor& t : first->tensors) bundle.add(t.name, t.shape, t.source_dtype);
+  const auto again = bundle.describe();
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  ASSERT_EQ(again->tensors.size(), first->tensors.size());
+  for (std::size_t i = 0; i < first->tensors.size(); ++i) {
+    EXPECT_EQ(again->tensors[i].name, first->tensors[i].name);
+    EXPECT_EQ(again->tensors[i].shape, first->tensors[i].shape);
+    EXPECT_EQ(again->tensors[i].role, first->tensors[i].role);
+    EXPECT_EQ(again->tensors[i].quantizable, first->tensors[i].quantizable);
+  }
+}
+
 }  // namespace
 }  // namespace jang::arch

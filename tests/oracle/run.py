@@ -27,6 +27,8 @@ CHECKS = {  # module: packages it needs
     "check_rtn": ("numpy", "mlx", "mlx_lm"),
     "check_fit": ("numpy",),
     "check_mlx": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
+    "check_configs": ("numpy", "torch", "transformers", "safetensors"),
+    "check_experts": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
     "check_logits": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
     "check_contract": ("numpy",),
     "check_tokenizer": ("tokenizers",),

@@ -158,7 +158,8 @@ TEST_F(ConvertTest, every_profile_gives_a_valid_bundle) {
     ASSERT_TRUE(report.ok()) << row.name << ": " << report.status().message();
     auto findings = format::validate(path("out"), {.deep = true});
     ASSERT_TRUE(findings.ok());
-    for (const format::Finding& f : *findings) ADD_FAILURE() << row.name << ": " << f.severity << " " << f.where << ": " << f.message;
+    for (const format::Finding& f : *findings)
+      ADD_FAILURE() << row.name << ": " << format::severity_name(f.severity) << " " << f.where << ": " << f.message;
     fs::remove_all(path("out"));
   }
 }

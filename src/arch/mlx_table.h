@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the model classes of mlx-lm load, as data (mlx_table.cpp, written by scripts/make_loader_table.py) and the questions asked of it.
+// It serves model types that have no family of their own here: their bundles keep the source's names but where the class's own `sanitize`
+// would only accept unpacked tensors, which it renames, stacks or cuts; those are brought to the names and shapes of the class itself.
+//
+// Patterns are dotted names; a component is literal, "*" (a number) or "{a,b}" (one of these).
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arch/family.h"
+
+namespace jang::arch {
+
+// When embedding and head of a class are one matrix.
+enum class TieRule : std::uint8_t {
+  by_flag,     // config: tie_word_embeddings
+  always,      // it has no head
+  by_absence,  // there is no head among the tensors
+  never,       // it demands a head
+};
+
+// A tensor stored under another name. The stars of `out` take the numbers of `source` in turn; for stack_experts the last number of
+// `source` is the expert. first_half and second_half are rows, of every expert where the tensor has three dimensions.
+struct MlxRow {
+  std::string_view source, out;
+  LayoutRule layout;
+};
+
+struct MlxClass {
+  std::string_view name;  // model_type, and the name of the class's file
+  TieRule tie;
+  std::string_view experts_key;                // config key that counts the routed experts; empty: no mixture
+  std::span<const std::string_view> modules;   // may be packed under their own names; without ".weight"
+  std::span<const std::string_view> plain;     // other tensors, never packed: the class transforms them, or they are no matrices
+  std::span<const MlxRow> rows;                // tensors that move, may be packed
+  std::span<const std::string_view> drops;     // beginnings of names the class leaves out
+  std::span<const std::string_view> required;  // config keys without which it refuses the config
+};
+
+struct MlxAlias {
+  std::string_view model_type, name;
+};
+
+[[nodiscard]] std::string_view mlx_version();  // of the mlx-lm that the table was made from
+[[nodiscard]] std::span<const MlxClass> mlx_classes();
+[[nodiscard]] std::span<const MlxAlias> mlx_aliases();
+
+// The class that mlx-lm opens a model type with; null when it has none. Types of the families of this project are not in the table.
+// A class that takes other tensors when it has no experts has a second row, "<name>:dense".
+[[nodiscard]] const MlxClass* find_mlx_class(std::string_view model_type, bool has_experts);
+
+// True when `path` (a split name) fits the pattern; `numbers`, where not null, becomes what its stars stand for.
+[[nodiscard]] bool fits_pattern(std::string_view pattern, std::span<const std::string_view> path, std::vector<int>* numbers = nullptr);
+
+// What a class does with one tensor of a source.
+struct MlxPlace {
+  enum class Kind : std::uint8_t { module, plain, dropped, moved, unknown } kind = Kind::unknown;
+  struct Move {
+    std::string out;  // full name in the bundle
+    LayoutRule layout = LayoutRule::whole;
+    int expert = -1;  // of stack_experts
+  };
+  std::vector<Move> moves;  // one, or the two halves of a fused tensor
+};
+[[nodiscard]] MlxPlace place_of(const MlxClass& mlx_class, std::string_view name);
+
+}  // namespace jang::arch

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bundle is described as the source it stands for. What would have to be renamed, stacked or cut, or is not known at all, is what the
+// class in mlx-lm does to tensors as it loads them; it does so to unpacked ones only.
+#include "quantize/check_loads.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace jang::quantize {
+namespace {
+
+using format::Finding;
+using format::Severity;
+
+// The tensors of the model that a bundle stands for, packed modules with their logical shapes.
+std::vector<TensorInfo> logical_tensors(const format::Bundle& bundle) {
+  std::vector<TensorInfo> infos;
+  const auto& stored = bundle.checkpoint.tensors();
+  for (const format::BundleModule& m : bundle.modules)
+    infos.push_back({m.path + ".weight", stored[static_cast<std::size_t>(m.scales)].info.dtype, m.shape});
+  for (const int i : bundle.plain) infos.push_back(stored[static_cast<std::size_t>(i)].info);
+  return infos;
+}
+
+json::Value logical_config(const format::Bundle& bundle) {
+  json::Value config = bundle.checkpoint.config();
+  const auto strip = [](json::Value* object) {
+    object->erase("quantization");
+    object->erase("quantization_config");
+  };
+  if (!config.is_object()) return config;
+  strip(&config);
+  if (const auto text = config.find("text_config"); text != config.end() && text->is_object()) strip(&*text);
+  return config;
+}
+
+// Names that the description keeps as they are and whole.
+std::set<std::string_view> kept_names(const arch::Model& model, const std::vector<TensorInfo>& infos) {
+  std::set<std::string_view> kept;
+  for (const arch::OutTensor& t : model.tensors)
+    if (t.pieces.size() == 1 && infos[static_cast<std::size_t>(t.pieces.front().source)].name == t.name) kept.insert(t.name);
+  for (const arch::Dropped& d : model.dropped) kept.insert(d.name);
+  return kept;
+}
+
+void add_findings(const format::Bundle& bundle, std::vector<Finding>* findings) {
+  const std::vector<TensorInfo> infos = logical_tensors(bundle);
+  const Result<arch::Model> model = arch::describe(logical_config(bundle), infos);
+  if (!model.ok() || model->family != "generic") return;  // listed families: their own checks hold where they are read
+  if (!model->refusal.empty()) findings->push_back({Severity::error, "config.json", "stock mlx-lm refuses this bundle: " + model->refusal});
+  const std::set<std::string_view> kept = kept_names(*model, infos);
+  for (const format::BundleModule& m : bundle.modules)
+    if (!kept.contains(m.path + ".weight"))
+      findings->push_back({Severity::error, m.path,
+                           fmt::format("stock mlx-lm refuses this bundle: the class of '{}' keeps this tensor under another name or in "
+                                       "another form, and changes unpacked ones only; convert the source again",
+                                       model->model_type)});
+}
+
+}  // namespace
+
+Status check_loadable(const arch::Model& model) {
+  if (model.refusal.empty()) return {};
+  return {StatusCode::unsupported, model.refusal + "; stock mlx-lm would refuse the bundle, so none is made"};
+}
+
+Result<std::vector<Finding>> validate_bundle(const std::string& path, const format::ValidateOptions& options) {
+  JANG_ASSIGN(std::vector<Finding> findings, format::validate(path, options));
+  const Result<format::Bundle> bundle = format::open_bundle(path);
+  if (bundle.ok() && (bundle->is_quantized || !bundle->jang_config.is_null())) add_findings(*bundle, &findings);
+  return findings;
+}
+
+}  // namespace jang::quantize

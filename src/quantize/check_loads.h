@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether stock mlx-lm opens a bundle: asked of a model before any work, and of a finished directory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "format/bundle.h"
+#include "jang/status.h"
+
+namespace jang::quantize {
+
+// Refuses a model of which no bundle would open. Errors: unsupported, with the reason.
+[[nodiscard]] Status check_loadable(const arch::Model& model);
+
+// format::validate, and what the model's class in mlx-lm would refuse: packed tensors it knows unpacked only, tensors it has no place for,
+// a config it cannot read.
+[[nodiscard]] Result<std::vector<format::Finding>> validate_bundle(const std::string& path, const format::ValidateOptions& options);
+
+}  // namespace jang::quantize
