@@ -166,8 +166,8 @@ Result<int> converse(const Arguments& arguments, const Surroundings& surrounding
   if (prompts) print_message("/help lists the commands\n");
   std::string line;
   for (;;) {
+    catch_interrupts_of_reading();  // before the prompt: a Ctrl-C that answers it must end the program
     if (prompts) print_message("> ");
-    catch_interrupts_of_reading();
     const bool more = static_cast<bool>(std::getline(std::cin, line));
     catch_interrupts();
     if (!more && std::ferror(stdin) != 0) return Status(StatusCode::io, "standard input could not be read");

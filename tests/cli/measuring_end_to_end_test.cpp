@@ -189,8 +189,8 @@ TEST_F(LogitsCommand, failures_leave_no_file) {
 using BenchCommand = ProgramTest;
 
 TEST_F(BenchCommand, model_is_measured_in_every_format) {
-  const Words quick = {"bench", kModel.string(), "-p", "8", "-n", "3", "-r", "2", "-t", "1"};
-  const json::Value d = document_of(with(quick, {"--json"}));
+  const Words quick = {"bench", kModel.string(), "-r", "2", "-t", "1"};
+  const json::Value d = document_of(with(quick, {"-p", "8", "-n", "3", "--json"}));
   ASSERT_EQ(d["rows"].size(), 2u);
   EXPECT_EQ(d["rows"][0]["test"], "pp8");
   EXPECT_EQ(d["rows"][1]["test"], "tg3");
@@ -200,11 +200,11 @@ TEST_F(BenchCommand, model_is_measured_in_every_format) {
   }
   EXPECT_EQ(d["threads"], 1);
   EXPECT_EQ(d["stored_bits"], 16.0);
-  const Outcome csv = run(with(quick, {"-o", "csv", "-p", "0"}));
+  const Outcome csv = run(with(quick, {"-p", "0", "-n", "3", "-o", "csv"}));
   EXPECT_EQ(csv.code, 0) << csv.err;
   EXPECT_EQ(std::ranges::count(csv.out, '\n'), 2) << csv.out;  // a head and one test
   EXPECT_TRUE(contains(csv.out, ",tg3,")) << csv.out;
-  const Outcome table = run(with(quick, {"-n", "0"}));
+  const Outcome table = run(with(quick, {"-p", "8", "-n", "0"}));
   EXPECT_TRUE(contains(table.out, "| pp8 |")) << table.out;
   EXPECT_FALSE(contains(table.out, "| tg")) << table.out;
 }

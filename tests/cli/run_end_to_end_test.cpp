@@ -119,9 +119,13 @@ TEST_F(RunCommand, prompt_comes_from_a_file_as_well) {
 }
 
 TEST_F(RunCommand, an_empty_prompt_begins_a_text) {
-  const json::Value d = continued({"-p", "", "-n", "4", "--temp", "0"});
+  write("empty.txt", "");
+  const json::Value d = continued({"-f", "empty.txt", "-n", "4", "--temp", "0"});
   EXPECT_EQ(d["prompt_tokens"], 1);  // the token that separates texts
   EXPECT_EQ(d["ids"], document_of({"logits", kModel.string(), "--ids", "0", "-n", "4", "--json"})["continuation"]);
+  const Outcome unset = continue_prompt({"-p", ""});  // rather a variable without a value than a wish
+  EXPECT_EQ(unset.code, 2);
+  EXPECT_TRUE(contains(unset.err, "--prompt is empty")) << unset.err;
 }
 
 TEST_F(RunCommand, nothing_asked_for_is_nothing_said) {
