@@ -36,8 +36,8 @@ class TextChecker {
   }
 
  private:
-  void error(const std::string& where, const std::string& message) { findings_.push_back({"error", where, message}); }
-  void warning(const std::string& where, const std::string& message) { findings_.push_back({"warning", where, message}); }
+  void error(const std::string& where, const std::string& message) { findings_.push_back({format::Severity::error, where, message}); }
+  void warning(const std::string& where, const std::string& message) { findings_.push_back({format::Severity::warning, where, message}); }
   // What is valid, but not something this version reads, is no fault of the directory.
   void fault(const std::string& where, const Status& status) {
     status.code() == StatusCode::unsupported ? warning(where, status.message()) : error(where, status.message());
