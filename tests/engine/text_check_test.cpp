@@ -34,7 +34,7 @@ class TextCheck : public ::testing::Test {
   [[nodiscard]] std::string found(const char* severity, const std::string& directory = "") const {
     std::string out;
     for (const format::Finding& f : check_text(directory.empty() ? dir_.string() : directory))
-      if (f.severity == severity) out += f.where + ": " + f.message + "\n";
+      if (format::severity_name(f.severity) == severity) out += f.where + ": " + f.message + "\n";
     return out;
   }
   fs::path dir_;
