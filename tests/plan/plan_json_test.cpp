@@ -74,7 +74,7 @@ TEST(PlanJson, edited_widths_are_taken) {
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   EXPECT_EQ(plan->tensors.front().choice, Choice{});
   EXPECT_EQ(plan->tensors.back().choice, (Choice{3, 64}));
-  EXPECT_EQ(plan->allocation, "file");
+  EXPECT_EQ(plan->allocation, AllocatedBy::file);
   EXPECT_EQ(plan->tensors.back().bytes, stored_bytes(model.tensors.back(), {3, 64}, plan->dtype));
 }
 
