@@ -217,7 +217,7 @@ TEST_F(CalibrateCommand, what_cannot_be_is_refused_before_work) {
     EXPECT_TRUE(contains(outcome.err, why)) << outcome.err;
     EXPECT_EQ(outcome.out, "");
   };
-  refused(with({"calibrate", "model"}, kLittle), 2, "-o names the file");
+  refused(with({"calibrate", "model"}, kLittle), 2, "give the file to write");
   write("mine", "precious");
   refused(calibrate("mine"), 2, "exists already");
   refused(calibrate("stats", {"-f", "mine"}), 2, "");  // shorter than the windows asked for

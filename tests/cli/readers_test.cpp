@@ -251,8 +251,8 @@ TEST_F(Readers, infinity_in_a_config_survives_into_the_bundle) {
 }
 
 TEST_F(Readers, numbers_that_decide_the_model_must_still_be_numbers) {
-  for (const char* members :
-       {R"("hidden_size": 1e400)", R"("hidden_size": 1000000000000000000000)", R"("rms_norm_eps": NaN)", R"("rope_theta": Infinity)"}) {
+  for (const char* members : {R"("hidden_size": 1e400)", R"("hidden_size": 1000000000000000000000)", R"("rms_norm_eps": NaN)",
+                              R"("rope_parameters": {"rope_theta": Infinity})"}) {
     const fs::path model = copy("03-stray-safetensors");
     const std::string config = read_file(model / "config.json");
     write_file(model / "config.json", config.substr(0, config.rfind('}')) + "," + members + "}");  // the last value counts
