@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "codec/affine.h"
-#include "kernels/kernels.h"
+#include "kernels/instruction_set.h"
 
 namespace {
 
-using jang::kernels::Backend;
 using jang::kernels::EncodeArgs;
+using jang::kernels::InstructionSet;
 
 constexpr std::int64_t kRows = 1024, kIn = 4096;
 
@@ -29,10 +29,10 @@ const std::vector<float>& weights() {
   return w;
 }
 
-void encode(benchmark::State& state, const Backend& backend, bool fit, bool weighted) {
+void encode(benchmark::State& state, const InstructionSet& set, bool fit, bool weighted) {
   const int bits = static_cast<int>(state.range(0)), group = static_cast<int>(state.range(1));
   // The scalar reference is two orders slower: fewer rows, same figure.
-  const std::int64_t n_rows = backend.name == "ref" ? 32 : kRows;
+  const std::int64_t n_rows = set.name == "ref" ? 32 : kRows;
   std::vector<std::uint32_t> words(static_cast<std::size_t>(n_rows * jang::codec::words_per_row(kIn, bits)));
   std::vector<std::byte> scales(static_cast<std::size_t>(n_rows * kIn / group * 2)), biases(scales.size());
   const std::vector<float> importance(static_cast<std::size_t>(kIn), 0.5f);
@@ -46,7 +46,7 @@ void encode(benchmark::State& state, const Backend& backend, bool fit, bool weig
   a.words = words.data();
   a.scales = scales.data();
   a.biases = biases.data();
-  for (auto _ : state) benchmark::DoNotOptimize((fit ? backend.encode_fit : backend.encode_rtn)(a));
+  for (auto _ : state) benchmark::DoNotOptimize((fit ? set.encoders.fit : set.encoders.rtn)(a));
   state.counters["Mweights/s"] =
       benchmark::Counter(static_cast<double>(state.iterations() * n_rows * kIn) / 1e6, benchmark::Counter::kIsRate);
 }
@@ -65,12 +65,12 @@ void copy_weights(benchmark::State& state) {
 
 int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("memcpy", copy_weights);
-  for (const Backend& backend : jang::kernels::backends()) {
-    if (!backend.available()) continue;
+  for (const InstructionSet& set : jang::kernels::instruction_sets()) {
+    if (!set.available()) continue;
     for (const auto& [method, fit, weighted] :
          {std::tuple{"rtn", false, false}, std::tuple{"fit", true, false}, std::tuple{"fit_weighted", true, true}}) {
       for (const auto& width : jang::codec::kWidths)
-        benchmark::RegisterBenchmark((std::string(backend.name) + "/" + method).c_str(), encode, backend, fit, weighted)
+        benchmark::RegisterBenchmark((std::string(set.name) + "/" + method).c_str(), encode, set, fit, weighted)
             ->Args({width.bits, 64})
             ->ArgNames({"bits", "group"})
             ->Unit(benchmark::kMillisecond);

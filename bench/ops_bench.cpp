@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/ops.h"
+#include "kernels/instruction_set.h"
 
 namespace {
 
@@ -67,14 +67,17 @@ void attention(benchmark::State& state, const Ops& ops, KvType type) {
   const std::int64_t n = a.n_queries + a.first_position, row = kv_row_bytes(type, a.head_dim);
   const std::vector<float> q = random_values(a.n_queries * a.q_stride), values = random_values(n * a.head_dim);
   std::vector<float> out(q.size());
-  std::vector<std::byte> k(static_cast<std::size_t>(n * row)), v(k.size());
-  for (std::int64_t j = 0; j < n; ++j) {
-    ops.kv_store(type, values.data() + j * a.head_dim, a.head_dim, k.data() + j * row);
-    ops.kv_store(type, values.data() + j * a.head_dim, a.head_dim, v.data() + j * row);
-  }
+  const std::int64_t n_pages = (n + kPagePositions - 1) / kPagePositions, half = kPagePositions * row;
+  std::vector<std::byte> memory(static_cast<std::size_t>(n_pages * 2 * half));  // keys, then values of every page
+  std::vector<const std::byte*> pages;
+  for (std::int64_t p = 0; p < n_pages; ++p) pages.push_back(memory.data() + p * 2 * half);
+  for (std::int64_t j = 0; j < n; ++j)
+    for (const std::int64_t offset : {std::int64_t{0}, half})
+      ops.kv_store(type, values.data() + j * a.head_dim, a.head_dim,
+                   memory.data() + j / kPagePositions * 2 * half + offset + j % kPagePositions * row);
   a.q = q.data();
-  a.k = k.data();
-  a.v = v.data();
+  a.pages = pages.data();
+  a.v_offset = half;
   a.out = out.data();
   for (auto _ : state) {
     ops.attention(a);
@@ -135,8 +138,9 @@ void log_sum_exp(benchmark::State& state, const Ops& ops) {
   rate(state, "values/s", static_cast<double>(n));
 }
 
-void register_ops(const Ops& ops) {
-  const std::string name(ops.name);
+void register_ops(const InstructionSet& set) {
+  const std::string name(set.name);
+  const Ops& ops = *set.ops;
   for (const auto& [type, label] : {std::pair{KvType::f32, "f32"}, {KvType::f16, "f16"}, {KvType::bf16, "bf16"}, {KvType::q8, "q8"}}) {
     benchmark::RegisterBenchmark((name + "/attention_" + label).c_str(), attention, ops, type)
         ->Args({1, 4095})
@@ -152,8 +156,9 @@ void register_ops(const Ops& ops) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const LinearKernel* kernel : linear_kernels()) {
-    if (kernel->precision != Precision::exact || kernel->backend == "ref" || !kernel->available()) continue;
+  for (const InstructionSet& set : instruction_sets()) {
+    if (set.name == "ref" || !set.available()) continue;
+    const LinearKernel* kernel = set.linear.back();
     const MatrixFormat formats[] = {{DType::bf16}, {DType::f32}, {DType::u32, 4, 64, DType::bf16}, {DType::u32, 3, 64, DType::bf16}};
     for (const MatrixFormat& f : formats) {
       const std::string label = f.packed() ? std::to_string(f.bits) + "_bits" : std::string(jang::name(f.dtype));
@@ -163,8 +168,8 @@ int main(int argc, char** argv) {
       b->ArgNames({"rows", "cols", "n"});
     }
   }
-  for (const Ops* ops : op_tables())
-    if (ops->name != "ref" && ops->available()) register_ops(*ops);
+  for (const InstructionSet& set : instruction_sets())
+    if (set.name != "ref" && set.available()) register_ops(set);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

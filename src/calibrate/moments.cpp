@@ -17,14 +17,17 @@ class Moments final : public model::Probe {
  public:
   explicit Moments(model::Decoder& decoder) : decoder_(decoder) {}
 
-  void input(std::span<const std::string_view> modules, int expert, const float* x, std::int64_t n, std::int64_t n_cols) override {
+  void input(std::span<const std::string_view> modules, int expert, kernels::Device& device, const kernels::Tensor& x) override {
+    const std::int64_t n = x.rows, n_cols = x.columns;
+    rows_.resize(static_cast<std::size_t>(n * n_cols));
+    if (!device.read(x, rows_.data()).ok()) return;  // the end of the forward reports it
     Sums& s = sums_of(modules, n_cols);
     const auto e = static_cast<std::size_t>(std::max(expert, 0));
     JANG_CHECK(e < s.tokens.size());
     double* sum = s.squares.data() + e * static_cast<std::size_t>(n_cols);
     for (std::int64_t i = 0; i < n; ++i)
       for (std::int64_t j = 0; j < n_cols; ++j) {
-        const double v = x[i * n_cols + j];
+        const double v = rows_[static_cast<std::size_t>(i * n_cols + j)];
         sum[j] += v * v;
       }
     s.tokens[e] += n;
@@ -67,6 +70,7 @@ class Moments final : public model::Probe {
   }
 
   model::Decoder& decoder_;
+  std::vector<float> rows_;  // read from the device
   std::vector<std::unique_ptr<Sums>> all_;
   std::map<std::string, Sums*, std::less<>> by_module_;
 };

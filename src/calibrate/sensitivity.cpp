@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "kernels/ops.h"
+#include "kernels/host_ops.h"
 
 namespace jang::calibrate {
 namespace {
@@ -37,10 +37,12 @@ struct Laboratory::Impl {
   std::vector<Unit> units;
   std::map<std::string, Storage> source;      // own storage of every unit
   std::map<std::string, Storage> background;  // units stored otherwise
-  std::vector<std::int64_t> positions;        // rows of the flattened windows that are scored
+  std::vector<std::int32_t> positions;        // rows of the flattened windows that are scored
   std::vector<float> p;                       // [positions, vocab] probabilities of the source
   std::vector<double> entropy_term;           // sum_i p_i log p_i
   std::vector<model::Sequence> sequences;
+  // On the device: hidden states [tokens, hidden] that roll forward, those of a trial, scored rows and their indices.
+  model::Array rolling, changed, scored, indices;
   double seconds = 0;
 
   std::int64_t hidden() const { return engine.decoder().config().hidden; }
@@ -56,38 +58,47 @@ struct Laboratory::Impl {
     return items;
   }
 
-  Status embed(std::vector<float>* x) {
-    x->resize(windows.tokens.size() * static_cast<std::size_t>(hidden()));
-    return engine.decoder().embed(windows.tokens, x->data());
+  Result<kernels::Tensor> hidden_states(model::Array* array) {
+    const auto n = static_cast<std::int64_t>(windows.tokens.size());
+    if (!array->reserve(engine.device(), n * hidden())) return Status(StatusCode::out_of_memory, "no memory for the hidden states");
+    return array->matrix(n, hidden());
   }
-
-  Status layers(int begin, int end, std::vector<float>* x) {
-    const std::vector<model::BatchItem> items = batch();
-    return engine.decoder().layers(items, begin, end, x->data());
+  Status embed(const kernels::Tensor& x) { return engine.decoder().embed(windows.tokens, x); }
+  Status layers(int begin, int end, const kernels::Tensor& x) { return engine.decoder().layers(batch(), begin, end, x); }
+  // Embedding and all layers.
+  Result<kernels::Tensor> forward() {
+    JANG_ASSIGN(const kernels::Tensor x, hidden_states(&rolling));
+    JANG_TRY(embed(x));
+    JANG_TRY(layers(0, n_layers(), x));
+    return x;
   }
 
   // Calls f(position index, logits) for all scored rows of the last hidden states, from any thread.
   template <typename F>
-  Status for_each_prediction(const std::vector<float>& x, const F& f) {
+  Status for_each_prediction(const kernels::Tensor& x, const F& f) {
     const auto n = static_cast<std::int64_t>(positions.size());
-    std::vector<float> rows(static_cast<std::size_t>(kHeadRows * hidden())), logits(static_cast<std::size_t>(kHeadRows * vocab()));
+    kernels::Device& device = engine.device();
+    if (!scored.reserve(device, kHeadRows * hidden()) || !indices.reserve(device, n, DType::i32))
+      return {StatusCode::out_of_memory, "no memory for the scored positions"};
+    const kernels::Tensor index = indices.matrix(n, 1, DType::i32);
+    JANG_TRY(device.write(positions.data(), index));
+    std::vector<float> logits(static_cast<std::size_t>(kHeadRows * vocab()));
     for (std::int64_t first = 0; first < n; first += kHeadRows) {
       const std::int64_t count = std::min(kHeadRows, n - first);
-      for (std::int64_t i = 0; i < count; ++i)
-        std::copy_n(x.data() + positions[static_cast<std::size_t>(first + i)] * hidden(), hidden(), rows.data() + i * hidden());
-      JANG_TRY(engine.logits(rows.data(), count, logits.data()));
+      const kernels::Tensor rows = scored.matrix(count, hidden());
+      device.gather_rows(x, index.row_range(first, count), rows);
+      JANG_TRY(engine.logits(rows, logits.data()));
       engine.pool().run(count, [&](std::int64_t i, int) { f(first + i, logits.data() + i * vocab()); });
     }
     return {};
   }
 
-  Status keep_reference(const std::vector<float>& x) {
-    const kernels::Ops* ops = kernels::find_ops();
+  Status keep_reference(const kernels::Tensor& x) {
     p.resize(positions.size() * static_cast<std::size_t>(vocab()));
     entropy_term.resize(positions.size());
     return for_each_prediction(x, [&](std::int64_t i, const float* z) {
       float* row = p.data() + i * vocab();
-      const double log_sum = ops->log_sum_exp(z, vocab());
+      const double log_sum = kernels::log_sum_exp(z, vocab());
       for (std::int64_t j = 0; j < vocab(); ++j) row[j] = static_cast<float>(std::exp(static_cast<double>(z[j]) - log_sum));
       // p is rounded: the sum of p is not one to the last bit, and both terms of the divergence must use the same p.
       double total = 0;
@@ -97,12 +108,12 @@ struct Laboratory::Impl {
   }
 
   // Mean over scored positions of KL(source || what x predicts).
-  Result<double> divergence(const std::vector<float>& x) {
-    const kernels::Ops* ops = kernels::find_ops();
+  Result<double> divergence(const kernels::Tensor& x) {
     std::vector<double> at(positions.size());
     JANG_TRY(for_each_prediction(x, [&](std::int64_t i, const float* z) {
       const float* row = p.data() + i * vocab();
-      at[static_cast<std::size_t>(i)] = entropy_term[static_cast<std::size_t>(i)] - (dot(row, z, vocab()) - ops->log_sum_exp(z, vocab()));
+      at[static_cast<std::size_t>(i)] =
+          entropy_term[static_cast<std::size_t>(i)] - (dot(row, z, vocab()) - kernels::log_sum_exp(z, vocab()));
     }));
     double sum = 0;
     for (const double d : at) sum += d;
@@ -115,7 +126,7 @@ struct Laboratory::Impl {
   }
 
   // Divergence with one unit stored as the trial says; `x` holds the hidden states before its layer and is not changed.
-  Status run_trial(const std::vector<float>& x, Trial* trial) {
+  Status run_trial(const kernels::Tensor& x, Trial* trial) {
     const Unit& unit = *trial->unit;
     Storage other;
     if (trial->choice.bits) {
@@ -123,17 +134,13 @@ struct Laboratory::Impl {
       trial->error = other.error;
     }
     JANG_TRY(install(engine.decoder(), trial->choice.bits ? other : source.at(unit.name)));
-    std::vector<float> y;
+    JANG_ASSIGN(const kernels::Tensor y, hidden_states(&changed));
     Status status;
-    if (unit.layer >= 0) {
-      y = x;
-      status = layers(unit.layer, n_layers(), &y);
-    } else if (unit.role == arch::Role::lm_head) {
-      y = x;
-    } else {
-      status = embed(&y);
-      if (status.ok()) status = layers(0, n_layers(), &y);
-    }
+    if (unit.layer >= 0 || unit.role == arch::Role::lm_head)
+      engine.device().copy(x, y);
+    else
+      status = embed(y);
+    if (status.ok() && unit.role != arch::Role::lm_head) status = layers(std::max(unit.layer, 0), n_layers(), y);
     if (status.ok()) {
       const Result<double> measured = divergence(y);
       status = measured.status();
@@ -157,19 +164,17 @@ double Laboratory::forward_seconds() const { return impl_->seconds; }
 
 Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& windows, std::int64_t max_positions,
                                       const quantize::Importance& importance, const EncodeOptions& options) {
-  auto impl =
-      std::unique_ptr<Impl>(new Impl{engine, windows, importance, options, find_units(engine.described()), {}, {}, {}, {}, {}, {}, 0});
+  auto impl = std::unique_ptr<Impl>(
+      new Impl{engine, windows, importance, options, find_units(engine.described()), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0});
   for (const Unit& unit : impl->units) impl->source.emplace(unit.name, current_storage(engine, unit));
   for (std::int64_t w = 0; w < windows.n(); ++w) impl->sequences.push_back(engine.new_sequence());
   const auto total = static_cast<std::int64_t>(windows.tokens.size());
   const std::int64_t fits = kMaxReferenceBytes / (impl->vocab() * static_cast<std::int64_t>(sizeof(float)));
   const std::int64_t n = std::clamp<std::int64_t>(std::min(max_positions, fits), 1, total);
   // Spread evenly; the first positions of a window tell little, and there are few of them.
-  for (std::int64_t i = 0; i < n; ++i) impl->positions.push_back((2 * i + 1) * total / (2 * n));
+  for (std::int64_t i = 0; i < n; ++i) impl->positions.push_back(static_cast<std::int32_t>((2 * i + 1) * total / (2 * n)));
   const auto start = std::chrono::steady_clock::now();
-  std::vector<float> x;
-  JANG_TRY(impl->embed(&x));
-  JANG_TRY(impl->layers(0, impl->n_layers(), &x));
+  JANG_ASSIGN(const kernels::Tensor x, impl->forward());
   JANG_TRY(impl->keep_reference(x));
   impl->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return Laboratory(std::move(impl));
@@ -186,9 +191,7 @@ Result<double> Laboratory::set_background(const std::map<std::string, plan::Choi
     const auto at = s.background.emplace(unit.name, std::move(storage)).first;
     JANG_TRY(install(s.engine.decoder(), at->second));
   }
-  std::vector<float> x;
-  JANG_TRY(s.embed(&x));
-  JANG_TRY(s.layers(0, s.n_layers(), &x));
+  JANG_ASSIGN(const kernels::Tensor x, s.forward());
   return s.divergence(x);
 }
 
@@ -199,13 +202,13 @@ Status Laboratory::run(std::vector<Trial>& trials, Observer& observer, const Can
   for (Trial& t : trials) order.push_back(&t);
   const auto key = [&](const Trial* t) { return t->unit->role == arch::Role::lm_head ? s.n_layers() : t->unit->layer; };
   std::ranges::stable_sort(order, {}, key);
-  std::vector<float> x;
-  JANG_TRY(s.embed(&x));
+  JANG_ASSIGN(const kernels::Tensor x, s.hidden_states(&s.rolling));
+  JANG_TRY(s.embed(x));
   int at = 0;
   std::int64_t done = 0;
   for (Trial* trial : order) {
     if (cancel && cancel->load(std::memory_order_relaxed)) return {StatusCode::cancelled, "measuring sensitivities stopped"};
-    for (; at < key(trial); ++at) JANG_TRY(s.layers(at, at + 1, &x));
+    for (; at < key(trial); ++at) JANG_TRY(s.layers(at, at + 1, x));
     JANG_TRY(s.run_trial(x, trial));
     observer.tick(++done, static_cast<std::int64_t>(order.size()), trial->unit->name);
   }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "kernels/host_ops.h"
 #include "text/tokenizer.h"
 
 namespace jang::calibrate {
@@ -63,7 +64,6 @@ Status check(engine::Engine& engine, const TextOptions& o) {
 Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Observer& observer, const CancelFlag* cancel) {
   JANG_TRY(check(engine, o));
   JANG_ASSIGN(const std::int32_t begin, begin_token(engine));
-  const kernels::Ops* ops = kernels::find_ops();
   const auto n = static_cast<std::size_t>(o.n_windows), vocab = static_cast<std::size_t>(engine.decoder().config().vocab);
   Windows out{std::vector<std::int32_t>(n * static_cast<std::size_t>(o.length)), o.length};
   std::vector<model::Sequence> sequences;
@@ -85,7 +85,7 @@ Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Obs
       if (ended && token != begin)
         token = begin;
       else
-        token = draw(row, ops->log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)), uniform(o.seed, w, t));
+        token = draw(row, kernels::log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)), uniform(o.seed, w, t));
     });
     observer.tick(t + 1, o.length, "sampling text");
   }

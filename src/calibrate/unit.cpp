@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <map>
 
-#include "kernels/kernels.h"
+#include "kernels/host_ops.h"
 #include "plan/tiers.h"
+#include "quantize/encode_tasks.h"
 
 namespace jang::calibrate {
 namespace {
@@ -49,8 +50,6 @@ Storage::Module allocate(const std::string& path, std::span<const kernels::Matri
 
 kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span<const kernels::MatrixView> source, plan::Choice choice,
                                    const quantize::Importance& importance, const EncodeOptions& options, Storage::Module* m) {
-  const kernels::Ops* ops = kernels::find_ops();
-  const kernels::Backend* backend = kernels::find_backend();
   const std::vector<Task> tasks = tasks_of(source);
   std::vector<kernels::EncodeError> errors(tasks.size());
   const std::int64_t in = source.front().n_cols, words = codec::words_per_row(in, choice.bits);
@@ -58,7 +57,7 @@ kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span
   engine.pool().run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, int) {
     const Task& task = tasks[static_cast<std::size_t>(i)];
     std::vector<float> values(static_cast<std::size_t>(task.n_rows * in));
-    for (std::int64_t r = 0; r < task.n_rows; ++r) ops->dequantize_row(source[task.matrix], task.row_begin + r, values.data() + r * in);
+    for (std::int64_t r = 0; r < task.n_rows; ++r) kernels::dequantize_row(source[task.matrix], task.row_begin + r, values.data() + r * in);
     std::int64_t row = task.row_begin;
     for (std::size_t e = 0; e < task.matrix; ++e) row += source[e].n_rows;
     kernels::EncodeArgs a;
@@ -72,7 +71,7 @@ kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span
     a.words = m->words.data() + row * words;
     a.scales = m->scales.data() + row * param_bytes;
     a.biases = m->biases.data() + row * param_bytes;
-    errors[static_cast<std::size_t>(i)] = options.method == plan::Method::rtn ? backend->encode_rtn(a) : backend->encode_fit(a);
+    errors[static_cast<std::size_t>(i)] = engine.device().encode(quantize::encode_method(options.method), a);
   });
   kernels::EncodeError sum;
   for (const kernels::EncodeError& e : errors) {

@@ -11,6 +11,7 @@
 #include "cli/failure.h"
 #include "cli/report.h"
 #include "cli/units.h"
+#include "kernels/instruction_set.h"
 #include "kernels/kernel_bench.h"
 
 namespace jang::cli {
@@ -45,7 +46,7 @@ Result<kernels::KernelBenchOptions> read_options(const Arguments& arguments) {
   for (const codec::WidthRow& width : codec::kWidths) options.formats.push_back({DType::u32, width.bits, kGroupSize, DType::bf16});
   // What the engine takes: the fastest kernel of this machine.
   for (const kernels::MatrixFormat& format : options.formats) {
-    const kernels::LinearKernel* kernel = kernels::find_linear(format, kernels::Precision::fast);
+    const kernels::LinearKernel* kernel = kernels::find_instruction_set()->find_linear(format, kernels::Precision::fast);
     if (kernel != nullptr && std::find(options.kernels.begin(), options.kernels.end(), kernel) == options.kernels.end())
       options.kernels.push_back(kernel);
   }

@@ -13,6 +13,7 @@
 #include "cli/units.h"
 #include "engine/model_bench.h"
 #include "engine/wider_cache.h"
+#include "kernels/instruction_set.h"
 
 namespace jang::cli {
 namespace {
@@ -41,7 +42,7 @@ Result<Benched> measure(const Arguments& arguments, const Surroundings& surround
                 return engine::bench_model(*engine, options, &cancel_flag());
               }));
   b.model = fmt::format("{} {:.2f} bpw", engine->described().model_type, engine->stored_bits());
-  b.backend = std::string("CPU ") + std::string(kernels::find_ops()->name);
+  b.backend = std::string("CPU ") + std::string(kernels::find_instruction_set()->name);
   b.file_bytes = engine->file_bytes();
   b.stored_bits = engine->stored_bits();
   b.threads = engine->pool().size();

@@ -17,7 +17,7 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "cli/units.h"
-#include "kernels/kernels.h"
+#include "kernels/instruction_set.h"
 
 namespace jang::cli {
 namespace {
@@ -85,14 +85,14 @@ json::Value document(const Machine& m, const BuildInfo& build) {
   v["processors"] = m.processors;
   v["threads"] = m.threads;
   json::Value backends = json::Value::array();
-  for (const kernels::Backend& backend : kernels::backends()) {
+  for (const kernels::InstructionSet& backend : kernels::instruction_sets()) {
     json::Value row = json::Value::object();
     row["name"] = backend.name;
     row["available"] = backend.available();
     backends.push_back(std::move(row));
   }
   v["backends"] = std::move(backends);
-  const kernels::Backend* chosen = kernels::find_backend();
+  const kernels::InstructionSet* chosen = kernels::find_instruction_set();
   v["chosen_backend"] = chosen == nullptr ? json::Value(nullptr) : json::Value(chosen->name);
   v["memory_bytes"] = number_or_null(m.memory);
   v["memory_available_bytes"] = number_or_null(m.available);
@@ -107,9 +107,9 @@ std::string text(const Machine& m, const BuildInfo& build) {
   std::string out = fmt::format("jang {} ({}), {}\n", build.version, build.commit, build.compiler);
   for (const auto& [name, version] : build.libraries) out += fmt::format("  {} {}\n", name, version);
   out += fmt::format("system      {}\nprocessor   {}\nthreads     {} usable of {}\n", m.system, m.processor, m.threads, m.processors);
-  const kernels::Backend* chosen = kernels::find_backend();
+  const kernels::InstructionSet* chosen = kernels::find_instruction_set();
   out += "backends   ";
-  for (const kernels::Backend& backend : kernels::backends())
+  for (const kernels::InstructionSet& backend : kernels::instruction_sets())
     out += fmt::format(" {}{}", backend.name, !backend.available() ? " (not on this machine)" : &backend == chosen ? " (chosen)" : "");
   out += fmt::format("\nmemory      {}, available {}\n", bytes(m.memory), bytes(m.available));
   if (m.limit) out += fmt::format("  limited to {}\n", bytes(m.limit));

@@ -11,6 +11,7 @@
 #include "cli/planning.h"
 #include "cli/progress.h"
 #include "cli/units.h"
+#include "kernels/instruction_set.h"
 
 namespace jang::cli {
 namespace {
@@ -35,7 +36,7 @@ Result<engine::LoadOptions> measuring_load_options(const Arguments& arguments) {
   JANG_ASSIGN(const auto threads, optional_integer(arguments, "--threads", 1, kMaxThreads));
   options.n_threads = static_cast<int>(threads.value_or(0));
   if (const std::string name = arguments.value("--backend"); name != "auto") {
-    if (kernels::find_ops(name) == nullptr)
+    if (kernels::find_instruction_set(name) == nullptr)
       return Status(StatusCode::unsupported,
                     fmt::format("backend {} is not available on this machine; `jang doctor` lists those that are", name));
     options.backend = name;

@@ -11,7 +11,7 @@
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/units.h"
-#include "kernels/kernels.h"
+#include "kernels/instruction_set.h"
 
 namespace jang::cli {
 namespace {
@@ -82,7 +82,7 @@ Result<quantize::RunOptions> run_options(const Arguments& arguments) {
     run.n_threads = static_cast<int>(threads);
   }
   if (const std::string name = arguments.value("--backend"); name != "auto") {
-    if (kernels::find_backend(name) == nullptr)
+    if (kernels::find_instruction_set(name) == nullptr)
       return Status(StatusCode::unsupported,
                     fmt::format("backend {} is not available on this machine; `jang doctor` lists those that are", name));
     run.backend = name;

@@ -6,14 +6,14 @@
 #include "cli/build_info.h"
 #include "cli/commands.h"
 #include "cli/report.h"
-#include "kernels/kernels.h"
+#include "kernels/instruction_set.h"
 
 namespace jang::cli {
 
 int run_version(const Arguments& arguments, const Surroundings& surroundings) {
   const BuildInfo build = build_info();
   std::vector<std::string_view> backends;
-  for (const kernels::Backend& backend : kernels::backends()) backends.push_back(backend.name);
+  for (const kernels::InstructionSet& backend : kernels::instruction_sets()) backends.push_back(backend.name);
   const std::vector<std::string_view> families = arch::families();
   if (!arguments.has("--json")) {
     return finish(fmt::format("jang {} ({})\ncompiler {}\nbackends {}\nfamilies {}\n", build.version, build.commit, build.compiler,

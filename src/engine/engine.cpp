@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <mutex>
 #include <new>
 
 #include "base/mapped_file.h"
-#include "engine/cache_range.h"
 #include "engine/check_logits.h"
 #include "engine/load_weights.h"
 #include "engine/stop_ids.h"
@@ -30,6 +30,7 @@ class LoadedEngine final : public Engine {
   const std::string& directory() const override { return directory_; }
   const arch::Model& described() const override { return described_; }
   model::Decoder& decoder() override { return *decoder_; }
+  kernels::Device& device() override { return *device_; }
   ThreadPool& pool() override { return pool_; }
   bool is_bundle() const override { return is_bundle_; }
   std::uint64_t file_bytes() const override { return file_bytes_; }
@@ -37,10 +38,11 @@ class LoadedEngine final : public Engine {
   Result<const text::Tokenizer*> tokenizer() const override;
   const std::vector<std::int32_t>& stop_ids() const override { return stop_.ids; }
   model::Sequence new_sequence(std::optional<kernels::KvType> kv_type) const override {
-    return model::Sequence(decoder_->config(), kv_type.value_or(kv_type_));
+    return model::Sequence(caches_.at(kv_type.value_or(kv_type_)));
   }
   Status forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens, std::vector<float>* hidden) override;
   Status logits(const float* hidden, std::int64_t n, float* out) override;
+  Status logits(const kernels::Tensor& hidden, float* out) override;
 
  private:
   Status read_stop_ids(const json::Value& config);
@@ -50,8 +52,11 @@ class LoadedEngine final : public Engine {
   kernels::KvType kv_type_ = kernels::KvType::f32;
   bool kv_type_was_asked_ = false, exact_ = false;
   std::vector<MappedFile> files_;  // before the decoder: its views point into them
+  std::unique_ptr<kernels::Device> device_;
   arch::Model described_;
   std::optional<model::Decoder> decoder_;
+  std::map<kernels::KvType, std::shared_ptr<model::CachePool>> caches_;
+  model::Array hidden_, logits_;  // of forward() and logits()
   bool is_bundle_ = false;
   std::uint64_t file_bytes_ = 0;
   double stored_bits_ = 0;
@@ -73,9 +78,11 @@ Status LoadedEngine::open(const LoadOptions& options) {
   LoadedWeights loaded = std::move(read).value();
   described_ = std::move(loaded.described);
   stored_bits_ = loaded.parameters > 0 ? loaded.payload_bits / loaded.parameters : 0;
-  const model::Options graph{options.precision, options.backend, &pool_};
-  JANG_ASSIGN(model::Decoder decoder, model::Decoder::create(described_, std::move(loaded.weights), graph));
+  JANG_ASSIGN(device_, options.device ? options.device(&pool_) : kernels::open_device(options.backend, &pool_));
+  JANG_ASSIGN(model::Decoder decoder, model::Decoder::create(described_, std::move(loaded.weights), *device_, options.precision));
   decoder_.emplace(std::move(decoder));
+  for (const kernels::KvType type : {kernels::KvType::f32, kernels::KvType::f16, kernels::KvType::bf16, kernels::KvType::q8})
+    caches_[type] = std::make_shared<model::CachePool>(*device_, decoder_->config(), type, options.cache_bytes);
   JANG_TRY(read_stop_ids(bundle.checkpoint.config()));
   if (options.observer == nullptr) return {};
   const std::vector<std::string>* const sources[] = {&bundle.checkpoint.warnings(), &described_.warnings, &stop_.warnings};
@@ -106,26 +113,42 @@ Status LoadedEngine::forward(std::span<const model::BatchItem> batch, std::span<
   for (const model::BatchItem& item : batch) n += item.n_tokens;
   if (n != static_cast<std::int64_t>(tokens.size()))
     return {StatusCode::invalid_argument, fmt::format("{} tokens given for a batch of {}", tokens.size(), n)};
+  const std::int64_t width = decoder_->config().hidden;
+  const auto no_memory = [&] { return Status(StatusCode::out_of_memory, fmt::format("no memory for the hidden states of {} tokens", n)); };
   try {
-    hidden->resize(static_cast<std::size_t>(n * decoder_->config().hidden));
+    hidden->resize(static_cast<std::size_t>(n * width));
   } catch (const std::bad_alloc&) {
-    return {StatusCode::out_of_memory, fmt::format("no memory for the hidden states of {} tokens", n)};
+    return no_memory();
   }
-  JANG_TRY(decoder_->embed(tokens, hidden->data()));
-  JANG_TRY(decoder_->layers(batch, 0, decoder_->config().n_layers(), hidden->data()));
-  for (const model::BatchItem& item : batch)
-    if (overflows_float16(*item.sequence, item.n_tokens))
-      return {kv_type_was_asked_ ? StatusCode::invalid_argument : StatusCode::unsupported,
-              fmt::format("{}: keys or values exceed 65504, the largest float16, and so an f16 cache; give --kv bf16 or --exact (eval and "
-                          "compare: no --fast)",
-                          directory_)};
+  if (n == 0) return {};
+  if (!hidden_.reserve(*device_, n * width)) return no_memory();
+  const kernels::Tensor x = hidden_.matrix(n, width);
+  JANG_TRY(decoder_->embed(tokens, x));
+  const Status done = decoder_->layers(batch, 0, decoder_->config().n_layers(), x);
+  if (done.code() == StatusCode::unsupported)  // the device found infinities in an f16 cache
+    return {
+        kv_type_was_asked_ ? StatusCode::invalid_argument : StatusCode::unsupported,
+        fmt::format("{}: {}, and so an f16 cache; give --kv bf16 or --exact (eval and compare: no --fast)", directory_, done.message())};
+  JANG_TRY(done);
   for (const model::BatchItem& item : batch) item.sequence->advance(item.n_tokens);
-  return {};
+  return device_->read(x, hidden->data());
 }
 
 Status LoadedEngine::logits(const float* hidden, std::int64_t n, float* out) {
-  decoder_->head(hidden, n, out);
-  const std::int64_t vocab = decoder_->config().vocab;
+  const std::int64_t width = decoder_->config().hidden;
+  if (n == 0) return {};
+  if (!hidden_.reserve(*device_, n * width)) return {StatusCode::out_of_memory, fmt::format("no memory for {} rows of hidden states", n)};
+  const kernels::Tensor x = hidden_.matrix(n, width);
+  JANG_TRY(device_->write(hidden, x));
+  return logits(x, out);
+}
+
+Status LoadedEngine::logits(const kernels::Tensor& hidden, float* out) {
+  const std::int64_t n = hidden.rows, vocab = decoder_->config().vocab;
+  if (!logits_.reserve(*device_, n * vocab)) return {StatusCode::out_of_memory, fmt::format("no memory for {} rows of logits", n)};
+  const kernels::Tensor values = logits_.matrix(n, vocab);
+  JANG_TRY(decoder_->head(hidden, values));
+  JANG_TRY(device_->read(values, out));
   const Status status = check_logits({out, static_cast<std::size_t>(n * vocab)}, vocab);
   if (status.ok()) return status;
   const std::string_view remedy = exact_

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +16,7 @@
 #include "base/thread_pool.h"
 #include "jang/status.h"
 #include "json/json.h"
+#include "kernels/devices.h"
 #include "model/decoder.h"
 #include "text/tokenizer.h"
 
@@ -24,9 +26,12 @@ struct LoadOptions {
   int n_threads = 0;  // 0 = available_threads()
   kernels::Precision precision = kernels::Precision::fast;
   std::optional<kernels::KvType> kv_type{};  // default: f16 when fast, f32 when exact
-  std::string backend{};                     // "" = fastest available
+  std::string backend{};                     // of kernels::open_device; "" = fastest available
   bool lenient = false;                      // format::OpenOptions
   Observer* observer = nullptr;              // is told what was odd about the files; may be null
+  std::int64_t cache_bytes = 0;              // budget of keys and values of all sequences of a type; 0: as much as there is memory
+  // Opens another device than the one `backend` names.
+  std::function<Result<std::unique_ptr<kernels::Device>>(ThreadPool*)> device{};
 };
 
 class Engine {
@@ -39,6 +44,7 @@ class Engine {
   [[nodiscard]] virtual const std::string& directory() const = 0;
   [[nodiscard]] virtual const arch::Model& described() const = 0;
   [[nodiscard]] virtual model::Decoder& decoder() = 0;
+  [[nodiscard]] virtual kernels::Device& device() = 0;
   [[nodiscard]] virtual ThreadPool& pool() = 0;
   [[nodiscard]] virtual bool is_bundle() const = 0;
   [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
@@ -59,6 +65,8 @@ class Engine {
                                        std::vector<float>* hidden) = 0;
   // Logits [n, vocab] of n rows of hidden states, fit for use. Errors: corrupt (check_logits.h).
   [[nodiscard]] virtual Status logits(const float* hidden, std::int64_t n, float* out) = 0;
+  // The same for rows [n, hidden] on the device.
+  [[nodiscard]] virtual Status logits(const kernels::Tensor& hidden, float* out) = 0;
 };
 
 }  // namespace jang::engine

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "jang/status.h"
-#include "kernels/ops.h"
+#include "kernels/kv_cache.h"
 
 namespace jang::engine {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The op table of inference, one per backend, and the kernels of linear maps, chosen per matrix format.
+// The row ops of inference, one table per instruction set, and the kernels of linear maps, chosen per matrix format.
 //
 // Every function here runs on the calling thread; the model splits work over threads (rows of a matrix, heads, tokens). Activations are
 // float32. ref/ defines every op in plain scalar code; other backends agree with it within tolerances that tests derive from eps and the
@@ -12,21 +12,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
+#include "kernels/kv_cache.h"
 #include "kernels/matrix.h"
+#include "kernels/precision.h"
 
 namespace jang::kernels {
-
-// exact: float32 activations. fast: a kernel may quantise activations to 8 bits per weight group, or to 16 where 8 lose much (error
-// measured in tests).
-enum class Precision : std::uint8_t { exact, fast };
 
 // y = x W^T for one storage format. Inputs are first brought into the kernel's own layout, once per distinct x: maps that share x and
 // MatrixFormat share the prepared rows.
 struct LinearKernel {
-  std::string_view name;     // "avx512_vnni"
-  std::string_view backend;  // "ref", "avx2", "avx512", "neon"
+  std::string_view name;  // "avx512_vnni"
   Precision precision = Precision::exact;
   bool (*available)() = nullptr;  // on this machine
   bool (*supports)(const MatrixFormat& format) = nullptr;
@@ -40,23 +36,6 @@ struct LinearKernel {
   void (*matmul)(const MatrixView& w, const std::byte* inputs, std::int64_t n, float* y, std::int64_t y_stride) = nullptr;
 };
 
-// All linear kernels built in, fastest first.
-[[nodiscard]] const std::vector<const LinearKernel*>& linear_kernels();
-// Fastest available kernel for a format: of `precision`, or else an exact one; of the named backend only, when one is named ("ref" etc).
-// Null when there is none: the model refuses the tensor at load.
-[[nodiscard]] const LinearKernel* find_linear(const MatrixFormat& format, Precision precision, std::string_view backend = {});
-
-// How keys and values are kept in a cache: a row is one head of one position.
-enum class KvType : std::uint8_t { f32, f16, bf16, q8 };
-// Bytes of a row of head_dim values: q8 is head_dim signed bytes followed by one float32 scale.
-[[nodiscard]] constexpr std::int64_t kv_row_bytes(KvType t, std::int64_t head_dim) {
-  switch (t) {
-    case KvType::f32: return 4 * head_dim;
-    case KvType::q8: return head_dim + 4;
-    default: return 2 * head_dim;
-  }
-}
-
 // Softmax attention of the query heads that share one key-value head, for n_queries consecutive positions of one sequence.
 //   out[i, h] = sum_j softmax_j(cap(scale * q[i, h] . k[j])) v[j],   j over visible positions: j <= p, and j > p - window when window > 0
 // where p = first_position + i and cap(s) = softcap * tanh(s / softcap), or s when softcap == 0.
@@ -67,8 +46,9 @@ struct AttentionArgs {
   std::int64_t n_heads = 0;  // of the group
   std::int64_t head_dim = 0;
   KvType kv_type = KvType::f32;
-  const std::byte* k = nullptr;  // rows of positions 0.. of this head, one kv_row_bytes after another
-  const std::byte* v = nullptr;
+  // Position p of this head: rows of kv_row_bytes at pages[p / kPagePositions] + k_offset (v_offset), row p % kPagePositions.
+  const std::byte* const* pages = nullptr;
+  std::int64_t k_offset = 0, v_offset = 0;
   std::int64_t window = 0;
   float scale = 1, softcap = 0;
   float* out = nullptr;  // same layout as q, its own stride
@@ -93,8 +73,6 @@ struct DeltaArgs {
 };
 
 struct Ops {
-  std::string_view name;          // backend
-  bool (*available)() = nullptr;  // on this machine
   // One row of a matrix as floats: embedding lookup. Any supported format.
   void (*dequantize_row)(const MatrixView& w, std::int64_t row, float* out);
   // out = x / sqrt(mean(x^2) + eps) * (weight + offset); weight null: no factor. out may be x.
@@ -121,9 +99,5 @@ struct Ops {
   // log(sum(exp(x))) with the maximum taken out, in double.
   double (*log_sum_exp)(const float* x, std::int64_t n);
 };
-
-// Op tables built in, fastest first, "ref" last; and the fastest available, or the named one (null when unknown or not available).
-[[nodiscard]] const std::vector<const Ops*>& op_tables();
-[[nodiscard]] const Ops* find_ops(std::string_view name = {});
 
 }  // namespace jang::kernels

@@ -1,33 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-// From named weights to the graph: every block finds its maps and vectors by name, checked against the shapes of the config. Strict both
-// ways: nothing missing, nothing left over.
+// From named weights to the graph: every block finds its maps and vectors by name, checked against the shapes of the config, and the device
+// makes them ready. Strict both ways: nothing missing, nothing left over.
 #pragma once
 
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "arch/decoder_config.h"
 #include "jang/status.h"
-#include "model/graph.h"
+#include "kernels/device.h"
+#include "model/linear.h"
 #include "model/weights.h"
 
 namespace jang::model {
 
-struct Graph {
-  Linear embedding, head;  // head does not exist when tied: the embedding serves
-  const float* final_norm = nullptr;
-  std::vector<Layer> layers;
+class Binder {
+ public:
+  // All outlive the binder; `vectors` owns what vector() uploads.
+  Binder(const arch::DecoderConfig& config, kernels::Device& device, kernels::Precision precision, Weights& weights,
+         std::vector<std::unique_ptr<kernels::Buffer>>& vectors)
+      : config_(config), device_(device), precision_(precision), weights_(weights), vectors_(vectors) {}
+
+  [[nodiscard]] const arch::DecoderConfig& config() const { return config_; }
+  [[nodiscard]] kernels::Precision precision() const { return precision_; }
+
+  // The map `module` [n_rows, n_cols], with its bias if there is one; `n_views` matrices. Errors: corrupt (missing, wrong shape),
+  // unsupported (no kernel), out_of_memory.
+  [[nodiscard]] Status take(const std::string& module, std::int64_t n_rows, std::int64_t n_cols, kernels::Precision precision, Linear* out,
+                            std::size_t n_views = 1);
+  // The values of a vector as [1, n] on the device. Errors: corrupt, out_of_memory.
+  [[nodiscard]] Status vector(const std::string& name, std::int64_t n, kernels::Tensor* out);
+  // Corrupt when a tensor was not asked for.
+  [[nodiscard]] Status check_leftovers() const;
+
+ private:
+  [[nodiscard]] Result<std::span<const float>> host_vector(const std::string& name, std::int64_t n);
+
+  const arch::DecoderConfig& config_;
+  kernels::Device& device_;
+  kernels::Precision precision_;
+  Weights& weights_;
+  std::vector<std::unique_ptr<kernels::Buffer>>& vectors_;
+  std::set<std::string, std::less<>> used_;
 };
 
-// Takes matrices out of `weights`; vectors stay there, the graph points at them. Errors: corrupt, unsupported (no kernel).
-[[nodiscard]] Result<Graph> bind_graph(const arch::DecoderConfig& config, const Options& options, Weights* weights);
-
-// Every map of the graph that exists, in graph order.
-[[nodiscard]] std::vector<Linear*> maps_of(Graph* graph);
-
-// Kernel for a format. Errors: unsupported, naming module and format.
-[[nodiscard]] Result<const kernels::LinearKernel*> kernel_for(const std::string& module, const kernels::MatrixFormat& format,
-                                                              kernels::Precision precision, const std::string& backend);
+// Makes the map's views ready on the device, in place of what it had. Errors: those of Device::upload, naming the module.
+[[nodiscard]] Status upload(kernels::Device& device, Linear* map, std::span<const kernels::MatrixView> views);
 
 // All views of one shape and one format? Errors: invalid_argument, naming the module.
 [[nodiscard]] Status check_views(const std::string& module, std::span<const kernels::MatrixView> views, std::int64_t n_rows,

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 #include "model/bind.h"
@@ -14,6 +13,8 @@
 namespace jang::model {
 namespace {
 
+using kernels::Tensor;
+
 // Rows the head takes at a time: bounds its prepared inputs.
 constexpr std::int64_t kHeadRows = 256;
 
@@ -21,64 +22,55 @@ Status out_of_memory(std::int64_t n) {
   return {StatusCode::out_of_memory, fmt::format("no memory for a forward over {} tokens and its caches", n)};
 }
 
+// Cosines and sines of a batch, kept while the positions stay the same.
+struct RotationTable {
+  std::vector<std::int32_t> positions;  // of the rows; empty: not computed
+};
+
 }  // namespace
 
 struct Decoder::Impl {
   arch::DecoderConfig config;
-  Options options;
-  Weights weights;  // vectors; matrices moved into the graph
+  kernels::Device& device;
+  Weights weights;  // biases; matrices were moved into the graph
   Graph graph;
-  const kernels::Ops* ops = nullptr;
-  Parallel parallel{nullptr};
   Probe* probe = nullptr;
-  Scratch scratch;
+  Workspace workspace;
   std::vector<Linear*> maps;
   std::vector<std::string> modules;
-  std::int64_t input_bytes = 0;  // largest prepared row of any map
+  RotationTable rotation, local_rotation;
 
   Linear* find(std::string_view module) const {
     const auto it = std::find_if(maps.begin(), maps.end(), [&](const Linear* m) { return m->module == module; });
     return it == maps.end() ? nullptr : *it;
   }
-  // After the maps changed. Scratch of head() is made here, so that head() cannot fail.
-  Status measure_inputs() {
-    input_bytes = 0;
-    for (const Linear* map : maps) input_bytes = std::max(input_bytes, map->input_bytes());
-    const bool ok = scratch.normed.reserve(kHeadRows * config.hidden) && scratch.inputs.reserve(kHeadRows, input_bytes);
-    return ok ? Status() : out_of_memory(kHeadRows);
-  }
   const Linear& head_map() const { return graph.head.exists() ? graph.head : graph.embedding; }
 
-  Forward forward(std::span<const BatchItem> batch, std::int64_t n) {
-    return {config, *ops, parallel, scratch, probe, batch, n, input_bytes};
-  }
+  Result<Forward> forward(std::span<const BatchItem> batch, std::int64_t n);
   Status reserve(Forward& f, int begin, int end);
-  Status reserve_caches(const Forward& f, int begin, int end);
-  void norm_rows(const float* x, const float* weight, std::int64_t n, float* out) const;
-  void run_layer(Forward& f, int l, float* x);
+  Status reserve_recurrent(Forward& f, int layer);
+  Status rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines, RotationTable* table);
+  void norm(const Tensor& x, const Tensor& weight, const Tensor& out);
+  void run_layer(Forward& f, int l, const Tensor& x);
 };
 
-void Forward::see(std::initializer_list<const Linear*> maps, int expert, const float* x, std::int64_t rows) const {
+kernels::Activation Forward::activation() const {
+  return config.activation == arch::Activation::silu ? kernels::Activation::silu : kernels::Activation::gelu_tanh;
+}
+
+void Forward::see(std::initializer_list<const Linear*> maps, int expert, const Tensor& x) const {
   if (probe == nullptr) return;
   std::vector<std::string_view> modules;
   for (const Linear* map : maps) modules.push_back(map->module);
-  probe->input(modules, expert, x, rows, (*maps.begin())->n_cols);
+  probe->input(modules, expert, device, x);
 }
 
-Result<Decoder> Decoder::create(const arch::Model& described, Weights weights, const Options& options) {
+Result<Decoder> Decoder::create(const arch::Model& described, Weights weights, kernels::Device& device, kernels::Precision precision) {
   JANG_ASSIGN(arch::DecoderConfig config, arch::decoder_config(described));
-  auto impl = std::make_unique<Impl>();
-  impl->config = std::move(config);
-  impl->options = options;
-  impl->weights = std::move(weights);
-  impl->parallel = Parallel(options.pool);
-  impl->ops = kernels::find_ops(options.backend);
-  if (impl->ops == nullptr)
-    return Status(StatusCode::unsupported, fmt::format("backend '{}' is unknown or not available on this machine", options.backend));
-  JANG_ASSIGN(impl->graph, bind_graph(impl->config, options, &impl->weights));
+  std::unique_ptr<Impl> impl(new Impl{std::move(config), device, std::move(weights), {}, nullptr, {}, {}, {}, {}, {}});
+  JANG_ASSIGN(impl->graph, bind_graph(impl->config, device, precision, &impl->weights));
   impl->maps = maps_of(&impl->graph);
   for (const Linear* map : impl->maps) impl->modules.push_back(map->module);
-  JANG_TRY(impl->measure_inputs());
   return Decoder(std::move(impl));
 }
 
@@ -88,6 +80,7 @@ Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 Decoder::~Decoder() = default;
 
 const arch::DecoderConfig& Decoder::config() const { return impl_->config; }
+kernels::Device& Decoder::device() const { return impl_->device; }
 const std::vector<std::string>& Decoder::modules() const { return impl_->modules; }
 
 std::span<const kernels::MatrixView> Decoder::matrices(std::string_view module) const {
@@ -101,9 +94,7 @@ Status Decoder::replace(std::string_view module, std::span<const kernels::Matrix
   if (views.size() != map->views.size())
     return {StatusCode::invalid_argument, fmt::format("'{}' has {} matrices, {} given", module, map->views.size(), views.size())};
   JANG_TRY(check_views(map->module, views, map->n_rows, map->n_cols));
-  JANG_ASSIGN(map->kernel, kernel_for(map->module, views.front().format, map->precision, impl_->options.backend));
-  map->views.assign(views.begin(), views.end());
-  return impl_->measure_inputs();
+  return upload(impl_->device, map, views);
 }
 
 std::int64_t Decoder::bytes_per_token() const {
@@ -117,120 +108,131 @@ std::int64_t Decoder::bytes_per_token() const {
   return total;
 }
 
-Status Decoder::embed(std::span<const std::int32_t> tokens, float* x) const {
+Status Decoder::embed(std::span<const std::int32_t> tokens, const Tensor& x) {
   const arch::DecoderConfig& c = impl_->config;
+  const auto n = static_cast<std::int64_t>(tokens.size());
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] < 0 || tokens[i] >= c.vocab)
       return {StatusCode::invalid_argument, fmt::format("token id {} at position {}: the vocabulary has {}", tokens[i], i, c.vocab)};
-  const kernels::MatrixView& table = impl_->graph.embedding.views.front();
-  impl_->parallel.run(static_cast<std::int64_t>(tokens.size()), c.hidden, [&](std::int64_t i) {
-    float* row = x + i * c.hidden;
-    impl_->ops->dequantize_row(table, tokens[static_cast<std::size_t>(i)], row);
-    if (c.embedding_scale != 1.0f)
-      for (std::int64_t j = 0; j < c.hidden; ++j) row[j] *= c.embedding_scale;
-  });
-  return {};
+  if (n == 0) return {};
+  if (!impl_->workspace.tokens.reserve(impl_->device, n, DType::i32)) return out_of_memory(n);
+  const Tensor ids = impl_->workspace.tokens.matrix(n, 1, DType::i32);
+  JANG_TRY(impl_->device.write(tokens.data(), ids));
+  impl_->device.embed(*impl_->graph.embedding.weight, ids, c.embedding_scale, x);
+  return impl_->device.wait();
+}
+
+Result<Forward> Decoder::Impl::forward(std::span<const BatchItem> batch, std::int64_t n) {
+  Forward f{config, device, workspace, probe, batch, n, {}, {}};
+  std::int64_t row = 0;
+  for (const BatchItem& item : batch) {
+    JANG_CHECK(&item.sequence->pool() == &batch.front().sequence->pool());
+    JANG_TRY(item.sequence->reserve(item.n_tokens));
+    f.runs.push_back({row, item.n_tokens, item.sequence->length()});
+    row += item.n_tokens;
+  }
+  for (const BatchItem& item : batch) f.pages.push_back(item.sequence->pages());
+  return f;
 }
 
 Status Decoder::Impl::reserve(Forward& f, int begin, int end) {
-  if (!scratch.normed.reserve(f.n * config.hidden) || !scratch.branch.reserve(f.n * config.hidden)) return out_of_memory(f.n);
-  if (!scratch.inputs.reserve(f.n, input_bytes)) return out_of_memory(f.n);
+  if (!workspace.normed.reserve(device, f.n * config.hidden) || !workspace.branch.reserve(device, f.n * config.hidden))
+    return out_of_memory(f.n);
+  const auto room = [&](const auto& block) { return model::reserve(f, block); };
   for (int l = begin; l < end; ++l) {
     const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
-    const bool mixer = layer.kind == arch::LayerKind::gated_delta ? reserve_delta(f) : reserve_attention(f);
-    if (!mixer || !(layer.sparse ? reserve_moe(f, layer.moe) : reserve_mlp(f, config.ffn))) return out_of_memory(f.n);
-    if (layer.kind == arch::LayerKind::full_attention && !make_rope_table(f.batch, f.n, config.rope, parallel, &scratch.rope))
-      return out_of_memory(f.n);
-    if (layer.kind == arch::LayerKind::sliding_attention &&
-        !make_rope_table(f.batch, f.n, config.local_rope, parallel, &scratch.local_rope))
-      return out_of_memory(f.n);
-  }
-  return reserve_caches(f, begin, end);
-}
-
-Status Decoder::Impl::reserve_caches(const Forward& f, int begin, int end) {
-  for (const BatchItem& item : f.batch) {
-    Sequence::State& state = item.sequence->state();
-    for (int l = begin; l < end; ++l) {
-      const auto at = static_cast<std::size_t>(l);
-      if (config.layers[at] != arch::LayerKind::gated_delta) {
-        if (!state.reserve_kv(l, state.length + item.n_tokens)) return out_of_memory(f.n);
-        continue;
-      }
-      if (!state.reserve_delta(l)) return out_of_memory(f.n);
-      if (state.delta[at].position != state.length)
-        return {StatusCode::invalid_argument,
-                fmt::format("recurrent layer {} has taken in {} tokens, the sequence is at {}", l, state.delta[at].position, state.length)};
+    if (!std::visit(room, layer.mixer) || !std::visit(room, layer.ffn)) return out_of_memory(f.n);
+    switch (config.layers[static_cast<std::size_t>(l)]) {
+      case arch::LayerKind::gated_delta: JANG_TRY(reserve_recurrent(f, l)); break;
+      case arch::LayerKind::full_attention:
+        JANG_TRY(rotate(f, config.rope, graph.rope_frequencies, &workspace.cosines, &workspace.sines, &rotation));
+        break;
+      case arch::LayerKind::sliding_attention:
+        JANG_TRY(
+            rotate(f, config.local_rope, graph.local_rope_frequencies, &workspace.local_cosines, &workspace.local_sines, &local_rotation));
+        break;
     }
   }
   return {};
 }
 
-void Decoder::Impl::norm_rows(const float* x, const float* weight, std::int64_t n, float* out) const {
-  const std::int64_t hidden = config.hidden;
-  parallel.run(n, hidden / 4, [&](std::int64_t i) {
-    ops->rms_norm(x + i * hidden, weight, hidden, config.norm_eps, config.norm_offset, out + i * hidden);
-  });
+Status Decoder::Impl::reserve_recurrent(Forward& f, int layer) {
+  for (const BatchItem& item : f.batch) {
+    const RecurrentState* state = item.sequence->recurrent(layer);
+    if (state == nullptr) return out_of_memory(f.n);
+    if (state->position != item.sequence->length())
+      return {StatusCode::invalid_argument, fmt::format("recurrent layer {} has taken in {} tokens, the sequence is at {}", layer,
+                                                        state->position, item.sequence->length())};
+  }
+  return {};
 }
 
-void Decoder::Impl::run_layer(Forward& f, int l, float* x) {
+Status Decoder::Impl::rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines,
+                             RotationTable* table) {
+  std::vector<std::int32_t> positions;
+  positions.reserve(static_cast<std::size_t>(f.n));
+  for (const kernels::SequenceRun& run : f.runs)
+    for (std::int64_t i = 0; i < run.n_rows; ++i) positions.push_back(static_cast<std::int32_t>(run.position + i));
+  if (positions == table->positions) return {};
+  table->positions.clear();
+  const std::int64_t half = frequencies.columns;
+  if (!workspace.positions.reserve(device, f.n, DType::i32) || !cosines->reserve(device, f.n * half) || !sines->reserve(device, f.n * half))
+    return out_of_memory(f.n);
+  const Tensor on_device = workspace.positions.matrix(f.n, 1, DType::i32);
+  JANG_TRY(device.write(positions.data(), on_device));
+  device.rotation(on_device, frequencies, rope.attention_factor, cosines->matrix(f.n, half), sines->matrix(f.n, half));
+  table->positions = std::move(positions);
+  return {};
+}
+
+void Decoder::Impl::norm(const Tensor& x, const Tensor& weight, const Tensor& out) {
+  device.add_norm({.x = x, .norm = weight, .out = out, .eps = config.norm_eps, .offset = config.norm_offset});
+}
+
+void Decoder::Impl::run_layer(Forward& f, int l, const Tensor& x) {
   const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
-  const std::int64_t hidden = config.hidden;
-  float* normed = scratch.normed.get();
-  float* branch = scratch.branch.get();
-  const auto add_branch = [&](const float* out_norm) {
-    parallel.run(f.n, hidden / 4, [&](std::int64_t i) {
-      float* row = branch + i * hidden;
-      if (out_norm != nullptr) ops->rms_norm(row, out_norm, hidden, config.norm_eps, config.norm_offset, row);
-      ops->add(x + i * hidden, row, hidden);
-    });
-  };
-  norm_rows(x, layer.mixer_norm, f.n, normed);
-  if (layer.kind == arch::LayerKind::gated_delta)
-    run_delta(f, layer.delta, l);
-  else
-    run_attention(f, layer.attention, l);
-  add_branch(layer.mixer_out_norm);
-  norm_rows(x, layer.mlp_norm, f.n, normed);
-  if (layer.sparse)
-    run_moe(f, layer.moe, normed, f.n, branch);
-  else
-    run_mlp(f, layer.mlp, normed, f.n, branch);
-  add_branch(layer.mlp_out_norm);
+  const Tensor normed = workspace.normed.matrix(f.n, config.hidden), branch = workspace.branch.matrix(f.n, config.hidden);
+  norm(x, layer.mixer_norm, normed);
+  std::visit([&](const auto& mixer) { run(f, mixer, l); }, layer.mixer);
+  device.add_norm({.x = x,
+                   .branch = branch,
+                   .branch_norm = layer.mixer_out_norm,
+                   .norm = layer.ffn_norm,
+                   .out = normed,
+                   .eps = config.norm_eps,
+                   .offset = config.norm_offset});
+  std::visit([&](const auto& ffn) { run(f, ffn, normed, branch); }, layer.ffn);
+  device.add_norm({.x = x, .branch = branch, .branch_norm = layer.ffn_out_norm, .eps = config.norm_eps, .offset = config.norm_offset});
 }
 
-Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, float* x) {
+Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, const Tensor& x) {
   JANG_CHECK(0 <= begin && begin <= end && end <= impl_->config.n_layers());
   std::int64_t n = 0;
   for (const BatchItem& item : batch) {
     JANG_CHECK(item.sequence != nullptr && item.n_tokens >= 0);
     n += item.n_tokens;
   }
+  JANG_CHECK(x.rows == n && x.columns == impl_->config.hidden);
   if (n == 0 || begin == end) return {};
-  Forward f = impl_->forward(batch, n);
+  JANG_ASSIGN(Forward f, impl_->forward(batch, n));
   JANG_TRY(impl_->reserve(f, begin, end));
   for (int l = begin; l < end; ++l) impl_->run_layer(f, l, x);
-  return {};
+  return impl_->device.wait();
 }
 
-void Decoder::head(const float* x, std::int64_t n, float* logits) const {
+Status Decoder::head(const Tensor& x, const Tensor& logits) {
   const arch::DecoderConfig& c = impl_->config;
   const Linear& map = impl_->head_map();
-  const Forward f = impl_->forward({}, n);
-  for (std::int64_t begin = 0; begin < n; begin += kHeadRows) {
-    const std::int64_t rows = std::min(kHeadRows, n - begin);
-    float* out = logits + begin * c.vocab;
-    impl_->norm_rows(x + begin * c.hidden, impl_->graph.final_norm, rows, impl_->scratch.normed.get());
-    f.see({&map}, -1, impl_->scratch.normed.get(), rows);
-    const LinearCall call[] = {{&map, out, c.vocab}};
-    apply(call, impl_->scratch.normed.get(), rows, impl_->parallel, &impl_->scratch.inputs);
-    if (c.logit_softcap == 0) continue;
-    constexpr std::int64_t kPiece = 4096;
-    impl_->parallel.run(ceil_div(rows * c.vocab, kPiece), kPiece * 10, [&](std::int64_t i) {
-      for (std::int64_t j = i * kPiece; j < std::min((i + 1) * kPiece, rows * c.vocab); ++j)
-        out[j] = c.logit_softcap * std::tanh(out[j] / c.logit_softcap);
-    });
+  const Forward f{c, impl_->device, impl_->workspace, impl_->probe, {}, x.rows, {}, {}};
+  for (std::int64_t begin = 0; begin < x.rows; begin += kHeadRows) {
+    const std::int64_t rows = std::min(kHeadRows, x.rows - begin);
+    if (!impl_->workspace.normed.reserve(impl_->device, rows * c.hidden)) return out_of_memory(rows);
+    const Tensor normed = impl_->workspace.normed.matrix(rows, c.hidden);
+    impl_->norm(x.row_range(begin, rows), impl_->graph.final_norm, normed);
+    f.see({&map}, -1, normed);
+    impl_->device.head(normed, *map.weight, c.logit_softcap, logits.row_range(begin, rows));
   }
+  return impl_->device.wait();
 }
 
 void Decoder::set_probe(Probe* probe) { impl_->probe = probe; }

@@ -1,138 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
-// Caches of one sequence: they grow by half, so that a text of n positions copies at most a few n rows, and the system commits only pages
-// that were written.
 #include "model/sequence.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
-#include "model/sequence_state.h"
+#include "base/checked.h"
 
 namespace jang::model {
 namespace {
 
-constexpr std::int64_t kFirstPositions = 32;
+using kernels::kPagePositions;
 
-// The first `length` positions of every head, with rows for `capacity` each. Empty when there is no memory.
-AlignedBuffer<std::byte> regrow(const AlignedBuffer<std::byte>& from, std::int64_t n_heads, std::int64_t row_bytes,
-                                std::int64_t old_capacity, std::int64_t capacity, std::int64_t length) {
-  AlignedBuffer<std::byte> grown;
-  const auto head_bytes = checked_mul(capacity, row_bytes);
-  const auto bytes = head_bytes ? checked_mul(*head_bytes, n_heads) : std::nullopt;
-  if (!bytes || !grown.reserve(*bytes)) return {};
-  for (std::int64_t h = 0; h < n_heads && length > 0; ++h)
-    std::memcpy(grown.get() + h * capacity * row_bytes, from.get() + h * old_capacity * row_bytes,
-                static_cast<std::size_t>(length * row_bytes));
-  return grown;
+std::int64_t conv_values(const arch::DeltaConfig& c) { return (c.conv_kernel - 1) * c.conv_channels(); }
+std::int64_t delta_values(const arch::DeltaConfig& c) { return c.value_heads * c.key_dim * c.value_dim; }
+
+bool zeros(kernels::Device& device, std::int64_t n, Array* out) {
+  if (!out->reserve(device, n)) return false;
+  const std::vector<float> values(static_cast<std::size_t>(n), 0.0f);
+  return device.write(values.data(), out->matrix(1, n)).ok();
 }
 
-bool copy(const AlignedBuffer<float>& from, std::int64_t n, AlignedBuffer<float>* to) {
-  if (!to->reserve(n)) return false;
-  std::memcpy(to->get(), from.get(), static_cast<std::size_t>(n) * sizeof(float));
+bool duplicate(kernels::Device& device, const Array& from, Array* out) {
+  const std::int64_t n = from.bytes() / size_bytes(DType::f32);
+  if (!out->reserve(device, n)) return false;
+  device.copy(from.matrix(1, n), out->matrix(1, n));
   return true;
 }
 
 }  // namespace
 
-bool Sequence::State::reserve_kv(int layer, std::int64_t positions) {
-  KvCache& c = kv[static_cast<std::size_t>(layer)];
-  if (positions <= c.capacity) return true;
-  const std::int64_t capacity = std::max({positions, c.capacity + c.capacity / 2, kFirstPositions});
-  const std::int64_t stored = std::min(length, c.capacity);
-  AlignedBuffer<std::byte> keys = regrow(c.keys, n_kv_heads, row_bytes, c.capacity, capacity, stored);
-  AlignedBuffer<std::byte> values = regrow(c.values, n_kv_heads, row_bytes, c.capacity, capacity, stored);
-  if (keys.get() == nullptr || values.get() == nullptr) return false;
-  c = {std::move(keys), std::move(values), capacity};
-  return true;
+Sequence::Sequence(std::shared_ptr<CachePool> pool) : pool_(std::move(pool)) { recurrent_.resize(pool_->config().layers.size()); }
+
+Sequence::~Sequence() {
+  if (pool_ != nullptr) release_pages(0);
 }
 
-bool Sequence::State::reserve_delta(int layer) {
-  DeltaCache& c = delta[static_cast<std::size_t>(layer)];
-  if (c.delta.capacity() > 0) return true;
-  if (!c.conv.reserve(conv_values()) || !c.delta.reserve(delta_values())) return false;
-  std::fill_n(c.conv.get(), conv_values(), 0.0f);
-  std::fill_n(c.delta.get(), delta_values(), 0.0f);
-  c.position = 0;
-  return true;
+Sequence& Sequence::operator=(Sequence&& other) noexcept {
+  if (this == &other) return *this;
+  if (pool_ != nullptr) release_pages(0);
+  pool_ = std::move(other.pool_);
+  length_ = other.length_;
+  pages_ = std::move(other.pages_);
+  recurrent_ = std::move(other.recurrent_);
+  return *this;
 }
 
-Sequence::Sequence(const arch::DecoderConfig& config, kernels::KvType kv_type) : state_(std::make_unique<State>()) {
-  state_->kv_type = kv_type;
-  state_->n_kv_heads = config.n_kv_heads;
-  state_->row_bytes = kernels::kv_row_bytes(kv_type, config.head_dim);
-  state_->delta_config = config.delta;
-  state_->kv.resize(config.layers.size());
-  state_->delta.resize(config.layers.size());
+void Sequence::release_pages(std::size_t keep) {
+  for (std::size_t i = keep; i < pages_.size(); ++i) pool_->release(pages_[i]);
+  pages_.resize(std::min(keep, pages_.size()));
 }
-Sequence::Sequence(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Sequence::~Sequence() = default;
-Sequence::Sequence(Sequence&&) noexcept = default;
-Sequence& Sequence::operator=(Sequence&&) noexcept = default;
-
-std::int64_t Sequence::length() const { return state_->length; }
 
 void Sequence::advance(std::int64_t n) {
   JANG_CHECK(n >= 0);
-  state_->length += n;
+  length_ += n;
 }
 
 bool Sequence::truncate(std::int64_t length) {
-  if (length < 0 || length > state_->length) return false;
+  if (length < 0 || length > length_) return false;
   if (length == 0) {
-    for (DeltaCache& c : state_->delta) c = DeltaCache{};
+    for (RecurrentState& s : recurrent_) s = RecurrentState{};
   } else {
-    for (const DeltaCache& c : state_->delta)
-      if (c.position > length) return false;
+    for (const RecurrentState& s : recurrent_)
+      if (s.position > length) return false;
   }
-  state_->length = length;
+  length_ = length;
+  release_pages(static_cast<std::size_t>(ceil_div(length, kPagePositions)));
   return true;
 }
 
+Status Sequence::reserve(std::int64_t n) {
+  const auto wanted = static_cast<std::size_t>(ceil_div(length_ + n, kPagePositions));
+  const std::size_t before = pages_.size();
+  while (pages_.size() < wanted) {
+    Result<std::int32_t> page = pool_->take();
+    if (!page.ok()) {
+      release_pages(before);
+      return page.status();
+    }
+    pages_.push_back(page.value());
+  }
+  const auto first = static_cast<std::size_t>(length_ / kPagePositions);  // the page the next position lies in
+  if (n > 0 && first < before && pool_->is_shared(pages_[first])) {
+    Result<std::int32_t> own = pool_->take();
+    if (!own.ok()) {
+      release_pages(before);
+      return own.status();
+    }
+    pool_->copy(pages_[first], own.value());
+    pool_->release(pages_[first]);
+    pages_[first] = own.value();
+  }
+  return {};
+}
+
+RecurrentState* Sequence::recurrent(int layer) {
+  RecurrentState& s = recurrent_[static_cast<std::size_t>(layer)];
+  if (s.delta.exists()) return &s;
+  const arch::DeltaConfig& c = pool_->config().delta;
+  if (!zeros(pool_->device(), conv_values(c), &s.conv) || !zeros(pool_->device(), delta_values(c), &s.delta)) return nullptr;
+  s.position = 0;
+  return &s;
+}
+
 Sequence Sequence::clone() const {
-  auto copied = std::make_unique<State>();
-  copied->kv_type = state_->kv_type;
-  copied->n_kv_heads = state_->n_kv_heads;
-  copied->row_bytes = state_->row_bytes;
-  copied->delta_config = state_->delta_config;
-  copied->kv.resize(state_->kv.size());
-  copied->delta.resize(state_->delta.size());
-  bool ok = true;
-  for (std::size_t l = 0; l < state_->kv.size() && ok; ++l) {
-    const KvCache& from = state_->kv[l];
-    const std::int64_t stored = std::min(state_->length, from.capacity);
-    if (stored > 0) {
-      ok = copied->reserve_kv(static_cast<int>(l), stored);
-      for (std::int64_t h = 0; h < state_->n_kv_heads && ok; ++h) {
-        const auto bytes = static_cast<std::size_t>(stored * state_->row_bytes);
-        std::memcpy(copied->key_row(static_cast<int>(l), h, 0), state_->key_row(static_cast<int>(l), h, 0), bytes);
-        std::memcpy(copied->value_row(static_cast<int>(l), h, 0), state_->value_row(static_cast<int>(l), h, 0), bytes);
-      }
-    }
-    const DeltaCache& state = state_->delta[l];
-    if (ok && state.delta.capacity() > 0) {
-      ok = copy(state.conv, state_->conv_values(), &copied->delta[l].conv) &&
-           copy(state.delta, state_->delta_values(), &copied->delta[l].delta);
-      copied->delta[l].position = state.position;
-    }
+  Sequence copied(pool_);
+  for (std::size_t l = 0; l < recurrent_.size(); ++l) {
+    const RecurrentState& from = recurrent_[l];
+    RecurrentState& to = copied.recurrent_[l];
+    if (!from.delta.exists()) continue;
+    if (!duplicate(pool_->device(), from.conv, &to.conv) || !duplicate(pool_->device(), from.delta, &to.delta)) return Sequence(pool_);
+    to.position = from.position;
   }
-  if (!ok) {
-    const std::size_t n_layers = copied->kv.size();
-    copied->kv = std::vector<KvCache>(n_layers);
-    copied->delta = std::vector<DeltaCache>(n_layers);
-    return Sequence(std::move(copied));
-  }
-  copied->length = state_->length;
-  return Sequence(std::move(copied));
+  const auto filled = std::min(pages_.size(), static_cast<std::size_t>(ceil_div(length_, kPagePositions)));
+  copied.pages_.assign(pages_.begin(), pages_.begin() + static_cast<std::ptrdiff_t>(filled));
+  for (const std::int32_t page : copied.pages_) pool_->share(page);  // the last one is copied by who writes it first
+  copied.length_ = length_;
+  return copied;
 }
 
 std::int64_t Sequence::bytes() const {
-  std::int64_t total = 0;
-  for (std::size_t l = 0; l < state_->kv.size(); ++l) {
-    total += 2 * std::min(state_->length, state_->kv[l].capacity) * state_->n_kv_heads * state_->row_bytes;
-    if (state_->delta[l].delta.capacity() > 0)
-      total += (state_->conv_values() + state_->delta_values()) * static_cast<std::int64_t>(sizeof(float));
-  }
+  std::int64_t total = static_cast<std::int64_t>(pages_.size()) * pool_->page_bytes();
+  for (const RecurrentState& s : recurrent_) total += s.conv.bytes() + s.delta.bytes();
   return total;
 }
 

@@ -9,7 +9,7 @@
 
 #include "format/bundle.h"
 #include "format/bundle_writer.h"
-#include "kernels/kernels.h"
+#include "kernels/devices.h"
 #include "quantize/check_loads.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/metadata.h"
@@ -61,8 +61,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   const auto start = std::chrono::steady_clock::now();
   SilentObserver silent;
   Observer& observer = run.observer ? *run.observer : silent;
-  const kernels::Backend* backend = kernels::find_backend(run.backend);
-  if (!backend) return Status(StatusCode::unsupported, "no kernel backend named " + run.backend + " on this machine");
+  JANG_ASSIGN(const std::unique_ptr<kernels::Device> device, kernels::open_device(run.backend, nullptr));
   JANG_TRY(check_loadable(source.model));
   JANG_TRY(check_output(source, output));
   Importance importance;
@@ -81,7 +80,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_ASSIGN(format::BundleWriter writer, format::BundleWriter::create(output, force, files));
 
   observer.phase(4, 5, "quantize");
-  JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *backend, importance, writer, run));
+  JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *device, importance, writer, run));
   JANG_TRY(source.checkpoint.check_unchanged());
 
   observer.phase(5, 5, "write");

@@ -49,12 +49,12 @@ struct Scratch {
 
 class Runner {
  public:
-  Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Backend& backend,
+  Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Device& device,
          const Importance& importance, format::BundleWriter& writer)
       : source_(source),
         plan_(plan),
         layout_(layout),
-        backend_(backend),
+        device_(device),
         importance_(importance),
         writer_(writer),
         parts_(index_parts(layout, source.model.tensors.size())) {}
@@ -104,7 +104,7 @@ class Runner {
     a.words = s.words.data();
     a.scales = s.scales.data();
     a.biases = s.biases.data();
-    const kernels::EncodeError error = encode_rows(backend_, plan_.method, a, t.shape, task.tensor, task.row_begin, importance_);
+    const kernels::EncodeError error = encode_rows(device_, plan_.method, a, t.shape, task.tensor, task.row_begin, importance_);
 
     const PartIndex& part = parts_[static_cast<std::size_t>(task.tensor)];
     JANG_TRY(write(part.weight, task.row_begin * words * 4, std::as_bytes(std::span(s.words))));
@@ -142,7 +142,7 @@ class Runner {
   const Source& source_;
   const plan::Plan& plan_;
   const plan::Layout& layout_;
-  const kernels::Backend& backend_;
+  const kernels::Device& device_;
   const Importance& importance_;
   format::BundleWriter& writer_;
   std::vector<PartIndex> parts_;
@@ -152,8 +152,8 @@ class Runner {
 
 int thread_count(const RunOptions& run) { return run.n_threads > 0 ? run.n_threads : available_threads(); }
 
-kernels::EncodeError encode_rows(const kernels::Backend& backend, plan::Method method, kernels::EncodeArgs a, const Shape& shape,
-                                 int tensor, std::int64_t first_row, const Importance& importance) {
+kernels::EncodeError encode_rows(const kernels::Device& device, plan::Method method, kernels::EncodeArgs a, const Shape& shape, int tensor,
+                                 std::int64_t first_row, const Importance& importance) {
   const std::int64_t per_expert = rows_per_expert(shape), words = codec::words_per_row(a.in, a.bits);
   const std::int64_t param_bytes = a.in / a.group_size * size_bytes(a.param_dtype), end = first_row + a.n_rows;
   kernels::EncodeError sum;
@@ -161,7 +161,7 @@ kernels::EncodeError encode_rows(const kernels::Backend& backend, plan::Method m
     const std::int64_t expert = row / per_expert;
     a.n_rows = std::min(end, (expert + 1) * per_expert) - row;
     a.importance = method == plan::Method::fit ? importance.of(tensor, expert) : nullptr;
-    const kernels::EncodeError e = method == plan::Method::rtn ? backend.encode_rtn(a) : backend.encode_fit(a);
+    const kernels::EncodeError e = device.encode(encode_method(method), a);
     sum.squared_error += e.squared_error;
     sum.squared_norm += e.squared_norm;
     a.weights += a.n_rows * a.in;
@@ -184,10 +184,10 @@ std::vector<EncodeTask> encode_tasks(const arch::Model& model) {
 }
 
 Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
-                                      const kernels::Backend& backend, const Importance& importance, format::BundleWriter& writer,
+                                      const kernels::Device& device, const Importance& importance, format::BundleWriter& writer,
                                       const RunOptions& run) {
   const std::vector<EncodeTask> tasks = encode_tasks(source.model);
-  const Runner runner(source, plan, layout, backend, importance, writer);
+  const Runner runner(source, plan, layout, device, importance, writer);
   std::int64_t total_bytes = 0;
   for (const arch::OutTensor& t : source.model.tensors) total_bytes += elements(t.shape) * size_bytes(t.source_dtype);
 

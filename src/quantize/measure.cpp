@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include "base/thread_pool.h"
-#include "kernels/kernels.h"
+#include "kernels/devices.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/source_rows.h"
 
@@ -43,7 +43,7 @@ Result<Sample> read_sample(const SourceRows& rows, const arch::OutTensor& t) {
 }
 
 // Error of every stride-th row: consecutive samples of one expert share its weights.
-kernels::EncodeError encode_sample(const kernels::Backend& backend, plan::Method method, kernels::EncodeArgs a, const Shape& shape,
+kernels::EncodeError encode_sample(const kernels::Device& device, plan::Method method, kernels::EncodeArgs a, const Shape& shape,
                                    int tensor, std::int64_t stride, const Importance& importance) {
   const std::int64_t n_sampled = a.n_rows, per_expert = rows_per_expert(shape);
   const float* const first = a.weights;
@@ -53,14 +53,14 @@ kernels::EncodeError encode_sample(const kernels::Backend& backend, plan::Method
     a.n_rows = std::min(n_sampled, ceil_div((expert + 1) * per_expert, stride)) - i;
     a.weights = first + i * a.in;
     a.importance = method == plan::Method::fit ? importance.of(tensor, expert) : nullptr;
-    const kernels::EncodeError e = method == plan::Method::rtn ? backend.encode_rtn(a) : backend.encode_fit(a);
+    const kernels::EncodeError e = device.encode(encode_method(method), a);
     sum.squared_error += e.squared_error;
     sum.squared_norm += e.squared_norm;
   }
   return sum;
 }
 
-Result<Measured> measure(const Source& source, int index, const plan::Options& options, DType dtype, const kernels::Backend& backend,
+Result<Measured> measure(const Source& source, int index, const plan::Options& options, DType dtype, const kernels::Device& device,
                          const Importance& importance) {
   const arch::OutTensor& t = source.model.tensors[static_cast<std::size_t>(index)];
   Measured m;
@@ -77,7 +77,7 @@ Result<Measured> measure(const Source& source, int index, const plan::Options& o
     a.bits = c.bits;
     a.group_size = c.group_size;
     a.param_dtype = dtype;
-    m.errors.push_back(encode_sample(backend, options.method, a, t.shape, index, sample.stride, importance));
+    m.errors.push_back(encode_sample(device, options.method, a, t.shape, index, sample.stride, importance));
   }
   return m;
 }
@@ -85,8 +85,7 @@ Result<Measured> measure(const Source& source, int index, const plan::Options& o
 }  // namespace
 
 Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Options& options, DType param_dtype, const RunOptions& run) {
-  const kernels::Backend* backend = kernels::find_backend(run.backend);
-  if (!backend) return Status(StatusCode::unsupported, "no kernel backend named " + run.backend + " on this machine");
+  JANG_ASSIGN(const std::unique_ptr<kernels::Device> device, kernels::open_device(run.backend, nullptr));
   const std::vector<arch::OutTensor>& tensors = source.model.tensors;
   Importance importance;
   if (run.statistics && options.method == plan::Method::fit) {
@@ -104,7 +103,7 @@ Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Option
   pool.run(static_cast<std::int64_t>(tensors.size()), [&](std::int64_t i, int) {
     if (stop.load(std::memory_order_relaxed) || is_cancelled(run)) return;
     const arch::OutTensor& t = tensors[static_cast<std::size_t>(i)];
-    Result<Measured> m = measure(source, static_cast<int>(i), options, param_dtype, *backend, importance);
+    Result<Measured> m = measure(source, static_cast<int>(i), options, param_dtype, *device, importance);
     if (!m.ok()) {
       std::lock_guard lock(mutex);
       if (!stop.exchange(true)) failure = m.status();

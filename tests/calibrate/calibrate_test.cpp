@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "../support/test_device.h"
 #include "calibrate/allocate.h"
 #include "calibrate/moments.h"
 
@@ -19,7 +20,7 @@ std::unique_ptr<engine::Engine> load(int n_threads = 2) {
   engine::LoadOptions options;
   options.n_threads = n_threads;
   options.precision = kernels::Precision::exact;
-  auto engine = engine::Engine::load(kModel, options);
+  auto engine = engine::Engine::load(kModel, jang::test::on_test_device(options));
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   return engine.ok() ? std::move(engine).value() : nullptr;
 }
@@ -81,10 +82,11 @@ TEST(Moments, means_of_squares_are_right) {
   const auto windows = random_windows(*engine, one);
   ASSERT_TRUE(windows.ok());
   struct Watch final : public model::Probe {
-    void input(std::span<const std::string_view> modules, int, const float* x, std::int64_t n, std::int64_t n_cols) override {
+    void input(std::span<const std::string_view> modules, int, kernels::Device& device, const kernels::Tensor& x) override {
       if (modules.front() != "model.layers.2.self_attn.o_proj") return;
-      seen.assign(x, x + n * n_cols);
-      columns = n_cols;
+      seen.resize(static_cast<std::size_t>(x.rows * x.columns));
+      ASSERT_TRUE(device.read(x, seen.data()).ok());
+      columns = x.columns;
     }
     std::vector<float> seen;
     std::int64_t columns = 0;

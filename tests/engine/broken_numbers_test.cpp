@@ -12,6 +12,7 @@
 #include <functional>
 #include <limits>
 
+#include "../support/test_device.h"
 #include "calibrate/calibrate.h"
 #include "engine/generator.h"
 #include "engine/model_bench.h"
@@ -94,7 +95,7 @@ std::unique_ptr<Engine> load(const std::string& directory, std::optional<KvType>
   options.n_threads = 1;
   options.precision = precision;
   options.kv_type = kv_type;
-  auto engine = Engine::load(directory, options);
+  auto engine = Engine::load(directory, jang::test::on_test_device(options));
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   return engine.ok() ? std::move(engine).value() : nullptr;
 }

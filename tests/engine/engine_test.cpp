@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../support/test_device.h"
 #include "format/safetensors.h"
 #include "quantize/convert.h"
 #include "text/tokenizer.h"
@@ -20,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kModel = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
-const LoadOptions kExact{.n_threads = 1, .precision = kernels::Precision::exact};
+const LoadOptions kExact = jang::test::on_test_device({.n_threads = 1, .precision = kernels::Precision::exact});
 
 // Greedy continuation of transformers 5.24 in float32 (tests/oracle/check_logits.py compares the logits themselves).
 const std::vector<std::int32_t> kPrompt = {1, 2, 3, 4, 5, 100, 200};
@@ -71,7 +72,8 @@ std::vector<std::int32_t> greedy(Engine& engine, std::span<const std::int32_t> p
     const model::BatchItem item{&sequence, static_cast<std::int64_t>(next.size())};
     const Status s = engine.forward({&item, 1}, next, &hidden);
     EXPECT_TRUE(s.ok()) << s.message();
-    engine.decoder().head(hidden.data() + hidden.size() - static_cast<std::size_t>(engine.decoder().config().hidden), 1, logits.data());
+    const float* last = hidden.data() + hidden.size() - static_cast<std::size_t>(engine.decoder().config().hidden);
+    EXPECT_TRUE(engine.logits(last, 1, logits.data()).ok());
     next = {static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())};
     out.push_back(next.front());
   }
@@ -96,7 +98,7 @@ std::vector<float> logits_of(Engine& engine, std::span<const std::int32_t> ids) 
   std::vector<float> hidden, logits(ids.size() * static_cast<std::size_t>(engine.decoder().config().vocab));
   const model::BatchItem item{&sequence, static_cast<std::int64_t>(ids.size())};
   EXPECT_TRUE(engine.forward({&item, 1}, ids, &hidden).ok());
-  engine.decoder().head(hidden.data(), item.n_tokens, logits.data());
+  EXPECT_TRUE(engine.logits(hidden.data(), item.n_tokens, logits.data()).ok());
   return logits;
 }
 
@@ -139,7 +141,7 @@ TEST_F(EngineTest, bundles_of_every_width_load_in_place_and_stay_close) {
 TEST_F(EngineTest, fast_precision_stays_close_to_exact) {
   const std::string directory = bundle("uniform_4");
   auto exact = Engine::load(directory, kExact);
-  auto fast = Engine::load(directory, {.n_threads = 1});
+  auto fast = Engine::load(directory, jang::test::on_test_device({.n_threads = 1}));
   ASSERT_TRUE(exact.ok() && fast.ok());
   const std::vector<float> expected = logits_of(**exact, kText);
   const double error = squared_difference(logits_of(**fast, kText), expected);

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "../support/test_device.h"
 #include "text/tokenizer.h"
 
 namespace jang::engine {
@@ -15,7 +16,7 @@ std::unique_ptr<Engine> load() {
   LoadOptions options;
   options.n_threads = 2;
   options.precision = kernels::Precision::exact;
-  auto engine = Engine::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m", options);
+  auto engine = Engine::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m", jang::test::on_test_device(options));
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   return engine.ok() ? std::move(engine).value() : nullptr;
 }

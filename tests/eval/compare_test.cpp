@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/test_device.h"
 #include "eval/csv.h"
 #include "eval/engine_model.h"
 #include "eval/perplexity.h"
@@ -188,7 +189,7 @@ TEST_F(Compare, failures_name_the_recipe_or_file) {
 }
 
 TEST(EngineModel, text_is_one_stream_with_special_tokens) {
-  const auto engine = engine::Engine::load(kModel, {});
+  const auto engine = engine::Engine::load(kModel, jang::test::on_test_device({}));
   ASSERT_TRUE(engine.ok()) << engine.status().message();
   const fs::path path = fs::path(testing::TempDir()) / "stream_test.txt";
   std::ofstream(path, std::ios::binary) << "<|endoftext|>Call me Ishmael.<|endoftext|>";
@@ -205,7 +206,7 @@ TEST(EngineModel, text_is_one_stream_with_special_tokens) {
 TEST(EngineModel, a_cloned_context_scores_like_a_fresh_one) {
   engine::LoadOptions load;
   load.precision = kernels::Precision::exact;
-  const auto engine = engine::Engine::load(kModel, load);
+  const auto engine = engine::Engine::load(kModel, jang::test::on_test_device(load));
   ASSERT_TRUE(engine.ok());
   EngineModel model(*engine.value());
   const Tokens tokens = {0, 5, 900, 77, 31, 2000, 15, 8, 9, 10, 11, 12};

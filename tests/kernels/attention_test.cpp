@@ -7,7 +7,7 @@
 #include <cstring>
 #include <random>
 
-#include "kernels/ops.h"
+#include "sets.h"
 
 namespace jang::kernels {
 namespace {
@@ -16,6 +16,16 @@ struct Case {
   std::int64_t n_queries = 1, first_position = 0, n_heads = 1, head_dim = 64, window = 0;
   KvType type = KvType::f32;
   float softcap = 0;
+};
+
+struct Problem;
+
+// The cache in pages, keys then values in each, the last page first in memory: only the table knows their order.
+struct Pages {
+  explicit Pages(const Problem& p);
+  std::int64_t half;  // bytes of a page's keys
+  std::vector<std::byte> memory;
+  std::vector<const std::byte*> addresses;
 };
 
 // Random q, k, v; `n_total` positions are stored.
@@ -32,7 +42,7 @@ struct Problem {
     for (float& x : q) x = normal(random);
     const std::int64_t n = c.first_position + c.n_queries, bytes = kv_row_bytes(c.type, c.head_dim);
     for (std::vector<std::byte>* cache : {&k, &v}) {
-      cache->resize(static_cast<std::size_t>(n * bytes));
+      cache->resize(static_cast<std::size_t>(ceil_div(n, kPagePositions) * kPagePositions * bytes));
       std::vector<float> row(static_cast<std::size_t>(c.head_dim));
       for (std::int64_t j = 0; j < n; ++j) {
         for (float& x : row) x = normal(random);
@@ -52,8 +62,9 @@ struct Problem {
     a.n_heads = c.n_heads;
     a.head_dim = c.head_dim;
     a.kv_type = c.type;
-    a.k = k.data();
-    a.v = v.data();
+    const Pages pages(*this);
+    a.pages = pages.addresses.data();
+    a.v_offset = pages.half;
     a.window = c.window;
     a.scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
     a.softcap = c.softcap;
@@ -63,6 +74,16 @@ struct Problem {
     return out;
   }
 };
+
+Pages::Pages(const Problem& p) : half(kPagePositions * kv_row_bytes(p.c.type, p.c.head_dim)), memory(2 * p.k.size()) {
+  const std::int64_t n = static_cast<std::int64_t>(p.k.size()) / half;
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::byte* page = memory.data() + (n - 1 - i) * 2 * half;
+    std::memcpy(page, p.k.data() + i * half, static_cast<std::size_t>(half));
+    std::memcpy(page + half, p.v.data() + i * half, static_cast<std::size_t>(half));
+    addresses.push_back(page);
+  }
+}
 
 std::string describe(const Case& c) {
   return "queries " + std::to_string(c.n_queries) + " at " + std::to_string(c.first_position) + " heads " + std::to_string(c.n_heads) +
@@ -94,8 +115,7 @@ TEST(Attention, backends_match_the_reference) {
   for (const Case& c : cases()) {
     const Problem p(c);
     const std::vector<float> expected = p.run(*find_ops("ref"), 0, c.n_queries);
-    for (const Ops* o : op_tables()) {
-      if (!o->available()) continue;
+    for (const NamedOps* o : op_tables()) {
       const std::vector<float> out = p.run(*o, 0, c.n_queries);
       // Weights carry the rounding of scores (up to about 4, sums of head_dim products) and of exp; values are about 1: some seventy
       // roundings in all.
@@ -108,8 +128,7 @@ TEST(Attention, backends_match_the_reference) {
 TEST(Attention, result_does_not_depend_on_the_split_of_queries) {
   for (const Case& c : cases()) {
     const Problem p(c);
-    for (const Ops* o : op_tables()) {
-      if (!o->available()) continue;
+    for (const NamedOps* o : op_tables()) {
       const std::vector<float> whole = p.run(*o, 0, c.n_queries);
       for (const std::int64_t step : {1, 7}) {
         std::vector<float> parts;
@@ -124,8 +143,7 @@ TEST(Attention, result_does_not_depend_on_the_split_of_queries) {
 }
 
 TEST(Attention, window_of_one_returns_the_own_value) {
-  for (const Ops* o : op_tables()) {
-    if (!o->available()) continue;
+  for (const NamedOps* o : op_tables()) {
     const Case c{.n_queries = 70, .first_position = 5, .n_heads = 2, .head_dim = 16, .window = 1};
     const Problem p(c);
     const std::vector<float> out = p.run(*o, 0, c.n_queries);
@@ -140,8 +158,7 @@ TEST(Attention, window_of_one_returns_the_own_value) {
 }
 
 TEST(Attention, equal_keys_give_the_mean_of_visible_values) {
-  for (const Ops* o : op_tables()) {
-    if (!o->available()) continue;
+  for (const NamedOps* o : op_tables()) {
     const Case c{.n_queries = 100, .head_dim = 8};
     Problem p(c);
     for (std::int64_t j = 1; j < c.n_queries; ++j) std::memcpy(p.k.data() + j * 32, p.k.data(), 32);
@@ -161,8 +178,7 @@ TEST(Attention, equal_keys_give_the_mean_of_visible_values) {
 
 TEST(Attention, a_cap_bounds_every_score) {
   // Two positions, scores far apart: without a cap all weight goes to one, with a cap of 1 the weights are e^1 : e^-1.
-  for (const Ops* o : op_tables()) {
-    if (!o->available()) continue;
+  for (const NamedOps* o : op_tables()) {
     Problem p({.n_queries = 1, .first_position = 1, .head_dim = 1, .softcap = 1.0f});
     p.q = {1000.0f};
     const float keys[] = {1.0f, -1.0f}, values[] = {1.0f, 0.0f};

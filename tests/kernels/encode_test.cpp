@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encode ops: every backend against ref/ bit for bit, the fit against min/max in every group, degenerate groups, error sums.
 // Widths, groups, backends come from their tables.
-#include "kernels/kernels.h"
+#include "sets.h"
 
 #include <gtest/gtest.h>
 
@@ -128,7 +128,7 @@ void for_each_codec(F f) {
 }
 
 TEST(Encode, backends_equal_ref_bit_for_bit) {
-  for (const Backend& b : backends()) {
+  for (const InstructionSet& b : instruction_sets()) {
     if (!b.available()) {
       std::printf("skipped: no %s on this machine\n", std::string(b.name).c_str());
       continue;
@@ -137,8 +137,8 @@ TEST(Encode, backends_equal_ref_bit_for_bit) {
       for (const bool weighted : {false, true}) {
         Problem p = gaussian(19, 2 * group, bits, group, dtype, weighted);  // 19 rows: full and ragged blocks at every lane count
         for (std::size_t i = 0; i < p.weights.size(); i += 2) p.weights[i] *= 1.0001f;  // not representable in 16 bits: the cast matters
-        EXPECT_TRUE(run(p, b.encode_rtn) == run(p, backends().back().encode_rtn)) << b.name << " rtn " << bits << "/" << group;
-        EXPECT_TRUE(run(p, b.encode_fit) == run(p, backends().back().encode_fit)) << b.name << " fit " << bits << "/" << group;
+        EXPECT_TRUE(run(p, b.encoders.rtn) == run(p, instruction_sets().back().encoders.rtn)) << b.name << " rtn " << bits << "/" << group;
+        EXPECT_TRUE(run(p, b.encoders.fit) == run(p, instruction_sets().back().encoders.fit)) << b.name << " fit " << bits << "/" << group;
       }
     });
   }
@@ -152,26 +152,26 @@ TEST(Encode, this_machine_has_a_backend_beside_the_reference) {
   GTEST_SKIP() << "no backend for this kind of machine: only the reference is tested";
 #endif
   int n = 0;
-  for (const Backend& b : backends()) n += b.available();
+  for (const InstructionSet& b : instruction_sets()) n += b.available();
   EXPECT_GE(n, 2);
 }
 
 TEST(Encode, backends_equal_ref_on_adversarial_groups) {
-  for (const Backend& b : backends()) {
+  for (const InstructionSet& b : instruction_sets()) {
     if (!b.available()) continue;
     for_each_codec([&](int bits, int group, DType dtype) {
       Problem p{adversarial_groups(group), {}, 0, group, bits, group, dtype};
       if (dtype == DType::f16)  // larger values are refused before they reach the kernel
         for (float& w : p.weights) w = std::clamp(w, -65504.0f, 65504.0f);
       p.n_rows = static_cast<std::int64_t>(p.weights.size()) / group;
-      EXPECT_TRUE(run(p, b.encode_rtn) == run(p, backends().back().encode_rtn)) << b.name << " rtn " << bits << "/" << group;
-      EXPECT_TRUE(run(p, b.encode_fit) == run(p, backends().back().encode_fit)) << b.name << " fit " << bits << "/" << group;
+      EXPECT_TRUE(run(p, b.encoders.rtn) == run(p, instruction_sets().back().encoders.rtn)) << b.name << " rtn " << bits << "/" << group;
+      EXPECT_TRUE(run(p, b.encoders.fit) == run(p, instruction_sets().back().encoders.fit)) << b.name << " fit " << bits << "/" << group;
     });
   }
 }
 
 TEST(Encode, fit_never_loses_to_rtn_in_any_group) {
-  const Backend* b = find_backend();
+  const InstructionSet* b = find_instruction_set();
   for_each_codec([&](int bits, int group, DType dtype) {
     for (const bool weighted : {false, true}) {
       Problem p = gaussian(64, group, bits, group, dtype, weighted, 3);
@@ -180,7 +180,7 @@ TEST(Encode, fit_never_loses_to_rtn_in_any_group) {
         for (float& w : hard) w = std::clamp(w, -65504.0f, 65504.0f);
       p.weights.insert(p.weights.end(), hard.begin(), hard.end());
       p.n_rows = static_cast<std::int64_t>(p.weights.size()) / group;
-      const std::vector<double> fit = group_errors(p, run(p, b->encode_fit)), rtn = group_errors(p, run(p, b->encode_rtn));
+      const std::vector<double> fit = group_errors(p, run(p, b->encoders.fit)), rtn = group_errors(p, run(p, b->encoders.rtn));
       for (std::size_t g = 0; g < fit.size(); ++g) EXPECT_LE(fit[g], rtn[g]) << bits << "/" << group << " group " << g;
     }
   });
@@ -189,41 +189,41 @@ TEST(Encode, fit_never_loses_to_rtn_in_any_group) {
 TEST(Encode, fit_meets_the_gaussian_bars) {
   // Squared error over min/max at group 64, bf16 parameters; docs/numbers.md.
   const std::pair<int, double> bars[] = {{2, .66}, {3, .74}, {4, .79}, {5, .80}, {6, .80}, {8, .58}};
-  const Backend* b = find_backend();
+  const InstructionSet* b = find_instruction_set();
   for (const auto& [bits, bar] : bars) {
     const Problem p = gaussian(256, 1024, bits, 64, DType::bf16, false, 11);
-    EXPECT_LT(run(p, b->encode_fit).error.squared_error / run(p, b->encode_rtn).error.squared_error, bar) << bits;
+    EXPECT_LT(run(p, b->encoders.fit).error.squared_error / run(p, b->encoders.rtn).error.squared_error, bar) << bits;
   }
 }
 
 TEST(Encode, weighted_fit_beats_unweighted_on_the_weighted_error) {
-  const Backend* b = find_backend();
+  const InstructionSet* b = find_instruction_set();
   for (const auto& width : codec::kWidths) {
     Problem p = gaussian(64, 512, width.bits, 64, DType::bf16, true, 5);
     Problem unweighted = p;
     unweighted.importance.clear();
-    const Encoded plain = run(unweighted, b->encode_fit);
+    const Encoded plain = run(unweighted, b->encoders.fit);
     double weighted_error_of_plain = 0;
     for (const double e : group_errors(p, plain)) weighted_error_of_plain += e;
-    EXPECT_LT(run(p, b->encode_fit).error.squared_error, 0.97 * weighted_error_of_plain) << width.bits;
+    EXPECT_LT(run(p, b->encoders.fit).error.squared_error, 0.97 * weighted_error_of_plain) << width.bits;
   }
 }
 
 TEST(Encode, zero_importance_falls_back_to_unweighted_codes) {
-  const Backend* b = find_backend();
+  const InstructionSet* b = find_instruction_set();
   Problem p = gaussian(8, 128, 3, 64, DType::bf16, false);
-  const Encoded plain = run(p, b->encode_fit);
+  const Encoded plain = run(p, b->encoders.fit);
   p.importance.assign(128, 0.0f);
-  const Encoded zero = run(p, b->encode_fit);
+  const Encoded zero = run(p, b->encoders.fit);
   EXPECT_EQ(plain.words, zero.words);
   EXPECT_EQ(plain.scales, zero.scales);
 }
 
 TEST(Encode, error_equals_decoded_error_and_needs_no_output) {
-  const Backend* b = find_backend();
+  const InstructionSet* b = find_instruction_set();
   for_each_codec([&](int bits, int group, DType dtype) {
     const Problem p = gaussian(21, 2 * group, bits, group, dtype, true, 9);
-    const Encoded e = run(p, b->encode_fit);
+    const Encoded e = run(p, b->encoders.fit);
     double sum = 0;
     for (const double x : group_errors(p, e)) sum += x;
     EXPECT_NEAR(e.error.squared_error, sum, 1e-12 * sum);
@@ -235,17 +235,17 @@ TEST(Encode, error_equals_decoded_error_and_needs_no_output) {
     a.bits = bits;
     a.group_size = group;
     a.param_dtype = dtype;
-    EXPECT_EQ(b->encode_fit(a).squared_error, e.error.squared_error);
+    EXPECT_EQ(b->encoders.fit(a).squared_error, e.error.squared_error);
   });
 }
 
 TEST(Encode, constant_and_zero_groups_are_exact) {
-  const Backend* b = find_backend();
+  const InstructionSet* b = find_instruction_set();
   for_each_codec([&](int bits, int group, DType dtype) {
     for (const float value : {0.0f, 0.5f, -3.25f, 65504.0f}) {
       if (bf16_to_float(float_to_bf16(value)) != value && dtype == DType::bf16) continue;
       const Problem p{std::vector<float>(static_cast<std::size_t>(group), value), {}, 1, group, bits, group, dtype};
-      EXPECT_EQ(run(p, b->encode_fit).error.squared_error, 0.0) << value << " at " << bits << "/" << group;
+      EXPECT_EQ(run(p, b->encoders.fit).error.squared_error, 0.0) << value << " at " << bits << "/" << group;
     }
   });
 }

@@ -3,7 +3,7 @@
 // error is at most sum |w| dx/2 plus float rounding of the sums; activations that int8 represents exactly leave the rounding only. Rows
 // kept in 16 bits: |e| <= dx/256, or half of that again where the lowest low byte was left out.
 // Widths and groups come from the codec's tables.
-#include "kernels/cpu/isa/linear.h"
+#include "sets.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Row-wise ops: the reference against closed forms, every backend against the reference at every length around its vectors.
-#include "kernels/ops.h"
+#include "sets.h"
 
 #include <gtest/gtest.h>
 
@@ -19,10 +19,9 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::int64_t kLengths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 257, 1000};
 
-std::vector<const Ops*> tables() {
-  std::vector<const Ops*> list;
-  for (const Ops* o : op_tables())
-    if (o->available()) list.push_back(o);
+std::vector<const NamedOps*> tables() {
+  std::vector<const NamedOps*> list;
+  for (const NamedOps* o : op_tables()) list.push_back(o);
   return list;
 }
 // Rounding steps as a relative error: half a unit in the last place of float32 each.
@@ -41,7 +40,7 @@ double largest(const std::vector<float>& x) {
   return most;
 }
 
-const Ops& ref() { return *find_ops("ref"); }
+const NamedOps& ref() { return *find_ops("ref"); }
 
 std::vector<float> random_row(std::int64_t n, unsigned seed, float scale = 1.0f) {
   std::mt19937 random(seed);
@@ -78,7 +77,7 @@ TEST(Ops, this_machine_has_a_backend_beside_the_reference) {
 }
 
 TEST(Ops, rms_norm_of_equal_values_is_their_sign_times_weight) {
-  for (const Ops* o : tables()) {
+  for (const NamedOps* o : tables()) {
     const std::vector<float> x(48, -3.0f);
     std::vector<float> weight(48), out(48);
     std::iota(weight.begin(), weight.end(), 0.0f);
@@ -94,7 +93,7 @@ TEST(Ops, rms_norm_matches_the_reference_also_in_place) {
     const std::vector<float> x = random_row(n, 1, 3.0f), weight = random_row(n, 2);
     std::vector<float> expected(x.size());
     ref().rms_norm(x.data(), weight.data(), n, 1e-6f, 0.5f, expected.data());
-    for (const Ops* o : tables()) {
+    for (const NamedOps* o : tables()) {
       std::vector<float> out = x;
       o->rms_norm(out.data(), weight.data(), n, 1e-6f, 0.5f, out.data());
       // The root halves the error of the sum; quotient, root, reciprocal and two products come on top, on both sides. Where weight and
@@ -105,7 +104,7 @@ TEST(Ops, rms_norm_matches_the_reference_also_in_place) {
 }
 
 TEST(Ops, activations_have_their_known_values) {
-  for (const Ops* o : tables()) {
+  for (const NamedOps* o : tables()) {
     const std::vector<float> gate = {0.0f, 1.0f, -1.0f, 20.0f, -20.0f, 200.0f, -200.0f}, up(7, 2.0f);
     std::vector<float> out(7);
     o->silu_mul(gate.data(), up.data(), 7, out.data());
@@ -126,7 +125,7 @@ TEST(Ops, activations_match_the_reference_also_in_place) {
     ref().gelu_mul(gate.data(), up.data(), n, gelu.data());
     ref().sigmoid_mul(sigmoid.data(), gate.data(), n);
     ref().add(sum.data(), up.data(), n);
-    for (const Ops* o : tables()) {
+    for (const NamedOps* o : tables()) {
       std::vector<float> out = gate;
       o->silu_mul(out.data(), up.data(), n, out.data());
       expect_close(out, silu, kThroughExp, kNothing, o->name);
@@ -149,7 +148,7 @@ TEST(Ops, activations_match_the_reference_also_in_place) {
 }
 
 TEST(Ops, rope_turns_pairs) {
-  for (const Ops* o : tables()) {
+  for (const NamedOps* o : tables()) {
     for (const std::int64_t half : kLengths) {
       const std::vector<float> x = random_row(2 * half, 5);
       std::vector<float> cos(x.size() / 2), sin(x.size() / 2), turned = x, expected = x;
@@ -174,7 +173,7 @@ TEST(Ops, rope_turns_pairs) {
 }
 
 TEST(Ops, softmax_and_log_sum_exp_of_equal_values) {
-  for (const Ops* o : tables()) {
+  for (const NamedOps* o : tables()) {
     std::vector<float> x(100, -1000.0f);
     EXPECT_NEAR(o->log_sum_exp(x.data(), 100), -1000.0 + std::log(100.0), 1000 * 0x1p-50) << o->name;  // double
     x[17] = -kInfinity;
@@ -185,7 +184,7 @@ TEST(Ops, softmax_and_log_sum_exp_of_equal_values) {
 }
 
 TEST(Ops, softmax_of_nothing_visible_is_zero) {
-  for (const Ops* o : tables()) {
+  for (const NamedOps* o : tables()) {
     std::vector<float> x(20, -kInfinity);
     EXPECT_EQ(o->log_sum_exp(x.data(), 20), -static_cast<double>(kInfinity)) << o->name;
     o->softmax(x.data(), 20);
@@ -200,7 +199,7 @@ TEST(Ops, softmax_matches_the_reference) {
     const std::vector<float> x = random_row(n, 6, 5.0f);
     std::vector<float> expected = x;
     ref().softmax(expected.data(), n);
-    for (const Ops* o : tables()) {
+    for (const NamedOps* o : tables()) {
       std::vector<float> out = x;
       o->softmax(out.data(), n);
       // x - max, up to 30, is rounded on the way into the exponential; the sum's errors are random and hardly add up. Below 10^-12 nothing
@@ -215,7 +214,7 @@ TEST(Ops, log_sum_exp_is_exact_over_a_vocabulary) {
     const std::vector<float> x = random_row(n, 7, 3.0f);
     const double expected = ref().log_sum_exp(x.data(), n);
     // The sum is in double: what is left is the relative error of the exponentials, which the logarithm makes an absolute one.
-    for (const Ops* o : tables()) EXPECT_NEAR(o->log_sum_exp(x.data(), n), expected, kThroughExp) << o->name << " " << n;
+    for (const NamedOps* o : tables()) EXPECT_NEAR(o->log_sum_exp(x.data(), n), expected, kThroughExp) << o->name << " " << n;
   }
 }
 
@@ -227,7 +226,7 @@ TEST(Ops, reference_log_sum_exp_matches_a_sum_without_shift) {
 }
 
 TEST(Ops, exponentials_keep_nan_and_extremes) {
-  for (const Ops* o : tables()) {
+  for (const NamedOps* o : tables()) {
     std::vector<float> x = {0.0f, NAN, 1.0f};
     o->silu_mul(x.data(), x.data(), 3, x.data());
     EXPECT_EQ(x[0], 0.0f) << o->name;
@@ -256,13 +255,13 @@ TEST(Ops, kv_store_is_the_same_bytes_in_every_backend) {
     for (const std::int64_t n : kLengths) {
       for (const float scale : {1.0f, 1e-30f, 1e5f, 0.0f}) {
         const std::vector<float> x = random_row(n, 9, scale);
-        for (const Ops* o : tables()) EXPECT_EQ(stored(*o, type, x), stored(ref(), type, x)) << o->name << " " << n;
+        for (const NamedOps* o : tables()) EXPECT_EQ(stored(*o, type, x), stored(ref(), type, x)) << o->name << " " << n;
       }
     }
   }
   const std::vector<float> odd = {NAN, -NAN, kInfinity, -kInfinity, 65519.0f, 65520.0f, 3.3961e38f, 1e-45f, 6e-8f, -0.0f};
   for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16})
-    for (const Ops* o : tables()) EXPECT_EQ(stored(*o, type, odd), stored(ref(), type, odd)) << o->name;
+    for (const NamedOps* o : tables()) EXPECT_EQ(stored(*o, type, odd), stored(ref(), type, odd)) << o->name;
 }
 
 TEST(Ops, kv_store_q8_rounds_to_the_nearest_code) {

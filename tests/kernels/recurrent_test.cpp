@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "kernels/ops.h"
+#include "sets.h"
 
 namespace jang::kernels {
 namespace {
@@ -94,8 +94,7 @@ TEST(DeltaRule, backends_match_the_recurrence) {
     const Delta d(n, keys, values, 1);
     std::vector<double> state(d.state.begin(), d.state.end());
     const std::vector<double> expected = d.expected(state);
-    for (const Ops* o : op_tables()) {
-      if (!o->available()) continue;
+    for (const NamedOps* o : op_tables()) {
       std::vector<float> carried = d.state;
       const std::vector<float> out = d.run(*o, 0, n, carried);
       const double bound =
@@ -110,8 +109,7 @@ TEST(DeltaRule, backends_match_the_recurrence) {
 }
 
 TEST(DeltaRule, state_carries_over_calls) {
-  for (const Ops* o : op_tables()) {
-    if (!o->available()) continue;
+  for (const NamedOps* o : op_tables()) {
     const Delta d(12, 24, 40, 2);
     std::vector<float> at_once = d.state, in_steps = d.state;
     const std::vector<float> whole = d.run(*o, 0, 12, at_once);
@@ -125,8 +123,7 @@ TEST(DeltaRule, state_carries_over_calls) {
 }
 
 TEST(DeltaRule, an_orthonormal_key_stores_and_returns_its_value) {
-  for (const Ops* o : op_tables()) {
-    if (!o->available()) continue;
+  for (const NamedOps* o : op_tables()) {
     Delta d(2, 4, 6, 3);
     for (std::int64_t t = 0; t < 2; ++t)
       for (std::int64_t i = 0; i < 4; ++i) d.q[t * d.key_stride() + i] = d.k[t * d.key_stride() + i] = i == 2 * t ? 1.0f : 0.0f;
@@ -149,8 +146,7 @@ TEST(Convolution, backends_match_the_sum) {
         const auto input = [&](std::int64_t t, std::int64_t c) {
           return t < 0 ? state[(t + kernel - 1) * channels + c] : x[t * channels + c];
         };
-        for (const Ops* o : op_tables()) {
-          if (!o->available()) continue;
+        for (const NamedOps* o : op_tables()) {
           std::vector<float> carried = state, out(x.size());
           o->conv_silu(x.data(), n, channels, weight.data(), kernel, carried.data(), out.data());
           for (std::int64_t t = 0; t < n; ++t) {
@@ -175,8 +171,7 @@ TEST(Convolution, state_carries_over_calls) {
   std::mt19937 random(5);
   const std::int64_t n = 7, channels = 37, kernel = 4;
   const std::vector<float> x = random_values(n * channels, random, 1.0f), weight = random_values(channels * kernel, random, 1.0f);
-  for (const Ops* o : op_tables()) {
-    if (!o->available()) continue;
+  for (const NamedOps* o : op_tables()) {
     std::vector<float> at_once((kernel - 1) * channels, 0.0f), in_steps = at_once, whole(x.size()), one(x.size());
     o->conv_silu(x.data(), n, channels, weight.data(), kernel, at_once.data(), whole.data());
     for (std::int64_t t = 0; t < n; ++t)

@@ -24,18 +24,20 @@ constexpr double kTolerance = 2e-5;
 class EveryDecoder : public ::testing::TestWithParam<NamedModel> {
  protected:
   EveryDecoder() : model_(GetParam().model) {}
-  Decoder decoder(ThreadPool* pool = nullptr) const {
-    auto d = model_.decoder({kernels::Precision::exact, "", pool});
+  HostDecoder decoder(ThreadPool* pool = nullptr) const {
+    auto d = model_.decoder(jang::test::open_test_device(pool));
     EXPECT_TRUE(d.ok()) << model_.error << d.status().message();
     return std::move(d).value();
   }
-  static Sequence sequence(const Decoder& d) { return {d.config(), kernels::KvType::f32}; }
+  static Sequence sequence(HostDecoder& d) { return d.sequence(); }
+  Result<Decoder> create(const Weights& weights) { return Decoder::create(model_.described, weights, *device_, kernels::Precision::exact); }
   TinyModel model_;
+  std::unique_ptr<kernels::Device> device_ = jang::test::open_test_device().value();
 };
 INSTANTIATE_TEST_SUITE_P(Decoder, EveryDecoder, ::testing::ValuesIn(all_models()), [](const auto& p) { return p.param.name; });
 
 TEST_P(EveryDecoder, prefill_equals_token_by_token) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(21);
   Sequence whole = sequence(d), single = sequence(d);
   const std::vector<float> expected = head(d, run(d, whole, ids));
@@ -49,7 +51,7 @@ TEST_P(EveryDecoder, prefill_equals_token_by_token) {
 }
 
 TEST_P(EveryDecoder, chunked_prefill_equals_whole_across_every_block_size) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(600);  // over the blocks of queries, of convolutions and of MLP tokens
   Sequence whole = sequence(d), chunked = sequence(d);
   const std::vector<float> expected = run(d, whole, ids);
@@ -64,7 +66,7 @@ TEST_P(EveryDecoder, chunked_prefill_equals_whole_across_every_block_size) {
 }
 
 TEST_P(EveryDecoder, batched_equals_alone) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto a = tokens(9, 1), b = tokens(1, 2), c = tokens(14, 3);
   const auto before = tokens(5, 4);
   Sequence alone_a = sequence(d), alone_b = sequence(d), alone_c = sequence(d);
@@ -84,9 +86,75 @@ TEST_P(EveryDecoder, batched_equals_alone) {
   EXPECT_LT(difference(expected, x), kTolerance);
 }
 
+// Every step is one token of several sequences, as a server decodes: bits equal those of each sequence alone.
+TEST_P(EveryDecoder, mixed_batches_equal_each_sequence_alone_bit_for_bit) {
+  HostDecoder d = decoder();
+  const auto hidden = static_cast<std::size_t>(d.config().hidden);
+  const std::vector<std::vector<std::int32_t>> prompts = {tokens(70, 1), tokens(3, 2), tokens(130, 3)};
+  constexpr int kSteps = 5;
+  std::vector<std::vector<float>> expected;  // rows of the steps, by sequence
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    Sequence s = sequence(d);
+    (void)run(d, s, prompts[i]);
+    std::vector<float> rows;
+    for (const std::int32_t id : tokens(kSteps, 10 + static_cast<unsigned>(i))) {
+      const auto row = run(d, s, {&id, 1});
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    expected.push_back(rows);
+  }
+  std::vector<Sequence> together;
+  for (const auto& prompt : prompts) {
+    together.push_back(sequence(d));
+    (void)run(d, together.back(), prompt);
+  }
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<std::int32_t> ids;
+    std::vector<BatchItem> batch;
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      ids.push_back(tokens(kSteps, 10 + static_cast<unsigned>(i))[static_cast<std::size_t>(step)]);
+      batch.push_back({&together[i], 1});
+    }
+    std::vector<float> x(ids.size() * hidden);
+    ASSERT_TRUE(d.embed(ids, x.data()).ok());
+    ASSERT_TRUE(d.layers(batch, 0, d.config().n_layers(), x.data()).ok());
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      together[i].advance(1);
+      const auto at = expected[i].begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(step) * hidden);
+      EXPECT_TRUE(std::equal(at, at + static_cast<std::ptrdiff_t>(hidden), x.begin() + static_cast<std::ptrdiff_t>(i * hidden)))
+          << "sequence " << i << " step " << step;
+    }
+  }
+}
+
+// Clones share the pages of their prefix; each goes on as if it had read the prefix itself.
+TEST_P(EveryDecoder, shared_prefixes_equal_separate_sequences_bit_for_bit) {
+  HostDecoder d = decoder();
+  for (const std::size_t prefix : {1u, 63u, 64u, 65u, 200u}) {
+    const auto common = tokens(prefix, 5);
+    Sequence base = sequence(d);
+    (void)run(d, base, common);
+    const std::int64_t before = base.pool().pages_in_use();
+    std::vector<Sequence> clones;
+    for (int i = 0; i < 3; ++i) clones.push_back(base.clone());
+    EXPECT_EQ(base.pool().pages_in_use(), before) << "clones share";
+    for (unsigned i = 0; i < clones.size(); ++i) {
+      const auto rest = tokens(70, 20 + i);
+      Sequence alone = sequence(d);
+      (void)run(d, alone, common);
+      EXPECT_EQ(run(d, clones[i], rest), run(d, alone, rest)) << prefix << " clone " << i;
+    }
+    EXPECT_EQ(run(d, base, tokens(3, 9)), [&] {
+      Sequence alone = sequence(d);
+      (void)run(d, alone, common);
+      return run(d, alone, tokens(3, 9));
+    }()) << "the original after its clones wrote";
+  }
+}
+
 TEST_P(EveryDecoder, threads_do_not_change_a_bit) {
   ThreadPool pool(3);
-  Decoder one = decoder(), three = decoder(&pool);
+  HostDecoder one = decoder(), three = decoder(&pool);
   const auto ids = tokens(300);
   Sequence s1 = sequence(one), s3 = sequence(three);
   const auto x1 = run(one, s1, ids), x3 = run(three, s3, ids);
@@ -96,7 +164,7 @@ TEST_P(EveryDecoder, threads_do_not_change_a_bit) {
 }
 
 TEST_P(EveryDecoder, layers_run_in_pieces) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(12);
   Sequence whole = sequence(d), pieces = sequence(d);
   const std::vector<float> expected = run(d, whole, ids);
@@ -110,7 +178,7 @@ TEST_P(EveryDecoder, layers_run_in_pieces) {
 }
 
 TEST_P(EveryDecoder, truncate_forgets_and_clone_goes_its_own_way) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(20), other = tokens(7, 99);
   Sequence s = sequence(d);
   (void)run(d, s, ids);
@@ -134,9 +202,9 @@ TEST_P(EveryDecoder, truncate_forgets_and_clone_goes_its_own_way) {
 }
 
 TEST_P(EveryDecoder, reference_backend_agrees) {
-  auto ref = model_.decoder({kernels::Precision::exact, "ref", nullptr});
+  auto ref = model_.decoder(kernels::open_device("ref", nullptr));
   ASSERT_TRUE(ref.ok()) << ref.status().message();
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(40);
   Sequence s = sequence(d), r = sequence(d);
   // The reference sums in double, so one side's roundings do not cancel against the other's; and 40 tokens carry them on.
@@ -144,23 +212,23 @@ TEST_P(EveryDecoder, reference_backend_agrees) {
 }
 
 TEST_P(EveryDecoder, cache_types_stay_close) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(40);
   Sequence exact = sequence(d);
   const auto expected = head(d, run(d, exact, ids));
   // A stored value is off by up to 2^-11 of itself in f16, 2^-8 in bf16, 1/254 of the largest of its row in q8. Layers and their norms make
   // up to about twenty times that of it.
   for (const auto& [type, bar] : {std::pair{kernels::KvType::f16, 0.01}, {kernels::KvType::bf16, 0.05}, {kernels::KvType::q8, 0.1}}) {
-    Sequence s(d.config(), type);
+    Sequence s = d.sequence(type);
     const double error = difference(expected, head(d, run(d, s, ids)));
     EXPECT_LT(error, bar);
     EXPECT_GT(error, 0.0);
-    EXPECT_LT(s.bytes(), exact.bytes());
+    EXPECT_LT(s.bytes(), exact.bytes()) << "bytes of pages";
   }
 }
 
 TEST_P(EveryDecoder, modules_are_all_matrices_in_graph_order) {
-  const Decoder d = decoder();
+  HostDecoder d = decoder();
   std::set<std::string> expected, found(d.modules().begin(), d.modules().end());
   for (const auto& [name, views] : model_.weights().matrices) expected.insert(name);
   EXPECT_EQ(found, expected);
@@ -173,7 +241,7 @@ TEST_P(EveryDecoder, modules_are_all_matrices_in_graph_order) {
 }
 
 TEST_P(EveryDecoder, replace_runs_the_new_matrices_and_gives_back_the_old) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(6);
   Sequence s = sequence(d);
   const auto original = run(d, s, ids);
@@ -195,10 +263,12 @@ TEST_P(EveryDecoder, replace_runs_the_new_matrices_and_gives_back_the_old) {
 
 class Recorder : public Probe {
  public:
-  void input(std::span<const std::string_view> modules, int expert, const float* x, std::int64_t n, std::int64_t n_cols) override {
+  void input(std::span<const std::string_view> modules, int expert, kernels::Device& device, const kernels::Tensor& x) override {
+    std::vector<float> values(static_cast<std::size_t>(x.rows * x.columns));
+    ASSERT_TRUE(device.read(x, values.data()).ok());
     for (const std::string_view m : modules) {
-      rows[std::string(m)] += n;
-      for (std::int64_t i = 0; i < n * n_cols; ++i) sums[std::string(m)] += std::abs(x[i]);
+      rows[std::string(m)] += x.rows;
+      for (const float v : values) sums[std::string(m)] += std::abs(v);
       if (expert >= 0) experts.insert({std::string(m), expert});
     }
   }
@@ -208,7 +278,7 @@ class Recorder : public Probe {
 };
 
 TEST_P(EveryDecoder, probe_sees_every_map_and_changes_nothing) {
-  Decoder d = decoder();
+  HostDecoder d = decoder();
   const auto ids = tokens(30);
   Sequence plain = sequence(d), probed = sequence(d);
   const auto expected = run(d, plain, ids);
@@ -230,29 +300,29 @@ TEST_P(EveryDecoder, a_missing_or_extra_weight_is_corrupt) {
   for (const auto& [name, views] : model_.weights().matrices) {
     Weights weights = model_.weights();
     weights.matrices.erase(name);
-    EXPECT_EQ(Decoder::create(model_.described, weights, {}).status().code(), StatusCode::corrupt) << name;
+    EXPECT_EQ(create(weights).status().code(), StatusCode::corrupt) << name;
     weights = model_.weights();
     weights.matrices[name][0].n_rows += 1;
-    EXPECT_EQ(Decoder::create(model_.described, weights, {}).status().code(), StatusCode::corrupt) << name;
+    EXPECT_EQ(create(weights).status().code(), StatusCode::corrupt) << name;
   }
   for (const auto& [name, values] : model_.weights().vectors) {
     Weights weights = model_.weights();
     weights.vectors[name].push_back(0);
-    EXPECT_EQ(Decoder::create(model_.described, weights, {}).status().code(), StatusCode::corrupt) << name;
+    EXPECT_EQ(create(weights).status().code(), StatusCode::corrupt) << name;
   }
   Weights weights = model_.weights();
   weights.matrices["model.layers.0.extra"] = weights.matrices.begin()->second;
-  EXPECT_EQ(Decoder::create(model_.described, weights, {}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(create(weights).status().code(), StatusCode::corrupt);
   weights = model_.weights();
   weights.vectors["model.layers.0.extra.weight"] = {1};
-  EXPECT_EQ(Decoder::create(model_.described, weights, {}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(create(weights).status().code(), StatusCode::corrupt);
 }
 
 TinyModel tiny(const std::string& type) { return TinyModel(arch::testing::dense(type)); }
 
 TEST(Decoder, refuses_ids_out_of_the_vocabulary) {
   const TinyModel model = tiny("llama");
-  const auto d = model.decoder();
+  auto d = model.decoder();
   ASSERT_TRUE(d.ok());
   std::vector<float> x(2 * 128);
   for (const std::int32_t bad : {-1, 512, INT32_MAX, INT32_MIN}) {
@@ -265,11 +335,11 @@ TEST(Decoder, refuses_what_no_kernel_reads_and_names_it) {
   const TinyModel model = tiny("qwen3");
   Weights weights = model.weights();
   weights.matrices["model.layers.1.self_attn.k_proj"][0].format.dtype = DType::f64;
-  const Status s = Decoder::create(model.described, weights, {}).status();
+  const auto device = jang::test::open_test_device().value();
+  const Status s = Decoder::create(model.described, weights, *device, kernels::Precision::exact).status();
   EXPECT_EQ(s.code(), StatusCode::unsupported);
   EXPECT_NE(s.message().find("model.layers.1.self_attn.k_proj"), std::string::npos) << s.message();
-  EXPECT_EQ(Decoder::create(model.described, model.weights(), {kernels::Precision::exact, "abacus", nullptr}).status().code(),
-            StatusCode::unsupported);
+  EXPECT_EQ(kernels::open_device("abacus", nullptr).status().code(), StatusCode::unsupported);
 }
 
 TEST(Decoder, replace_checks_its_arguments) {
@@ -298,7 +368,7 @@ TEST(Decoder, a_sliding_layer_sees_its_window) {
   ASSERT_TRUE(d.ok()) << d.status().message();
   const auto last_row = [&](std::vector<std::int32_t> ids, std::size_t changed) {
     if (changed < ids.size()) ids[changed] = (ids[changed] + 1) % 512;
-    Sequence s(d->config(), kernels::KvType::f32);
+    Sequence s = d->sequence();
     const auto x = run(*d, s, ids);
     return std::vector<float>(x.end() - 128, x.end());
   };
@@ -311,7 +381,7 @@ TEST(Decoder, a_recurrent_layer_cannot_run_the_same_positions_twice) {
   const TinyModel model(arch::testing::qwen3_5(false, false));
   auto d = model.decoder();
   ASSERT_TRUE(d.ok());
-  Sequence s(d->config(), kernels::KvType::f32);
+  Sequence s = d->sequence();
   const auto ids = tokens(4);
   std::vector<float> x(4 * 128);
   ASSERT_TRUE(d->embed(ids, x.data()).ok());
@@ -322,16 +392,46 @@ TEST(Decoder, a_recurrent_layer_cannot_run_the_same_positions_twice) {
   EXPECT_TRUE(d->layers({&item, 1}, 0, 4, x.data()).ok());
 }
 
+TEST(Decoder, a_full_pool_is_out_of_memory_and_loses_nothing) {
+  const TinyModel model = tiny("llama");
+  auto d = model.decoder();
+  ASSERT_TRUE(d.ok());
+  const CachePool sizes(d->device(), d->config(), kernels::KvType::f32);
+  const auto pool = std::make_shared<CachePool>(d->device(), d->config(), kernels::KvType::f32, 3 * sizes.page_bytes());
+  Sequence a(pool), b(pool);
+  const auto first = tokens(100, 1), second = tokens(64, 2), more = tokens(1, 3);
+  const auto expected_a = run(*d, a, first);
+  (void)run(*d, b, second);
+  EXPECT_EQ(pool->pages_in_use(), 3);
+  std::vector<float> x(128);
+  ASSERT_TRUE(d->embed(more, x.data()).ok());
+  const BatchItem batch[] = {{&b, 1}};
+  const Status full = d->layers(batch, 0, 2, x.data());
+  EXPECT_EQ(full.code(), StatusCode::out_of_memory);
+  EXPECT_NE(full.message().find("budget"), std::string::npos) << full.message();
+  EXPECT_EQ(b.length(), 64);
+  EXPECT_EQ(pool->pages_in_use(), 3);
+  // What was there still serves: a goes on in its last page, and b too once a gives up a page.
+  Sequence fresh = d->sequence();
+  (void)run(*d, fresh, first);
+  EXPECT_EQ(run(*d, a, more), run(*d, fresh, more));
+  ASSERT_TRUE(a.truncate(0));
+  EXPECT_EQ(pool->pages_in_use(), 1);
+  Sequence other = d->sequence();
+  (void)run(*d, other, second);
+  EXPECT_EQ(run(*d, b, more), run(*d, other, more));
+}
+
 TEST(Decoder, nothing_to_run_is_no_error) {
   const TinyModel model = tiny("llama");
   auto d = model.decoder();
   ASSERT_TRUE(d.ok());
-  Sequence s(d->config(), kernels::KvType::f32);
+  Sequence s = d->sequence();
   const BatchItem empty{&s, 0};
   EXPECT_TRUE(d->layers({}, 0, 2, nullptr).ok());
   EXPECT_TRUE(d->layers({&empty, 1}, 0, 2, nullptr).ok());
   EXPECT_TRUE(d->embed({}, nullptr).ok());
-  d->head(nullptr, 0, nullptr);
+  EXPECT_TRUE(d->head(nullptr, 0, nullptr).ok());
 }
 
 }  // namespace

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Caches of a sequence: growth keeps what is stored, layers hold memory only when they run, copies are independent.
+// Pages of a sequence: taken as positions need them, shared by clones, copied by who writes first, given back; states of recurrent layers.
 #include "model/sequence.h"
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
-#include "model/sequence_state.h"
+#include "../support/test_device.h"
 
 namespace jang::model {
 namespace {
@@ -20,63 +18,112 @@ arch::DecoderConfig config() {
   return c;
 }
 
-class SequenceTypes : public ::testing::TestWithParam<kernels::KvType> {};
+class SequenceTypes : public ::testing::TestWithParam<kernels::KvType> {
+ protected:
+  std::shared_ptr<CachePool> pool(std::int64_t pages = 0) {
+    const CachePool sizes(*device_, config(), GetParam());
+    return std::make_shared<CachePool>(*device_, config(), GetParam(), pages * sizes.page_bytes());
+  }
+  std::unique_ptr<kernels::Device> device_ = jang::test::open_test_device().value();
+};
 INSTANTIATE_TEST_SUITE_P(Sequence, SequenceTypes,
                          ::testing::Values(kernels::KvType::f32, kernels::KvType::f16, kernels::KvType::bf16, kernels::KvType::q8));
 
-TEST_P(SequenceTypes, growing_keeps_every_row) {
-  Sequence s(config(), GetParam());
-  Sequence::State& state = s.state();
-  const auto mark = [](std::int64_t head, std::int64_t position, bool value) {
-    return static_cast<std::byte>(head * 50 + position % 50 + (value ? 128 : 0));
-  };
-  for (std::int64_t p = 0; p < 500; ++p) {
-    ASSERT_TRUE(state.reserve_kv(1, p + 1));
-    for (std::int64_t h = 0; h < 3; ++h) {
-      std::memset(state.key_row(1, h, p), static_cast<int>(mark(h, p, false)), static_cast<std::size_t>(state.row_bytes));
-      std::memset(state.value_row(1, h, p), static_cast<int>(mark(h, p, true)), static_cast<std::size_t>(state.row_bytes));
+TEST_P(SequenceTypes, layers_of_a_page_lie_one_behind_another) {
+  const auto p = pool();
+  const std::int64_t row = kernels::kv_row_bytes(GetParam(), 8);
+  EXPECT_EQ(p->layer(1).offset, 0);
+  EXPECT_EQ(p->layer(1).bytes(), 2 * 3 * 64 * row);
+  EXPECT_EQ(p->layer(2).offset, p->layer(1).bytes());
+  EXPECT_GE(p->page_bytes(), 2 * p->layer(1).bytes());
+}
+
+TEST_P(SequenceTypes, pages_follow_the_positions) {
+  const auto p = pool();
+  {
+    Sequence s(p);
+    for (std::int64_t n = 0; n < 500; ++n) {
+      ASSERT_TRUE(s.reserve(1).ok());
+      EXPECT_EQ(s.pages().size(), static_cast<std::size_t>(n / 64 + 1));
+      s.advance(1);
     }
-    s.advance(1);
+    EXPECT_EQ(s.bytes(), 8 * p->page_bytes());
+    ASSERT_TRUE(s.truncate(65));
+    EXPECT_EQ(p->pages_in_use(), 2);
+    ASSERT_TRUE(s.truncate(0));
+    EXPECT_EQ(p->pages_in_use(), 0);
+    ASSERT_TRUE(s.reserve(10).ok());
+    Sequence moved = std::move(s);
+    EXPECT_EQ(p->pages_in_use(), 1);
   }
-  const Sequence copy = s.clone();
-  for (Sequence::State* each : {&state, &copy.state()})
-    for (std::int64_t p = 0; p < 500; ++p)
-      for (std::int64_t h = 0; h < 3; ++h) {
-        ASSERT_EQ(each->key_row(1, h, p)[state.row_bytes - 1], mark(h, p, false)) << h << " " << p;
-        ASSERT_EQ(each->value_row(1, h, p)[0], mark(h, p, true)) << h << " " << p;
-      }
-  EXPECT_EQ(s.bytes(), 2 * 500 * 3 * state.row_bytes);
-  EXPECT_EQ(copy.bytes(), s.bytes());
-  EXPECT_EQ(copy.state().kv[2].capacity, 0) << "a layer that never ran holds nothing";
+  EXPECT_EQ(p->pages_in_use(), 0) << "the end of a sequence gives its pages back";
+}
+
+TEST_P(SequenceTypes, clones_share_pages_until_one_writes) {
+  const auto p = pool();
+  Sequence s(p);
+  ASSERT_TRUE(s.reserve(100).ok());
+  s.advance(100);
+  std::vector<std::byte> mark(static_cast<std::size_t>(p->page_bytes()), std::byte{77}), found(mark.size());
+  const auto page = [&](std::int32_t i) {
+    const auto slab = static_cast<std::size_t>(i / p->store().pages_per_slab);
+    return kernels::Tensor{p->store().slabs[slab], i % p->store().pages_per_slab * p->page_bytes(), DType::u8, 1, p->page_bytes(),
+                           p->page_bytes()};
+  };
+  ASSERT_TRUE(device_->write(mark.data(), page(s.pages()[1])).ok());
+  Sequence copy = s.clone();
+  EXPECT_EQ(copy.length(), 100);
+  EXPECT_EQ(p->pages_in_use(), 2);
+  ASSERT_TRUE(copy.reserve(1).ok());
+  EXPECT_EQ(copy.pages()[0], s.pages()[0]) << "a full page stays shared";
+  EXPECT_NE(copy.pages()[1], s.pages()[1]) << "the page that is written is the writer's own";
+  ASSERT_TRUE(device_->read(page(copy.pages()[1]), found.data()).ok());
+  EXPECT_EQ(found, mark) << "with what was in it";
+  const std::int32_t own = s.pages()[1];
+  ASSERT_TRUE(s.reserve(1).ok());
+  EXPECT_EQ(s.pages()[1], own) << "nobody else holds it any more";
+  EXPECT_EQ(p->pages_in_use(), 3);
+}
+
+TEST_P(SequenceTypes, a_full_pool_changes_nothing) {
+  const auto p = pool(2);
+  Sequence s(p);
+  ASSERT_TRUE(s.reserve(70).ok());
+  s.advance(70);
+  EXPECT_EQ(s.reserve(59).code(), StatusCode::out_of_memory);
+  EXPECT_EQ(s.pages().size(), 2u);
+  Sequence copy = s.clone();
+  EXPECT_EQ(copy.reserve(1).code(), StatusCode::out_of_memory) << "no page for a copy of its own";
+  EXPECT_EQ(p->pages_in_use(), 2);
+  ASSERT_TRUE(s.truncate(64));
+  EXPECT_TRUE(copy.reserve(1).ok()) << "alone with its last page now";
 }
 
 TEST(Sequence, recurrent_states_start_at_zero_and_are_copied) {
-  Sequence s(config(), kernels::KvType::f32);
-  Sequence::State& state = s.state();
-  ASSERT_TRUE(state.reserve_delta(0));
-  EXPECT_EQ(state.conv_values(), 3 * (2 * 16 + 64));
-  EXPECT_EQ(state.delta_values(), 4 * 8 * 16);
-  for (std::int64_t i = 0; i < state.delta_values(); ++i) ASSERT_EQ(state.delta[0].delta.get()[i], 0.0f);
-  state.delta[0].delta.get()[5] = 3;
-  state.delta[0].position = 2;
+  const auto device = jang::test::open_test_device().value();
+  const auto pool = std::make_shared<CachePool>(*device, config(), kernels::KvType::f32);
+  Sequence s(pool);
+  RecurrentState* state = s.recurrent(0);
+  ASSERT_NE(state, nullptr);
+  EXPECT_EQ(state->conv.bytes(), 4 * 3 * (2 * 16 + 64));
+  EXPECT_EQ(state->delta.bytes(), 4 * 4 * 8 * 16);
+  const kernels::Tensor all = state->delta.matrix(1, 4 * 8 * 16), one = all.column_range(5, 1);
+  std::vector<float> values(4 * 8 * 16, 1.0f);
+  ASSERT_TRUE(device->read(all, values.data()).ok());
+  EXPECT_EQ(values, std::vector<float>(values.size(), 0.0f));
+  const float three = 3, four = 4;
+  ASSERT_TRUE(device->write(&three, one).ok());
+  state->position = 2;
   s.advance(2);
   Sequence copy = s.clone();
-  state.delta[0].delta.get()[5] = 4;
-  EXPECT_EQ(copy.state().delta[0].delta.get()[5], 3.0f);
+  ASSERT_TRUE(device->write(&four, one).ok());
+  float found = 0;
+  ASSERT_TRUE(device->read(copy.recurrent(0)->delta.matrix(1, 4 * 8 * 16).column_range(5, 1), &found).ok());
+  EXPECT_EQ(found, 3.0f);
   EXPECT_FALSE(copy.truncate(1));
   EXPECT_TRUE(copy.truncate(2));
   EXPECT_TRUE(copy.truncate(0));
   EXPECT_EQ(copy.bytes(), 0);
-}
-
-TEST(Sequence, a_request_no_memory_can_hold_fails_and_keeps_the_cache) {
-  Sequence s(config(), kernels::KvType::f32);
-  ASSERT_TRUE(s.state().reserve_kv(1, 10));
-  s.advance(10);
-  std::memset(s.state().key_row(1, 2, 9), 77, 4);
-  EXPECT_FALSE(s.state().reserve_kv(1, INT64_MAX / 2));
-  EXPECT_FALSE(s.state().reserve_kv(1, std::int64_t{1} << 50));
-  EXPECT_EQ(s.state().key_row(1, 2, 9)[0], std::byte{77});
 }
 
 }  // namespace

@@ -9,10 +9,65 @@
 #include <vector>
 
 #include "../arch/fake_model.h"
+#include "../support/test_device.h"
 #include "codec/affine.h"
 #include "model/decoder.h"
 
 namespace jang::model::testing {
+
+// A decoder with its device, for tests that hold hidden states and logits on the host.
+class HostDecoder {
+ public:
+  HostDecoder(std::unique_ptr<kernels::Device> device, Decoder decoder) : device_(std::move(device)), decoder_(std::move(decoder)) {}
+
+  [[nodiscard]] const arch::DecoderConfig& config() const { return decoder_.config(); }
+  [[nodiscard]] kernels::Device& device() const { return *device_; }
+  [[nodiscard]] const std::vector<std::string>& modules() const { return decoder_.modules(); }
+  [[nodiscard]] std::span<const kernels::MatrixView> matrices(std::string_view module) const { return decoder_.matrices(module); }
+  [[nodiscard]] Status replace(std::string_view module, std::span<const kernels::MatrixView> views) {
+    return decoder_.replace(module, views);
+  }
+  [[nodiscard]] std::int64_t bytes_per_token() const { return decoder_.bytes_per_token(); }
+  void set_probe(Probe* probe) { decoder_.set_probe(probe); }
+
+  // A new sequence of a pool of that type; sequences of one type share their pool.
+  [[nodiscard]] Sequence sequence(kernels::KvType type = kernels::KvType::f32) {
+    std::shared_ptr<CachePool>& pool = pools_[type];
+    if (pool == nullptr) pool = std::make_shared<CachePool>(*device_, config(), type);
+    return Sequence(pool);
+  }
+
+  [[nodiscard]] Status embed(std::span<const std::int32_t> ids, float* x) {
+    const kernels::Tensor t = room(&hidden_, static_cast<std::int64_t>(ids.size()), config().hidden);
+    JANG_TRY(decoder_.embed(ids, t));
+    return device_->read(t, x);
+  }
+  [[nodiscard]] Status layers(std::span<const BatchItem> batch, int begin, int end, float* x) {
+    std::int64_t n = 0;
+    for (const BatchItem& item : batch) n += item.n_tokens;
+    const kernels::Tensor t = room(&hidden_, n, config().hidden);
+    JANG_TRY(device_->write(x, t));
+    JANG_TRY(decoder_.layers(batch, begin, end, t));
+    return device_->read(t, x);
+  }
+  [[nodiscard]] Status head(const float* x, std::int64_t n, float* logits) {
+    const kernels::Tensor t = room(&hidden_, n, config().hidden), out = room(&logits_, n, config().vocab);
+    JANG_TRY(device_->write(x, t));
+    JANG_TRY(decoder_.head(t, out));
+    return device_->read(out, logits);
+  }
+
+ private:
+  kernels::Tensor room(Array* array, std::int64_t n, std::int64_t columns) {
+    EXPECT_TRUE(array->reserve(*device_, n * columns));
+    return array->matrix(n, columns);
+  }
+
+  std::unique_ptr<kernels::Device> device_;
+  Decoder decoder_;
+  Array hidden_, logits_;
+  std::map<kernels::KvType, std::shared_ptr<CachePool>> pools_;
+};
 
 // Owns the values of a model, by module or tensor name.
 class TinyModel {
@@ -44,8 +99,11 @@ class TinyModel {
   }
 
   [[nodiscard]] const Weights& weights() const { return weights_; }
-  [[nodiscard]] Result<Decoder> decoder(const Options& options = {kernels::Precision::exact, "", nullptr}) const {
-    return Decoder::create(described, weights_, options);
+  [[nodiscard]] Result<HostDecoder> decoder(Result<std::unique_ptr<kernels::Device>> device = jang::test::open_test_device(),
+                                            kernels::Precision precision = kernels::Precision::exact) const {
+    JANG_TRY(device.status());
+    JANG_ASSIGN(Decoder bound, Decoder::create(described, weights_, *device.value(), precision));
+    return HostDecoder(std::move(device).value(), std::move(bound));
   }
 
   std::string error;  // of describe
@@ -88,7 +146,7 @@ inline std::vector<std::int32_t> tokens(std::size_t n, unsigned seed = 3, int vo
 }
 
 // Runs ids of one sequence through all layers; returns their hidden states and advances.
-inline std::vector<float> run(Decoder& decoder, Sequence& sequence, std::span<const std::int32_t> ids) {
+inline std::vector<float> run(HostDecoder& decoder, Sequence& sequence, std::span<const std::int32_t> ids) {
   std::vector<float> x(ids.size() * static_cast<std::size_t>(decoder.config().hidden));
   EXPECT_TRUE(decoder.embed(ids, x.data()).ok());
   const BatchItem item{&sequence, static_cast<std::int64_t>(ids.size())};
@@ -98,10 +156,10 @@ inline std::vector<float> run(Decoder& decoder, Sequence& sequence, std::span<co
   return x;
 }
 
-inline std::vector<float> head(const Decoder& decoder, const std::vector<float>& x) {
+inline std::vector<float> head(HostDecoder& decoder, const std::vector<float>& x) {
   const std::int64_t n = static_cast<std::int64_t>(x.size()) / decoder.config().hidden;
   std::vector<float> logits(static_cast<std::size_t>(n * decoder.config().vocab));
-  decoder.head(x.data(), n, logits.data());
+  EXPECT_TRUE(decoder.head(x.data(), n, logits.data()).ok());
   return logits;
 }
 

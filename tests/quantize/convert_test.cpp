@@ -17,7 +17,7 @@
 #include "base/float16.h"
 #include "codec/affine.h"
 #include "format/bundle.h"
-#include "kernels/kernels.h"
+#include "kernels/instruction_set.h"
 #include "quantize/source_rows.h"
 
 namespace jang::quantize {
@@ -91,7 +91,7 @@ TEST_F(ConvertTest, bytes_do_not_depend_on_threads_or_backend) {
     EXPECT_TRUE(files_of(path("t")) == expected) << threads;
     fs::remove_all(path("t"));
   }
-  for (const kernels::Backend& b : kernels::backends()) {
+  for (const kernels::InstructionSet& b : kernels::instruction_sets()) {
     if (!b.available() || b.name == "ref") continue;
     RunOptions r;
     r.backend = b.name;

@@ -2,7 +2,7 @@
 // Scalar definition of the encode ops; contract in kernels.h.
 #pragma once
 
-#include "kernels/kernels.h"
+#include "kernels/encode.h"
 
 namespace jang::kernels::ref {
 

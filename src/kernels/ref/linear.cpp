@@ -46,6 +46,6 @@ void dequantize_row(const MatrixView& w, std::int64_t row, float* out) {
   }
 }
 
-const LinearKernel kLinear{"ref", "ref", Precision::exact, [] { return true; }, exact_supports, float_row_bytes, prepare_float_row, matmul};
+const LinearKernel kLinear{"ref", Precision::exact, [] { return true; }, exact_supports, float_row_bytes, prepare_float_row, matmul};
 
 }  // namespace jang::kernels::ref

@@ -92,6 +92,9 @@ float kv_value(KvType type, const std::byte* row, std::int64_t head_dim, std::in
 
 void attention(const AttentionArgs& a) {
   const std::int64_t row_bytes = kv_row_bytes(a.kv_type, a.head_dim);
+  const auto row = [&](std::int64_t position, std::int64_t offset) {
+    return a.pages[position / kPagePositions] + offset + position % kPagePositions * row_bytes;
+  };
   std::vector<double> p, sum(index(a.head_dim));
   for (std::int64_t i = 0; i < a.n_queries; ++i) {
     const std::int64_t end = a.first_position + i + 1;
@@ -102,7 +105,7 @@ void attention(const AttentionArgs& a) {
       double largest = -std::numeric_limits<double>::infinity(), total = 0;
       for (std::int64_t j = begin; j < end; ++j) {
         double s = 0;
-        for (std::int64_t c = 0; c < a.head_dim; ++c) s += d(q[c]) * d(kv_value(a.kv_type, a.k + j * row_bytes, a.head_dim, c));
+        for (std::int64_t c = 0; c < a.head_dim; ++c) s += d(q[c]) * d(kv_value(a.kv_type, row(j, a.k_offset), a.head_dim, c));
         s *= d(a.scale);
         if (a.softcap != 0) s = d(a.softcap) * std::tanh(s / d(a.softcap));
         p[index(j - begin)] = s;
@@ -112,7 +115,7 @@ void attention(const AttentionArgs& a) {
       for (std::int64_t j = begin; j < end; ++j) {
         const double e = std::exp(p[index(j - begin)] - largest);
         total += e;
-        for (std::int64_t c = 0; c < a.head_dim; ++c) sum[index(c)] += e * d(kv_value(a.kv_type, a.v + j * row_bytes, a.head_dim, c));
+        for (std::int64_t c = 0; c < a.head_dim; ++c) sum[index(c)] += e * d(kv_value(a.kv_type, row(j, a.v_offset), a.head_dim, c));
       }
       for (std::int64_t c = 0; c < a.head_dim; ++c)
         a.out[i * a.out_stride + h * a.head_dim + c] = static_cast<float>(sum[index(c)] / total);
@@ -177,9 +180,7 @@ double log_sum_exp(const float* x, std::int64_t n) {
 
 }  // namespace
 
-const Ops kOps{.name = "ref",
-               .available = [] { return true; },
-               .dequantize_row = dequantize_row,
+const Ops kOps{.dequantize_row = dequantize_row,
                .rms_norm = rms_norm,
                .add = add,
                .silu_mul = silu_mul,

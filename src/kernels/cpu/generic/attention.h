@@ -15,7 +15,8 @@
 
 namespace jang::kernels::generic {
 
-inline constexpr std::int64_t kKeys = 64;       // positions of a tile
+inline constexpr std::int64_t kKeys = kPagePositions;  // positions of a tile: a page
+inline constexpr std::int64_t kPrefetchKv = 4096;      // bytes of rows ahead
 inline constexpr std::int64_t kQueryRows = 64;  // of a block, about
 inline constexpr int kMixRows = 4;              // register tile of the sum over values: rows x V::kMixVectors
 
@@ -134,9 +135,15 @@ inline void softmax_step(const AttentionArgs& a, float* scores, std::int64_t beg
 template <class V>
 inline void attend_tile(const AttentionArgs& a, const QueryBlock& b, std::int64_t tile, std::int64_t begin, std::int64_t end) {
   const std::int64_t row_bytes = kv_row_bytes(a.kv_type, a.head_dim);
+  const std::int64_t ahead = kPrefetchKv / row_bytes, last_position = a.first_position + a.n_queries - 1;
+  const auto prefetch = [&](std::int64_t position, std::int64_t offset) {
+    const std::int64_t p = std::min(position + ahead, last_position);
+    V::prefetch(reinterpret_cast<std::uintptr_t>(a.pages[p / kKeys]) + static_cast<std::uintptr_t>(offset + p % kKeys * row_bytes));
+  };
+  const std::byte* const page = a.pages[tile / kKeys];
   for (std::int64_t j = begin; j < end; ++j) {
-    V::prefetch(reinterpret_cast<std::uintptr_t>(a.k) + static_cast<std::uintptr_t>(j * row_bytes + 4096));
-    load_kv<V>(a.kv_type, a.k + j * row_bytes, a.head_dim, b.dim, b.keys + (j - tile) * b.dim);
+    prefetch(j, a.k_offset);
+    load_kv<V>(a.kv_type, page + a.k_offset + (j - tile) * row_bytes, a.head_dim, b.dim, b.keys + (j - tile) * b.dim);
   }
   const std::int64_t skip = begin - tile;
   const Outputs scores{b.scores + skip, kKeys, true};
@@ -150,8 +157,8 @@ inline void attend_tile(const AttentionArgs& a, const QueryBlock& b, std::int64_
     softmax_step<V>(a, b.scores + r * kKeys, from - tile, to - tile, b.most[r], b.sum[r], b.factor[r]);
   }
   for (std::int64_t j = begin; j < end; ++j) {
-    V::prefetch(reinterpret_cast<std::uintptr_t>(a.v) + static_cast<std::uintptr_t>(j * row_bytes + 4096));
-    load_kv<V>(a.kv_type, a.v + j * row_bytes, a.head_dim, b.dim, b.values + (j - tile) * b.dim);
+    prefetch(j, a.v_offset);
+    load_kv<V>(a.kv_type, page + a.v_offset + (j - tile) * row_bytes, a.head_dim, b.dim, b.values + (j - tile) * b.dim);
   }
   mix<V>(b.scores, b.n_rows, b.values, skip, end - tile, b.dim, b.factor, b.out);
 }

@@ -13,7 +13,7 @@
 
 #include "codec/affine.h"
 #include "kernels/fit_search.h"
-#include "kernels/kernels.h"
+#include "kernels/encode.h"
 #include "kernels/params.h"
 
 namespace jang::kernels::generic {

@@ -9,10 +9,8 @@ namespace jang::kernels::generic {
 
 // constexpr: the table must not need code of this instruction set before main.
 template <class V>
-constexpr Ops ops(std::string_view name, bool (*available)()) {
-  return {.name = name,
-          .available = available,
-          .dequantize_row = dequantize_row<V>,
+constexpr Ops ops() {
+  return {.dequantize_row = dequantize_row<V>,
           .rms_norm = rms_norm<V>,
           .add = add<V>,
           .silu_mul = silu_mul<V>,

@@ -39,13 +39,8 @@ struct Avx2 {
   }
 };
 
-bool available() {
-  // F16C is not asked for: every processor with AVX2 and FMA has it.
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
 }  // namespace
 
-const Backend kAvx2{"avx2", available, generic::encode_rtn<Avx2>, generic::encode_fit<Avx2>};
+constinit const Encoders kAvx2Encoders{generic::encode_rtn<Avx2>, generic::encode_fit<Avx2>};
 
 }  // namespace jang::kernels

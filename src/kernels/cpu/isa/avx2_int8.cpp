@@ -9,7 +9,7 @@
 #include <array>
 
 #include "kernels/cpu/generic/linear.h"
-#include "kernels/cpu/isa/linear.h"
+#include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
 namespace {
@@ -249,7 +249,7 @@ using Kernel = generic::Linear<Avx2Int8>;
 
 }  // namespace
 
-const LinearKernel kAvx2Int8{"avx2_int8",         "avx2",          Precision::fast, available, Kernel::supports,
+const LinearKernel kAvx2Int8{"avx2_int8",         Precision::fast, available,     Kernel::supports,
                              Kernel::input_bytes, Kernel::prepare, Kernel::matmul};
 
 }  // namespace jang::kernels

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "kernels/cpu/generic/op_table.h"
-#include "kernels/cpu/isa/ops.h"
+#include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
 namespace {
@@ -123,15 +123,10 @@ struct Avx2 {
   static void prefetch(std::uintptr_t at) { _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0); }
 };
 
-bool available() {
-  // F16C is not asked for: every processor with AVX2 and FMA has it.
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
 }  // namespace
 
-constinit const LinearKernel kAvx2Linear{"avx2",         "avx2",          Precision::exact,  available,
-                                         exact_supports, float_row_bytes, prepare_float_row, generic::matmul<Avx2>};
-constinit const Ops kAvx2Ops = generic::ops<Avx2>("avx2", available);
+constinit const LinearKernel kAvx2Linear{"avx2",          Precision::exact,  avx2_available,       exact_supports,
+                                         float_row_bytes, prepare_float_row, generic::matmul<Avx2>};
+constinit const Ops kAvx2Ops = generic::ops<Avx2>();
 
 }  // namespace jang::kernels

@@ -39,13 +39,8 @@ struct Avx512 {
   }
 };
 
-bool available() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
-
 }  // namespace
 
-const Backend kAvx512{"avx512", available, generic::encode_rtn<Avx512>, generic::encode_fit<Avx512>};
+constinit const Encoders kAvx512Encoders{generic::encode_rtn<Avx512>, generic::encode_fit<Avx512>};
 
 }  // namespace jang::kernels

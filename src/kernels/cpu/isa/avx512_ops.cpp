@@ -5,7 +5,7 @@
 #include <array>
 
 #include "kernels/cpu/generic/op_table.h"
-#include "kernels/cpu/isa/ops.h"
+#include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
 namespace {
@@ -125,15 +125,10 @@ struct Avx512 {
   static void prefetch(std::uintptr_t at) { _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0); }
 };
 
-bool available() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
-
 }  // namespace
 
-constinit const LinearKernel kAvx512Linear{"avx512",       "avx512",        Precision::exact,  available,
-                                           exact_supports, float_row_bytes, prepare_float_row, generic::matmul<Avx512>};
-constinit const Ops kAvx512Ops = generic::ops<Avx512>("avx512", available);
+constinit const LinearKernel kAvx512Linear{"avx512",        Precision::exact,  avx512_available,       exact_supports,
+                                           float_row_bytes, prepare_float_row, generic::matmul<Avx512>};
+constinit const Ops kAvx512Ops = generic::ops<Avx512>();
 
 }  // namespace jang::kernels

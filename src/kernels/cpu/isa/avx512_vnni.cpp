@@ -6,7 +6,7 @@
 #include <array>
 
 #include "kernels/cpu/generic/linear.h"
-#include "kernels/cpu/isa/linear.h"
+#include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
 namespace {
@@ -300,7 +300,7 @@ using Kernel = generic::Linear<Avx512Vnni>;
 
 }  // namespace
 
-const LinearKernel kAvx512VnniInt8{"avx512_vnni",       "avx512",        Precision::fast, available, Kernel::supports,
+const LinearKernel kAvx512VnniInt8{"avx512_vnni",       Precision::fast, available,     Kernel::supports,
                                    Kernel::input_bytes, Kernel::prepare, Kernel::matmul};
 
 }  // namespace jang::kernels

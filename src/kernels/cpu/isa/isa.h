@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU backends, one per instruction set. Which exist depends on the target processor; kernels.cpp lists them.
+// What each instruction set of the CPU brings. Which exist depends on the target processor; instruction_set.cpp lists them.
 #pragma once
 
-#include "kernels/kernels.h"
+#include "kernels/encode.h"
+#include "kernels/ops.h"
 
 namespace jang::kernels {
 
 #if defined(__x86_64__)
-extern const Backend kAvx2;
-extern const Backend kAvx512;
+[[nodiscard]] bool avx2_available();
+extern const Ops kAvx2Ops;
+extern const Encoders kAvx2Encoders;
+extern const LinearKernel kAvx2Linear, kAvx2Int8;
+
+[[nodiscard]] bool avx512_available();
+extern const Ops kAvx512Ops;
+extern const Encoders kAvx512Encoders;
+extern const LinearKernel kAvx512Linear, kAvx512VnniInt8;
 #elif defined(__aarch64__)
-extern const Backend kNeon;
+[[nodiscard]] bool neon_available();
+extern const Ops kNeonOps;
+extern const Encoders kNeonEncoders;
+extern const LinearKernel kNeonLinear, kNeonInt8, kNeonDotprodInt8;
 #endif
 
 }  // namespace jang::kernels

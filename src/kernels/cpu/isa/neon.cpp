@@ -40,10 +40,8 @@ struct Neon {
   }
 };
 
-bool available() { return true; }
-
 }  // namespace
 
-const Backend kNeon{"neon", available, generic::encode_rtn<Neon>, generic::encode_fit<Neon>};
+constinit const Encoders kNeonEncoders{generic::encode_rtn<Neon>, generic::encode_fit<Neon>};
 
 }  // namespace jang::kernels

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The NEON fast linear kernel for cores with the dot product instructions of Armv8.2 (FEAT_DotProd). Compiled with +dotprod; chosen at run
 // time.
-#include "kernels/cpu/isa/linear.h"
+#include "kernels/cpu/isa/isa.h"
 #include "kernels/cpu/isa/neon_int8.h"
 
 #if defined(__linux__)
@@ -30,7 +30,7 @@ using Kernel = generic::Linear<NeonInt8<HardwareDot>>;
 
 }  // namespace
 
-const LinearKernel kNeonDotprodInt8{"neon_dotprod",      "neon",          Precision::fast, available, Kernel::supports,
+const LinearKernel kNeonDotprodInt8{"neon_dotprod",      Precision::fast, available,     Kernel::supports,
                                     Kernel::input_bytes, Kernel::prepare, Kernel::matmul};
 
 }  // namespace jang::kernels

@@ -2,7 +2,7 @@
 // The NEON fast linear kernel for every 64-bit Arm core: products widened to 16 bits, added in pairs to 32.
 #include "kernels/cpu/isa/neon_int8.h"
 
-#include "kernels/cpu/isa/linear.h"
+#include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
 namespace {
@@ -18,7 +18,7 @@ using Kernel = generic::Linear<NeonInt8<WideningDot>>;
 
 }  // namespace
 
-const LinearKernel kNeonInt8{"neon_int8",         "neon",          Precision::fast, [] { return true; }, Kernel::supports,
+const LinearKernel kNeonInt8{"neon_int8",         Precision::fast, [] { return true; }, Kernel::supports,
                              Kernel::input_bytes, Kernel::prepare, Kernel::matmul};
 
 }  // namespace jang::kernels

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "kernels/cpu/generic/op_table.h"
-#include "kernels/cpu/isa/ops.h"
+#include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
 namespace {
@@ -107,12 +107,10 @@ struct Neon {
   static void prefetch(std::uintptr_t at) { __builtin_prefetch(reinterpret_cast<const void*>(at)); }
 };
 
-bool available() { return true; }
-
 }  // namespace
 
-constinit const LinearKernel kNeonLinear{"neon",         "neon",          Precision::exact,  available,
-                                         exact_supports, float_row_bytes, prepare_float_row, generic::matmul<Neon>};
-constinit const Ops kNeonOps = generic::ops<Neon>("neon", available);
+constinit const LinearKernel kNeonLinear{"neon",          Precision::exact,  neon_available,       exact_supports,
+                                         float_row_bytes, prepare_float_row, generic::matmul<Neon>};
+constinit const Ops kNeonOps = generic::ops<Neon>();
 
 }  // namespace jang::kernels

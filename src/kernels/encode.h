@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The op table of a backend. Callers pick a backend once and call through it; nothing above this folder knows an instruction set.
+// Quantizing rows of weights in host memory: arguments, errors and the functions an instruction set offers.
 //
-// Every CPU backend gives bit-identical results to ref/ for the encode ops: same operations in the same order, no contraction.
+// Every instruction set gives bit-identical results: same operations in the same order, no contraction.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <string_view>
-#include <vector>
 
 #include "tensor/dtype.h"
 
 namespace jang::kernels {
 
-// Quantises a block of rows whose groups line up in columns.
+// rtn: mx.quantize (MLX's CPU backend) of the weights cast to param_dtype, bit for bit; errors are against the weights as given.
+// fit: searched and refitted groups, docs/codecs.md; in no group worse than rtn.
+enum class EncodeMethod : std::uint8_t { rtn, fit };
+
+// Quantizes a block of rows whose groups line up in columns.
 struct EncodeArgs {
   const float* weights = nullptr;     // [n_rows, in], finite
   const float* importance = nullptr;  // [in], finite, >= 0, or null for unweighted
@@ -30,18 +33,10 @@ struct EncodeError {
   double squared_error = 0, squared_norm = 0;
 };
 
-struct Backend {
-  std::string_view name;  // "ref", "avx2", "avx512", "neon"
-  bool (*available)();    // on this machine
-  // mx.quantize (MLX's CPU backend) of the weights cast to param_dtype, bit for bit; errors are against the weights as given.
-  EncodeError (*encode_rtn)(const EncodeArgs&);
-  // Searched and refitted groups, docs/codecs.md; in no group worse than encode_rtn.
-  EncodeError (*encode_fit)(const EncodeArgs&);
+using Encode = EncodeError (*)(const EncodeArgs&);
+struct Encoders {
+  Encode rtn = nullptr, fit = nullptr;
+  [[nodiscard]] Encode of(EncodeMethod method) const { return method == EncodeMethod::rtn ? rtn : fit; }
 };
-
-// All backends built in, fastest first, "ref" last.
-[[nodiscard]] const std::vector<Backend>& backends();
-// Fastest available backend, or the named one; null when unknown or not available here.
-[[nodiscard]] const Backend* find_backend(std::string_view name = {});
 
 }  // namespace jang::kernels

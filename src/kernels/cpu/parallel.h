@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "base/thread_pool.h"
 
-namespace jang::model {
+namespace jang::kernels {
 
 class Parallel {
  public:
@@ -48,4 +48,4 @@ class Parallel {
   ThreadPool* pool_;
 };
 
-}  // namespace jang::model
+}  // namespace jang::kernels

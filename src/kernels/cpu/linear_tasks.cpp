@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Splitting linear maps over threads. Pieces are multiples of kRowStep rows, the unit kernels like to work in.
-#include "model/linear.h"
+#include "kernels/cpu/linear_tasks.h"
 
 #include <algorithm>
-#include <array>
 
-#include "base/check.h"
-
-namespace jang::model {
+namespace jang::kernels {
 namespace {
 
 constexpr std::int64_t kRowStep = 16;
@@ -18,22 +15,23 @@ constexpr std::int64_t kManyInputs = 8;
 
 // Rough time of a row on one thread.
 std::int64_t row_ns_x1024(const RowTask& t) {
-  const std::int64_t read = (t.view->row_bytes() + 2 * t.view->param_row_bytes()) * 1024 / kBytesPerNs;
-  return std::max(read, t.n * t.view->n_cols * 1024 / kMacsPerNs);
+  const std::int64_t read = (t.matrix->row_bytes() + 2 * t.matrix->param_row_bytes()) * 1024 / kBytesPerNs;
+  return std::max(read, t.n * t.matrix->n_cols * 1024 / kMacsPerNs);
 }
 
 void run_piece(const RowTask& t, std::int64_t begin, std::int64_t n_rows) {
-  const kernels::MatrixView part = t.view->rows(begin, n_rows);
-  t.map->kernel->matmul(part, t.inputs, t.n, t.y + begin, t.y_stride);
-  if (t.map->bias == nullptr) return;
+  const MatrixView part = t.matrix->rows(begin, n_rows);
+  t.weight->kernel->matmul(part, t.inputs, t.n, t.y + begin, t.y_stride);
+  if (t.weight->bias.empty()) return;
+  const float* bias = t.weight->bias.data();
   for (std::int64_t i = 0; i < t.n; ++i)
-    for (std::int64_t r = begin; r < begin + n_rows; ++r) t.y[i * t.y_stride + r] += t.map->bias[r];
+    for (std::int64_t r = begin; r < begin + n_rows; ++r) t.y[i * t.y_stride + r] += bias[r];
 }
 
 // Pieces all tasks make when cut every `step` rows.
 std::int64_t count_pieces(std::span<const RowTask> tasks, std::int64_t step) {
   std::int64_t n = 0;
-  for (const RowTask& t : tasks) n += ceil_div(t.view->n_rows, step);
+  for (const RowTask& t : tasks) n += ceil_div(t.matrix->n_rows, step);
   return n;
 }
 
@@ -55,9 +53,9 @@ std::int64_t few_inputs_step(const RowTask& t, std::int64_t total_ns, std::int64
 
 void run_rows(std::span<const RowTask> tasks, const Parallel& parallel) {
   std::int64_t total_ns = 0;
-  for (const RowTask& t : tasks) total_ns += t.view->n_rows * row_ns_x1024(t) / 1024;
+  for (const RowTask& t : tasks) total_ns += t.matrix->n_rows * row_ns_x1024(t) / 1024;
   if (parallel.threads() == 1 || total_ns < 6000) {
-    for (const RowTask& t : tasks) run_piece(t, 0, t.view->n_rows);
+    for (const RowTask& t : tasks) run_piece(t, 0, t.matrix->n_rows);
     return;
   }
   struct Piece {
@@ -69,7 +67,7 @@ void run_rows(std::span<const RowTask> tasks, const Parallel& parallel) {
   const std::int64_t many = many_inputs_step(tasks, parallel.threads());
   for (const RowTask& t : tasks) {
     const std::int64_t step = t.n >= kManyInputs ? many : few_inputs_step(t, total_ns, parallel.threads());
-    for (std::int64_t r = 0; r < t.view->n_rows; r += step) pieces.push_back({&t, r, std::min(step, t.view->n_rows - r)});
+    for (std::int64_t r = 0; r < t.matrix->n_rows; r += step) pieces.push_back({&t, r, std::min(step, t.matrix->n_rows - r)});
   }
   const std::vector<Piece>& list = pieces;
   parallel.each(static_cast<std::int64_t>(list.size()), [&list](std::int64_t i) {
@@ -78,27 +76,9 @@ void run_rows(std::span<const RowTask> tasks, const Parallel& parallel) {
   });
 }
 
-void prepare(const Linear& map, const float* x, std::int64_t n, const Parallel& parallel, std::byte* out) {
-  const std::int64_t bytes = map.input_bytes();
-  parallel.run(n, map.n_cols / 2,
-               [&](std::int64_t i) { map.kernel->prepare(map.format(), x + i * map.n_cols, map.n_cols, out + i * bytes); });
+void prepare(const CpuWeight& weight, const float* x, std::int64_t stride, std::int64_t n, const Parallel& parallel, std::byte* out) {
+  const std::int64_t bytes = weight.input_bytes(), columns = weight.columns();
+  parallel.run(n, columns / 2, [&](std::int64_t i) { weight.kernel->prepare(weight.format(), x + i * stride, columns, out + i * bytes); });
 }
 
-void apply(std::span<const LinearCall> calls, const float* x, std::int64_t n, const Parallel& parallel, PreparedInputs* inputs) {
-  JANG_CHECK(calls.size() <= PreparedInputs::kMaxFormats);
-  std::array<RowTask, PreparedInputs::kMaxFormats> tasks;
-  std::byte* free_space = inputs->data();
-  for (std::size_t c = 0; c < calls.size(); ++c) {
-    const Linear& map = *calls[c].map;
-    tasks[c] = {&map, &map.views.front(), nullptr, n, calls[c].y, calls[c].y_stride};
-    for (std::size_t before = 0; before < c; ++before)
-      if (calls[before].map->kernel == map.kernel && calls[before].map->format() == map.format()) tasks[c].inputs = tasks[before].inputs;
-    if (tasks[c].inputs != nullptr) continue;
-    prepare(map, x, n, parallel, free_space);
-    tasks[c].inputs = free_space;
-    free_space += n * map.input_bytes();
-  }
-  run_rows(std::span(tasks).first(calls.size()), parallel);
-}
-
-}  // namespace jang::model
+}  // namespace jang::kernels

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/devices.h"
+
+#include <string>
+
+#include "kernels/cpu/cpu_device.h"
+
+namespace jang::kernels {
+
+Result<std::unique_ptr<Device>> open_device(std::string_view name, ThreadPool* pool) {
+  const InstructionSet* set = find_instruction_set(name);
+  if (set != nullptr) return std::unique_ptr<Device>(std::make_unique<CpuDevice>(*set, pool));
+  std::string available;
+  for (const InstructionSet& s : instruction_sets())
+    if (s.available()) available += (available.empty() ? "" : ", ") + std::string(s.name);
+  return Status(StatusCode::unsupported,
+                "backend '" + std::string(name) + "' is unknown or not available on this machine; available: " + available);
+}
+
+}  // namespace jang::kernels

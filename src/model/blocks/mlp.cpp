@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/blocks/mlp.h"
+
+#include <algorithm>
+
+#include "model/bind.h"
+
+namespace jang::model {
+
+Status bind_block(Binder& binder, const std::string& prefix, std::int64_t ffn, Mlp* block) {
+  const std::int64_t hidden = binder.config().hidden;
+  JANG_TRY(binder.take(prefix + "gate_proj", ffn, hidden, binder.precision(), &block->gate));
+  JANG_TRY(binder.take(prefix + "up_proj", ffn, hidden, binder.precision(), &block->up));
+  return binder.take(prefix + "down_proj", hidden, ffn, binder.precision(), &block->down);
+}
+
+bool reserve(Forward& f, const Mlp& block) {
+  const std::int64_t values = std::min(f.n, kMlpTokens) * block.gate.n_rows;
+  return f.workspace.mlp_gate.reserve(f.device, values) && f.workspace.mlp_up.reserve(f.device, values);
+}
+
+void run(Forward& f, const Mlp& block, const kernels::Tensor& x, const kernels::Tensor& out) {
+  const std::int64_t ffn = block.gate.n_rows;
+  for (std::int64_t begin = 0; begin < x.rows; begin += kMlpTokens) {
+    const std::int64_t chunk = std::min(kMlpTokens, x.rows - begin);
+    const kernels::Tensor in = x.row_range(begin, chunk);
+    const kernels::Tensor gate = f.workspace.mlp_gate.matrix(chunk, ffn), up = f.workspace.mlp_up.matrix(chunk, ffn);
+    f.see({&block.gate, &block.up}, -1, in);
+    const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
+    f.device.linear(in, maps);
+    f.device.glu(f.activation(), gate, up, gate);
+    f.see({&block.down}, -1, gate);
+    const kernels::LinearOut down[] = {{block.down.weight.get(), out.row_range(begin, chunk)}};
+    f.device.linear(gate, down);
+  }
+}
+
+}  // namespace jang::model

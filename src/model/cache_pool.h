@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of all sequences' keys and values: pages of 64 positions (kernels/kv_cache.h), taken from slabs that grow up to a byte budget,
+// shared by counting. Not thread safe. The device outlives it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "arch/decoder_config.h"
+#include "jang/status.h"
+#include "kernels/device.h"
+
+namespace jang::model {
+
+class CachePool {
+ public:
+  // `byte_budget`: of pages; 0: as much as there is memory.
+  CachePool(kernels::Device& device, const arch::DecoderConfig& config, kernels::KvType type, std::int64_t byte_budget = 0);
+
+  // A page of its own for one holder. Errors: out_of_memory, with the numbers; nothing changes then.
+  [[nodiscard]] Result<std::int32_t> take();
+  void share(std::int32_t page) { ++holders_[static_cast<std::size_t>(page)]; }
+  void release(std::int32_t page);
+  [[nodiscard]] bool is_shared(std::int32_t page) const { return holders_[static_cast<std::size_t>(page)] > 1; }
+  // Copies one page's contents over another's.
+  void copy(std::int32_t from, std::int32_t to);
+
+  [[nodiscard]] const kernels::PageStore& store() const { return store_; }
+  // A layer's part of every page; for attention layers only.
+  [[nodiscard]] const kernels::KvLayer& layer(int l) const { return layers_[static_cast<std::size_t>(l)]; }
+  [[nodiscard]] const arch::DecoderConfig& config() const { return config_; }
+  [[nodiscard]] kernels::Device& device() const { return device_; }
+  [[nodiscard]] std::int64_t pages_in_use() const { return static_cast<std::int64_t>(holders_.size() - free_.size()); }
+  [[nodiscard]] std::int64_t page_bytes() const { return store_.page_bytes; }
+
+ private:
+  [[nodiscard]] Status grow();
+  [[nodiscard]] kernels::Tensor page(std::int32_t page) const;
+
+  kernels::Device& device_;
+  arch::DecoderConfig config_;
+  std::int64_t byte_budget_;
+  std::vector<kernels::KvLayer> layers_;
+  kernels::PageStore store_;
+  std::vector<std::unique_ptr<kernels::Buffer>> slabs_;
+  std::vector<std::int32_t> holders_;  // by page
+  std::vector<std::int32_t> free_;     // pages nobody holds, the next one last
+};
+
+}  // namespace jang::model

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device memory that grows to what a forward needs and is kept from one forward to the next.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/device.h"
+
+namespace jang::model {
+
+class Array {
+ public:
+  // Room for `bytes`; what was there is lost when it has to grow. False when there is no memory.
+  [[nodiscard]] bool reserve_bytes(kernels::Device& device, std::int64_t bytes) {
+    if (buffer_ != nullptr && bytes <= buffer_->bytes()) return true;
+    buffer_.reset();
+    buffer_ = device.allocate(bytes);
+    return buffer_ != nullptr;
+  }
+  // Room for n values.
+  [[nodiscard]] bool reserve(kernels::Device& device, std::int64_t n, DType dtype = DType::f32) {
+    return reserve_bytes(device, n * size_bytes(dtype));
+  }
+  // The first rows * columns values as a matrix. Precondition: reserved.
+  [[nodiscard]] kernels::Tensor matrix(std::int64_t rows, std::int64_t columns, DType dtype = DType::f32) const {
+    JANG_CHECK(buffer_ != nullptr && rows * columns * size_bytes(dtype) <= buffer_->bytes());
+    return {buffer_.get(), 0, dtype, rows, columns, columns};
+  }
+  [[nodiscard]] bool exists() const { return buffer_ != nullptr; }
+  [[nodiscard]] std::int64_t bytes() const { return buffer_ == nullptr ? 0 : buffer_->bytes(); }
+
+ private:
+  std::unique_ptr<kernels::Buffer> buffer_;
+};
+
+// What the blocks of a forward work in; n is the tokens of the batch. Blocks take turns, so they share.
+struct Workspace {
+  Array normed, branch;                         // [n, hidden]
+  Array q_gate, q, k, v, gate, attended;        // attention
+  Array fused, fused_ba, qkv, z, ba, mixed;     // gated delta
+  Array mlp_gate, mlp_up;                       // of a chunk of tokens
+  Array router, shared_gate, shared, gathered;  // experts, of a chunk of tokens
+  Array slot_gate, slot_up, slot_out;           // by slot
+  Array route_weights, route_slots, route_tokens, route_begin;
+  Array tokens, positions;  // i32 [n, 1]
+  Array cosines, sines, local_cosines, local_sines;
+};
+
+}  // namespace jang::model

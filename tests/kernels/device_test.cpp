@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ops of a device as whole batches: every device of this machine against formulas computed here in double, over shapes, strides and
+// batches; and that rows do not depend on their batch. What single rows compute is the other tests' (linear, ops, attention, recurrent).
+#include "kernels/device.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <random>
+
+#include "../support/guarded_device.h"
+#include "kernels/devices.h"
+#include "matrices.h"
+#include "sets.h"
+
+namespace jang::kernels {
+namespace {
+
+using Values = std::vector<float>;
+
+double d(float x) { return static_cast<double>(x); }
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+Values random_values(std::int64_t n, unsigned seed, float scale = 1.0f) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0f, scale);
+  Values v(at(n));
+  for (float& x : v) x = normal(random);
+  return v;
+}
+
+// A device with tensors made of host values.
+class Machine {
+ public:
+  Machine(const std::string& name, int threads) : pool_(threads) {
+    device_ = name == "guarded" ? std::make_unique<test::GuardedDevice>(&pool_) : open_device(name, &pool_).value();
+  }
+  Device* operator->() { return device_.get(); }
+
+  // Rows `gap` values further apart than they are long, NaN between them.
+  Tensor tensor(const Values& values, std::int64_t rows, std::int64_t columns, std::int64_t gap = 0) {
+    Tensor t = empty(rows, columns, DType::f32, gap);
+    EXPECT_TRUE(device_->write(values.data(), t).ok());
+    return t;
+  }
+  Tensor tensor(const std::vector<std::int32_t>& values) {
+    Tensor t = empty(static_cast<std::int64_t>(values.size()), 1, DType::i32);
+    EXPECT_TRUE(device_->write(values.data(), t).ok());
+    return t;
+  }
+  Tensor empty(std::int64_t rows, std::int64_t columns, DType dtype = DType::f32, std::int64_t gap = 0) {
+    const std::int64_t stride = columns + gap;
+    buffers_.push_back(device_->allocate(std::max<std::int64_t>(rows, 1) * stride * size_bytes(dtype)));
+    const Values nothing(at(rows * stride), std::numeric_limits<float>::quiet_NaN());
+    if (dtype == DType::f32) {
+      EXPECT_TRUE(device_->write(nothing.data(), {buffers_.back().get(), 0, dtype, rows, stride, stride}).ok());
+    }
+    return {buffers_.back().get(), 0, dtype, rows, columns, stride};
+  }
+  Values read(const Tensor& t) {
+    Values v(at(t.rows * t.columns));
+    EXPECT_TRUE(device_->read(t, v.data()).ok());
+    return v;
+  }
+  std::vector<std::int32_t> read_ints(const Tensor& t) {
+    std::vector<std::int32_t> v(at(t.rows * t.columns));
+    EXPECT_TRUE(device_->read(t, v.data()).ok());
+    return v;
+  }
+  const Weight* weight(std::vector<MatrixView> views, std::span<const float> bias = {}) {
+    auto made = device_->upload({views, bias, Precision::exact});
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    weights_.push_back(std::move(made).value());
+    return weights_.back().get();
+  }
+
+ private:
+  ThreadPool pool_;
+  std::unique_ptr<Device> device_;
+  std::vector<std::unique_ptr<Buffer>> buffers_;
+  std::vector<std::unique_ptr<Weight>> weights_;
+};
+
+std::vector<std::string> device_names() {
+  std::vector<std::string> names = {"guarded"};
+  for (const NamedOps* o : op_tables()) names.emplace_back(o->name);
+  return names;
+}
+
+class EveryDevice : public ::testing::TestWithParam<std::string> {
+ protected:
+  Machine machine{GetParam(), 3};
+};
+INSTANTIATE_TEST_SUITE_P(Device, EveryDevice, ::testing::ValuesIn(device_names()), [](const auto& p) { return p.param; });
+
+// Relative to the largest value expected; `terms`: of the longest sum, each rounded to float32.
+void expect_near(const Values& found, const std::vector<double>& expected, double terms, const std::string& what) {
+  ASSERT_EQ(found.size(), expected.size()) << what;
+  double largest = 1e-30;
+  for (const double e : expected) largest = std::max(largest, std::abs(e));
+  const double tolerance = (8 + std::sqrt(terms)) * d(std::numeric_limits<float>::epsilon()) * largest;
+  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(d(found[i]), expected[i], tolerance) << what << " at " << i;
+}
+
+TEST_P(EveryDevice, tensors_come_back_as_they_went) {
+  const Values values = random_values(6 * 5, 1);
+  const Tensor t = machine.tensor(values, 6, 5, 3);
+  EXPECT_EQ(machine.read(t), values);
+  EXPECT_EQ(machine.read(t.row_range(2, 2)), Values(values.begin() + 10, values.begin() + 20));
+  EXPECT_EQ(machine.read(t.column_range(1, 1))[5], values[26]);
+  const Tensor copy = machine.empty(6, 5);
+  machine->copy(t, copy);
+  EXPECT_EQ(machine.read(copy), values);
+  EXPECT_EQ(machine.read(copy.with_columns(3)), values);
+  const Tensor rows = machine.tensor(std::vector<std::int32_t>{5, 0, 5});
+  const Tensor gathered = machine.empty(3, 5);
+  machine->gather_rows(t, rows, gathered);
+  const Values g = machine.read(gathered);
+  for (int j = 0; j < 5; ++j) {
+    EXPECT_EQ(g[at(j)], values[at(25 + j)]);
+    EXPECT_EQ(g[at(5 + j)], values[at(j)]);
+    EXPECT_EQ(g[at(10 + j)], values[at(25 + j)]);
+  }
+  EXPECT_EQ(machine->allocate(std::int64_t{1} << 60), nullptr) << "more than there is";
+}
+
+TEST_P(EveryDevice, copy_columns_cuts_where_it_is_told) {
+  const Values values = random_values(70 * 12, 2);
+  const Tensor from = machine.tensor(values, 70, 12), a = machine.empty(70, 5, DType::f32, 2), b = machine.empty(70, 7);
+  const ColumnCopy copies[] = {{0, 3, a, 2}, {3, 2, a, 0}, {5, 7, b, 0}};
+  machine->copy_columns(from, copies);
+  const Values ra = machine.read(a), rb = machine.read(b);
+  for (int i = 0; i < 70; ++i) {
+    for (int j = 0; j < 3; ++j) ASSERT_EQ(ra[at(i * 5 + 2 + j)], values[at(i * 12 + j)]);
+    for (int j = 0; j < 2; ++j) ASSERT_EQ(ra[at(i * 5 + j)], values[at(i * 12 + 3 + j)]);
+    for (int j = 0; j < 7; ++j) ASSERT_EQ(rb[at(i * 7 + j)], values[at(i * 12 + 5 + j)]);
+  }
+}
+
+std::vector<double> normed(const Values& x, std::int64_t n, const Values& weight, double eps, double offset) {
+  std::vector<double> out;
+  for (std::size_t r = 0; r < x.size(); r += at(n)) {
+    double sum = 0;
+    for (std::size_t j = 0; j < at(n); ++j) sum += d(x[r + j]) * d(x[r + j]);
+    for (std::size_t j = 0; j < at(n); ++j)
+      out.push_back(d(x[r + j]) / std::sqrt(sum / static_cast<double>(n) + eps) * (weight.empty() ? 1.0 : d(weight[j]) + offset));
+  }
+  return out;
+}
+
+TEST_P(EveryDevice, add_norm_adds_and_normalises) {
+  for (const std::int64_t n : {1, 7, 64, 300})
+    for (const std::int64_t rows : {1, 3, 40}) {
+      const Values x = random_values(rows * n, 3), branch = random_values(rows * n, 4), weight = random_values(n, 5),
+                   inner = random_values(n, 6);
+      const Tensor t = machine.tensor(x, rows, n), out = machine.empty(rows, n);
+      machine->add_norm({.x = t, .norm = machine.tensor(weight, 1, n), .out = out, .eps = 1e-5f, .offset = 1.0f});
+      expect_near(machine.read(out), normed(x, n, weight, 1e-5, 1.0), static_cast<double>(n), "norm");
+      EXPECT_EQ(machine.read(t), x) << "only read without a branch";
+
+      // With a branch, normalised itself: x changes, and out is the norm of the new x.
+      machine->add_norm({.x = t,
+                         .branch = machine.tensor(branch, rows, n),
+                         .branch_norm = machine.tensor(inner, 1, n),
+                         .norm = machine.tensor(weight, 1, n),
+                         .out = out,
+                         .eps = 1e-5f,
+                         .offset = 1.0f});
+      std::vector<double> sum = normed(branch, n, inner, 1e-5, 1.0);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += d(x[i]);
+      const Values now = machine.read(t);
+      expect_near(now, sum, static_cast<double>(n), "sum");
+      expect_near(machine.read(out), normed(now, n, weight, 1e-5, 1.0), static_cast<double>(n), "norm of the sum");
+
+      machine->add_norm({.x = t, .branch = machine.tensor(branch, rows, n)});
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = d(now[i]) + d(branch[i]);
+      expect_near(machine.read(t), sum, 1, "plain sum");
+    }
+}
+
+TEST_P(EveryDevice, glu_is_its_formula_in_place_too) {
+  const std::vector<std::pair<Activation, std::function<double(double)>>> kinds = {
+      {Activation::silu, [](double x) { return x * sigmoid(x); }},
+      {Activation::gelu_tanh, [](double x) { return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))); }},
+      {Activation::sigmoid, [](double x) { return sigmoid(x); }}};
+  for (const auto& [kind, act] : kinds) {
+    const Values gate = random_values(37 * 9, 7, 3.0f), up = random_values(37 * 9, 8);
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < gate.size(); ++i) expected.push_back(act(d(gate[i])) * d(up[i]));
+    const Tensor g = machine.tensor(gate, 37, 9), u = machine.tensor(up, 37, 9), out = machine.empty(37, 9);
+    machine->glu(kind, g, u, out);
+    expect_near(machine.read(out), expected, 1, "glu");
+    machine->glu(kind, g, u, u);
+    EXPECT_EQ(machine.read(u), machine.read(out));
+  }
+}
+
+TEST_P(EveryDevice, add_gated_weighs_each_row) {
+  const Values x = random_values(21 * 16, 9), gate = random_values(21, 10, 2.0f), before = random_values(21 * 16, 11);
+  const Tensor out = machine.tensor(before, 21, 16), plain = machine.tensor(before, 21, 16);
+  machine->add_gated(machine.tensor(x, 21, 16), machine.tensor(gate, 21, 1), out);
+  machine->add_gated(machine.tensor(x, 21, 16), {}, plain);
+  std::vector<double> expected, sum;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    expected.push_back(d(before[i]) + sigmoid(d(gate[i / 16])) * d(x[i]));
+    sum.push_back(d(before[i]) + d(x[i]));
+  }
+  expect_near(machine.read(out), expected, 1, "gated");
+  expect_near(machine.read(plain), sum, 1, "plain");
+}
+
+// Rows of a matrix as floats, by the codec's own definition.
+Values dequantized(const MatrixView& w) {
+  Values out(at(w.n_rows * w.n_cols));
+  for (std::int64_t r = 0; r < w.n_rows; ++r) find_ops("ref")->dequantize_row(w, r, out.data() + r * w.n_cols);
+  return out;
+}
+
+std::vector<double> product(const Values& x, std::int64_t n, const Values& w, std::int64_t columns, const Values& bias) {
+  std::vector<double> y;
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::size_t r = 0; r < w.size() / at(columns); ++r) {
+      double sum = bias.empty() ? 0.0 : d(bias[r]);
+      for (std::int64_t c = 0; c < columns; ++c) sum += d(x[at(i * columns + c)]) * d(w[r * at(columns) + at(c)]);
+      y.push_back(sum);
+    }
+  return y;
+}
+
+TEST_P(EveryDevice, linear_maps_of_several_formats_share_an_input) {
+  constexpr std::int64_t kColumns = 128;
+  const std::vector<MatrixFormat> formats = {{DType::f32},
+                                             {DType::bf16},
+                                             {DType::u32, 2, 32, DType::bf16},
+                                             {DType::u32, 3, 64, DType::f16},
+                                             {DType::u32, 4, 64, DType::bf16},
+                                             {DType::u32, 5, 128, DType::f32},
+                                             {DType::u32, 8, 64, DType::bf16}};
+  for (const std::int64_t n : {1, 2, 9, 70}) {
+    const Values x = random_values(n * kColumns, 12);
+    std::deque<TestMatrix> matrices;
+    for (std::size_t i = 0; i < formats.size(); ++i)
+      matrices.emplace_back(formats[i], 17 + static_cast<std::int64_t>(i), kColumns, static_cast<unsigned>(i));
+    std::vector<LinearOut> outs;
+    const Values bias = random_values(17, 13);
+    for (std::size_t i = 0; i < matrices.size(); ++i) {
+      const MatrixView view = matrices[i].view();
+      outs.push_back({machine.weight({view}, i == 0 ? std::span<const float>(bias) : std::span<const float>()),
+                      machine.empty(n, view.n_rows, DType::f32, static_cast<std::int64_t>(i))});
+    }
+    machine->linear(machine.tensor(x, n, kColumns), outs);
+    for (std::size_t i = 0; i < matrices.size(); ++i)
+      expect_near(machine.read(outs[i].y), product(x, n, dequantized(matrices[i].view()), kColumns, i == 0 ? bias : Values()), kColumns,
+                  "map " + std::to_string(i) + " of " + std::to_string(n));
+  }
+}
+
+TEST_P(EveryDevice, embed_and_head_use_one_matrix) {
+  const TestMatrix table({DType::u32, 4, 32, DType::bf16}, 50, 64, 3);
+  const Weight* weight = machine.weight({table.view()});
+  const Values rows = dequantized(table.view());
+  const Tensor out = machine.empty(3, 64), logits = machine.empty(3, 50);
+  machine->embed(*weight, machine.tensor(std::vector<std::int32_t>{49, 0, 7}), 2.0f, out);
+  const Values x = machine.read(out);
+  for (std::size_t j = 0; j < 64; ++j) {
+    EXPECT_EQ(x[j], 2.0f * rows[49 * 64 + j]);
+    EXPECT_EQ(x[64 + j], 2.0f * rows[j]);
+    EXPECT_EQ(x[128 + j], 2.0f * rows[7 * 64 + j]);
+  }
+  machine->head(out, *weight, 0.0f, logits);
+  std::vector<double> expected = product(x, 3, rows, 64, {});
+  expect_near(machine.read(logits), expected, 64, "head");
+  machine->head(out, *weight, 0.5f, logits);
+  for (double& e : expected) e = 0.5 * std::tanh(e / 0.5);
+  expect_near(machine.read(logits), expected, 64 * 64, "capped");
+}
+
+struct Turn {
+  Values cosines, sines;
+};
+Turn turn(std::span<const std::int32_t> positions, const Values& frequencies, float factor) {
+  Turn t;
+  for (const std::int32_t p : positions)
+    for (const float f : frequencies) {
+      const float angle = static_cast<float>(p) * f;
+      t.cosines.push_back(static_cast<float>(std::cos(d(angle))) * factor);
+      t.sines.push_back(static_cast<float>(std::sin(d(angle))) * factor);
+    }
+  return t;
+}
+
+// Two sequences of a batch, one of them in the middle of its text, pages in disorder, against attention written out over all positions.
+TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
+  constexpr std::int64_t kHeads = 4, kKv = 2, kDim = 16, kHalf = 4;
+  for (const std::int64_t window : {0, 50}) {
+    const KvLayer cache{KvType::f32, kKv, kDim, kDim, 128};
+    PageStore store{.page_bytes = 128 + cache.bytes(), .pages_per_slab = 2, .slabs = {}};
+    std::vector<std::unique_ptr<Buffer>> slabs;
+    for (int i = 0; i < 3; ++i) {
+      slabs.push_back(machine->allocate(2 * store.page_bytes));
+      store.slabs.push_back(slabs.back().get());
+    }
+    const std::vector<std::int32_t> pages_a = {3, 0, 5}, pages_b = {1};
+    const Values frequencies = {1.0f, 0.3f, 0.1f, 0.02f}, q_norm = random_values(kDim, 20), k_norm = random_values(kDim, 21);
+    struct Step {
+      std::vector<SequenceRun> runs;
+    };
+    // a: 130 tokens, then one; b: 5 tokens beside that one.
+    const std::vector<Step> steps = {{{{0, 130, 0}}}, {{{0, 5, 0}, {5, 1, 130}}}};
+    std::vector<std::vector<double>> keys[2], values[2];  // by sequence, position: [kv, dim]
+    unsigned seed = 30;
+    for (const Step& step : steps) {
+      std::int64_t n = 0;
+      std::vector<std::int32_t> positions;
+      for (const SequenceRun& run : step.runs)
+        for (std::int64_t i = 0; i < run.n_rows; ++i, ++n) positions.push_back(static_cast<std::int32_t>(run.position + i));
+      const Values q = random_values(n * kHeads * kDim, ++seed), k = random_values(n * kKv * kDim, ++seed),
+                   v = random_values(n * kKv * kDim, ++seed);
+      const Tensor cosines = machine.empty(n, kHalf), sines = machine.empty(n, kHalf);
+      machine->rotation(machine.tensor(positions), machine.tensor(frequencies, 1, kHalf), 1.5f, cosines, sines);
+      const Turn angles = turn(positions, frequencies, 1.5f);
+      EXPECT_EQ(machine.read(cosines), angles.cosines);
+      EXPECT_EQ(machine.read(sines), angles.sines);
+      const Tensor tq = machine.tensor(q, n, kHeads * kDim), out = machine.empty(n, kHeads * kDim);
+      std::vector<std::span<const std::int32_t>> pages;
+      for (std::size_t r = 0; r < step.runs.size(); ++r)
+        pages.push_back(step.runs.size() == 2 && r == 0 ? std::span(pages_b) : std::span(pages_a));
+      const KvBatch batch{&store, step.runs, pages};
+      machine->rope_store({.q = tq,
+                           .k = machine.tensor(k, n, kKv * kDim),
+                           .v = machine.tensor(v, n, kKv * kDim),
+                           .q_norm = machine.tensor(q_norm, 1, kDim),
+                           .k_norm = machine.tensor(k_norm, 1, kDim),
+                           .eps = 1e-6f,
+                           .cosines = cosines,
+                           .sines = sines,
+                           .cache = cache},
+                          batch);
+      machine->attend({.q = tq, .out = out, .heads = kHeads, .window = window, .scale = 0.25f, .softcap = 20.0f, .cache = cache}, batch);
+
+      const auto rotated = [&](const Values& x, std::int64_t head_values, const Values& norm) {
+        std::vector<double> heads = normed(x, kDim, norm, 1e-6, 0.0);
+        for (std::int64_t i = 0; i < n; ++i)
+          for (std::int64_t h = 0; h < head_values / kDim; ++h)
+            for (std::int64_t j = 0; j < kHalf; ++j) {
+              double& a = heads[at(i * head_values + h * kDim + j)];
+              double& b = heads[at(i * head_values + h * kDim + j + kHalf)];
+              const double c = d(angles.cosines[at(i * kHalf + j)]), s = d(angles.sines[at(i * kHalf + j)]), a0 = a;
+              a = a0 * c - b * s;
+              b = b * c + a0 * s;
+            }
+        return heads;
+      };
+      const std::vector<double> rq = rotated(q, kHeads * kDim, q_norm), rk = rotated(k, kKv * kDim, k_norm);
+      std::vector<double> expected;
+      for (std::size_t r = 0; r < step.runs.size(); ++r) {
+        const SequenceRun& run = step.runs[r];
+        const int sequence = step.runs.size() == 2 && r == 0 ? 1 : 0;
+        for (std::int64_t i = 0; i < run.n_rows; ++i) {
+          const std::int64_t row = run.first_row + i, position = run.position + i;
+          keys[sequence].emplace_back(rk.begin() + row * kKv * kDim, rk.begin() + (row + 1) * kKv * kDim);
+          values[sequence].emplace_back(v.begin() + row * kKv * kDim, v.begin() + (row + 1) * kKv * kDim);
+          for (std::int64_t h = 0; h < kHeads; ++h) {
+            const std::int64_t kv = h / (kHeads / kKv) * kDim;
+            std::vector<double> mixed(kDim, 0.0);
+            double total = 0;
+            for (std::int64_t p = window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0; p <= position; ++p) {
+              double score = 0;
+              for (std::int64_t j = 0; j < kDim; ++j) score += rq[at((row * kHeads + h) * kDim + j)] * keys[sequence][at(p)][at(kv + j)];
+              const double weight = std::exp(20.0 * std::tanh(score * 0.25 / 20.0));
+              total += weight;
+              for (std::int64_t j = 0; j < kDim; ++j) mixed[at(j)] += weight * values[sequence][at(p)][at(kv + j)];
+            }
+            for (const double m : mixed) expected.push_back(m / total);
+          }
+        }
+      }
+      // Scores of up to about 20 carry sums of kDim products, and weights their exponentials.
+      expect_near(machine.read(out), expected, 400.0 * kDim, "window " + std::to_string(window));
+    }
+  }
+}
+
+TEST_P(EveryDevice, the_delta_rule_carries_states_from_run_to_run) {
+  constexpr std::int64_t kKeyHeads = 2, kHeads = 4, kKey = 8, kValue = 6, kKernel = 4, kQ = kKeyHeads * kKey;
+  constexpr std::int64_t kChannels = 2 * kQ + kHeads * kValue;
+  const Values weight = random_values(kChannels * kKernel, 40), a_log = random_values(kHeads, 41), dt_bias = random_values(kHeads, 42);
+  for (const std::int64_t length : {1, 5, 150}) {
+    const Values x = random_values(length * kChannels, 43), ba = random_values(length * 2 * kHeads, 44);
+    std::vector<double> past(at((kKernel - 1) * kChannels), 0.0), state(at(kHeads * kKey * kValue), 0.0), expected;
+    for (std::int64_t t = 0; t < length; ++t) {
+      std::vector<double> qkv(at(kChannels));
+      for (std::int64_t c = 0; c < kChannels; ++c) {
+        double sum = 0;
+        for (std::int64_t j = 0; j < kKernel; ++j) {
+          const std::int64_t from = t - kKernel + 1 + j;
+          sum += d(weight[at(c * kKernel + j)]) * (from < 0 ? 0.0 : d(x[at(from * kChannels + c)]));
+        }
+        qkv[at(c)] = sum * sigmoid(sum);
+      }
+      for (std::int64_t h = 0; h < kHeads; ++h) {
+        const std::int64_t key_head = h / (kHeads / kKeyHeads) * kKey;
+        double q_sum = 1e-6, k_sum = 1e-6;
+        for (std::int64_t j = 0; j < kKey; ++j) {
+          q_sum += std::pow(qkv[at(key_head + j)], 2);
+          k_sum += std::pow(qkv[at(kQ + key_head + j)], 2);
+        }
+        const double beta = sigmoid(d(ba[at(t * 2 * kHeads + h)]));
+        const double g = -std::exp(d(a_log[at(h)])) * std::log1p(std::exp(d(ba[at(t * 2 * kHeads + kHeads + h)]) + d(dt_bias[at(h)])));
+        double* s = state.data() + h * kKey * kValue;
+        for (std::int64_t j = 0; j < kValue; ++j) {
+          double kv = 0, out = 0;
+          for (std::int64_t r = 0; r < kKey; ++r) kv += std::exp(g) * s[r * kValue + j] * qkv[at(kQ + key_head + r)] / std::sqrt(k_sum);
+          const double u = beta * (qkv[at(2 * kQ + h * kValue + j)] - kv);
+          for (std::int64_t r = 0; r < kKey; ++r) {
+            s[r * kValue + j] = std::exp(g) * s[r * kValue + j] + qkv[at(kQ + key_head + r)] / std::sqrt(k_sum) * u;
+            out += s[r * kValue + j] * qkv[at(key_head + r)] / std::sqrt(q_sum) / std::sqrt(static_cast<double>(kKey));
+          }
+          expected.push_back(out);
+        }
+      }
+    }
+    // The same text twice in one batch, and in pieces.
+    for (const std::int64_t piece : {length, std::max<std::int64_t>(3, length / 3)}) {
+      Values found;
+      const auto zeros = [&](std::int64_t rows, std::int64_t columns) {
+        return machine.tensor(Values(at(rows * columns), 0.0f), rows, columns);
+      };
+      const Tensor conv_states[] = {zeros(kKernel - 1, kChannels), zeros(kKernel - 1, kChannels)};
+      const Tensor delta_states[] = {zeros(kHeads * kKey, kValue), zeros(kHeads * kKey, kValue)};
+      for (std::int64_t begin = 0; begin < length; begin += piece) {
+        const std::int64_t n = std::min(piece, length - begin);
+        Values both(x.begin() + begin * kChannels, x.begin() + (begin + n) * kChannels);
+        both.insert(both.end(), x.begin() + begin * kChannels, x.begin() + (begin + n) * kChannels);
+        Values both_ba(ba.begin() + begin * 2 * kHeads, ba.begin() + (begin + n) * 2 * kHeads);
+        both_ba.insert(both_ba.end(), ba.begin() + begin * 2 * kHeads, ba.begin() + (begin + n) * 2 * kHeads);
+        const SequenceRun runs[] = {{0, n, begin}, {n, n, begin}};
+        const Tensor mixed = machine.tensor(both, 2 * n, kChannels), qkv = machine.empty(2 * n, kChannels),
+                     out = machine.empty(2 * n, kHeads * kValue);
+        machine->conv({mixed, qkv, machine.tensor(weight, kChannels, kKernel), conv_states}, runs);
+        machine->delta({.key_heads = kKeyHeads,
+                        .value_heads = kHeads,
+                        .key_dim = kKey,
+                        .value_dim = kValue,
+                        .qkv = qkv,
+                        .ba = machine.tensor(both_ba, 2 * n, 2 * kHeads),
+                        .a_log = machine.tensor(a_log, 1, kHeads),
+                        .dt_bias = machine.tensor(dt_bias, 1, kHeads),
+                        .states = delta_states,
+                        .out = out},
+                       runs);
+        const Values rows = machine.read(out);
+        const auto half = rows.begin() + n * kHeads * kValue;
+        EXPECT_TRUE(std::equal(rows.begin(), half, half)) << "one sequence does not see the other";
+        found.insert(found.end(), rows.begin(), half);
+      }
+      expect_near(found, expected, 16.0 * kKey * static_cast<double>(length),
+                  "length " + std::to_string(length) + " piece " + std::to_string(piece));
+    }
+  }
+}
+
+// Routing, grouped products and the weighted sum against every token on its own; -inf and ties included.
+TEST_P(EveryDevice, experts_equal_every_token_on_its_own) {
+  constexpr std::int64_t kExperts = 6, kTop = 2, kIn = 64, kOut = 24;
+  std::deque<TestMatrix> up, down;
+  std::vector<MatrixView> up_views, down_views;
+  for (unsigned e = 0; e < kExperts; ++e) {
+    up.emplace_back(MatrixFormat{DType::u32, 4, 32, DType::bf16}, kOut, kIn, e);
+    down.emplace_back(MatrixFormat{DType::f32}, kIn, kOut, 100 + e);
+  }
+  for (unsigned e = 0; e < kExperts; ++e) {
+    up_views.push_back(up[e].view());
+    down_views.push_back(down[e].view());
+  }
+  const Weight* up_weight = machine.weight(up_views);
+  const Weight* down_weight = machine.weight(down_views);
+  for (const std::int64_t n : {1, 2, 50}) {
+    const Values x = random_values(n * kIn, 50);
+    Values logits = random_values(n * kExperts, 51, 2.0f);
+    logits[1] = logits[3] = 9.0f;  // a tie: the lower index first
+    const Routing routing{machine.empty(n, kTop), machine.empty(n, kTop, DType::i32), machine.empty(n * kTop, 1, DType::i32),
+                          machine.empty(kExperts + 1, 1, DType::i32)};
+    const Tensor tx = machine.tensor(x, n, kIn), inner = machine.empty(n * kTop, kOut), slots = machine.empty(n * kTop, kIn);
+    const Tensor out = machine.empty(n, kIn);
+    machine->route({machine.tensor(logits, n, kExperts), true, routing});
+    const LinearOut to_inner[] = {{up_weight, inner}}, to_slots[] = {{down_weight, slots}};
+    machine->expert_linear(tx, false, routing, to_inner);
+    machine->expert_linear(inner, true, routing, to_slots);
+    machine->combine(slots, routing, out);
+
+    const std::vector<std::int32_t> begin = machine.read_ints(routing.begin), slot = machine.read_ints(routing.slots);
+    EXPECT_EQ(begin.front(), 0);
+    EXPECT_EQ(begin.back(), n * kTop);
+    std::vector<double> expected;
+    for (std::int64_t t = 0; t < n; ++t) {
+      std::vector<std::int32_t> order(kExperts);
+      for (std::int32_t e = 0; e < kExperts; ++e) order[at(e)] = e;
+      std::ranges::stable_sort(order,
+                               [&](std::int32_t a, std::int32_t b) { return logits[at(t * kExperts + a)] > logits[at(t * kExperts + b)]; });
+      double total = 0;
+      for (std::int64_t k = 0; k < kTop; ++k) total += std::exp(d(logits[at(t * kExperts + order[at(k)])]));
+      std::vector<double> sum(kIn, 0.0);
+      for (std::int64_t k = 0; k < kTop; ++k) {
+        const std::int32_t e = order[at(k)];
+        EXPECT_GE(slot[at(t * kTop + k)], begin[at(e)]) << "slot of the expert";
+        EXPECT_LT(slot[at(t * kTop + k)], begin[at(e + 1)]);
+        const Values row(x.begin() + t * kIn, x.begin() + (t + 1) * kIn);
+        const std::vector<double> h = product(row, 1, dequantized(up_views[at(e)]), kIn, {});
+        const Values w = dequantized(down_views[at(e)]);
+        for (std::int64_t i = 0; i < kIn; ++i)
+          for (std::int64_t j = 0; j < kOut; ++j)
+            sum[at(i)] += std::exp(d(logits[at(t * kExperts + e)])) / total * d(w[at(i * kOut + j)]) * h[at(j)];
+      }
+      expected.insert(expected.end(), sum.begin(), sum.end());
+    }
+    expect_near(machine.read(out), expected, kIn * kOut, "tokens " + std::to_string(n));
+  }
+}
+
+TEST(Device, an_unknown_one_is_refused_with_those_there_are) {
+  const Status s = open_device("abacus", nullptr).status();
+  EXPECT_EQ(s.code(), StatusCode::unsupported);
+  EXPECT_NE(s.message().find("ref"), std::string::npos) << s.message();
+}
+
+}  // namespace
+}  // namespace jang::kernels

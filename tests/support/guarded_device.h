@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// A CPU device whose memory host code cannot touch: pages are without any right outside the device's own functions, so that a pointer that
+// strays from the graph into a tensor ends the test with a fault. Stands for every device whose memory is elsewhere.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/checked.h"
+#include "kernels/cpu/cpu_device.h"
+
+namespace jang::test {
+
+class GuardedDevice final : public kernels::CpuDevice {
+ public:
+  explicit GuardedDevice(ThreadPool* pool) : CpuDevice(*kernels::find_instruction_set(), pool) {}
+
+  [[nodiscard]] std::unique_ptr<kernels::Buffer> allocate(std::int64_t bytes) override {
+    const std::int64_t size = round_up<std::int64_t>(std::max<std::int64_t>(bytes, 1), 4096);
+    void* at = mmap(nullptr, static_cast<std::size_t>(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return nullptr;
+    return std::make_unique<GuardedBuffer>(bytes, size, static_cast<std::byte*>(at), this);
+  }
+
+  Status write(const void* from, const kernels::Tensor& to) override {
+    const Opened opened(this);
+    return CpuDevice::write(from, to);
+  }
+  Status read(const kernels::Tensor& from, void* to) override {
+    const Opened opened(this);
+    return CpuDevice::read(from, to);
+  }
+  Status wait() override {
+    const Opened opened(this);
+    return CpuDevice::wait();
+  }
+
+  void embed(const kernels::Weight& table, const kernels::Tensor& ids, float scale, const kernels::Tensor& out) override {
+    const Opened opened(this);
+    CpuDevice::embed(table, ids, scale, out);
+  }
+  void copy(const kernels::Tensor& from, const kernels::Tensor& to) override {
+    const Opened opened(this);
+    CpuDevice::copy(from, to);
+  }
+  void copy_columns(const kernels::Tensor& from, std::span<const kernels::ColumnCopy> copies) override {
+    const Opened opened(this);
+    CpuDevice::copy_columns(from, copies);
+  }
+  void gather_rows(const kernels::Tensor& x, const kernels::Tensor& rows, const kernels::Tensor& out) override {
+    const Opened opened(this);
+    CpuDevice::gather_rows(x, rows, out);
+  }
+  void add_norm(const kernels::AddNorm& op) override {
+    const Opened opened(this);
+    CpuDevice::add_norm(op);
+  }
+  void glu(kernels::Activation activation, const kernels::Tensor& gate, const kernels::Tensor& up, const kernels::Tensor& out) override {
+    const Opened opened(this);
+    CpuDevice::glu(activation, gate, up, out);
+  }
+  void add_gated(const kernels::Tensor& x, const kernels::Tensor& gate, const kernels::Tensor& out) override {
+    const Opened opened(this);
+    CpuDevice::add_gated(x, gate, out);
+  }
+  void linear(const kernels::Tensor& x, std::span<const kernels::LinearOut> outs) override {
+    const Opened opened(this);
+    CpuDevice::linear(x, outs);
+  }
+  void head(const kernels::Tensor& x, const kernels::Weight& weight, float softcap, const kernels::Tensor& logits) override {
+    const Opened opened(this);
+    CpuDevice::head(x, weight, softcap, logits);
+  }
+  void rotation(const kernels::Tensor& positions, const kernels::Tensor& frequencies, float factor, const kernels::Tensor& cosines,
+                const kernels::Tensor& sines) override {
+    const Opened opened(this);
+    CpuDevice::rotation(positions, frequencies, factor, cosines, sines);
+  }
+  void rope_store(const kernels::RopeStore& op, const kernels::KvBatch& batch) override {
+    const Opened opened(this);
+    CpuDevice::rope_store(op, batch);
+  }
+  void attend(const kernels::Attend& op, const kernels::KvBatch& batch) override {
+    const Opened opened(this);
+    CpuDevice::attend(op, batch);
+  }
+  void conv(const kernels::Conv& op, std::span<const kernels::SequenceRun> runs) override {
+    const Opened opened(this);
+    CpuDevice::conv(op, runs);
+  }
+  void delta(const kernels::Delta& op, std::span<const kernels::SequenceRun> runs) override {
+    const Opened opened(this);
+    CpuDevice::delta(op, runs);
+  }
+  void route(const kernels::Route& op) override {
+    const Opened opened(this);
+    CpuDevice::route(op);
+  }
+  void expert_linear(const kernels::Tensor& x, bool by_slot, const kernels::Routing& routing,
+                     std::span<const kernels::LinearOut> outs) override {
+    const Opened opened(this);
+    CpuDevice::expert_linear(x, by_slot, routing, outs);
+  }
+  void combine(const kernels::Tensor& x, const kernels::Routing& routing, const kernels::Tensor& out) override {
+    const Opened opened(this);
+    CpuDevice::combine(x, routing, out);
+  }
+
+ private:
+  struct GuardedBuffer final : kernels::CpuBuffer {
+    GuardedBuffer(std::int64_t bytes, std::int64_t pages, std::byte* at, GuardedDevice* device)
+        : CpuBuffer(bytes, at), mapped(pages), owner(device) {
+      owner->buffers_.push_back(this);
+      if (owner->depth_ > 0) protect(PROT_READ | PROT_WRITE);
+    }
+    ~GuardedBuffer() override {
+      std::erase(owner->buffers_, this);
+      munmap(data, static_cast<std::size_t>(mapped));
+    }
+    void protect(int rights) const {
+      if (mprotect(data, static_cast<std::size_t>(mapped), rights) != 0) std::abort();
+    }
+    std::int64_t mapped;
+    GuardedDevice* owner;
+  };
+
+  // All memory is open while one of these lives; ops call ops, so only the outermost opens and closes.
+  class Opened {
+   public:
+    explicit Opened(GuardedDevice* device) : device_(device) {
+      if (device->depth_++ == 0)
+        for (const GuardedBuffer* b : device->buffers_) b->protect(PROT_READ | PROT_WRITE);
+    }
+    ~Opened() {
+      if (--device_->depth_ == 0)
+        for (const GuardedBuffer* b : device_->buffers_) b->protect(PROT_NONE);
+    }
+    Opened(const Opened&) = delete;
+    Opened& operator=(const Opened&) = delete;
+
+   private:
+    GuardedDevice* device_;
+  };
+
+  std::vector<GuardedBuffer*> buffers_;
+  int depth_ = 0;
+};
+
+}  // namespace jang::test
