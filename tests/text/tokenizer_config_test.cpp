@@ -98,9 +98,10 @@ TEST(TokenizerConfig, named_special_tokens_are_added_when_new) {
 }
 
 TEST(TokenizerConfig, nonsense_is_passed_over) {
-  for (const char* config : {"[]", "3", R"({"added_tokens_decoder": 3})", R"({"added_tokens_decoder": {"x": {"content": "<a>"}}})",
-                             R"({"added_tokens_decoder": {"62": "<a>", "63": {"content": 3}, "64": {"content": ""}, "65": null}})",
-                             R"({"pad_token": 3.5, "bos_token": [], "additional_special_tokens": [3, null, {}], "add_prefix_space": [3]})"}) {
+  for (const char* config :
+       {"[]", "3", R"({"added_tokens_decoder": 3})", R"({"added_tokens_decoder": {"x": {"content": "<a>"}}})",
+        R"({"added_tokens_decoder": {"62": "<a>", "63": {"content": 3}, "64": {"content": ""}, "65": null}})",
+        R"({"pad_token": 3.5, "bos_token": [], "additional_special_tokens": [3, null, {}], "add_prefix_space": [3]})"}) {
     const Tokenizer t = beside(config, config, config);  // also as the other two files
     EXPECT_EQ(t.vocab_size(), 62) << config;
     EXPECT_EQ(encode(t, "x a"), (Ids{1, 36, 35})) << config;

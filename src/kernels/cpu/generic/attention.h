@@ -17,8 +17,8 @@ namespace jang::kernels::generic {
 
 inline constexpr std::int64_t kKeys = kPagePositions;  // positions of a tile: a page
 inline constexpr std::int64_t kPrefetchKv = 4096;      // bytes of rows ahead
-inline constexpr std::int64_t kQueryRows = 64;  // of a block, about
-inline constexpr int kMixRows = 4;              // register tile of the sum over values: rows x V::kMixVectors
+inline constexpr std::int64_t kQueryRows = 64;         // of a block, about
+inline constexpr int kMixRows = 4;                     // register tile of the sum over values: rows x V::kMixVectors
 
 // One cache row as floats, zeros up to a whole step.
 template <class V>

@@ -12,8 +12,8 @@
 #include <algorithm>
 
 #include "codec/affine.h"
-#include "kernels/fit_search.h"
 #include "kernels/encode.h"
+#include "kernels/fit_search.h"
 #include "kernels/params.h"
 
 namespace jang::kernels::generic {
