@@ -57,12 +57,12 @@ Result<json::Value> read_variables(const Arguments& arguments) {
   return json::parse(text, path, {.dialect = json::Dialect::python});
 }
 
-json::Value document(const std::vector<text::Segment>& segments) {
+json::Value document(const std::vector<text::TemplateSegment>& segments) {
   json::Value v = json::Value::object();
   v["schema_version"] = kSchemaVersion;
   std::string whole;
   json::Value list = json::Value::array();
-  for (const text::Segment& segment : segments) {
+  for (const text::TemplateSegment& segment : segments) {
     whole += segment.text;
     json::Value s = json::Value::object();
     s["text"] = segment.text;
@@ -86,11 +86,11 @@ int run_template(const Arguments& arguments, const Surroundings& surroundings) {
   if (!program.ok()) return failed(as_input_failure(program.status()));
   const Result<json::Value> variables = read_variables(arguments);
   if (!variables.ok()) return failed(as_input_failure(variables.status()));
-  const Result<std::vector<text::Segment>> segments = program.value().render_segments(variables.value(), now.value());
+  const Result<std::vector<text::TemplateSegment>> segments = program.value().render_segments(variables.value(), now.value());
   if (!segments.ok()) return failed(as_input_failure(segments.status()));
   if (arguments.has("--json")) return finish(json::dump(document(segments.value()), 2) + "\n", surroundings);
   std::string out;
-  for (const text::Segment& segment : segments.value()) out += segment.text;
+  for (const text::TemplateSegment& segment : segments.value()) out += segment.text;
   return finish(out, surroundings);
 }
 

@@ -89,8 +89,8 @@ class Importer {
   std::size_t bytes_ = 0;
 };
 
-std::vector<Segment> to_segments(const Text& text) {
-  std::vector<Segment> out;
+std::vector<TemplateSegment> to_segments(const Text& text) {
+  std::vector<TemplateSegment> out;
   std::size_t at = 0;
   for (const jinja::Span& span : text.input_spans()) {
     if (span.begin > at) out.push_back({text.bytes().substr(at, span.begin - at), false});
@@ -155,7 +155,7 @@ const std::string& ChatTemplate::source_for(const json::Value& variables) const 
   return tools != nullptr && tools->ok() ? tools->value().source : main_.source;
 }
 
-Result<std::vector<Segment>> ChatTemplate::render_segments(const json::Value& variables, const Moment& now) const {
+Result<std::vector<TemplateSegment>> ChatTemplate::render_segments(const json::Value& variables, const Moment& now) const {
   const Result<Program>* tools = tools_program(variables);
   if (tools != nullptr) JANG_TRY(tools->status());
   const Program& program = tools != nullptr ? tools->value() : main_;
@@ -169,9 +169,9 @@ Result<std::vector<Segment>> ChatTemplate::render_segments(const json::Value& va
 }
 
 Result<std::string> ChatTemplate::render(const json::Value& variables, const Moment& now) const {
-  JANG_ASSIGN(const std::vector<Segment> segments, render_segments(variables, now));
+  JANG_ASSIGN(const std::vector<TemplateSegment> segments, render_segments(variables, now));
   std::string out;
-  for (const Segment& segment : segments) out += segment.text;
+  for (const TemplateSegment& segment : segments) out += segment.text;
   return out;
 }
 

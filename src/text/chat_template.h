@@ -29,7 +29,7 @@ struct Template;
 // A run of the rendered text. `from_input`: these bytes came out of the caller's variables (a message's content, a tool's description),
 // through whatever the template did with them. A tokenizer that keeps user text from forging control tokens looks for special tokens in the
 // concatenation of all segments, and takes a match that lies wholly inside one from_input segment for plain text.
-struct Segment {
+struct TemplateSegment {
   std::string text;
   bool from_input = false;
 };
@@ -60,7 +60,7 @@ class ChatTemplate {
   // has them, and a special token given here replaces the model's own. Errors: corrupt (the template raised an exception: its text; an
   // operation Python would refuse), unsupported (a filter), invalid_argument (a limit; variables is no object). Thread safe.
   [[nodiscard]] Result<std::string> render(const json::Value& variables, const Moment& now = {}) const;
-  [[nodiscard]] Result<std::vector<Segment>> render_segments(const json::Value& variables, const Moment& now = {}) const;
+  [[nodiscard]] Result<std::vector<TemplateSegment>> render_segments(const json::Value& variables, const Moment& now = {}) const;
 
   [[nodiscard]] const std::string& source() const { return main_.source; }
   // That of the template which is taken for these variables.

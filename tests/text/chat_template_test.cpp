@@ -132,11 +132,11 @@ std::string marked(const std::string& source, std::string_view variables) {
   Result<ChatTemplate> program = ChatTemplate::parse(source, "t");
   EXPECT_TRUE(program.ok()) << program.status().message();
   program.value().set_special_token("bos_token", "<s>");
-  const Result<std::vector<Segment>> segments = program.value().render_segments(variables_of(variables));
+  const Result<std::vector<TemplateSegment>> segments = program.value().render_segments(variables_of(variables));
   EXPECT_TRUE(segments.ok()) << segments.status().message();
   std::string out;
   if (segments.ok())
-    for (const Segment& s : segments.value()) out += s.from_input ? "«" + s.text + "»" : s.text;
+    for (const TemplateSegment& s : segments.value()) out += s.from_input ? "«" + s.text + "»" : s.text;
   return out;
 }
 
