@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   JANG_CHECK(plan->tensors.size() == model.tensors.size());
-  JANG_CHECK(plan->tensors[1].choice == plan->tensors[2].choice || plan->allocation == "mlx-lm recipe");
+  JANG_CHECK(plan->tensors[1].choice == plan->tensors[2].choice || plan->allocation == jang::plan::AllocatedBy::mlx_recipe);
   const auto written = jang::plan::to_json(model, *plan);
   const auto again = jang::plan::from_json(model, written);
   JANG_CHECK(again.ok());
