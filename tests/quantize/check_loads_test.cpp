@@ -84,7 +84,8 @@ TEST_F(CheckLoadsTest, a_mixture_is_written_as_its_class_loads_it) {
       EXPECT_EQ(m.path.find(".experts."), std::string::npos) << m.path;
       stacks += m.path.find("switch_mlp") != std::string::npos && m.shape.size() == 3 ? 1 : 0;
     }
-    EXPECT_EQ(stacks, 3);
+    // uniform_4 is mlx-lm's own recipe: its group of 64 divides the input of down only.
+    EXPECT_EQ(stacks, std::string_view(name) == "uniform_4" ? 1 : 3) << name;
   }
 }
 

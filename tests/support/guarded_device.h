@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "base/checked.h"
 #include "kernels/cpu/cpu_device.h"
@@ -18,13 +17,21 @@ namespace jang::test {
 
 class GuardedDevice final : public kernels::CpuDevice {
  public:
-  explicit GuardedDevice(ThreadPool* pool) : CpuDevice(*kernels::find_instruction_set(), pool) {}
+  explicit GuardedDevice(ThreadPool* pool) : CpuDevice(*kernels::find_instruction_set(), pool) {
+    void* at = mmap(nullptr, kArenaBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) std::abort();
+    arena_ = static_cast<std::byte*>(at);
+  }
+  ~GuardedDevice() override { munmap(arena_, kArenaBytes); }
 
+  // Addresses are not used again: a pointer into what was freed is a fault too.
   [[nodiscard]] std::unique_ptr<kernels::Buffer> allocate(std::int64_t bytes) override {
-    const std::int64_t size = round_up<std::int64_t>(std::max<std::int64_t>(bytes, 1), 4096);
-    void* at = mmap(nullptr, static_cast<std::size_t>(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return nullptr;
-    return std::make_unique<GuardedBuffer>(bytes, size, static_cast<std::byte*>(at), this);
+    if (bytes > static_cast<std::int64_t>(kArenaBytes - used_)) return nullptr;
+    std::byte* at = arena_ + used_;
+    const std::size_t size = round_up<std::size_t>(static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), 4096);
+    used_ += size;
+    if (depth_ > 0) protect(PROT_READ | PROT_WRITE);
+    return std::make_unique<GuardedBuffer>(bytes, at, size);
   }
 
   Status write(const void* from, const kernels::Tensor& to) override {
@@ -112,33 +119,27 @@ class GuardedDevice final : public kernels::CpuDevice {
   }
 
  private:
+  static constexpr std::size_t kArenaBytes = std::size_t{64} << 30;  // of addresses; memory comes as pages are written
+
+  // Gives its pages back to the system.
   struct GuardedBuffer final : kernels::CpuBuffer {
-    GuardedBuffer(std::int64_t bytes, std::int64_t pages, std::byte* at, GuardedDevice* device)
-        : CpuBuffer(bytes, at), mapped(pages), owner(device) {
-      owner->buffers_.push_back(this);
-      if (owner->depth_ > 0) protect(PROT_READ | PROT_WRITE);
-    }
-    ~GuardedBuffer() override {
-      std::erase(owner->buffers_, this);
-      munmap(data, static_cast<std::size_t>(mapped));
-    }
-    void protect(int rights) const {
-      if (mprotect(data, static_cast<std::size_t>(mapped), rights) != 0) std::abort();
-    }
-    std::int64_t mapped;
-    GuardedDevice* owner;
+    GuardedBuffer(std::int64_t bytes, std::byte* at, std::size_t size) : CpuBuffer(bytes, at), mapped(size) {}
+    ~GuardedBuffer() override { madvise(data, mapped, MADV_DONTNEED); }
+    std::size_t mapped;
   };
+
+  void protect(int rights) const {
+    if (used_ > 0 && mprotect(arena_, used_, rights) != 0) std::abort();
+  }
 
   // All memory is open while one of these lives; ops call ops, so only the outermost opens and closes.
   class Opened {
    public:
     explicit Opened(GuardedDevice* device) : device_(device) {
-      if (device->depth_++ == 0)
-        for (const GuardedBuffer* b : device->buffers_) b->protect(PROT_READ | PROT_WRITE);
+      if (device->depth_++ == 0) device->protect(PROT_READ | PROT_WRITE);
     }
     ~Opened() {
-      if (--device_->depth_ == 0)
-        for (const GuardedBuffer* b : device_->buffers_) b->protect(PROT_NONE);
+      if (--device_->depth_ == 0) device_->protect(PROT_NONE);
     }
     Opened(const Opened&) = delete;
     Opened& operator=(const Opened&) = delete;
@@ -147,7 +148,8 @@ class GuardedDevice final : public kernels::CpuDevice {
     GuardedDevice* device_;
   };
 
-  std::vector<GuardedBuffer*> buffers_;
+  std::byte* arena_ = nullptr;
+  std::size_t used_ = 0;
   int depth_ = 0;
 };
 
