@@ -126,7 +126,7 @@ Result<Forward> Decoder::Impl::forward(std::span<const BatchItem> batch, std::in
   Forward f{config, device, workspace, probe, batch, n, {}, {}};
   std::int64_t row = 0;
   for (const BatchItem& item : batch) {
-    JANG_CHECK(&item.sequence->pool() == &batch.front().sequence->pool());
+    JANG_CHECK(&item.sequence->pool() == &batch.front().sequence->pool() && &item.sequence->pool().device() == &device);
     JANG_TRY(item.sequence->reserve(item.n_tokens));
     f.runs.push_back({row, item.n_tokens, item.sequence->length()});
     row += item.n_tokens;
