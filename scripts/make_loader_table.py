@@ -31,6 +31,7 @@ PROBES = ("vision_tower", "vision_model", "multi_modal_projector", "mm_projector
           "model.visual", "model.audio_tower", "model.embed_audio", "model.embed_vision", "model.vision_adapter", "model.vision_projection",
           "mtp", "model.mtp", "mtp_block", "model.mtp_block", "model.mtp_layers", "model.mtp_emb_norm", "model.mtp_hidden_norm",
           "model.mtp_linear_proj")
+PROBE_ENDS = ("mlp.moe_statics.e_score_correction_bias",)
 EXPERT_KEYS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts")
 
 Row = collections.namedtuple("Row", "source out layout")  # patterns of full names; layout: whole, stack, first_half, second_half
@@ -231,9 +232,10 @@ def tie_rule(name):
 def dropped(trial):
     """Probes that the class leaves out as it loads."""
     found = []
-    for probe in PROBES:
+    names = {**{probe: f"{probe}.layers.0.proj.weight" for probe in PROBES}, **{end: f"model.layers.1.{end}" for end in PROBE_ENDS}}
+    for probe, name in names.items():
         try:
-            made = mlx_classes.sanitize(trial.model, {**trial.source, f"{probe}.layers.0.proj.weight": mx.ones((32, 32))})
+            made = mlx_classes.sanitize(trial.model, {**trial.source, name: mx.ones((32, 32))})
         except Exception:
             continue
         if made.keys() == trial.expected.keys():

@@ -26,7 +26,7 @@ N_EXPERTS = 4
 COMMON = {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
     "vocab_size": 128, "rms_norm_eps": 1e-5, "norm_eps": 1e-5, "layer_norm_eps": 1e-5, "layer_norm_epsilon": 1e-5, "layernorm_epsilon": 1e-5,
-    "max_position_embeddings": 512, "rope_theta": 10000.0, "rope_scaling": None, "partial_rotary_factor": 1.0, "rotary_dim": 32,
+    "max_position_embeddings": 512, "rope_theta": 10000.0, "rope_scaling": None, "partial_rotary_factor": 1.0, "rotary_dim": 16,
     "tie_word_embeddings": False, "attention_bias": False, "mlp_bias": False, "use_bias": False, "use_qk_norm": True, "hidden_act": "silu",
     # experts, in every spelling
     "num_experts": N_EXPERTS, "n_routed_experts": N_EXPERTS, "num_local_experts": N_EXPERTS, "moe_num_experts": N_EXPERTS,
@@ -72,7 +72,11 @@ SPECIAL = {
     "deepseek_v2": {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "mscale": 1.0,
                                      "mscale_all_dim": 1.0, "beta_fast": 32, "beta_slow": 1}, "topk_method": "greedy", **LATENT},
     "deepseek_v3": LATENT, "deepseek_v32": {"index_head_dim": 32, "index_n_heads": 2, "index_topk": 64, **LATENT},
-    "glm4_moe_lite": LATENT, "mistral4": LATENT,
+    "exaone": {"head_dim": 16}, "plamo": {"num_key_value_heads": 4},
+    "glm4_moe_lite": LATENT,
+    "mistral4": {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128,
+                                     "llama_4_scaling_beta": 0.1, "mscale": 1.0, "mscale_all_dim": 1.0, "beta_fast": 32, "beta_slow": 1},
+                 **LATENT},
     "glm_moe_dsa": {"index_head_dim": 32, "index_n_heads": 2, "index_topk": 64, "rope_parameters": {"rope_theta": 10000.0}, **LATENT},
     "ernie4_5_moe": {"moe_layer_start_index": 1, "moe_layer_end_index": 1, "moe_layer_interval": 1},
     "exaone4": {**MIXED, "sliding_window_pattern": "LG"}, "exaone_moe": {"is_moe_layer": [False, True], **FULL},

@@ -345,6 +345,19 @@ void fill_rope_keys(const MlxClass& mlx_class, json::Value* text) {
   }
 }
 
+// Values that a class stumbles over: configs of transformers 5 name the kinds of layers anew, and give a period where it wants a pattern.
+void check_values(const MlxClass& mlx_class, const json::Value& text, Model* model) {
+  const json::Value* types = json::find(text, "layer_types");
+  if (mlx_class.name.starts_with("granitemoehybrid") && types != nullptr && types->is_array())
+    for (const json::Value& t : *types)
+      if (t != "mamba" && t != "attention")
+        refuse(model, fmt::format("config.json: mlx-lm's class '{}' knows the layer types mamba and attention, not {}; write these names",
+                                  mlx_class.name, json::quote(json::dump(t), 64)));
+  const json::Value* period = json::find(text, "sliding_window_pattern");
+  if (mlx_class.name == "exaone4" && period != nullptr && !period->is_string())
+    refuse(model, fmt::format("config.json: mlx-lm's class '{}' wants sliding_window_pattern as a text such as LLLG", mlx_class.name));
+}
+
 // The config as the class wants it: RoPE numbers at the top, no key missing.
 Status prepare_config(const MlxClass& mlx_class, json::Value* config, Model* model) {
   json::Value* text = text_of(config);
@@ -353,6 +366,7 @@ Status prepare_config(const MlxClass& mlx_class, json::Value* config, Model* mod
       rope != nullptr && rope->is_object() && std::any_of(rope->begin(), rope->end(), [](const json::Value& v) { return v.is_object(); });
   if (rope != nullptr && !by_layer) JANG_TRY(flatten_rope(text));
   fill_rope_keys(mlx_class, text);
+  check_values(mlx_class, *text, model);
   for (const std::string_view key : mlx_class.required)
     if (!config->contains(std::string(key)))
       refuse(model, fmt::format("config.json has no '{}', which mlx-lm's class '{}' demands", key, mlx_class.name));

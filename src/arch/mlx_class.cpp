@@ -88,7 +88,7 @@ MlxPlace place_of(const MlxClass& mlx_class, std::string_view name) {
     place.kind = MlxPlace::Kind::module;
   else if (any_fits(mlx_class.plain, path))
     place.kind = MlxPlace::Kind::plain;
-  else if (std::ranges::any_of(mlx_class.drops, [&](std::string_view d) { return starts_with_path(name, d); }))
+  else if (std::ranges::any_of(mlx_class.drops, [&](std::string_view d) { return starts_with_path(name, d) || ends_with_path(name, d); }))
     place.kind = MlxPlace::Kind::dropped;
   return place;
 }

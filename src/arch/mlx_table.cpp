@@ -125,13 +125,11 @@ constexpr std::string_view kBailingHybridRequired[] = {"hidden_size",
                                                        "v_head_dim"};
 
 // bailing_moe
-constexpr std::string_view kBailingMoeModules[] = {"lm_head",
-                                                   "model.layers.*.attention.{dense,query_key_value}",
-                                                   "model.layers.*.mlp.gate.gate_proj",
+constexpr std::string_view kBailingMoeModules[] = {"model.layers.*.attention.{dense,query_key_value}", "model.layers.*.mlp.gate.gate_proj",
                                                    "model.layers.*.mlp.{down_proj,gate_proj,up_proj}",
                                                    "model.layers.*.mlp.{shared_experts,switch_mlp}.{down_proj,gate_proj,up_proj}",
                                                    "model.word_embeddings"};
-constexpr std::string_view kBailingMoePlain[] = {"model.layers.*.attention.{key_layernorm,query_layernorm}.weight",
+constexpr std::string_view kBailingMoePlain[] = {"lm_head.weight", "model.layers.*.attention.{key_layernorm,query_layernorm}.weight",
                                                  "model.layers.*.{input_layernorm,post_attention_layernorm}.weight", "model.norm.weight"};
 constexpr MlxRow kBailingMoeRows[] = {
     {"model.layers.*.mlp.experts.*.down_proj.weight", "model.layers.*.mlp.switch_mlp.down_proj.weight", LayoutRule::stack_experts},
@@ -146,15 +144,13 @@ constexpr std::string_view kBailingMoeRequired[] = {
     "rope_theta",          "vocab_size",         "first_k_dense_replace"};
 
 // bailing_moe_linear
-constexpr std::string_view kBailingMoeLinearModules[] = {"lm_head",
-                                                         "model.layers.*.attention.{dense,g_proj,query_key_value}",
-                                                         "model.layers.*.mlp.gate.gate_proj",
-                                                         "model.layers.*.mlp.{down_proj,gate_proj,up_proj}",
-                                                         "model.layers.*.mlp.{shared_experts,switch_mlp}.{down_proj,gate_proj,up_proj}",
-                                                         "model.word_embeddings"};
-constexpr std::string_view kBailingMoeLinearPlain[] = {"model.layers.*.attention.{g_norm,key_layernorm,query_layernorm}.weight",
-                                                       "model.layers.*.{input_layernorm,post_attention_layernorm}.weight",
-                                                       "model.norm.weight"};
+constexpr std::string_view kBailingMoeLinearModules[] = {
+    "model.layers.*.attention.{dense,g_proj,query_key_value}", "model.layers.*.mlp.gate.gate_proj",
+    "model.layers.*.mlp.{down_proj,gate_proj,up_proj}", "model.layers.*.mlp.{shared_experts,switch_mlp}.{down_proj,gate_proj,up_proj}",
+    "model.word_embeddings"};
+constexpr std::string_view kBailingMoeLinearPlain[] = {
+    "lm_head.weight", "model.layers.*.attention.{g_norm,key_layernorm,query_layernorm}.weight",
+    "model.layers.*.{input_layernorm,post_attention_layernorm}.weight", "model.norm.weight"};
 constexpr MlxRow kBailingMoeLinearRows[] = {
     {"model.layers.*.mlp.experts.*.down_proj.weight", "model.layers.*.mlp.switch_mlp.down_proj.weight", LayoutRule::stack_experts},
     {"model.layers.*.mlp.experts.*.gate_proj.weight", "model.layers.*.mlp.switch_mlp.gate_proj.weight", LayoutRule::stack_experts},
@@ -324,8 +320,12 @@ constexpr MlxRow kErnie45MoeRows[] = {
     {"model.layers.*.mlp.experts.*.gate_proj.weight", "model.layers.*.mlp.switch_mlp.gate_proj.weight", LayoutRule::stack_experts},
     {"model.layers.*.mlp.experts.*.up_proj.weight", "model.layers.*.mlp.switch_mlp.up_proj.weight", LayoutRule::stack_experts},
 };
-constexpr std::string_view kErnie45MoeDrops[] = {"mtp_block", "model.mtp_block", "model.mtp_emb_norm", "model.mtp_hidden_norm",
-                                                 "model.mtp_linear_proj"};
+constexpr std::string_view kErnie45MoeDrops[] = {"mtp_block",
+                                                 "model.mtp_block",
+                                                 "model.mtp_emb_norm",
+                                                 "model.mtp_hidden_norm",
+                                                 "model.mtp_linear_proj",
+                                                 "mlp.moe_statics.e_score_correction_bias"};
 constexpr std::string_view kErnie45MoeRequired[] = {"hidden_size",
                                                     "intermediate_size",
                                                     "max_position_embeddings",
@@ -391,12 +391,15 @@ constexpr std::string_view kExaoneMoeRequired[] = {"vocab_size",
                                                    "is_moe_layer"};
 
 // falcon_h1
-constexpr std::string_view kFalconH1Modules[] = {
-    "lm_head", "model.embed_tokens", "model.layers.*.feed_forward.{down_proj,gate_proj,up_proj}", "model.layers.*.mamba.{in_proj,out_proj}",
-    "model.layers.*.self_attn.{k_proj,o_proj,q_proj,v_proj}"};
-constexpr std::string_view kFalconH1Plain[] = {"model.final_layernorm.weight", "model.layers.*.mamba.conv1d.{bias,weight}",
+constexpr std::string_view kFalconH1Modules[] = {"model.layers.*.feed_forward.up_proj", "model.layers.*.self_attn.v_proj"};
+constexpr std::string_view kFalconH1Plain[] = {"lm_head.weight",
+                                               "model.layers.*.feed_forward.{down_proj,gate_proj}.weight",
+                                               "model.layers.*.mamba.conv1d.{bias,weight}",
                                                "model.layers.*.mamba.{A_log,D,dt_bias}",
-                                               "model.layers.*.{input_layernorm,pre_ff_layernorm}.weight"};
+                                               "model.layers.*.mamba.{in_proj,out_proj}.weight",
+                                               "model.layers.*.self_attn.{k_proj,o_proj,q_proj}.weight",
+                                               "model.layers.*.{input_layernorm,pre_ff_layernorm}.weight",
+                                               "model.{embed_tokens,final_layernorm}.weight"};
 
 // gear
 constexpr std::string_view kGearModules[] = {"lm_head", "model.embed_tokens", "model.layers.*.mlp.{down_proj,gate_proj,up_proj}",

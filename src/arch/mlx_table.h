@@ -37,7 +37,7 @@ struct MlxClass {
   std::span<const std::string_view> modules;   // may be packed under their own names; without ".weight"
   std::span<const std::string_view> plain;     // other tensors, never packed: the class transforms them, or they are no matrices
   std::span<const MlxRow> rows;                // tensors that move, may be packed
-  std::span<const std::string_view> drops;     // beginnings of names the class leaves out
+  std::span<const std::string_view> drops;     // beginnings or ends of names the class leaves out
   std::span<const std::string_view> required;  // config keys without which it refuses the config
 };
 

@@ -226,6 +226,16 @@ TEST(Generic, what_the_class_transforms_is_kept) {
   EXPECT_TRUE(find(*model, "model.layers.0.self_attn.o_proj.weight")->quantizable);
 }
 
+TEST(Generic, what_the_class_leaves_out_is_no_reason_to_refuse) {
+  FakeModel m = mixture("ernie4_5_moe");
+  for (const char* key : {"hidden_size", "intermediate_size"}) m.config[key] = 32;
+  const std::string before = m.describe()->refusal;
+  m.add("model.layers.0.mlp.moe_statics.e_score_correction_bias", {1, 2});
+  EXPECT_EQ(m.describe()->refusal, before);
+  m.add("model.layers.0.mlp.made_up.weight", {32, 32});
+  EXPECT_NE(m.describe()->refusal, "");
+}
+
 TEST(Generic, layers_beyond_the_config_are_left_out) {
   FakeModel m = mixture("glm4_moe");
   m.add("model.layers.1.self_attn.o_proj.weight", {32, 32});
@@ -242,6 +252,9 @@ TEST(Generic, refusals_name_the_reason) {
   FakeModel stranger = mixture("gpt_oss");
   stranger.add("model.layers.0.mlp.experts.gate_up_proj", {2, 64, 32});
   EXPECT_NE(stranger.describe()->refusal.find("experts.gate_up_proj"), std::string::npos) << stranger.describe()->refusal;
+  FakeModel renamed = mixture("granitemoehybrid");
+  renamed.config["layer_types"] = {"linear_attention"};
+  EXPECT_NE(renamed.describe()->refusal.find("linear_attention"), std::string::npos) << renamed.describe()->refusal;
   FakeModel bare = mixture("minimax_m2");
   EXPECT_NE(bare.describe()->refusal.find("demands"), std::string::npos) << bare.describe()->refusal;
   FakeModel headless = mixture("deepseek_v3");
