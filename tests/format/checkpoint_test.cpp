@@ -572,7 +572,7 @@ TEST_F(HubTest, models_are_called_by_their_name) {
   EXPECT_EQ(model_name("/hub/models--org--name/snapshots/0123456"), "name");
   EXPECT_EQ(model_name("/hub/models--org--name/snapshots/0123456/"), "name");
   EXPECT_EQ(model_name("/hub/models--gpt2/snapshots/0123456"), "gpt2");
-  EXPECT_EQ(model_name("/work/snapshots/step-100"), "step-100") << "not every folder of snapshots is a Hub cache";
+  EXPECT_EQ(model_name("/data/snapshots/step-100"), "step-100") << "not every folder of snapshots is a Hub cache";
   const fs::path before = fs::current_path();
   put("here/config.json", "{}");
   fs::current_path(root_ / "here");
