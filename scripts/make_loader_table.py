@@ -9,7 +9,7 @@ every way that mlx_classes.py knows. Which source tensor a parameter came from, 
 found by comparing values. Then bundles are made: first with everything in its final name in 16 bits, then with all modules packed, then with
 each group of modules packed alone. A group of modules is in the table only when sanitize() leaves its packed weight, scales and biases alone
 and everything else comes out as it does from the source, under every setting of the class that was tried, and when the class then loads the
-result strictly, quantised as config.json says. What a class transforms as it loads (transposed, multiplied, split in other ways) is in no
+result strictly, quantized as config.json says. What a class transforms as it loads (transposed, multiplied, split in other ways) is in no
 row: it is kept as the source has it, which loads as the source does.
 """
 
@@ -110,7 +110,7 @@ class Trial:
         return row.source in self.spelled and all(r.source != row.source for r in self.parts)
 
     def holds(self, rows, packed):
-        """True when the class loads the bundle made by these rows, with the modules of `packed` quantised."""
+        """True when the class loads the bundle made by these rows, with the modules of `packed` quantized."""
         bundle, wanted = dict(self.source), dict(self.expected)
         modules = {}
         for row in rows:

@@ -22,7 +22,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 N_EXPERTS = 4
 
-# One value for every common key. A class takes the keys it knows; widths are multiples of 32, so that every matrix can be quantised.
+# One value for every common key. A class takes the keys it knows; widths are multiples of 32, so that every matrix can be quantized.
 COMMON = {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
     "vocab_size": 128, "rms_norm_eps": 1e-5, "norm_eps": 1e-5, "layer_norm_eps": 1e-5, "layer_norm_epsilon": 1e-5, "layernorm_epsilon": 1e-5,
@@ -228,7 +228,7 @@ def parameters(model):
 
 
 def quantizable(model):
-    """Paths of the modules that can be quantised."""
+    """Paths of the modules that can be quantized."""
     return {path for path, module in model.named_modules() if hasattr(module, "to_quantized")}
 
 

@@ -21,7 +21,7 @@
 
 namespace jang::arch {
 
-// What a tensor does in the model. One row per role in role.cpp (name, whether its module can be quantised).
+// What a tensor does in the model. One row per role in role.cpp (name, whether its module can be quantized).
 enum class Role : std::uint8_t {
   embedding,       // token embedding, not tied
   lm_head,         // output head
@@ -66,7 +66,7 @@ struct Piece {
   std::int64_t row_begin = 0, n_rows = 0;
 };
 
-// One tensor of the bundle, before quantisation. Its rows are the rows of its pieces, in order.
+// One tensor of the bundle, before quantization. Its rows are the rows of its pieces, in order.
 struct OutTensor {
   std::string name;                  // full name in the bundle, "model.layers.0.self_attn.q_proj.weight"
   std::string module;                // name without ".weight" for the weight of a module; else the name
@@ -120,7 +120,7 @@ struct DoubtfulTie {
 
 // Role and layout of every tensor. Pure. `config` is the parsed config.json.
 // Errors: corrupt (a config number out of range, shapes that contradict the config, an expert missing from a stack, a required tensor
-// missing), unsupported (already quantised source: names what it is and what to do).
+// missing), unsupported (already quantized source: names what it is and what to do).
 [[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources, const SourceFacts& facts = {});
 
 // Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.

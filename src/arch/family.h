@@ -195,7 +195,7 @@ inline constexpr std::string_view kGenericFamily = "generic";
 // Why the class would refuse a config's RoPE; empty when it takes it.
 [[nodiscard]] std::string mlx_rope_refusal(const json::Value& text);
 
-// source_check.cpp. Refuses quantised sources, dtypes nobody reads here and impossible shapes. A config that claims to be quantised while
+// source_check.cpp. Refuses quantized sources, dtypes nobody reads here and impossible shapes. A config that claims to be quantized while
 // every tensor is plain is a left-over: told in `warnings`.
 [[nodiscard]] Status check_source(const json::Value& config, std::span<const TensorInfo> sources, std::vector<std::string>* warnings);
 

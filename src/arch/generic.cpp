@@ -219,7 +219,7 @@ class Placer {
 };
 
 Status Placer::run() {
-  if (transposed_) model_->warnings.emplace_back("c_attn, c_proj and c_fc are stored [in, out] and are kept as they are, not quantised");
+  if (transposed_) model_->warnings.emplace_back("c_attn, c_proj and c_fc are stored [in, out] and are kept as they are, not quantized");
   std::set<std::string_view> seen;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     const TensorInfo& t = sources_[i];

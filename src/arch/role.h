@@ -6,7 +6,7 @@
 
 namespace jang::arch {
 
-// True when the MLX module that holds such a weight can be quantised at all; rank and dtype are checked per tensor.
+// True when the MLX module that holds such a weight can be quantized at all; rank and dtype are checked per tensor.
 [[nodiscard]] bool is_quantizable(Role role);
 
 }  // namespace jang::arch

@@ -132,7 +132,7 @@ Status check_source(const json::Value& config, std::span<const TensorInfo> sourc
     if (buffer_reason(t).empty()) JANG_TRY(check_packing(t, claim));
   }
   if (!claim) return {};
-  // Its layers quantise plain weights while they run: the weights alone are another model.
+  // Its layers quantize plain weights while they run: the weights alone are another model.
   if (claim->method == "bitnet") return quantized(claim, "", Packing::unknown);
   warnings->push_back(
       fmt::format("config.json says the model is quantized ({}), but all its tensors are plain floats: the key was left "

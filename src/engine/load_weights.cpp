@@ -111,7 +111,7 @@ Status Loader::place_vector(const arch::OutTensor& t) {
   for (const arch::Piece& piece : t.pieces) {
     const kernels::MatrixView& view = sources_[static_cast<std::size_t>(piece.source)].view;
     if (view.format.packed())
-      return {StatusCode::unsupported, fmt::format("tensor '{}' is quantised; the engine reads it as plain values only", t.name)};
+      return {StatusCode::unsupported, fmt::format("tensor '{}' is quantized; the engine reads it as plain values only", t.name)};
     const std::int64_t begin = piece.row_begin * view.n_cols, n = piece.n_rows * view.n_cols;
     for (std::int64_t i = 0; i < n; ++i) values.push_back(value_at(view.data, view.format.dtype, begin + i) + t.add);
     out_.payload_bits += 8.0 * static_cast<double>(n * size_bytes(view.format.dtype));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads tokenizer, templates and side files of a directory as the program would, and lists what is wrong with them.
 #include "engine/text_check.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A finished low-bit bundle (JANG v2 / MLX affine) as data: which modules are quantised how, and every check that can be made without the
+// A finished low-bit bundle (JANG v2 / MLX affine) as data: which modules are quantized how, and every check that can be made without the
 // source.
 #pragma once
 
@@ -25,8 +25,8 @@ struct Bundle {
   Checkpoint checkpoint;
   json::Value jang_config;            // null when the directory has none (plain MLX)
   bool is_quantized = false;          // config.json has a `quantization` object
-  std::vector<BundleModule> modules;  // quantised ones, by path
-  std::vector<int> plain;             // unquantised tensors, indices into checkpoint.tensors()
+  std::vector<BundleModule> modules;  // quantized ones, by path
+  std::vector<int> plain;             // unquantized tensors, indices into checkpoint.tensors()
 };
 
 // Opens a bundle or a source checkpoint, which has the last word on what its index promises and no file has (Checkpoint::settle). For a

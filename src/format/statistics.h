@@ -5,7 +5,7 @@
 //   <module>.mean_square   F32 [in], or [experts, in]   E[x_j^2] over the inputs of a linear map
 //   <module>.tokens        I64 [1], or [experts]        inputs seen
 //   <unit>.sensitivity     F32 [n, 4]                   rows {bits, group size, relative squared error, KL divergence}: the model with that
-//                                                       unit alone quantised
+//                                                       unit alone quantized
 //   text.tokens            I32 [windows, length]        the token ids all of it was measured on
 //   metadata: jang_statistics "1"; model (a fingerprint of names and shapes); text ("self", "file", "random"); method ("fit", "rtn");
 //   settings;
@@ -36,7 +36,7 @@ struct InputStatistics {
 struct SensitivityPoint {
   int bits = 0, group_size = 0;
   double error = 0;       // relative squared error of the unit, weighted by its inputs
-  double divergence = 0;  // KL(source || so quantised), nats per token
+  double divergence = 0;  // KL(source || so quantized), nats per token
 };
 
 struct Statistics {

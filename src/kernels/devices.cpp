@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The list of devices: the instruction sets of the CPU.
 #include "kernels/devices.h"
 
 #include <string>

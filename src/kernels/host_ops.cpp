@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Host computations through the fastest instruction set.
 #include "kernels/host_ops.h"
 
 #include "kernels/instruction_set.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finding matrices and vectors by name, and checking their shapes.
 #include "model/bind.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pages are handed out last freed first; slabs are never given back.
 #include "model/cache_pool.h"
 
 #include <fmt/format.h>

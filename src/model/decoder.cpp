@@ -22,10 +22,8 @@ Status out_of_memory(std::int64_t n) {
   return {StatusCode::out_of_memory, fmt::format("no memory for a forward over {} tokens and its caches", n)};
 }
 
-// Cosines and sines of a batch, kept while the positions stay the same.
-struct RotationTable {
-  std::vector<std::int32_t> positions;  // of the rows; empty: not computed
-};
+// Positions whose cosines and sines are in the workspace, by row; they are kept while the positions stay the same. Empty: none are.
+using RotatedPositions = std::vector<std::int32_t>;
 
 }  // namespace
 
@@ -38,7 +36,7 @@ struct Decoder::Impl {
   Workspace workspace;
   std::vector<Linear*> maps;
   std::vector<std::string> modules;
-  RotationTable rotation, local_rotation;
+  RotatedPositions rotation, local_rotation;
 
   Linear* find(std::string_view module) const {
     const auto it = std::find_if(maps.begin(), maps.end(), [&](const Linear* m) { return m->module == module; });
@@ -49,7 +47,8 @@ struct Decoder::Impl {
   Result<Forward> forward(std::span<const BatchItem> batch, std::int64_t n);
   Status reserve(Forward& f, int begin, int end);
   Status reserve_recurrent(Forward& f, int layer);
-  Status rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines, RotationTable* table);
+  Status rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines,
+                RotatedPositions* rotated);
   void norm(const Tensor& x, const Tensor& weight, const Tensor& out);
   void run_layer(Forward& f, int l, const Tensor& x);
 };
@@ -168,20 +167,20 @@ Status Decoder::Impl::reserve_recurrent(Forward& f, int layer) {
 }
 
 Status Decoder::Impl::rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines,
-                             RotationTable* table) {
+                             RotatedPositions* rotated) {
   std::vector<std::int32_t> positions;
   positions.reserve(static_cast<std::size_t>(f.n));
   for (const kernels::SequenceRun& run : f.runs)
     for (std::int64_t i = 0; i < run.n_rows; ++i) positions.push_back(static_cast<std::int32_t>(run.position + i));
-  if (positions == table->positions) return {};
-  table->positions.clear();
+  if (positions == *rotated) return {};
+  rotated->clear();
   const std::int64_t half = frequencies.columns;
   if (!workspace.positions.reserve(device, f.n, DType::i32) || !cosines->reserve(device, f.n * half) || !sines->reserve(device, f.n * half))
     return out_of_memory(f.n);
   const Tensor on_device = workspace.positions.matrix(f.n, 1, DType::i32);
   JANG_TRY(device.write(positions.data(), on_device));
   device.rotation(on_device, frequencies, rope.attention_factor, cosines->matrix(f.n, half), sines->matrix(f.n, half));
-  table->positions = std::move(positions);
+  *rotated = std::move(positions);
   return {};
 }
 

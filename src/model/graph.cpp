@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Binds a whole decoder, layer by layer, and lists its maps.
 #include "model/graph.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Pages taken, shared and copied by who writes first; recurrent states made of zeros.
 #include "model/sequence.h"
 
 #include <algorithm>

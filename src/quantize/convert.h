@@ -44,7 +44,7 @@ struct RunOptions {
 [[nodiscard]] Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file,
                                              const RunOptions& run);
 
-// Per tensor, what was measured while encoding (index as in arch::Model::tensors); nullopt where nothing was quantised.
+// Per tensor, what was measured while encoding (index as in arch::Model::tensors); nullopt where nothing was quantized.
 using TensorErrors = std::vector<std::optional<double>>;  // squared error over squared norm
 
 struct ConvertReport {

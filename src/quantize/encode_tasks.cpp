@@ -59,7 +59,7 @@ class Runner {
         writer_(writer),
         parts_(index_parts(layout, source.model.tensors.size())) {}
 
-  // Errors (squared error, squared norm) of a quantised task; zeros for a cast one.
+  // Errors (squared error, squared norm) of a quantized task; zeros for a cast one.
   [[nodiscard]] Result<kernels::EncodeError> run(const EncodeTask& task, Scratch& scratch) const {
     const plan::Choice choice = plan_.tensors[static_cast<std::size_t>(task.tensor)].choice;
     return choice.bits ? encode(task, choice, scratch) : cast(task, scratch);
@@ -113,7 +113,7 @@ class Runner {
     return error;
   }
 
-  // Unquantised tensors: bytes as they are when the type stays, else value + OutTensor::add rounded to the stored type.
+  // Unquantized tensors: bytes as they are when the type stays, else value + OutTensor::add rounded to the stored type.
   Result<kernels::EncodeError> cast(const EncodeTask& task, Scratch& s) const {
     const arch::OutTensor& t = tensor(task);
     const int part = parts_[static_cast<std::size_t>(task.tensor)].plain;

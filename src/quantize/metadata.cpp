@@ -43,7 +43,7 @@ plan::Choice most_common_choice(const arch::Model& model, const plan::Plan& plan
 double two_decimals(double x) { return std::round(x * 100) / 100; }
 double six_digits(double x) { return x == 0 ? 0 : parse_decimal(fmt::format("{:.6g}", x)).value_or(x); }
 
-// Parts of every quantised tensor by tensor index.
+// Parts of every quantized tensor by tensor index.
 struct ModuleParts {
   const plan::StoredPart *weight = nullptr, *scales = nullptr, *biases = nullptr;
 };
@@ -95,7 +95,7 @@ json::Value make_config(const arch::Model& model, const plan::Plan& plan) {
   Value config = model.config;
   update_dtype(config, plan.dtype);
   const plan::Choice common = most_common_choice(model, plan);
-  if (common.bits == 0) return config;  // nothing was quantised
+  if (common.bits == 0) return config;  // nothing was quantized
   Value quantization = {{"group_size", common.group_size}, {"bits", common.bits}, {"mode", "affine"}};
   for (const plan::TensorPlan& t : plan.tensors) {
     if (t.choice.bits == 0) continue;

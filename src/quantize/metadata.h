@@ -14,7 +14,7 @@
 namespace jang::quantize {
 
 // config.json: the model's config plus `quantization` (and its mirror `quantization_config`): default bits and group = the most common
-// pair, then every quantised module by path, so that no reader ever guesses. The float type is updated where the bundle's differs from the
+// pair, then every quantized module by path, so that no reader ever guesses. The float type is updated where the bundle's differs from the
 // source's.
 [[nodiscard]] json::Value make_config(const arch::Model& model, const plan::Plan& plan);
 

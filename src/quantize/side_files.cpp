@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Walks the source directory and decides file by file, refusing links that lead out of it.
 #include "quantize/side_files.h"
 
 #include <algorithm>

@@ -84,7 +84,7 @@ Status SourceRows::read_floats(std::int64_t begin, std::span<float> out, std::ve
   if (const std::int64_t bad = first_not_finite(out); bad >= 0) {
     const char* what = std::isnan(out[static_cast<std::size_t>(bad)]) ? "NaN" : "an infinity";
     return Status(StatusCode::corrupt, "tensor " + describe_element(begin + bad) + " is " + what +
-                                           "; a model with such weights cannot be quantised: fetch it again or repair it");
+                                           "; a model with such weights cannot be quantized: fetch it again or repair it");
   }
   return {};
 }

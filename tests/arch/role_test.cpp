@@ -26,7 +26,7 @@ TEST(Role, unknown_name_is_refused) {
   EXPECT_EQ(role, Role::norm);
 }
 
-TEST(Role, vectors_and_convolutions_are_never_quantised) {
+TEST(Role, vectors_and_convolutions_are_never_quantized) {
   for (const Role role : {Role::norm, Role::bias, Role::conv, Role::state, Role::vision})
     EXPECT_FALSE(is_quantizable(role)) << to_string(role);
   for (const Role role : {Role::router, Role::shared_router, Role::expert_down, Role::tied_embedding}) EXPECT_TRUE(is_quantizable(role));

@@ -132,7 +132,7 @@ Matrix random_matrix(MatrixFormat format, std::int64_t n_rows, std::int64_t n_co
   return m;
 }
 
-// Whole numbers with a 127 in every group: dx = 1 and no quantisation error.
+// Whole numbers with a 127 in every group: dx = 1 and no quantization error.
 std::vector<float> exact_input(std::int64_t n, int group_size, std::mt19937& random) {
   std::vector<float> x(static_cast<std::size_t>(n));
   for (float& v : x) v = static_cast<float>(static_cast<int>(random() % 255) - 127);
@@ -170,7 +170,7 @@ class Prepared {
 };
 
 struct Expected {
-  double value = 0, quantisation = 0, magnitude = 0;
+  double value = 0, quantization = 0, magnitude = 0;
 };
 
 Expected expected(const Matrix& m, std::int64_t r, const float* x) {
@@ -186,7 +186,7 @@ Expected expected(const Matrix& m, std::int64_t r, const float* x) {
       max = std::max(max, std::abs(v));
       weights += std::abs(w);
     }
-    e.quantisation += weights * (max / 127) * 0.5 * (1 + 1e-5);  // rounding at 0.5 is decided in float
+    e.quantization += weights * (max / 127) * 0.5 * (1 + 1e-5);  // rounding at 0.5 is decided in float
   }
   return e;
 }
@@ -208,8 +208,8 @@ void check(const LinearKernel& kernel, const Matrix& m, const MatrixView& view, 
       }
       const Expected e = expected(m, r, x.data() + i * m.n_cols);
       const bool wide = generic::is_wide(inputs.row(i), generic::InputLayout(m.n_cols, m.format.group_size));
-      const double quantisation = exact ? 0 : wide ? e.quantisation * 3 / 256 : e.quantisation;
-      const double allowed = rounding(e, m.n_cols / m.format.group_size) + quantisation;
+      const double quantization = exact ? 0 : wide ? e.quantization * 3 / 256 : e.quantization;
+      const double allowed = rounding(e, m.n_cols / m.format.group_size) + quantization;
       ASSERT_NEAR(got, e.value, allowed) << kernel.name << " bits " << m.format.bits << " group " << m.format.group_size << " params "
                                          << name(m.format.param_dtype) << " rows " << m.n_rows << " columns " << m.n_cols << " inputs " << n
                                          << " row " << r << " input " << i;
@@ -387,7 +387,7 @@ TEST(LinearFast, rows_with_outliers_are_wide_and_normal_ones_are_not) {
       double lost = 0, total = 0;
       for (std::int64_t c = 0; c < n; c += group.size) {
         std::int8_t xq[128];
-        const double dx = static_cast<double>(generic::quantise_group(x.data() + c, static_cast<std::size_t>(group.size), xq, nullptr));
+        const double dx = static_cast<double>(generic::quantize_group(x.data() + c, static_cast<std::size_t>(group.size), xq, nullptr));
         for (int j = 0; j < group.size; ++j) {
           const double v = x[static_cast<std::size_t>(c + j)], e = v - dx * xq[j];
           lost += e * e;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact linear kernels and dequantisation: the reference against bits read one by one, every backend against the reference on every format
+// Exact linear kernels and dequantization: the reference against bits read one by one, every backend against the reference on every format
 // and odd shape, the same bits for any batch and split of rows, and no read past the end of an array.
 #include <gtest/gtest.h>
 #include <sys/mman.h>

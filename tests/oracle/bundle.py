@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a low-bit bundle (or a source checkpoint) with nothing but numpy, and puts its dequantised weights into a transformers model.
+"""Reads a low-bit bundle (or a source checkpoint) with nothing but numpy, and puts its dequantized weights into a transformers model.
 
 Independent of the program under test and of MLX on purpose: the safetensors reader, the unpacking of the code stream and the mapping back
 to Hugging Face names are written here a second time.
@@ -90,7 +90,7 @@ def unpack(words, bits):
 
 
 class Bundle:
-    """A directory of MLX-affine weights. Modules not quantised are plain tensors; a source checkpoint has only those."""
+    """A directory of MLX-affine weights. Modules not quantized are plain tensors; a source checkpoint has only those."""
 
     def __init__(self, directory):
         self.directory = Path(directory)
@@ -100,7 +100,7 @@ class Bundle:
         self.modules = sorted(n[: -len(".scales")] for n in self.tensors if n.endswith(".scales"))
 
     def params(self, module):
-        """(bits, group_size) of a quantised module, checked against its shapes."""
+        """(bits, group_size) of a quantized module, checked against its shapes."""
         entry = self.quantization.get(module)
         entry = entry if isinstance(entry, dict) else self.quantization
         bits, group = entry["bits"], entry["group_size"]
@@ -110,14 +110,14 @@ class Bundle:
         return bits, group
 
     def weight_count(self):
-        """Weights of the model: every element but those of scales and biases of quantised modules."""
+        """Weights of the model: every element but those of scales and biases of quantized modules."""
         plain = sum(t.raw.size for name, t in self.tensors.items() if name.rsplit(".", 1)[0] not in self._module_set())
         coded = sum(self.tensors[m + ".weight"].raw.size * 32 // self.params(m)[0] for m in self.modules)
         linear_biases = sum(self.tensors[m + ".bias"].raw.size for m in self.modules if m + ".bias" in self.tensors)
         return plain + coded + linear_biases
 
     def row_chunks(self, module, max_values=1 << 24):
-        """Yields (row_begin, values float32 [rows, in]) of a quantised module seen as [rows, in]: code * scale + bias in float32."""
+        """Yields (row_begin, values float32 [rows, in]) of a quantized module seen as [rows, in]: code * scale + bias in float32."""
         bits, group = self.params(module)
         words = self.tensors[module + ".weight"].raw
         words = words.reshape(-1, words.shape[-1])
@@ -131,7 +131,7 @@ class Bundle:
             yield row, values.reshape(len(codes), -1)
 
     def dense(self, name):
-        """Float32 values of tensor `name` (ending in .weight or not), dequantised when its module is quantised."""
+        """Float32 values of tensor `name` (ending in .weight or not), dequantized when its module is quantized."""
         module = name[: -len(".weight")] if name.endswith(".weight") else name
         if module not in self._module_set():
             return self.tensors[name].f32()
@@ -165,7 +165,7 @@ def _source_names(name):
 
 
 def source_weight(source, module):
-    """Source tensors of a quantised bundle module, in order along its rows: list of (name, Tensor, row slice of the 2-D view).
+    """Source tensors of a quantized bundle module, in order along its rows: list of (name, Tensor, row slice of the 2-D view).
 
     Stacked experts are the per-expert matrices one after another; fused expert gate_up is cut in two.
     """
@@ -258,7 +258,7 @@ def transformers_config(directory):
 
 
 def load_transformers(directory, config_from=None):
-    """Float32 transformers model that carries the dequantised weights of a bundle. Every tensor of both sides must find its partner, except
+    """Float32 transformers model that carries the dequantized weights of a bundle. Every tensor of both sides must find its partner, except
     that the vision parts of a multimodal class may be absent from a bundle of the text model: they stay random, text does not read them.
     config_from: directory whose config.json describes the model (the source's, say); default the bundle's own."""
     import torch

@@ -2,7 +2,7 @@
 """Names and shapes of every bundle against the MLX model class itself.
 
 For each checkpoint: the tensors of `plan --json` are exactly the parameters of the class that mlx-lm picks for the bundle's config, with as
-many elements each; only modules the class can quantise were quantised; mlx-lm opens the bundle strictly; and sanitising it once more
+many elements each; only modules the class can quantize were quantized; mlx-lm opens the bundle strictly; and sanitising it once more
 changes nothing (no norm is shifted twice, no convolution turned back).
 
 usage: check_arch_names.py --binary JANG [--models DIR] [--tiny DIR] [MODEL_DIR ...]  (DIR: checkpoints)
@@ -45,7 +45,7 @@ def check_parameters(planned, model):
         if "shape" in tensor and list(tensor["shape"]) != list(wanted.shape):
             raise AssertionError(f"{name}: shape {tensor['shape']}, the class has {list(wanted.shape)}")
         if 0 < (tensor.get("bits") or 0) < 16 and not hasattr(modules[name.removesuffix(".weight")], "to_quantized"):
-            raise AssertionError(f"{name}: planned {tensor['bits']} bits, its module cannot be quantised")
+            raise AssertionError(f"{name}: planned {tensor['bits']} bits, its module cannot be quantized")
 
 
 def check_sanitize(bundle, model):

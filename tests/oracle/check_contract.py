@@ -74,7 +74,7 @@ def sizes_are_real(context, name, flags):
 
 
 def smallest_step_bytes(document):
-    """Least bytes by which any single decision can change the file: group 128 to 64 of the smallest quantised tensor."""
+    """Least bytes by which any single decision can change the file: group 128 to 64 of the smallest quantized tensor."""
     sizes = [t["params"] for t in document["tensors"] if t["bits"] and t["bits"] < 16]
     return min(sizes) // 64 * 4 - min(sizes) // 128 * 4 if sizes else 0
 

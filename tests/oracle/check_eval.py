@@ -2,7 +2,7 @@
 """Evaluation: perplexity, divergence, choice scores and statistics of `jang eval` against torch, transformers and scipy; `jang compare` when
 it is interrupted; its page in a browser.
 
-Perplexity of a source: within 0.1 % of transformers. Divergence and same-top of a bundle: within 1 % of torch on its dequantised weights.
+Perplexity of a source: within 0.1 % of transformers. Divergence and same-top of a bundle: within 1 % of torch on its dequantized weights.
 Choice scores: item by item.
 """
 

@@ -5,8 +5,8 @@ Checkpoints are spelled as published ones are: of every class by inverting its o
 transformers has too, as transformers saves them. Of a bundle that is made:
 
   - `jang validate` finds no error, and stock mlx-lm's load_model opens it;
-  - every tensor, dequantised, is near what the class makes of the source, so that no expert stands in another's place;
-  - its logits are those of the class with the dequantised tensors in float32. Both sides run in float32 and differ by summation order:
+  - every tensor, dequantized, is near what the class makes of the source, so that no expert stands in another's place;
+  - its logits are those of the class with the dequantized tensors in float32. Both sides run in float32 and differ by summation order:
     1e-6 to 1e-5 of the largest logit; the bar is 1e-3. A few classes need a GPU for their forward pass: said, not skipped.
 
 A refusal must give its reason, exit with 4 and leave nothing behind.
@@ -62,7 +62,7 @@ def convert(context, source):
         left = [p for p in out.parent.iterdir()]
         require(not left, f"a refusal left {left}")
         why = [line for line in done.stderr.splitlines() if "why:" in line]
-        require(why and ("mlx-lm" in why[0] or "already quantised" in why[0]), f"a refusal without a reason: {done.stderr.strip()[-300:]}")
+        require(why and ("mlx-lm" in why[0] or "already quantized" in why[0]), f"a refusal without a reason: {done.stderr.strip()[-300:]}")
         return why[0].split("why:")[1].strip()
     return out
 
@@ -74,7 +74,7 @@ def stored(directory):
     return weights
 
 
-def dequantised(directory, settings):
+def dequantized(directory, settings):
     """The bundle's tensors, packed modules unpacked to float32; what a class computes as it loads, it rounds to the type stored."""
     weights = stored(directory)
     for path, how in settings.get("quantization", {}).items():
@@ -121,7 +121,7 @@ def check_bundle(context, bundle, source):
     done = context.run("validate", bundle, "--deep")
     require(done.returncode == 0, f"validate gave {done.returncode}: {done.stdout.strip()[-300:]}")
     model, settings = load_model(bundle)
-    weights = dequantised(bundle, settings)
+    weights = dequantized(bundle, settings)
     reference, wanted = fresh_class(settings, source)
     made = {n: v.astype(mx.float32) if mx.issubdtype(v.dtype, mx.floating) else v
             for n, v in classes().sanitize(reference, weights).items()}

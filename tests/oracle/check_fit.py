@@ -37,7 +37,7 @@ def group_errors(bundle, module, source):
 def compare(source_directory, fit_directory, rtn_directory, bits):
     """(total fit error / total rtn error over modules at `bits`, worst group ratio, groups)."""
     tensors, fit, rtn = read_tensors(source_directory), Bundle(fit_directory), Bundle(rtn_directory)
-    require(fit.modules == rtn.modules, "fit and rtn quantise different modules")
+    require(fit.modules == rtn.modules, "fit and rtn quantize different modules")
     total_fit = total_rtn = 0.0
     worst, worst_at, groups = 0.0, "", 0
     for module in fit.modules:

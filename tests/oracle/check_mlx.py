@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stock mlx-lm opens our bundles, generates text, and its logits are those of transformers run on our dequantised weights.
+"""Stock mlx-lm opens our bundles, generates text, and its logits are those of transformers run on our dequantized weights.
 
 Tolerance of the logits: both sides run in float32 (scales, biases and norms are cast, the codes stay), so they differ by summation order
 only: relative rounding error about sqrt(terms) * eps per matrix product, 1e-6 to 1e-5 of the largest logit for these depths. The bar is

@@ -33,10 +33,10 @@ def stored(array):
 
 
 def compare_with_mx_quantize(source, directory, dtype):
-    """Every quantised module of the bundle against mx.quantize of its source; returns the number of weights compared."""
+    """Every quantized module of the bundle against mx.quantize of its source; returns the number of weights compared."""
     mx = mlx()
     tensors, bundle, count = read_tensors(source), Bundle(directory), 0
-    require(bundle.modules, "nothing was quantised")
+    require(bundle.modules, "nothing was quantized")
     scale_type = {"bf16": (mx.bfloat16, "BF16"), "fp16": (mx.float16, "F16")}[dtype]
     for module in bundle.modules:
         bits, group = bundle.params(module)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stock mlx-lm would refuse is not made and not called valid; checkpoints that once gave such bundles, or lost their head, or had
-// nothing to quantise (tests/data/bugs), give what they should.
+// nothing to quantize (tests/data/bugs), give what they should.
 #include "quantize/check_loads.h"
 
 #include <gtest/gtest.h>

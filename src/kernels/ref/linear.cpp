@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// y = x W^T, one dequantised row at a time, every sum in double.
+// y = x W^T, one dequantized row at a time, every sum in double.
 #include "kernels/ref/linear.h"
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scalar definition of linear maps and of dequantisation; contract in ops.h.
+// Scalar definition of linear maps and of dequantization; contract in ops.h.
 #pragma once
 
 #include "kernels/ops.h"

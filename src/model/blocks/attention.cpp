@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Attention: maps bound by name, queries and keys rotated and stored, attention over the pages, the output map.
 #include "model/blocks/attention.h"
 
 #include "model/bind.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Mixture of experts, a chunk of tokens at a time: routing, grouped maps by slot, the weighted sum, the shared expert.
 #include "model/blocks/experts.h"
 
 #include <algorithm>

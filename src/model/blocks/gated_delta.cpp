@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Gated DeltaNet: projections brought into one layout, convolution and delta rule over the states of the sequences, gate and output.
 #include "model/blocks/gated_delta.h"
 
 #include "model/bind.h"

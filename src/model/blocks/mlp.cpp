@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Gated MLP.
 #include "model/blocks/mlp.h"
 
 #include <algorithm>

@@ -5,7 +5,7 @@
 //   x ~ dx * xq,  dx = max|x| / 127,  xq = round(x / dx) in [-127, 127]
 //   y = sum over groups of (s * dx) * sum(q * xq) + b * (dx * sum(xq))
 //
-// The bias takes the sum of the quantised x: the error is then sum((w - b - 0) e) with small w, not s * sum(q * e) with q >= 0.
+// The bias takes the sum of the quantized x: the error is then sum((w - b - 0) e) with small w, not s * sum(q * e) with q >= 0.
 //
 // 8 bits are enough where the values of a group are alike. Rows with outliers lose what shares a group with one, and real models have such
 // rows: Gemma 3 270M nearly nothing else. A row that 8 bits would change by more than kNarrowError of its length is therefore kept "wide",
@@ -86,9 +86,9 @@ inline bool needs_wide(const float* x, std::int64_t n_cols, int group_size) {
   return lost * static_cast<float>(group_size) / 12 > kNarrowError * kNarrowError * total;
 }
 
-// Quantises one group; returns dx. NaN or infinity in the group make dx NaN, so that the product is NaN too. A group whose largest value is
+// Quantizes one group; returns dx. NaN or infinity in the group make dx NaN, so that the product is NaN too. A group whose largest value is
 // below 2^-112 counts as zero: 1/dx would overflow. `low` is null for 8 bits.
-inline float quantise_group(const float* x, std::size_t n, std::int8_t* xq, std::int8_t* low) {
+inline float quantize_group(const float* x, std::size_t n, std::int8_t* xq, std::int8_t* low) {
   const std::uint32_t largest = largest_bits(x, n);
   if (largest >= 0x7f800000u || largest < 0x07800000u) {
     std::memset(xq, 0, n);
@@ -146,7 +146,7 @@ void prepare(int bits, int group_size, const float* x, std::int64_t n_cols, std:
   std::memcpy(out + layout.wide, &flag, 4);
   for (std::int64_t g = 0; g < n_cols / group_size; ++g) {
     alignas(64) std::int8_t xq[128], low[128];
-    const float dx = quantise_group(x + g * group_size, static_cast<std::size_t>(group_size), xq, wide ? low : nullptr);
+    const float dx = quantize_group(x + g * group_size, static_cast<std::size_t>(group_size), xq, wide ? low : nullptr);
     int sum = 0, low_sum = 0;
     for (int i = 0; i < group_size; ++i) sum += xq[i];
     place_group<Isa>(bits, group_size, g, xq, reinterpret_cast<std::int8_t*>(out));
