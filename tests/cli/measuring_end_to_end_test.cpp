@@ -209,6 +209,17 @@ TEST_F(BenchCommand, model_is_measured_in_every_format) {
   EXPECT_FALSE(contains(table.out, "| tg")) << table.out;
 }
 
+TEST_F(BenchCommand, kernels_are_measured_at_every_width) {
+  const json::Value d = document_of({"bench", "kernels", "--quick", "--rows", "64x64", "-t", "1", "--json"});
+  EXPECT_GT(d["read_gbps"].get<double>(), 0);
+  std::vector<int> widths;
+  for (const json::Value& row : d["rows"]) {
+    EXPECT_GT(row["gbps"].get<double>(), 0);
+    if (row["rows"] == 1) widths.push_back(row["bits"].get<int>());
+  }
+  EXPECT_EQ(widths, (std::vector<int>{2, 3, 4, 5, 6, 8}));
+}
+
 TEST_F(BenchCommand, impossible_measurements_are_refused) {
   EXPECT_EQ(run({"bench", "no/such-model"}).code, 3);
   EXPECT_EQ(run({"bench", kModel.string(), "-r", "0"}).code, 2);
