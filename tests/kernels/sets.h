@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -18,10 +17,15 @@ struct NamedOps : Ops {
 
 // Those available here, fastest first, "ref" last.
 inline const std::vector<const NamedOps*>& op_tables() {
+  static const std::vector<NamedOps> tables = [] {
+    std::vector<NamedOps> made;
+    for (const InstructionSet& s : instruction_sets())
+      if (s.available()) made.push_back(NamedOps{*s.ops, s.name});
+    return made;
+  }();
   static const std::vector<const NamedOps*> list = [] {
     std::vector<const NamedOps*> made;
-    for (const InstructionSet& s : instruction_sets())
-      if (s.available()) made.push_back(new NamedOps{*s.ops, s.name});  // lives as long as the program
+    for (const NamedOps& t : tables) made.push_back(&t);
     return made;
   }();
   return list;
