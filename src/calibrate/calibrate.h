@@ -20,6 +20,7 @@ struct Options {
   std::string given;  // the text, for TextKind::file
   TextOptions windows;
   bool sensitivities = true;
+  std::int64_t measured_windows = 0;       // of the windows, for the sensitivities: the first so many; 0: all
   std::vector<int> widths = {6, 4, 3, 2};  // at which every unit is tried alone
   std::int64_t max_positions = 4096;       // scored per trial
   double budget_seconds = 0;               // for the trials; 0: no limit. Too little: economy.h
@@ -31,7 +32,8 @@ struct Options {
 [[nodiscard]] Result<format::Statistics> calibrate(engine::Engine& engine, const Options& options, Observer& observer,
                                                    const CancelFlag* cancel);
 
-// The windows a statistics file was measured on.
+// The text of a statistics file, and the windows of it that sensitivities were measured on.
 [[nodiscard]] Windows windows_of(const format::Statistics& statistics);
+[[nodiscard]] Windows measured_windows_of(const format::Statistics& statistics, std::int64_t n);
 
 }  // namespace jang::calibrate

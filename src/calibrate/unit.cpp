@@ -7,7 +7,7 @@
 
 #include "kernels/host_ops.h"
 #include "plan/tiers.h"
-#include "quantize/encode_tasks.h"
+#include "quantize/encode_rows.h"
 
 namespace jang::calibrate {
 namespace {
@@ -51,6 +51,7 @@ Storage::Module allocate(const std::string& path, std::span<const kernels::Matri
 kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span<const kernels::MatrixView> source, plan::Choice choice,
                                    const quantize::Importance& importance, const EncodeOptions& options, Storage::Module* m) {
   const std::vector<Task> tasks = tasks_of(source);
+  const Shape& shape = engine.described().tensors[static_cast<std::size_t>(tensor)].shape;
   std::vector<kernels::EncodeError> errors(tasks.size());
   const std::int64_t in = source.front().n_cols, words = codec::words_per_row(in, choice.bits);
   const std::int64_t param_bytes = in / choice.group_size * size_bytes(options.param_dtype);
@@ -62,7 +63,6 @@ kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span
     for (std::size_t e = 0; e < task.matrix; ++e) row += source[e].n_rows;
     kernels::EncodeArgs a;
     a.weights = values.data();
-    a.importance = options.method == plan::Method::fit ? importance.of(tensor, static_cast<std::int64_t>(task.matrix)) : nullptr;
     a.n_rows = task.n_rows;
     a.in = in;
     a.bits = choice.bits;
@@ -71,7 +71,8 @@ kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span
     a.words = m->words.data() + row * words;
     a.scales = m->scales.data() + row * param_bytes;
     a.biases = m->biases.data() + row * param_bytes;
-    errors[static_cast<std::size_t>(i)] = engine.device().encode(quantize::encode_method(options.method), a);
+    errors[static_cast<std::size_t>(i)] =
+        quantize::encode_rows(engine.device(), options.method, a, {tensor, shape, row}, {&importance, nullptr});
   });
   kernels::EncodeError sum;
   for (const kernels::EncodeError& e : errors) {

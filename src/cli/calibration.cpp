@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/text_input.h"
 #include "calibrate/allocate.h"
+#include "calibrate/model_grams.h"
 #include "cli/units.h"
 
 namespace jang::cli {
@@ -88,11 +89,28 @@ Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSourc
     JANG_ASSIGN(calibrate::Options o, calibration_options(arguments));
     o.sensitivities = plan::needs_errors(options);
     o.encode = {options.method, plan::param_dtype(opened.source.model, options)};
+    if (options.method == plan::Method::gptq) {
+      o.measured_windows = o.windows.n_windows;
+      o.windows.n_windows = std::max(o.windows.n_windows, calibrate::kGramWindows);
+    }
     JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));
     JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*k.engine, o, *run.observer, run.cancel));
     k.statistics = std::make_unique<format::Statistics>(std::move(statistics));
   }
   return k;
+}
+
+Result<std::unique_ptr<quantize::Grams>> make_grams(const Arguments& arguments, const OpenedSource& opened, const plan::Plan& plan,
+                                                    const quantize::RunOptions& run, Knowledge& k) {
+  if (plan.method != plan::Method::gptq) return std::unique_ptr<quantize::Grams>();
+  if (k.statistics == nullptr || k.statistics->tokens.empty())
+    return Status(StatusCode::invalid_argument,
+                  "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`");
+  if (!k.engine) {
+    JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));
+  }
+  k.windows = calibrate::windows_of(*k.statistics);
+  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*k.engine, k.windows, run.observer, run.cancel));
 }
 
 Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,

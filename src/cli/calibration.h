@@ -25,9 +25,14 @@ namespace jang::cli {
 struct Knowledge {
   std::unique_ptr<format::Statistics> statistics;
   std::unique_ptr<engine::Engine> engine;  // loaded where it was needed
+  calibrate::Windows windows;              // of the Gram matrices
 };
 [[nodiscard]] Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
                                                  const quantize::RunOptions& run);
+// The Gram matrices that a plan of the method gptq is carried out with; null for other plans. `k` outlives them. Errors: invalid_argument
+// (no text to take them from).
+[[nodiscard]] Result<std::unique_ptr<quantize::Grams>> make_grams(const Arguments& arguments, const OpenedSource& opened,
+                                                                  const plan::Plan& plan, const quantize::RunOptions& run, Knowledge& k);
 // The plan, decided with what is known; `auto` with sensitivities is measured as a whole and corrected --rounds times.
 [[nodiscard]] Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
                                                    const quantize::RunOptions& run, Knowledge& knowledge);

@@ -81,6 +81,8 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
     if (!as_json) return Outcome{dry_run_text(report, typed, output, surroundings.stdout_color), ""};
     return Outcome{json::dump(plan_document(model, plan, report), 2) + "\n", ""};
   }
+  JANG_ASSIGN(const std::unique_ptr<quantize::Grams> grams, make_grams(arguments, opened, plan, run, knowledge));
+  run.grams = grams.get();
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(opened.source, plan, output, force, run));
   const Report report = plan_report(model, plan, done.sizes, done.errors);
   if (!as_json)

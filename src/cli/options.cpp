@@ -139,8 +139,10 @@ constexpr auto kOptions = std::to_array<Option>({
      "profile auto: at most this many stored bits per weight, scales and biases counted", false},
     {"convert plan", Kind::value, "--size", 0, "SIZE", "", "", Offers::nothing,
      "profile auto: at most this many bytes of weight files; 48GB is 48*10^9, 48GiB is 48*2^30", false},
-    {"convert plan", Kind::value, "--method", 'm', "METHOD", "fit", "fit|rtn", Offers::nothing,
-     "fit: range search and least squares per group; rtn: exactly MLX's own rounding", false},
+    {"convert plan", Kind::value, "--method", 'm', "METHOD", "fit", "fit|rtn|gptq", Offers::nothing,
+     "fit: range search and least squares per group; gptq: fit with error feedback on the inputs of the running model, needs --self or "
+     "--stats; rtn: exactly MLX's own rounding",
+     false},
     {"convert plan", Kind::value, "--group-size", 0, "SIZE", "auto", "auto|32|64|128", Offers::nothing,
      "weights that share a scale and a bias", false},
     {"convert plan", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16", Offers::nothing,

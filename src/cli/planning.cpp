@@ -59,7 +59,7 @@ Result<plan::Options> planning_options(const Arguments& arguments) {
     return options;
   }
   JANG_TRY(read_target(arguments, options));
-  options.method = arguments.value("--method") == "rtn" ? plan::Method::rtn : plan::Method::fit;
+  options.method = plan::method_from_string(arguments.value("--method")).value_or(plan::Method::fit);
   if (const std::string group = arguments.value("--group-size"); group != "auto") {
     JANG_ASSIGN(const std::int64_t size, parse_integer(group, "--group-size", 32, 128));
     options.group_size = static_cast<int>(size);

@@ -183,6 +183,12 @@ class Device {
   // out[t] = sum over choices of weights[t, c] * x[slots[t, c]], in the order of choice.
   virtual void combine(const Tensor& x, const Routing& routing, const Tensor& out) = 0;
 
+  // --- statistics
+
+  // out[i, j] += sum over rows t of x[t, i] x[t, j], for j >= i: the upper triangle of a Gram matrix. x: [n, columns], contiguous;
+  // out: [columns, columns], contiguous. columns % 32 == 0.
+  virtual void gram(const Tensor& x, const Tensor& out) = 0;
+
   // --- quantization, on host memory
 
   // Quantizes a block of rows; bytes equal those of every other device. Any thread may call it.

@@ -7,18 +7,25 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/gram.h"
 #include "tensor/dtype.h"
 
 namespace jang::kernels {
 
 // rtn: mx.quantize (MLX's CPU backend) of the weights cast to param_dtype, bit for bit; errors are against the weights as given.
 // fit: searched and refitted groups, docs/codecs.md; in no group worse than rtn.
-enum class EncodeMethod : std::uint8_t { rtn, fit };
+// feedback: codes, scales and biases for the error of the outputs, tr(D H D^T) with H the Gram matrix of the inputs: GPTQ's propagation on
+//   fitted groups, then coordinate descent over codes and joint least squares of scales and biases (docs/codecs.md). Rows are independent.
+enum class EncodeMethod : std::uint8_t { rtn, fit, feedback };
+
+// Rounds of least squares and coordinate descent after the propagation.
+inline constexpr int kFeedbackPasses = 4;
 
 // Quantizes a block of rows whose groups line up in columns.
 struct EncodeArgs {
   const float* weights = nullptr;     // [n_rows, in], finite
-  const float* importance = nullptr;  // [in], finite, >= 0, or null for unweighted
+  const float* importance = nullptr;  // [in], finite, >= 0, or null for unweighted; feedback does not use it
+  const Gram* gram = nullptr;         // [in, in], for feedback only
   std::int64_t n_rows = 0, in = 0;    // in % group_size == 0
   int bits = 0, group_size = 0;       // a width and a group of codec/affine.h
   DType param_dtype = DType::bf16;    // bf16, f16 or f32: storage type of scales and biases
@@ -28,15 +35,22 @@ struct EncodeArgs {
 };
 
 // Sum over the block of importance * (weight - (code*scale + bias))^2 and of importance * weight^2, with the stored scale and bias, in
-// double: inside a group by column, then groups of a row in order, then rows in order.
+// double: inside a group by column, then groups of a row in order, then rows in order. Of feedback: tr(D H D^T) and tr(W H W^T).
 struct EncodeError {
   double squared_error = 0, squared_norm = 0;
 };
 
 using Encode = EncodeError (*)(const EncodeArgs&);
+// Adds the outer products of n rows of x to rows [begin, begin + 4) of the upper triangle of a Gram matrix [in, in]:
+//   out[i, j] += sum_t x[t, i] x[t, j],  j >= i rounded down to a multiple of 32. The sum over t is made first. begin % 4 == 0.
+using AddGramRows = void (*)(const float* x, std::int64_t n, std::int64_t stride, std::int64_t in, std::int64_t begin, float* out);
+
 struct Encoders {
-  Encode rtn = nullptr, fit = nullptr;
-  [[nodiscard]] Encode of(EncodeMethod method) const { return method == EncodeMethod::rtn ? rtn : fit; }
+  Encode rtn = nullptr, fit = nullptr, feedback = nullptr;
+  AddGramRows add_gram_rows = nullptr;
+  [[nodiscard]] Encode of(EncodeMethod method) const {
+    return method == EncodeMethod::rtn ? rtn : method == EncodeMethod::fit ? fit : feedback;
+  }
 };
 
 }  // namespace jang::kernels

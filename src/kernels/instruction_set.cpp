@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/isa/isa.h"
 #include "kernels/ref/encode.h"
+#include "kernels/ref/feedback.h"
 #include "kernels/ref/linear.h"
 #include "kernels/ref/ops.h"
 
@@ -29,7 +30,7 @@ const std::vector<InstructionSet>& instruction_sets() {
 #elif defined(__aarch64__)
     {"neon", neon_available, &kNeonOps, kNeonEncoders, {&kNeonDotprodInt8, &kNeonInt8, &kNeonLinear}},
 #endif
-    {"ref", [] { return true; }, &ref::kOps, {ref::encode_rtn, ref::encode_fit}, {&ref::kLinear}},
+    {"ref", [] { return true; }, &ref::kOps, {ref::encode_rtn, ref::encode_fit, ref::encode_feedback, ref::add_gram_rows}, {&ref::kLinear}},
   };
   return list;
 }

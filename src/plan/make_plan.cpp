@@ -30,7 +30,20 @@ Result<Draft> start_checked(const arch::Model& model, const Options& options) {
 
 }  // namespace
 
-std::string_view to_string(Method method) { return method == Method::fit ? "fit" : "rtn"; }
+std::string_view to_string(Method method) {
+  switch (method) {
+    case Method::rtn: return "rtn";
+    case Method::gptq: return "gptq";
+    case Method::fit: break;
+  }
+  return "fit";
+}
+
+std::optional<Method> method_from_string(std::string_view name) {
+  for (const Method m : {Method::fit, Method::rtn, Method::gptq})
+    if (to_string(m) == name) return m;
+  return std::nullopt;
+}
 
 bool needs_errors(const Options& options) {
   const auto name = canonical_profile(options.profile);

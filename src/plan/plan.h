@@ -19,8 +19,10 @@ namespace jang::plan {
 enum class Tier : std::uint8_t { critical, important, compress, keep };  // keep: stored in 16 bit or as it is
 [[nodiscard]] std::string_view to_string(Tier tier);                     // "CRITICAL", ...
 
-enum class Method : std::uint8_t { fit, rtn };
+// gptq: fit with error feedback, which needs the inputs of a running model.
+enum class Method : std::uint8_t { fit, rtn, gptq };
 [[nodiscard]] std::string_view to_string(Method method);
+[[nodiscard]] std::optional<Method> method_from_string(std::string_view name);
 
 enum class Floors : std::uint8_t { automatic, on, off };
 

@@ -112,8 +112,9 @@ Status read_header(const Value& document, Plan* plan) {
   if (!canonical.ok()) return bad("profile", canonical.status().message());
   plan->profile = *canonical;
   JANG_ASSIGN(const std::string method, require_string(document, "method", "document"));
-  if (method != to_string(Method::fit) && method != to_string(Method::rtn)) return bad("method", "neither fit nor rtn");
-  plan->method = method == to_string(Method::fit) ? Method::fit : Method::rtn;
+  const std::optional<Method> known = method_from_string(method);
+  if (!known) return bad("method", "none of fit, rtn, gptq");
+  plan->method = *known;
   JANG_ASSIGN(const std::string dtype, require_string(document, "dtype", "document"));
   const std::optional<DType> parsed = dtype_from_name(dtype);
   if (parsed != DType::bf16 && parsed != DType::f16 && parsed != DType::f32) return bad("dtype", "not one of BF16, F16, F32");

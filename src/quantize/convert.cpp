@@ -71,6 +71,8 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
     JANG_ASSIGN(importance, Importance::create(source.model, *run.statistics));
   }
 
+  if ((plan.method == plan::Method::gptq) != (run.grams != nullptr))
+    return Status(StatusCode::invalid_argument, "the method gptq needs the inputs of a running model, and no other method does");
   ConvertReport report;
   report.layout = plan::make_layout(source.model, plan);
   report.sizes = plan::sizes(source.model, plan, report.layout);

@@ -17,6 +17,7 @@
 #include "jang/status.h"
 #include "plan/layout.h"
 #include "plan/plan.h"
+#include "quantize/grams.h"
 
 namespace jang::quantize {
 
@@ -37,6 +38,7 @@ struct RunOptions {
   // Of a calibration: weights the fit, and decides in `auto` where it holds sensitivities. May be null.
   const format::Statistics* statistics = nullptr;
   std::map<std::string, double> factors;  // by unit, see plan_by_sensitivity
+  Grams* grams = nullptr;                 // for plans of the method gptq
 };
 
 // Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.

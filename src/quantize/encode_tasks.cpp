@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "codec/affine.h"
 #include "kernels/params.h"
+#include "quantize/encode_rows.h"
 #include "quantize/source_rows.h"
 
 namespace jang::quantize {
@@ -49,13 +50,13 @@ struct Scratch {
 
 class Runner {
  public:
-  Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Device& device,
-         const Importance& importance, format::BundleWriter& writer)
+  Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Device& device, const KnownInputs& known,
+         format::BundleWriter& writer)
       : source_(source),
         plan_(plan),
         layout_(layout),
         device_(device),
-        importance_(importance),
+        known_(known),
         writer_(writer),
         parts_(index_parts(layout, source.model.tensors.size())) {}
 
@@ -104,7 +105,7 @@ class Runner {
     a.words = s.words.data();
     a.scales = s.scales.data();
     a.biases = s.biases.data();
-    const kernels::EncodeError error = encode_rows(device_, plan_.method, a, t.shape, task.tensor, task.row_begin, importance_);
+    const kernels::EncodeError error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_);
 
     const PartIndex& part = parts_[static_cast<std::size_t>(task.tensor)];
     JANG_TRY(write(part.weight, task.row_begin * words * 4, std::as_bytes(std::span(s.words))));
@@ -143,34 +144,29 @@ class Runner {
   const plan::Plan& plan_;
   const plan::Layout& layout_;
   const kernels::Device& device_;
-  const Importance& importance_;
+  KnownInputs known_;
   format::BundleWriter& writer_;
   std::vector<PartIndex> parts_;
 };
 
+// Which stage of Grams a task needs; -1: none.
+int stage_of(const arch::Model& model, const EncodeTask& task) {
+  const arch::OutTensor& t = model.tensors[static_cast<std::size_t>(task.tensor)];
+  const bool is_head = t.role == arch::Role::lm_head || t.role == arch::Role::tied_embedding;
+  return is_head ? model.n_layers : t.layer;
+}
+
+// Tasks by stage, ascending, each in the order of the list; all of them in one stage unless `apart`.
+std::vector<std::vector<std::int64_t>> stages_of(const arch::Model& model, const std::vector<EncodeTask>& tasks, bool apart) {
+  std::vector<std::vector<std::int64_t>> stages(apart ? static_cast<std::size_t>(model.n_layers) + 2 : 1);
+  for (std::size_t i = 0; i < tasks.size(); ++i)
+    stages[apart ? static_cast<std::size_t>(stage_of(model, tasks[i]) + 1) : 0].push_back(static_cast<std::int64_t>(i));
+  return stages;
+}
+
 }  // namespace
 
 int thread_count(const RunOptions& run) { return run.n_threads > 0 ? run.n_threads : available_threads(); }
-
-kernels::EncodeError encode_rows(const kernels::Device& device, plan::Method method, kernels::EncodeArgs a, const Shape& shape, int tensor,
-                                 std::int64_t first_row, const Importance& importance) {
-  const std::int64_t per_expert = rows_per_expert(shape), words = codec::words_per_row(a.in, a.bits);
-  const std::int64_t param_bytes = a.in / a.group_size * size_bytes(a.param_dtype), end = first_row + a.n_rows;
-  kernels::EncodeError sum;
-  for (std::int64_t row = first_row; row < end; row += a.n_rows) {
-    const std::int64_t expert = row / per_expert;
-    a.n_rows = std::min(end, (expert + 1) * per_expert) - row;
-    a.importance = method == plan::Method::fit ? importance.of(tensor, expert) : nullptr;
-    const kernels::EncodeError e = device.encode(encode_method(method), a);
-    sum.squared_error += e.squared_error;
-    sum.squared_norm += e.squared_norm;
-    a.weights += a.n_rows * a.in;
-    if (a.words) a.words += a.n_rows * words;
-    if (a.scales) a.scales += a.n_rows * param_bytes;
-    if (a.biases) a.biases += a.n_rows * param_bytes;
-  }
-  return sum;
-}
 
 std::vector<EncodeTask> encode_tasks(const arch::Model& model) {
   std::vector<EncodeTask> tasks;
@@ -187,7 +183,7 @@ Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& pl
                                       const kernels::Device& device, const Importance& importance, format::BundleWriter& writer,
                                       const RunOptions& run) {
   const std::vector<EncodeTask> tasks = encode_tasks(source.model);
-  const Runner runner(source, plan, layout, device, importance, writer);
+  const Runner runner(source, plan, layout, device, {&importance, run.grams}, writer);
   std::int64_t total_bytes = 0;
   for (const arch::OutTensor& t : source.model.tensors) total_bytes += elements(t.shape) * size_bytes(t.source_dtype);
 
@@ -199,7 +195,7 @@ Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& pl
   std::mutex failure_mutex;
   Status failure;  // of the lowest failing task among those that ran
   std::int64_t failed_task = static_cast<std::int64_t>(tasks.size());
-  pool.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, int thread) {
+  const auto run_task = [&](std::int64_t i, int thread) {
     if (stop.load(std::memory_order_relaxed) || is_cancelled(run)) return;
     const EncodeTask& task = tasks[static_cast<std::size_t>(i)];
     Result<kernels::EncodeError> result = runner.run(task, scratch[static_cast<std::size_t>(thread)]);
@@ -216,7 +212,14 @@ Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& pl
     errors[static_cast<std::size_t>(i)] = *result;
     const std::int64_t done = done_bytes += task.n_rows * columns(t.shape) * size_bytes(t.source_dtype);
     if (run.observer) run.observer->tick(done, total_bytes, t.module);
-  });
+  };
+  for (const std::vector<std::int64_t>& stage : stages_of(source.model, tasks, run.grams != nullptr)) {
+    if (stage.empty() || stop || is_cancelled(run)) continue;
+    if (run.grams != nullptr && stage_of(source.model, tasks[static_cast<std::size_t>(stage.front())]) >= 0)
+      JANG_TRY(run.grams->prepare(stage_of(source.model, tasks[static_cast<std::size_t>(stage.front())])));
+    pool.run(static_cast<std::int64_t>(stage.size()),
+             [&](std::int64_t i, int thread) { run_task(stage[static_cast<std::size_t>(i)], thread); });
+  }
   JANG_TRY(failure);
   if (is_cancelled(run)) return Status(StatusCode::cancelled, "conversion stopped");
 

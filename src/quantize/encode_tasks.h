@@ -30,16 +30,8 @@ struct EncodeTask {
 // Tasks of every tensor of the plan, in plan order.
 [[nodiscard]] std::vector<EncodeTask> encode_tasks(const arch::Model& model);
 
-[[nodiscard]] constexpr kernels::EncodeMethod encode_method(plan::Method method) {
-  return method == plan::Method::rtn ? kernels::EncodeMethod::rtn : kernels::EncodeMethod::fit;
-}
-
-// Encodes rows [first_row, first_row + a.n_rows) of tensor `tensor`, each expert's with its own weights; outputs of `a` may be null.
-[[nodiscard]] kernels::EncodeError encode_rows(const kernels::Device& device, plan::Method method, kernels::EncodeArgs a,
-                                               const Shape& shape, int tensor, std::int64_t first_row, const Importance& importance);
-
 // Runs all tasks on `n_threads` threads. Returns errors per tensor. Errors: those of reading (corrupt: NaN, truncated), write errors,
-// invalid_argument (a value beyond float16), cancelled.
+// invalid_argument (a value beyond float16), cancelled; with RunOptions::grams, layer by layer, those of Grams::prepare.
 [[nodiscard]] Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
                                                     const kernels::Device& device, const Importance& importance,
                                                     format::BundleWriter& writer, const RunOptions& run);

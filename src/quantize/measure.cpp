@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/devices.h"
+#include "quantize/encode_rows.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/source_rows.h"
 
@@ -42,24 +43,6 @@ Result<Sample> read_sample(const SourceRows& rows, const arch::OutTensor& t) {
   return s;
 }
 
-// Error of every stride-th row: consecutive samples of one expert share its weights.
-kernels::EncodeError encode_sample(const kernels::Device& device, plan::Method method, kernels::EncodeArgs a, const Shape& shape,
-                                   int tensor, std::int64_t stride, const Importance& importance) {
-  const std::int64_t n_sampled = a.n_rows, per_expert = rows_per_expert(shape);
-  const float* const first = a.weights;
-  kernels::EncodeError sum;
-  for (std::int64_t i = 0; i < n_sampled; i += a.n_rows) {
-    const std::int64_t expert = i * stride / per_expert;
-    a.n_rows = std::min(n_sampled, ceil_div((expert + 1) * per_expert, stride)) - i;
-    a.weights = first + i * a.in;
-    a.importance = method == plan::Method::fit ? importance.of(tensor, expert) : nullptr;
-    const kernels::EncodeError e = device.encode(encode_method(method), a);
-    sum.squared_error += e.squared_error;
-    sum.squared_norm += e.squared_norm;
-  }
-  return sum;
-}
-
 Result<Measured> measure(const Source& source, int index, const plan::Options& options, DType dtype, const kernels::Device& device,
                          const Importance& importance) {
   const arch::OutTensor& t = source.model.tensors[static_cast<std::size_t>(index)];
@@ -77,7 +60,7 @@ Result<Measured> measure(const Source& source, int index, const plan::Options& o
     a.bits = c.bits;
     a.group_size = c.group_size;
     a.param_dtype = dtype;
-    m.errors.push_back(encode_sample(device, options.method, a, t.shape, index, sample.stride, importance));
+    m.errors.push_back(encode_rows(device, options.method, a, {index, t.shape, 0, sample.stride}, {&importance, nullptr}));
   }
   return m;
 }
@@ -88,7 +71,7 @@ Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Option
   JANG_ASSIGN(const std::unique_ptr<kernels::Device> device, kernels::open_device(run.backend, nullptr));
   const std::vector<arch::OutTensor>& tensors = source.model.tensors;
   Importance importance;
-  if (run.statistics && options.method == plan::Method::fit) {
+  if (run.statistics && options.method != plan::Method::rtn) {
     JANG_ASSIGN(importance, Importance::create(source.model, *run.statistics));
   }
   std::int64_t total_bytes = 0;

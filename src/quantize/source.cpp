@@ -64,7 +64,7 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
     JANG_TRY(check_statistics(*plan, run));
     return plan;
   }
-  const bool weighted = run.statistics && options.method == plan::Method::fit && !run.statistics->inputs.empty();
+  const bool weighted = run.statistics && options.method != plan::Method::rtn && !run.statistics->inputs.empty();
   const auto finish = [&](Result<plan::Plan> plan) {
     if (plan.ok() && weighted) plan->statistics = run.statistics->digest;
     if (plan.ok()) warn_of_poor_profile(source.model, options, &*plan);

@@ -113,6 +113,10 @@ class GuardedDevice final : public kernels::CpuDevice {
     const Opened opened(this);
     CpuDevice::expert_linear(x, by_slot, routing, outs);
   }
+  void gram(const kernels::Tensor& x, const kernels::Tensor& out) override {
+    const Opened opened(this);
+    CpuDevice::gram(x, out);
+  }
   void combine(const kernels::Tensor& x, const kernels::Routing& routing, const kernels::Tensor& out) override {
     const Opened opened(this);
     CpuDevice::combine(x, routing, out);

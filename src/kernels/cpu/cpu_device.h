@@ -57,6 +57,7 @@ class CpuDevice : public Device {
   void expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) override;
   void combine(const Tensor& x, const Routing& routing, const Tensor& out) override;
 
+  void gram(const Tensor& x, const Tensor& out) override;
   [[nodiscard]] EncodeError encode(EncodeMethod method, const EncodeArgs& args) const override;
 
  private:

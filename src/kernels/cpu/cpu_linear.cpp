@@ -42,4 +42,14 @@ void CpuDevice::head(const Tensor& x, const Weight& weight, float softcap, const
   });
 }
 
+// A slice of the tokens at a time, which stays in the cache while all rows of the result use it.
+void CpuDevice::gram(const Tensor& x, const Tensor& out) {
+  constexpr std::int64_t kSlice = 128;
+  for (std::int64_t begin = 0; begin < x.rows; begin += kSlice) {
+    const std::int64_t n = std::min(kSlice, x.rows - begin);
+    parallel_.run(x.columns / 4, n * x.columns / 8,
+                  [&](std::int64_t i) { set_.encoders.add_gram_rows(row_of(x, begin), n, x.stride, x.columns, i * 4, row_of(out)); });
+  }
+}
+
 }  // namespace jang::kernels

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/feedback.h"
 #include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
@@ -41,6 +42,7 @@ struct Avx2 {
 
 }  // namespace
 
-constinit const Encoders kAvx2Encoders{generic::encode_rtn<Avx2>, generic::encode_fit<Avx2>};
+constinit const Encoders kAvx2Encoders{generic::encode_rtn<Avx2>, generic::encode_fit<Avx2>, generic::encode_feedback<Avx2>,
+                                       generic::add_gram_rows<Avx2>};
 
 }  // namespace jang::kernels

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/feedback.h"
 #include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
@@ -41,6 +42,7 @@ struct Avx512 {
 
 }  // namespace
 
-constinit const Encoders kAvx512Encoders{generic::encode_rtn<Avx512>, generic::encode_fit<Avx512>};
+constinit const Encoders kAvx512Encoders{generic::encode_rtn<Avx512>, generic::encode_fit<Avx512>, generic::encode_feedback<Avx512>,
+                                         generic::add_gram_rows<Avx512>};
 
 }  // namespace jang::kernels

@@ -3,6 +3,7 @@
 #include <arm_neon.h>
 
 #include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/feedback.h"
 #include "kernels/cpu/isa/isa.h"
 
 namespace jang::kernels {
@@ -42,6 +43,7 @@ struct Neon {
 
 }  // namespace
 
-constinit const Encoders kNeonEncoders{generic::encode_rtn<Neon>, generic::encode_fit<Neon>};
+constinit const Encoders kNeonEncoders{generic::encode_rtn<Neon>, generic::encode_fit<Neon>, generic::encode_feedback<Neon>,
+                                       generic::add_gram_rows<Neon>};
 
 }  // namespace jang::kernels
