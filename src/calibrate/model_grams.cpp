@@ -79,7 +79,6 @@ struct ModelGrams::Impl {
 
   engine::Engine& engine;
   const Windows& windows;
-  Observer* observer;
   const CancelFlag* cancel;
   std::vector<model::Sequence> sequences;
   model::Array hidden;  // [tokens, hidden]
@@ -126,7 +125,7 @@ struct ModelGrams::Impl {
   }
 
   Result<std::shared_ptr<const Matrices>> factorize(Sums& sums);
-  Status take(Outer& outer, int stage);
+  Status take(const Outer& outer);
 };
 
 Result<std::shared_ptr<const ModelGrams::Impl::Matrices>> ModelGrams::Impl::factorize(Sums& sums) {
@@ -163,7 +162,7 @@ Result<std::shared_ptr<const ModelGrams::Impl::Matrices>> ModelGrams::Impl::fact
   return std::shared_ptr<const Matrices>(std::move(made));
 }
 
-Status ModelGrams::Impl::take(Outer& outer, int stage) {
+Status ModelGrams::Impl::take(const Outer& outer) {
   const arch::Model& model = engine.described();
   std::map<const Sums*, std::shared_ptr<const Matrices>> made;
   by_tensor.assign(model.tensors.size(), nullptr);
@@ -179,8 +178,8 @@ Status ModelGrams::Impl::take(Outer& outer, int stage) {
   return {};
 }
 
-ModelGrams::ModelGrams(engine::Engine& engine, const Windows& windows, Observer* observer, const CancelFlag* cancel)
-    : impl_(new Impl{engine, windows, observer, cancel, {}, {}, 0, false, {}}) {}
+ModelGrams::ModelGrams(engine::Engine& engine, const Windows& windows, const CancelFlag* cancel)
+    : impl_(new Impl{engine, windows, cancel, {}, {}, 0, false, {}}) {}
 ModelGrams::~ModelGrams() = default;
 
 Status ModelGrams::prepare(int stage) {
@@ -197,7 +196,7 @@ Status ModelGrams::prepare(int stage) {
   JANG_TRY(ran);
   JANG_TRY(outer.status());
   s.done = std::min(stage + 1, n_layers);
-  return s.take(outer, stage);
+  return s.take(outer);
 }
 
 const kernels::Gram* ModelGrams::of(int tensor, std::int64_t expert) const {

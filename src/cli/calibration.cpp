@@ -110,7 +110,7 @@ Result<std::unique_ptr<quantize::Grams>> make_grams(const Arguments& arguments, 
     JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));
   }
   k.windows = calibrate::windows_of(*k.statistics);
-  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*k.engine, k.windows, run.observer, run.cancel));
+  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*k.engine, k.windows, run.cancel));
 }
 
 Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,

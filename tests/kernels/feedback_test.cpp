@@ -147,8 +147,8 @@ TEST_P(FeedbackWidths, objective_is_that_of_the_bytes_and_below_the_weighted_fit
   EXPECT_LT(found, objective(p, fit) * 0.8);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, FeedbackWidths, testing::ValuesIn(widths_and_groups()), [](const auto& info) {
-  return std::to_string(std::get<0>(info.param)) + "_bits_group_" + std::to_string(std::get<1>(info.param));
+INSTANTIATE_TEST_SUITE_P(Table, FeedbackWidths, testing::ValuesIn(widths_and_groups()), [](const auto& test) {
+  return std::to_string(std::get<0>(test.param)) + "_bits_group_" + std::to_string(std::get<1>(test.param));
 });
 
 TEST(Feedback, storage_types_of_scales_are_kept) {
