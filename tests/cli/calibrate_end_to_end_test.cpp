@@ -94,6 +94,34 @@ TEST_F(CalibrateCommand, statistics_weight_the_conversion) {
   EXPECT_EQ(weights("self"), weights("weighted"));
 }
 
+TEST_F(CalibrateCommand, error_feedback_takes_its_inputs_from_the_text_of_the_statistics) {
+  ASSERT_EQ(run(calibrate("stats", {"--no-sensitivity", "-q"})).code, 0);
+  const Words gptq = {"-p", "3M", "--method", "gptq", "--stats", "stats"};
+  for (const auto& [name, threads] : {std::pair{"one", "1"}, std::pair{"two", "2"}}) {
+    const Outcome done = convert(name, with(gptq, {"-t", threads}));
+    ASSERT_EQ(done.code, 0) << done.err;
+  }
+  EXPECT_EQ(weights("one"), weights("two"));
+  EXPECT_EQ(parse(file("one/jang_config.json"))["quantization"]["quantization_method"], "gptq");
+  EXPECT_EQ(run({"validate", "one", "--deep"}).code, 0);
+  ASSERT_EQ(convert("fitted", {"-p", "3M", "--stats", "stats"}).code, 0);
+  EXPECT_EQ(weights("one").size(), weights("fitted").size());
+  EXPECT_NE(weights("one"), weights("fitted"));
+
+  const Outcome plan = run(with({"plan", "model", "--json"}, gptq));
+  ASSERT_EQ(plan.code, 0) << plan.err;
+  write("plan.json", plan.out);
+  ASSERT_EQ(convert("by_plan", {"--plan", "plan.json", "--stats", "stats"}).code, 0);
+  EXPECT_EQ(weights("by_plan"), weights("one"));
+}
+
+TEST_F(CalibrateCommand, error_feedback_without_text_is_refused) {
+  const Outcome done = convert("out", {"-p", "3M", "--method", "gptq"});
+  EXPECT_EQ(done.code, 2) << done.err;
+  EXPECT_TRUE(contains(done.err, "--self")) << done.err;
+  EXPECT_EQ(left(), (std::vector<std::string>{"model"}));
+}
+
 TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
   write_model("half", true);  // trials have to store what convert will: fp16 here
   const Outcome done = run(with({"calibrate", "half", "-o", "stats.safetensors", "--json", "-q", "-t", "1"}, kLittle));
