@@ -8,7 +8,7 @@
 #include "cli/report.h"
 #include "cli/units.h"
 #include "engine/text_check.h"
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
 #include "quantize/check_loads.h"
 
 namespace jang::cli {
