@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoders: the whole text, the text in parts, and when parts come out.
-#include "text/decoder.h"
+#include "text/tokenizer/stages/decoder.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The four models on vocabularies of a few pieces, and their cost on long pieces.
-#include "text/model.h"
+#include "text/tokenizer/models/bpe.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Normalizers one by one. The expected texts are what the `tokenizers` library gives.
-#include "text/normalizer.h"
+#include "text/tokenizer/stages/normalizer.h"
 
 #include <gtest/gtest.h>
 
-#include "text/normalization_forms.h"
+#include "text/unicode/normalization_forms.h"
 
 namespace jang::text {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pre-tokenizers one by one: the pieces of a text. The expected pieces are what the `tokenizers` library gives.
-#include "text/pre_tokenizer.h"
+#include "text/tokenizer/stages/pre_tokenizer.h"
 
 #include <gtest/gtest.h>
 
-#include "text/byte_level.h"
+#include "text/tokenizer/parts/byte_level.h"
 
 namespace jang::text {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Oniguruma patterns on PCRE2: where the two differ, and what is refused.
-#include "text/regex.h"
+#include "text/regex/regex.h"
 
 #include <gtest/gtest.h>
 
