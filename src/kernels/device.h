@@ -122,6 +122,8 @@ struct Route {
   Routing routing;  // written
 };
 
+class Backward;
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -182,6 +184,11 @@ class Device {
   virtual void expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) = 0;
   // out[t] = sum over choices of weights[t, c] * x[slots[t, c]], in the order of choice.
   virtual void combine(const Tensor& x, const Routing& routing, const Tensor& out) = 0;
+
+  // --- gradients
+
+  // The ops' gradients (backward.h), of the device and as long as it lives. Null where it has none.
+  [[nodiscard]] virtual Backward* backward() { return nullptr; }
 
   // --- quantization, on host memory
 
