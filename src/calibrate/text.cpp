@@ -7,22 +7,15 @@
 
 #include <fmt/format.h>
 
+#include "calibrate/random_bits.h"
 #include "kernels/host_ops.h"
 #include "text/tokenizer.h"
 
 namespace jang::calibrate {
 namespace {
 
-// Uniform in [0, 1) from a counter: splitmix64's finaliser (Steele, Lea, Flood 2014), the same everywhere and in any order.
-std::uint64_t mix(std::uint64_t z) {
-  z += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
 double uniform(std::uint64_t seed, std::int64_t window, std::int64_t position) {
-  const std::uint64_t key = mix(seed ^ mix(static_cast<std::uint64_t>(window) ^ mix(static_cast<std::uint64_t>(position))));
-  return static_cast<double>(key >> 11) * 0x1p-53;
+  return static_cast<double>(random_bits(seed, window, position) >> 11) * 0x1p-53;
 }
 
 // The token whose interval of the cumulative distribution holds `at`.

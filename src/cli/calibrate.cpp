@@ -21,6 +21,7 @@ std::string summary(const format::Statistics& s, const std::string& output, doub
   std::string out =
       fmt::format("wrote {}\n  text          {}: {} windows of {} tokens\n  activations   {} modules\n", printable(output), s.text,
                   s.window_length > 0 ? static_cast<std::int64_t>(s.tokens.size()) / s.window_length : 0, s.window_length, s.inputs.size());
+  if (!s.fisher.empty()) out += fmt::format("  gradients     {} modules, {} positions scored\n", s.fisher.size(), s.fisher_positions);
   if (!s.sensitivities.empty()) out += fmt::format("  sensitivities {} units, {} positions scored\n", s.sensitivities.size(), s.positions);
   out += fmt::format("  time          {}\nnext:\n  jang convert SRC --stats {} -p auto --bpw 3.5\n", format_duration(seconds),
                      printable(output));
@@ -38,6 +39,8 @@ json::Value document(const format::Statistics& s, const std::string& output, dou
           {"tokens", s.tokens.size()},
           {"modules", s.inputs.size()},
           {"positions", s.positions},
+          {"gradients", s.fisher.size()},
+          {"gradient_positions", s.fisher_positions},
           {"digest", s.digest},
           {"seconds", seconds},
           {"sensitivities", std::move(sensitivities)}};

@@ -61,6 +61,7 @@ Result<calibrate::Options> calibration_options(const Arguments& arguments) {
   if (arguments.value("--budget") != "0") {
     JANG_ASSIGN(o.budget_seconds, parse_positive(arguments.value("--budget"), "--budget", kMaxBudgetSeconds));
   }
+  o.trials = arguments.has("--trials");
   o.sensitivities = !own_command || !arguments.has("--no-sensitivity");
   return o;
 }
@@ -99,7 +100,7 @@ Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSou
                                      const quantize::RunOptions& run, Knowledge& k) {
   JANG_ASSIGN(const int rounds, rounds_of(arguments));
   const bool corrected = k.statistics && rounds > 0 && arguments.value("--plan").empty() && plan::needs_errors(options) &&
-                         !k.statistics->sensitivities.empty() && !k.statistics->tokens.empty();
+                         k.statistics->decides() && !k.statistics->tokens.empty();
   if (!corrected) return make_source_plan(opened, options, arguments.value("--plan"), run);
   if (!k.engine) {
     JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));

@@ -6,12 +6,14 @@
 //   <module>.tokens        I64 [1], or [experts]        inputs seen
 //   <unit>.sensitivity     F32 [n, 4]                   rows {bits, group size, relative squared error, KL divergence}: the model with that
 //                                                       unit alone quantized
+//   <module>.fisher_rows     F32 [out], or [experts, out]   sums over columns of the squared gradients of windows (calibrate/fisher.h),
+//   <module>.fisher_columns  F32 [in], or [experts, in]     and over rows; both added up over the windows
 //   text.tokens            I32 [windows, length]        the token ids all of it was measured on
 //   metadata: jang_statistics "1"; model (a fingerprint of names and shapes); text ("self", "file", "random"); method ("fit", "rtn");
 //   settings;
-//             positions (scored per sensitivity)
+//             positions (scored per sensitivity); fisher_positions (scored by the gradients; where there are any)
 //
-// Files of the same model merge: means are weighted by tokens, sensitivities by scored positions.
+// Files of the same model merge: means are weighted by tokens, sensitivities by scored positions, squares and their positions add up.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +41,14 @@ struct SensitivityPoint {
   double divergence = 0;  // KL(source || so quantized), nats per token
 };
 
+// Squared gradients of one matrix, or of one per expert, summed over its columns and over its rows.
+struct FisherStatistics {
+  std::int64_t n = 0;                // matrices
+  std::vector<float> rows, columns;  // [n, out], [n, in]
+  [[nodiscard]] std::int64_t out() const { return n == 0 ? 0 : static_cast<std::int64_t>(rows.size()) / n; }
+  [[nodiscard]] std::int64_t in() const { return n == 0 ? 0 : static_cast<std::int64_t>(columns.size()) / n; }
+};
+
 struct Statistics {
   std::string model;                                                   // fingerprint, see model_fingerprint
   std::string text;                                                    // "self", "file", "random"
@@ -47,8 +57,12 @@ struct Statistics {
   std::int64_t positions = 0;                                          // scored for each sensitivity point
   std::map<std::string, InputStatistics> inputs;                       // by module
   std::map<std::string, std::vector<SensitivityPoint>> sensitivities;  // by unit, points by falling error
+  std::map<std::string, FisherStatistics> fisher;                      // by module
+  std::int64_t fisher_positions = 0;                                   // scored by the gradients of all windows
   std::vector<std::int32_t> tokens;                                    // [windows, window_length]
   std::int64_t window_length = 0;
+  // Holds what an allocation is decided by: sensitivities, or gradients that stand for them.
+  [[nodiscard]] bool decides() const { return !sensitivities.empty() || !fisher.empty(); }
   std::string digest;  // xxh3 of the file it was read from, else empty
 };
 

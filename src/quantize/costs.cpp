@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plan/tiers.h"
+#include "quantize/anchors.h"
 
 namespace jang::quantize {
 namespace {
@@ -203,7 +204,16 @@ Curve fit_curve(std::span<const format::SensitivityPoint> points) {
 
 Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::Options& options, const plan::ErrorTable& errors,
                                          const format::Statistics& statistics, const std::map<std::string, double>& factors,
-                                         double evenness) {
+                                         double evenness, const plan::CostTable& fisher) {
+  const auto known = [&](const auto& unit) { return fisher.contains(unit.first); };
+  if (!errors.empty() && std::ranges::all_of(errors, known)) {
+    plan::CostTable costs = fisher_costs(model, errors, fisher, statistics);
+    for (auto& [name, choices] : costs)
+      if (const auto factor = factors.find(name); factor != factors.end())
+        for (auto& [choice, cost] : choices) cost *= factor->second;
+    JANG_ASSIGN(plan::Plan plan, plan::make_plan(model, options, &errors, &costs));
+    return ExpectedPlan{std::move(plan), std::move(costs)};
+  }
   const std::map<std::string, UnitFacts> units = unit_facts(model, statistics, evenness);
   const std::map<std::string, UnitCosts> by_unit = unit_costs(units, errors, factors);
   // The roots' part of the whole, of the units stored with the errors that error_of(unit, choices) picks.

@@ -194,6 +194,7 @@ TEST(Calibrate, interrupted_run_is_taken_up_with_the_same_result) {
   const auto engine = load();
   ASSERT_TRUE(engine);
   Options o = quick();
+  o.trials = true;
   const auto whole = calibrate(*engine, o, silent, nullptr);
   ASSERT_TRUE(whole.ok()) << whole.status().message();
   o.partial_path = partial;
@@ -209,10 +210,26 @@ TEST(Calibrate, interrupted_run_is_taken_up_with_the_same_result) {
   std::filesystem::remove(partial);
 }
 
-TEST(Calibrate, allocation_is_measured_and_the_best_round_kept) {
+TEST(Calibrate, a_mixture_has_gradients_and_an_anchor_of_every_role) {
   const auto engine = load();
   ASSERT_TRUE(engine);
-  const auto statistics = calibrate(*engine, quick(), silent, nullptr);
+  const auto s = calibrate(*engine, quick(), silent, nullptr);
+  ASSERT_TRUE(s.ok()) << s.status().message();
+  EXPECT_EQ(s->fisher.size(), engine->decoder().modules().size());
+  EXPECT_EQ(s->fisher_positions, 3 * 23);
+  EXPECT_EQ(s->sensitivities.size(), 9u);  // q k v o, gate up down, embedding and head
+  for (const auto& [unit, points] : s->sensitivities) EXPECT_EQ(points.size(), 2u) << unit;
+}
+
+class Allocated : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Calibrate, Allocated, ::testing::Bool(), [](const auto& p) { return p.param ? "trials" : "gradients"; });
+
+TEST_P(Allocated, allocation_is_measured_and_the_best_round_kept) {
+  const auto engine = load();
+  ASSERT_TRUE(engine);
+  Options o = quick();
+  o.trials = GetParam();
+  const auto statistics = calibrate(*engine, o, silent, nullptr);
   ASSERT_TRUE(statistics.ok());
   const auto source = quantize::open_source(kModel);
   ASSERT_TRUE(source.ok());
