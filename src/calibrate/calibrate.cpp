@@ -3,7 +3,6 @@
 #include "calibrate/calibrate.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -18,8 +17,8 @@ namespace jang::calibrate {
 namespace {
 
 constexpr int kPhases = 4;
-constexpr std::array kAnchorWidths = {4, 2};
-constexpr int kGroup = 64;  // of the trials; smaller where it does not divide the inputs
+constexpr int kAnchorBits = 4;  // at which the choice of experts shows best
+constexpr int kGroup = 64;      // of the trials; smaller where it does not divide the inputs
 
 // Everything that decides the numbers beside the model: results of other settings are not mixed.
 std::string settings_of(const Options& o) {
@@ -87,12 +86,16 @@ std::vector<Tried> all_units(const Laboratory& lab, const Options& o, int n_laye
   return tried;
 }
 
-// One unit of every role, of the middle one of the layers that have it.
-std::vector<Tried> anchors(const Laboratory& lab) {
+// One unit of every role before a router, of the middle one of the layers that have it. Behind the last router gradients are enough.
+std::vector<Tried> anchors(const Laboratory& lab, const arch::Model& model) {
+  int last = -1;  // layer with a router
+  for (const arch::OutTensor& t : model.tensors)
+    if (t.role == arch::Role::router) last = std::max(last, t.layer);
   std::map<arch::Role, std::vector<const Unit*>> by_role;
-  for (const Unit& unit : lab.units()) by_role[unit.role].push_back(&unit);
+  for (const Unit& unit : lab.units())
+    if (unit.role != arch::Role::lm_head && unit.layer < last) by_role[unit.role].push_back(&unit);
   std::vector<Tried> tried;
-  for (const auto& [role, units] : by_role) tried.push_back({units[(units.size() - 1) / 2], {kAnchorWidths.begin(), kAnchorWidths.end()}});
+  for (const auto& [role, units] : by_role) tried.push_back({units[(units.size() - 1) / 2], {kAnchorBits}});
   return tried;
 }
 
@@ -103,7 +106,7 @@ Status measure_sensitivities(engine::Engine& engine, const Options& o, const Win
   statistics->positions = lab.positions();
   std::map<std::string, std::size_t> wanted;  // trials of every unit
   std::vector<Trial> trials;
-  for (const Tried& tried : o.trials ? all_units(lab, o, engine.described().n_layers, observer) : anchors(lab)) {
+  for (const Tried& tried : o.trials ? all_units(lab, o, engine.described().n_layers, observer) : anchors(lab, engine.described())) {
     const int group = trial_group(engine.described(), *tried.unit);
     if (group == 0 || statistics->sensitivities.contains(tried.unit->name)) continue;
     wanted[tried.unit->name] = tried.widths.size();

@@ -2,8 +2,8 @@
 // Self-calibration, start to end: text, input moments, sensitivities. The result is format::Statistics.
 //
 // Sensitivities come from gradients (fisher.h): a forward and a backward per window. Of a mixture a few units are tried as well, anchors
-// for what the gradients cannot see, the choice of experts (quantize/costs.h): one unit of every role at two widths. Where the device has
-// no gradients, or by `trials`, every unit is tried at every width.
+// for what gradients cannot see, the choice of experts (quantize/fisher_costs.h). Where the device has no gradients, or by `trials`, every
+// unit is tried at every width.
 #pragma once
 
 #include <cstdint>

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every choice is expected to cost in divergence, from gradients or measured sensitivities, and measured errors. Pure.
 //
-// With the Fisher diagonal a choice costs what quantize/measure.h says of it, F, made larger where much is lost, since the model is then
-// past what its second derivative tells:  D = F / (1 - e)^3,  e the relative squared error. Units that were measured at a few points too
-// (anchors) correct it: D is multiplied by measured over promised, of the unit's own points or else of the mean over its role, at the width
-// of the choice, in logarithms and straight between widths. Routers need that: the choice of experts has no gradient, so that what feeds a
-// router is underestimated.
-//
-// Without gradients: measured curves.
+// With gradients: fisher_costs.h. Without them, measured curves:
 // A unit's sensitivity is a curve, divergence D over relative squared error e, fitted to the points measured at a few widths:
 //
 //   D(e) = root * sqrt(e) + linear * e + square * e^2, no term negative
