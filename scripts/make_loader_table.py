@@ -21,7 +21,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx_classes
 import mlx_lm
+import mlx_numbers
 from mlx_classes import N_EXPERTS
+from mlx_numbers import pattern
 
 LISTED = {"qwen2", "qwen3", "qwen3_moe", "gemma3_text", "gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_next"}  # arch/<family>.cpp; llama serves others too
 GROUP, BITS = 32, 4
@@ -35,10 +37,6 @@ PROBE_ENDS = ("mlp.moe_statics.e_score_correction_bias",)
 EXPERT_KEYS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts")
 
 Row = collections.namedtuple("Row", "source out layout")  # patterns of full names; layout: whole, stack, first_half, second_half
-
-
-def pattern(name):
-    return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)
 
 
 def fingerprint(value):
@@ -259,8 +257,12 @@ def describe(name, variants):
     rows = drop_conflicts(choose_rows(trials))
     covered = {row.source for row in rows}
     plain = sorted({pattern(n) for t in trials for n in t.source} - covered - {row.out for row in rows})
+    required = mlx_classes.required_keys(mlx_classes.config(name))
+    biased, unbiased = mlx_numbers.biases(name, trials)
     return {"rows": rows, "plain": plain, "drops": dropped(trials[0]), "experts": experts_key(name), "tie": tie_rule(name),
-            "required": mlx_classes.required_keys(mlx_classes.config(name)), "trials": len(trials)}
+            "required": required + [key for key in mlx_numbers.not_absent(name) if key not in required], "not_null": mlx_numbers.not_null(name),
+            "shapes": mlx_numbers.attention_shapes(name, {row.out.removesuffix(".weight") for row in rows}),
+            "biased": biased, "unbiased": unbiased, "trials": len(trials)}
 
 
 def braces(names):
@@ -307,9 +309,17 @@ def code(name, table):
         layouts = {"whole": "whole", "stack": "stack_experts", "first_half": "first_half", "second_half": "second_half"}
         body = "".join(f"    {{{literal(r.source)}, {literal(r.out)}, LayoutRule::{layouts[r.layout]}}},\n" for r in sorted(moved))
         text += f"constexpr MlxRow {tag}Rows[] = {{\n{body}}};\n"
-    text += spans(f"{tag}Drops", table["drops"]) + spans(f"{tag}Required", table["required"])
+    lists = (("Drops", "drops"), ("Required", "required"), ("NotNull", "not_null"))
+    patterns = (("Biased", "biased"), ("Unbiased", "unbiased"))
+    text += "".join(spans(tag + part, table[key]) for part, key in lists) + "".join(spans(tag + part, braces(table[key])) for part, key in patterns)
+    sides = sorted({shape[1:] for shape in table["shapes"]})
+    same_shape = [(names, *side) for side in sides for names in braces(n for n, *s in table["shapes"] if tuple(s) == side)]
+    if same_shape:
+        body = "".join(f"    {{{', '.join(map(literal, shape))}}},\n" for shape in same_shape)
+        text += f"constexpr MlxShape {tag}Shapes[] = {{\n{body}}};\n"
     fields = [literal(name), f"TieRule::{table['tie']}", literal(table["experts"])]
-    for part, there in (("Modules", same), ("Plain", table["plain"]), ("Rows", moved), ("Drops", table["drops"]), ("Required", table["required"])):
+    for part, there in (("Modules", same), ("Plain", table["plain"]), ("Rows", moved), *((p, table[k]) for p, k in (*lists, *patterns)),
+                        ("Shapes", same_shape)):
         fields.append(tag + part if there else "{}")
     return text, "    {" + ", ".join(fields) + "},\n"
 
@@ -318,7 +328,8 @@ HEAD = """// SPDX-License-Identifier: Apache-2.0
 // What the model classes of mlx-lm load. Written by scripts/make_loader_table.py from mlx-lm {version}; do not edit.
 //
 // Of every class: modules that may be packed under the names they have; other tensors it takes, kept as they are; rows that move: renamed,
-// stacked from one tensor per expert, or cut from a fused pair; tensors it leaves out; keys of the config it demands.
+// stacked from one tensor per expert, or cut from a fused pair; tensors it leaves out; keys of the config it demands, and those that must
+// not be null; modules that always or never have a bias; shapes of attention in numbers of the config.
 #include "arch/mlx_table.h"
 
 namespace jang::arch {{

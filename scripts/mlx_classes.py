@@ -66,13 +66,13 @@ SPECIAL = {
     "bailing_hybrid": {"num_hidden_layers": 2, "num_key_value_heads": 4},
     "bailing_moe_linear": {"num_hidden_layers": 2, "num_key_value_heads": 4},
     "bailing_moe_v3": {"num_key_value_heads": 4},
-    "cohere2": {"head_dim": 16},
+    "cohere2": {"head_dim": 16, "sliding_window_pattern": 2},
     "dbrx": {"d_model": 64, "ffn_config": {"ffn_hidden_size": 64, "moe_num_experts": N_EXPERTS, "moe_top_k": 2, "moe_jitter_eps": 0},
              "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0}},
     "deepseek_v2": {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "mscale": 1.0,
                                      "mscale_all_dim": 1.0, "beta_fast": 32, "beta_slow": 1}, "topk_method": "greedy", **LATENT},
     "deepseek_v3": LATENT, "deepseek_v32": {"index_head_dim": 32, "index_n_heads": 2, "index_topk": 64, **LATENT},
-    "exaone": {"head_dim": 16}, "plamo": {"num_key_value_heads": 4},
+    "exaone": {"head_dim": 16}, "plamo": {"num_key_value_heads": 4, "n_shared_head": 2},
     "glm4_moe_lite": LATENT,
     "mistral4": {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128,
                                      "llama_4_scaling_beta": 0.1, "mscale": 1.0, "mscale_all_dim": 1.0, "beta_fast": 32, "beta_slow": 1},
@@ -112,7 +112,8 @@ SPECIAL = {
                 "block_ff_dim": 128, "full_attn_idxs": [1], "layer_types": ["conv", "full_attention"]},
     "lfm2_moe": {"use_expert_bias": True, "full_attn_idxs": [1], "layer_types": ["conv", "full_attention"]},
     "lille-130m": {"block_size": 512},
-    "llama4": {"text": "llama4_text", "num_experts_per_tok": 1, "intermediate_size_mlp": 128, "no_rope_layers": [1, 0], "interleave_moe_layer_step": 1,
+    "llama4": {"text": "llama4_text", "num_experts_per_tok": 1, "intermediate_size_mlp": 128, "no_rope_layers": [1, 1, 1, 0],
+               "num_hidden_layers": 4, "interleave_moe_layer_step": 1,
                "attention_chunk_size": 64, "attn_scale": 0.1, "floor_scale": 8192, "attn_temperature_tuning": 4},
     "llama4_text": {"intermediate_size_mlp": 128, "no_rope_layers": [1, 0]},
     "longcat_flash": {"attention_method": "MLA", "zero_expert_type": "identity", "ffn_hidden_size": 128, "expert_ffn_hidden_size": 32,
@@ -206,11 +207,16 @@ def config(name, variant=()):
             "tie_word_embeddings": numbers["tie_word_embeddings"]}
 
 
+def skeleton(settings):
+    """The class of a config as its constructor leaves it; nothing is computed until a value is asked for."""
+    model_class, arguments_class = mlx_lm.utils._get_classes(config=settings)
+    return model_class(arguments_class.from_dict(settings))
+
+
 def build(settings, seed=0):
     """The class of a config, random weights of a size that keeps logits lively. Its flat parameters can be read with `parameters`."""
-    model_class, arguments_class = mlx_lm.utils._get_classes(config=settings)
     mx.random.seed(seed)
-    model = model_class(arguments_class.from_dict(settings))
+    model = skeleton(settings)
     weights = {}
     for name, value in tree_flatten(model.parameters()):
         if not mx.issubdtype(value.dtype, mx.floating):

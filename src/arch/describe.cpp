@@ -53,6 +53,7 @@ Result<Model> describe_family(const Family& family, const json::Value& config, s
   JANG_ASSIGN(Geometry geometry, read_geometry(*text, family.reads));
   JANG_TRY(bind_tensors(family, &geometry, *text, sources, facts, &model));
   if (family.name != "qwen3_moe") model.refusal = mlx_rope_refusal(*text);
+  if (model.refusal.empty()) model.refusal = mlx_heads_refusal(family, geometry);
   for (std::string& difference : mlx_differences(family, *text)) model.warnings.push_back(std::move(difference));
   finish_config(family, geometry, &model.config);
 

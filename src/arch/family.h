@@ -192,6 +192,8 @@ inline constexpr std::string_view kGenericFamily = "generic";
 
 // mlx_differences.cpp. What the family's MLX class computes otherwise than the config says, one sentence each.
 [[nodiscard]] std::vector<std::string> mlx_differences(const Family& family, const json::Value& text);
+// Why the class would refuse the width of the heads; empty when it takes it.
+[[nodiscard]] std::string mlx_heads_refusal(const Family& family, const Geometry& geometry);
 // Why the class would refuse a config's RoPE; empty when it takes it.
 [[nodiscard]] std::string mlx_rope_refusal(const json::Value& text);
 

@@ -5,6 +5,7 @@
 //   activation    the classes have one built in, whatever the config names
 //   window        only gemma3's has one; the others see the whole text, which is the same up to its length
 //   softcaps      none has them
+//   heads         qwen2's are of hidden_size / num_attention_heads values, whatever the config says: others end the load
 //   RoPE          types they do not know end the load; qwen3_moe's has no scaling; yarn's attention_factor and truncate are not read
 #include <fmt/format.h>
 
@@ -20,10 +21,19 @@ struct MlxHabits {
   std::string_view family;
   bool scales_rope = true;  // reads rope_scaling
   bool has_window = false;
+  bool reads_head_dim = true;
 };
 constexpr MlxHabits kHabits[] = {
-    {"llama"},   {"mistral"},     {"qwen2"},      {"qwen3"}, {"qwen3_moe", false}, {"gemma3_text", true, true}, {"gemma3", true, true},
-    {"qwen3_5"}, {"qwen3_5_moe"}, {"qwen3_next"},
+    {"llama"},
+    {"mistral"},
+    {"qwen2", true, false, false},
+    {"qwen3"},
+    {"qwen3_moe", false},
+    {"gemma3_text", true, true},
+    {"gemma3", true, true},
+    {"qwen3_5"},
+    {"qwen3_5_moe"},
+    {"qwen3_next"},
 };
 
 using Sentences = std::vector<std::string>;
@@ -133,6 +143,15 @@ std::vector<std::string> mlx_differences(const Family& family, const json::Value
   if (is_true(text, "rope_traditional"))
     out.emplace_back("config.json sets rope_traditional, which only mlx-lm reads: it pairs neighbours there, halves elsewhere");
   return out;
+}
+
+std::string mlx_heads_refusal(const Family& family, const Geometry& geometry) {
+  const auto habits = std::ranges::find(kHabits, family.name, &MlxHabits::family);
+  if (habits == std::end(kHabits) || habits->reads_head_dim || geometry.size(Dim::q) == geometry.size(Dim::hidden)) return {};
+  return fmt::format(
+      "config.json gives heads of {} values (head_dim), and mlx-lm's class of {} makes them hidden_size / "
+      "num_attention_heads wide whatever it says; only a later mlx-lm can open this model",
+      geometry.size(Dim::head), family.name);
 }
 
 std::string mlx_rope_refusal(const json::Value& text) {

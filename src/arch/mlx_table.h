@@ -30,6 +30,14 @@ struct MlxRow {
   LayoutRule layout;
 };
 
+// The shape of a module's weight, when the class asks for one. Numbers of the config and their products, quotients and sums, without
+// spaces: "num_attention_heads*head_dim+2*num_key_value_heads*head_dim". head_dim and num_key_value_heads are what the class derives where
+// the config has none (hidden_size / num_attention_heads; num_attention_heads); any other absent key, or one marked "!", leaves the shape
+// open.
+struct MlxShape {
+  std::string_view module, rows, columns;  // module: a pattern, without ".weight"
+};
+
 struct MlxClass {
   std::string_view name;  // model_type, and the name of the class's file
   TieRule tie;
@@ -39,6 +47,10 @@ struct MlxClass {
   std::span<const MlxRow> rows;                // tensors that move, may be packed
   std::span<const std::string_view> drops;     // beginnings or ends of names the class leaves out
   std::span<const std::string_view> required;  // config keys without which it refuses the config
+  std::span<const std::string_view> not_null;  // config keys that must not be null
+  std::span<const std::string_view> biased;    // modules that have a bias under every setting
+  std::span<const std::string_view> unbiased;  // modules that take none under any setting
+  std::span<const MlxShape> shapes;            // of attention
 };
 
 struct MlxAlias {
