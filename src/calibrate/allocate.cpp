@@ -68,9 +68,7 @@ Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::S
   observer.phase(2, 5, "measure");
   JANG_ASSIGN(const plan::ErrorTable errors, quantize::measure_errors(source, options, dtype, run));
   JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(source.model, *statistics));
-  // Text beyond what the sensitivities were scored on is there for Gram matrices.
-  const std::int64_t scored = statistics->window_length > 0 ? ceil_div(statistics->positions, statistics->window_length) : 0;
-  const Windows windows = measured_windows_of(*statistics, std::max(scored, TextOptions{}.n_windows));
+  const Windows windows = measured_windows_of(*statistics);
   std::optional<Laboratory> lab;
   if (rounds > 0) {
     JANG_ASSIGN(Laboratory made, Laboratory::create(engine, windows, max_positions, importance, {options.method, dtype}));

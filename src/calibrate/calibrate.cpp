@@ -21,9 +21,10 @@ constexpr int kGroup = 64;  // of the trials; smaller where it does not divide t
 // Everything that decides the numbers beside the model: results of other settings are not mixed.
 std::string settings_of(const Options& o) {
   const std::uint64_t given = XXH3_64bits(o.given.data(), o.given.size());
-  return fmt::format("{} {} windows of {} measured on {} seed {} text {:016x} widths {} positions {} {}", to_string(o.text),
-                     o.windows.n_windows, o.windows.length, o.measured_windows, o.windows.seed, o.text == TextKind::file ? given : 0,
-                     fmt::join(o.widths, ","), o.max_positions, plan::to_string(o.encode.method));
+  const std::string measured = o.measured_windows > 0 ? fmt::format(" measured on {}", o.measured_windows) : std::string();
+  return fmt::format("{} {} windows of {}{} seed {} text {:016x} widths {} positions {} {}", to_string(o.text), o.windows.n_windows,
+                     o.windows.length, measured, o.windows.seed, o.text == TextKind::file ? given : 0, fmt::join(o.widths, ","),
+                     o.max_positions, plan::to_string(o.encode.method));
 }
 
 Result<Windows> make_windows(engine::Engine& engine, const Options& o, Observer& observer, const CancelFlag* cancel) {
@@ -120,8 +121,9 @@ std::string_view to_string(TextKind kind) {
 
 Windows windows_of(const format::Statistics& statistics) { return {statistics.tokens, statistics.window_length}; }
 
-Windows measured_windows_of(const format::Statistics& statistics, std::int64_t n) {
+Windows measured_windows_of(const format::Statistics& statistics) {
   Windows w = windows_of(statistics);
+  const std::int64_t n = statistics.measured_windows;
   if (n > 0 && n < w.n()) w.tokens.resize(static_cast<std::size_t>(n * w.length));
   return w;
 }
@@ -141,6 +143,7 @@ Result<format::Statistics> calibrate(engine::Engine& engine, const Options& give
     s.text = to_string(o.text);
     s.method = plan::to_string(o.encode.method);
     s.settings = settings_of(o);
+    s.measured_windows = o.measured_windows;
     observer.phase(1, kPhases, "text");
     observer.count("tokens");
     JANG_ASSIGN(const Windows windows, make_windows(engine, o, observer, cancel));
@@ -154,7 +157,7 @@ Result<format::Statistics> calibrate(engine::Engine& engine, const Options& give
   if (o.sensitivities) {
     observer.phase(3, kPhases, "sensitivities");
     observer.count("trials");
-    const Windows windows = measured_windows_of(s, o.measured_windows);
+    const Windows windows = measured_windows_of(s);
     done = measure_sensitivities(engine, o, windows, observer, cancel, &s);
   }
   if (!done.ok()) {

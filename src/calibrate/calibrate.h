@@ -34,6 +34,6 @@ struct Options {
 
 // The text of a statistics file, and the windows of it that sensitivities were measured on.
 [[nodiscard]] Windows windows_of(const format::Statistics& statistics);
-[[nodiscard]] Windows measured_windows_of(const format::Statistics& statistics, std::int64_t n);
+[[nodiscard]] Windows measured_windows_of(const format::Statistics& statistics);
 
 }  // namespace jang::calibrate

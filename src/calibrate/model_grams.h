@@ -16,7 +16,7 @@
 
 namespace jang::calibrate {
 
-// Windows of 512 tokens that the matrices are worth: half of the gain is there at 8 (docs/codecs.md).
+// Windows of 512 tokens that the matrices are worth: half of the gain is there at 8 (docs/numbers.md).
 inline constexpr std::int64_t kGramWindows = 64;
 
 class ModelGrams final : public quantize::Grams {

@@ -37,6 +37,10 @@ Result<std::string> read_given_text(const std::string& path) {
   return all;
 }
 
+Status no_text() {
+  return {StatusCode::invalid_argument, "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`"};
+}
+
 Result<int> rounds_of(const Arguments& arguments) {
   JANG_ASSIGN(const std::int64_t rounds, parse_integer(arguments.value("--rounds"), "--rounds", 0, 20));
   return static_cast<int>(rounds);
@@ -80,6 +84,8 @@ Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSourc
                                    const quantize::RunOptions& run) {
   Knowledge k;
   const bool self = arguments.has("--self"), given = arguments.has("--stats");
+  const bool writes = arguments.command() == "convert" && !arguments.has("--dry-run");
+  if (writes && options.method == plan::Method::gptq && !self && !given) return no_text();  // before hours of measuring
   if (self && given) return Status(StatusCode::invalid_argument, "--self measures the model anew, --stats brings a file; give one of them");
   if (given) {
     JANG_ASSIGN(format::Statistics statistics, format::read_statistics(arguments.value("--stats")));
@@ -103,9 +109,7 @@ Result<Knowledge> gather_knowledge(const Arguments& arguments, const OpenedSourc
 Result<std::unique_ptr<quantize::Grams>> make_grams(const Arguments& arguments, const OpenedSource& opened, const plan::Plan& plan,
                                                     const quantize::RunOptions& run, Knowledge& k) {
   if (plan.method != plan::Method::gptq) return std::unique_ptr<quantize::Grams>();
-  if (k.statistics == nullptr || k.statistics->tokens.empty())
-    return Status(StatusCode::invalid_argument,
-                  "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`");
+  if (k.statistics == nullptr || k.statistics->tokens.empty()) return no_text();
   if (!k.engine) {
     JANG_ASSIGN(k.engine, load_for_calibration(opened.source.checkpoint.path(), run.n_threads, arguments.has("--lenient")));
   }

@@ -5,10 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "base/check.h"
-#include "base/float16.h"
+#include "kernels/values.h"
 #include "quantize/tied_head.h"
 
 namespace jang::engine {
@@ -94,17 +92,6 @@ Status Loader::place_matrix(const arch::OutTensor& t) {
   return {};
 }
 
-float value_at(const std::byte* data, DType dtype, std::int64_t i) {
-  if (dtype == DType::f32) {
-    float value = 0;
-    std::memcpy(&value, data + i * 4, 4);
-    return value;
-  }
-  std::uint16_t half = 0;
-  std::memcpy(&half, data + i * 2, 2);
-  return dtype == DType::bf16 ? bf16_to_float(half) : fp16_to_float(half);
-}
-
 Status Loader::place_vector(const arch::OutTensor& t) {
   std::vector<float> values;
   values.reserve(static_cast<std::size_t>(elements(t.shape)));
@@ -113,7 +100,7 @@ Status Loader::place_vector(const arch::OutTensor& t) {
     if (view.format.packed())
       return {StatusCode::unsupported, fmt::format("tensor '{}' is quantized; the engine reads it as plain values only", t.name)};
     const std::int64_t begin = piece.row_begin * view.n_cols, n = piece.n_rows * view.n_cols;
-    for (std::int64_t i = 0; i < n; ++i) values.push_back(value_at(view.data, view.format.dtype, begin + i) + t.add);
+    for (std::int64_t i = 0; i < n; ++i) values.push_back(kernels::load_value(view.format.dtype, view.data, begin + i) + t.add);
     out_.payload_bits += 8.0 * static_cast<double>(n * size_bytes(view.format.dtype));
   }
   out_.weights.vectors.emplace(t.name, std::move(values));

@@ -126,6 +126,11 @@ Result<Statistics> parse_statistics(std::string_view bytes, std::string_view wha
   const auto positions = parse_count(metadata("positions"));
   if (!positions) return Status(StatusCode::corrupt, fmt::format("{}: metadata 'positions' is not a number", what));
   out.positions = *positions;
+  if (header.metadata.contains("measured_windows")) {
+    const auto windows = parse_count(metadata("measured_windows"));
+    if (!windows) return Status(StatusCode::corrupt, fmt::format("{}: metadata 'measured_windows' is not a number", what));
+    out.measured_windows = *windows;
+  }
 
   std::map<std::string, const SafetensorsEntry*> by_name;
   for (const SafetensorsEntry& e : header.tensors) by_name[e.info.name] = &e;
@@ -180,13 +185,11 @@ std::string serialize(const Statistics& s) {
   std::ranges::stable_sort(blobs, std::ranges::greater{}, [](const Blob& b) { return size_bytes(b.info.dtype); });
   std::vector<TensorInfo> infos;
   for (const Blob& b : blobs) infos.push_back(b.info);
-  std::string out = make_safetensors_header(infos, {{"format", "jang"},
-                                                    {"jang_statistics", std::string(kVersion)},
-                                                    {"model", s.model},
-                                                    {"text", s.text},
-                                                    {"settings", s.settings},
-                                                    {"method", s.method},
-                                                    {"positions", std::to_string(s.positions)}});
+  std::vector<std::pair<std::string, std::string>> metadata = {
+      {"format", "jang"},   {"jang_statistics", std::string(kVersion)}, {"model", s.model}, {"text", s.text}, {"settings", s.settings},
+      {"method", s.method}, {"positions", std::to_string(s.positions)}};
+  if (s.measured_windows > 0) metadata.emplace_back("measured_windows", std::to_string(s.measured_windows));
+  std::string out = make_safetensors_header(infos, metadata);
   for (const Blob& b : blobs) out += b.bytes;
   return out;
 }
@@ -234,6 +237,8 @@ Status merge(const Statistics& other, Statistics* into) {
     }
     std::ranges::sort(at->second, std::ranges::greater{}, &SensitivityPoint::error);
   }
+  if (other.measured_windows > 0 && into->measured_windows == 0 && into->window_length > 0)
+    into->measured_windows = static_cast<std::int64_t>(into->tokens.size()) / into->window_length;
   if (other.window_length == into->window_length) into->tokens.insert(into->tokens.end(), other.tokens.begin(), other.tokens.end());
   into->positions += other.positions;
   return {};

@@ -9,7 +9,7 @@
 //   text.tokens            I32 [windows, length]        the token ids all of it was measured on
 //   metadata: jang_statistics "1"; model (a fingerprint of names and shapes); text ("self", "file", "random"); method ("fit", "rtn");
 //   settings;
-//             positions (scored per sensitivity)
+//             positions (scored per sensitivity); measured_windows, where sensitivities are of the first windows only
 //
 // Files of the same model merge: means are weighted by tokens, sensitivities by scored positions.
 #pragma once
@@ -49,7 +49,8 @@ struct Statistics {
   std::map<std::string, std::vector<SensitivityPoint>> sensitivities;  // by unit, points by falling error
   std::vector<std::int32_t> tokens;                                    // [windows, window_length]
   std::int64_t window_length = 0;
-  std::string digest;  // xxh3 of the file it was read from, else empty
+  std::int64_t measured_windows = 0;  // the first so many, for the sensitivities; 0: all
+  std::string digest;                 // xxh3 of the file it was read from, else empty
 };
 
 // Identifies a model by its tensors in the bundle's naming: the same for a source under any spelling of its names.

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The course of encoding with error feedback for a block of rows; generic/feedback.h has the formulas. `Kernel` supplies the arithmetic on
-// columns: the reference in plain code (ref/feedback.cpp), each instruction set its own, with the same bits.
+// Encoding with error feedback, for a block of rows. For a row w of the matrix, H the Gram matrix of its inputs (gram.h), d = q - w the
+// error of the stored row and g = d H its gradient, the objective is d H d^T = d . g:
+//
+//   1. propagation (GPTQ, arXiv 2210.17323): groups in order; scale and bias of a group by the group fit with weights 1 / U_jj^2; then
+//      column by column: code, e = (w_j - q_j) / U_jj, w_k -= e U_jk for all k > j
+//   2. passes: all scales and biases of the row by least squares for fixed codes (a step from where they are, normal equations
+//      A^T H A step = -A^T g in double), rounded to storage and kept when the objective falls; then coordinate descent over the codes, each
+//      to rint(q - g_j / (H_jj scale)), g kept up to date
+//
+// `Kernel` supplies the arithmetic on columns: the reference in plain code (ref/feedback.cpp), each instruction set its own
+// (cpu/generic/feedback.h), with the same bits.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -14,6 +22,7 @@
 #include "kernels/encode.h"
 #include "kernels/normal_equations.h"
 #include "kernels/params.h"
+#include "kernels/values.h"
 
 namespace jang::kernels {
 
@@ -29,7 +38,7 @@ class FeedbackRows {
         max_code_(static_cast<float>(codec::max_code(a.bits))),
         constant_(2 * n_groups_),
         equations_(kRows, constant_) {
-    JANG_CHECK(a.gram != nullptr && gram_.n == a.in);
+    JANG_CHECK(gram_.n == a.in);
   }
 
   EncodeError run() {
@@ -122,8 +131,8 @@ class FeedbackRows {
     fit.biases = biases;
     Kernel::fit(fit);
     for (std::int64_t r = 0; r < n_rows_; ++r) {
-      scale(r, g) = load_param(a_.param_dtype, scales, r);
-      bias(r, g) = load_param(a_.param_dtype, biases, r);
+      scale(r, g) = load_value(a_.param_dtype, scales, r);
+      bias(r, g) = load_value(a_.param_dtype, biases, r);
     }
   }
 

@@ -29,16 +29,4 @@ inline void store_param(DType dtype, float value, std::byte* base, std::int64_t 
   std::memcpy(base + index * 2, &half, 2);
 }
 
-// The inverse of store_param.
-[[nodiscard]] inline float load_param(DType dtype, const std::byte* base, std::int64_t index) {
-  if (dtype == DType::f32) {
-    float value = 0;
-    std::memcpy(&value, base + index * 4, 4);
-    return value;
-  }
-  std::uint16_t half = 0;
-  std::memcpy(&half, base + index * 2, 2);
-  return dtype == DType::bf16 ? bf16_to_float(half) : fp16_to_float(half);
-}
-
 }  // namespace jang::kernels

@@ -7,23 +7,12 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "../support/test_device.h"
+#include "bundled_model.h"
 #include "calibrate/allocate.h"
 #include "calibrate/moments.h"
 
 namespace jang::calibrate {
 namespace {
-
-const std::string kModel = std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m";
-
-std::unique_ptr<engine::Engine> load(int n_threads = 2) {
-  engine::LoadOptions options;
-  options.n_threads = n_threads;
-  options.precision = kernels::Precision::exact;
-  auto engine = engine::Engine::load(kModel, jang::test::on_test_device(options));
-  EXPECT_TRUE(engine.ok()) << engine.status().message();
-  return engine.ok() ? std::move(engine).value() : nullptr;
-}
 
 TextOptions few() { return {.n_windows = 3, .length = 24, .seed = 5}; }
 

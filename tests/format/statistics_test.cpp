@@ -114,6 +114,23 @@ TEST(Statistics, merge_weights_by_what_was_seen) {
   EXPECT_EQ(a.tokens.size(), 12u);
 }
 
+TEST(Statistics, windows_that_were_measured_on_are_kept_apart_from_the_text) {
+  Statistics s = example();
+  EXPECT_EQ(parse_statistics(serialize(s), "all")->measured_windows, 0);
+  s.measured_windows = 1;
+  const std::string bytes = serialize(s);
+  EXPECT_EQ(parse_statistics(bytes, "one")->measured_windows, 1);
+  for (const char* bad : {"x", "-"})
+    EXPECT_FALSE(
+        parse_statistics(replaced(bytes, "\"measured_windows\":\"1\"", "\"measured_windows\":\"" + std::string(bad) + "\""), bad).ok());
+  // Merged, those of the first file stay, be they some or all of its text.
+  Statistics all = example();
+  ASSERT_TRUE(merge(s, &all).ok());
+  EXPECT_EQ(all.measured_windows, 2);
+  ASSERT_TRUE(merge(example(), &s).ok());
+  EXPECT_EQ(s.measured_windows, 1);
+}
+
 TEST(Statistics, merge_of_another_model_is_refused) {
   Statistics a = example(), b = example();
   b.model = "other";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encode ops: every backend against ref/ bit for bit, the fit against min/max in every group, degenerate groups, error sums.
 // Widths, groups, backends come from their tables.
+#include "encoded.h"
 #include "sets.h"
 
 #include <gtest/gtest.h>
@@ -17,16 +18,6 @@
 namespace jang::kernels {
 namespace {
 
-struct Encoded {
-  std::vector<std::uint32_t> words;
-  std::vector<std::byte> scales, biases;
-  EncodeError error;
-  bool operator==(const Encoded& o) const {
-    return words == o.words && scales == o.scales && biases == o.biases && error.squared_error == o.error.squared_error &&
-           error.squared_norm == o.error.squared_norm;
-  }
-};
-
 struct Problem {
   std::vector<float> weights, importance;
   std::int64_t n_rows = 0, in = 0;
@@ -34,11 +25,7 @@ struct Problem {
   DType dtype = DType::bf16;
 };
 
-Encoded run(const Problem& p, EncodeError (*op)(const EncodeArgs&)) {
-  Encoded e;
-  e.words.resize(static_cast<std::size_t>(p.n_rows * codec::words_per_row(p.in, p.bits)));
-  e.scales.resize(static_cast<std::size_t>(p.n_rows * (p.in / p.group) * size_bytes(p.dtype)));
-  e.biases.resize(e.scales.size());
+Encoded run(const Problem& p, Encode op) {
   EncodeArgs a;
   a.weights = p.weights.data();
   a.importance = p.importance.empty() ? nullptr : p.importance.data();
@@ -47,11 +34,7 @@ Encoded run(const Problem& p, EncodeError (*op)(const EncodeArgs&)) {
   a.bits = p.bits;
   a.group_size = p.group;
   a.param_dtype = p.dtype;
-  a.words = e.words.data();
-  a.scales = e.scales.data();
-  a.biases = e.biases.data();
-  e.error = op(a);
-  return e;
+  return encoded(a, op);
 }
 
 float param(const std::vector<std::byte>& bytes, DType dtype, std::int64_t i) {

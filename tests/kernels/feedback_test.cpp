@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Error feedback: the factor of a Gram matrix against its definition, every instruction set against ref/ bit for bit, the objective
 // recomputed from the stored bytes and compared with the plain fit's. Widths and groups come from their tables.
+#include "encoded.h"
 #include "sets.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,7 @@
 #include "base/thread_pool.h"
 #include "codec/affine.h"
 #include "kernels/gram.h"
-#include "kernels/params.h"
+#include "kernels/values.h"
 
 namespace jang::kernels {
 namespace {
@@ -46,16 +47,6 @@ std::vector<float> moments(std::int64_t n, std::int64_t n_tokens = 300) {
   return mean;
 }
 
-struct Encoded {
-  std::vector<std::uint32_t> words;
-  std::vector<std::byte> scales, biases;
-  EncodeError error;
-  bool operator==(const Encoded& o) const {
-    return words == o.words && scales == o.scales && biases == o.biases && error.squared_error == o.error.squared_error &&
-           error.squared_norm == o.error.squared_norm;
-  }
-};
-
 struct Problem {
   const Gram* gram = nullptr;
   std::vector<float> weights, importance;
@@ -72,10 +63,6 @@ Problem problem(const Gram& gram, std::int64_t n_rows, int bits, int group, DTyp
 }
 
 Encoded encode(const Problem& p, Encode op) {
-  Encoded e;
-  e.words.resize(static_cast<std::size_t>(p.n_rows * codec::words_per_row(p.in, p.bits)));
-  e.scales.resize(static_cast<std::size_t>(p.n_rows * (p.in / p.group) * size_bytes(p.dtype)));
-  e.biases.resize(e.scales.size());
   EncodeArgs a;
   a.weights = p.weights.data();
   a.importance = p.importance.data();
@@ -85,11 +72,7 @@ Encoded encode(const Problem& p, Encode op) {
   a.bits = p.bits;
   a.group_size = p.group;
   a.param_dtype = p.dtype;
-  a.words = e.words.data();
-  a.scales = e.scales.data();
-  a.biases = e.biases.data();
-  e.error = op(a);
-  return e;
+  return encoded(a, op);
 }
 
 // tr(D H D^T) of what was stored, in double.
@@ -101,8 +84,8 @@ double objective(const Problem& p, const Encoded& e) {
     codec::unpack(e.words.data() + r * codec::words_per_row(p.in, p.bits), p.bits, codes);
     for (std::int64_t j = 0; j < p.in; ++j) {
       const std::int64_t g = (r * p.in + j) / p.group;
-      d[static_cast<std::size_t>(j)] = static_cast<double>(codes[static_cast<std::size_t>(j)]) * load_param(p.dtype, e.scales.data(), g) +
-                                       load_param(p.dtype, e.biases.data(), g) - p.weights[static_cast<std::size_t>(r * p.in + j)];
+      d[static_cast<std::size_t>(j)] = static_cast<double>(codes[static_cast<std::size_t>(j)]) * load_value(p.dtype, e.scales.data(), g) +
+                                       load_value(p.dtype, e.biases.data(), g) - p.weights[static_cast<std::size_t>(r * p.in + j)];
     }
     for (std::int64_t i = 0; i < p.in; ++i)
       for (std::int64_t j = 0; j < p.in; ++j)

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encoding with error feedback, once for every instruction set. For a row w of the matrix, H the Gram matrix of its inputs (gram.h),
-// d = q - w the error of the stored row and g = d H its gradient, the objective is d H d^T = d . g:
-//
-//   1. propagation (GPTQ, arXiv 2210.17323): groups in order; scale and bias of a group by the group fit with weights 1 / U_jj^2; then
-//      column by column: code, e = (w_j - q_j) / U_jj, w_k -= e U_jk for all k > j
-//   2. passes: all scales and biases of the row by least squares for fixed codes (a step from where they are, normal equations
-//      A^T H A step = -A^T g in double), rounded to storage and kept when the objective falls; then coordinate descent over the codes, each
-//      to rint(q - g_j / (H_jj scale)), g kept up to date
+// The arithmetic of error feedback (kernels/feedback_rows.h), once for every instruction set.
 //
 // Lanes are columns: every element is a chain of fused multiply-adds in a fixed order, and sums over columns have 16 partial sums, so all
 // instruction sets give the bits of ref/feedback.cpp. V as in generic/encode.h.

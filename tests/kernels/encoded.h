@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an encoder wrote, for tests that compare encoders byte for byte.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codec/affine.h"
+#include "kernels/encode.h"
+
+namespace jang::kernels {
+
+struct Encoded {
+  std::vector<std::uint32_t> words;
+  std::vector<std::byte> scales, biases;
+  EncodeError error;
+  bool operator==(const Encoded& o) const {
+    return words == o.words && scales == o.scales && biases == o.biases && error.squared_error == o.error.squared_error &&
+           error.squared_norm == o.error.squared_norm;
+  }
+};
+
+// `a` without its outputs, which are made here.
+inline Encoded encoded(EncodeArgs a, Encode op) {
+  Encoded e;
+  e.words.resize(static_cast<std::size_t>(a.n_rows * codec::words_per_row(a.in, a.bits)));
+  e.scales.resize(static_cast<std::size_t>(a.n_rows * (a.in / a.group_size) * size_bytes(a.param_dtype)));
+  e.biases.resize(e.scales.size());
+  a.words = e.words.data();
+  a.scales = e.scales.data();
+  a.biases = e.biases.data();
+  e.error = op(a);
+  return e;
+}
+
+}  // namespace jang::kernels
