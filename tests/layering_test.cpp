@@ -38,8 +38,10 @@ constexpr auto kLayers = std::to_array<Layer>({
     {"engine", 6, ""},
     {"eval", 7, ""},
     {"calibrate", 7, ""},
-    {"server", 7, ""},
-    {"cli", 8, ""},
+    {"experiment", 8, ""},
+    {"api", 9, ""},
+    {"server", 10, ""},
+    {"cli", 10, ""},
 });
 
 const Layer* find_layer(std::string_view folder) {

@@ -8,7 +8,6 @@
 #include "cli/arguments.h"
 #include "cli/planning.h"
 #include "engine/engine.h"
-#include "eval/bundles.h"
 #include "format/statistics.h"
 
 namespace jang::cli {
@@ -36,9 +35,5 @@ struct Knowledge {
 // The plan, decided with what is known; `auto` with sensitivities is measured as a whole and corrected --rounds times.
 [[nodiscard]] Result<plan::Plan> make_knowing_plan(const Arguments& arguments, const OpenedSource& opened, const plan::Options& options,
                                                    const quantize::RunOptions& run, Knowledge& knowledge);
-
-// The same for recipes of compare: calibrated when the first recipe asks, kept as WORK/stats.safetensors, taken up when interrupted.
-[[nodiscard]] eval::SelfKnowledge self_knowledge(const std::string& directory, const std::string& work, const quantize::RunOptions& run,
-                                                 bool lenient);
 
 }  // namespace jang::cli

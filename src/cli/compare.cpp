@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang compare`: recipes on one model, one table, one page.
-#include "eval/compare.h"
+#include "experiment/compare.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -9,14 +9,13 @@
 
 #include "base/machine.h"
 #include "cli/build_info.h"
-#include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/measuring.h"
 #include "cli/report.h"
 #include "cli/units.h"
-#include "eval/line_log.h"
-#include "eval/svg.h"
+#include "experiment/line_log.h"
+#include "experiment/svg.h"
 
 namespace jang::cli {
 namespace {
@@ -26,10 +25,10 @@ constexpr double kOpenShare = 0.6;
 
 std::string default_work(const std::string& directory) { return format::model_name(directory) + "-compare"; }
 
-Result<eval::CompareOptions> compare_options(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
+Result<experiment::CompareOptions> compare_options(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
   if (!arguments.has("--file")) return Status(StatusCode::invalid_argument, "`jang compare` needs --file, the text to score");
-  eval::CompareOptions options;
-  JANG_ASSIGN(options.recipes, eval::parse_recipes(arguments.value("--recipes")));
+  experiment::CompareOptions options;
+  JANG_ASSIGN(options.recipes, experiment::parse_recipes(arguments.value("--recipes")));
   JANG_ASSIGN(options.protocol, protocol_of(arguments));
   JANG_ASSIGN(options.max_tokens, token_limit(arguments));
   JANG_ASSIGN(const MmluOptions mmlu, mmlu_options(arguments));
@@ -48,7 +47,6 @@ Result<eval::CompareOptions> compare_options(const Arguments& arguments, const S
   options.run.backend = options.load.backend;
   options.run.observer = &observer;
   options.run.cancel = &cancel_flag();
-  options.self = self_knowledge(options.source, options.work, options.run, options.load.lenient);
   return options;
 }
 
@@ -78,12 +76,13 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
-std::string table_text(const eval::CompareReport& report) {
-  const bool with_task = std::any_of(report.rows.begin(), report.rows.end(), [](const eval::CompareRow& r) { return r.task.has_value(); });
+std::string table_text(const experiment::CompareReport& report) {
+  const bool with_task =
+      std::any_of(report.rows.begin(), report.rows.end(), [](const experiment::CompareRow& r) { return r.task.has_value(); });
   std::vector<std::vector<std::string>> rows = {{"recipe", "bits", "files", "KLD", "perplexity", "same top"}};
   if (with_task) rows[0].insert(rows[0].end(), {"MMLU", "95 %"});
   rows[0].insert(rows[0].end(), {"decode t/s", "prefill t/s", "memory", "convert"});
-  for (const eval::CompareRow& r : report.rows) {
+  for (const experiment::CompareRow& r : report.rows) {
     std::vector<std::string> cells = {printable(r.name), fmt::format("{:.3f}", r.stored_bits), format_bytes(r.file_bytes)};
     cells.push_back(r.divergence ? fmt::format("{:.4f} ± {:.4f}", r.divergence->kld.mean, r.divergence->kld.standard_error) : "0");
     cells.push_back(r.perplexity ? fmt::format("{:.2f}", r.perplexity->perplexity.value) : "-");
@@ -102,18 +101,18 @@ std::string table_text(const eval::CompareReport& report) {
 }
 
 Result<Measured> compare_recipes(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
-  JANG_ASSIGN(const eval::CompareOptions options, compare_options(arguments, surroundings, observer));
-  JANG_ASSIGN(const eval::CompareReport report, eval::compare(options));
+  JANG_ASSIGN(const experiment::CompareOptions options, compare_options(arguments, surroundings, observer));
+  JANG_ASSIGN(const experiment::CompareReport report, experiment::compare(options));
   json::Value v = json::Value::object();
   v["schema_version"] = kSchemaVersion;
   v["tool"] = options.tool;
   v.update(to_json(report));
   const std::string page = options.work + "/report.html";
-  JANG_TRY(eval::replace_text(page, eval::html_report(report, v)));
-  JANG_TRY(eval::replace_text(options.work + "/frontier.svg", eval::frontier_picture(report)));
+  JANG_TRY(experiment::replace_text(page, experiment::html_report(report, v)));
+  JANG_TRY(experiment::replace_text(options.work + "/frontier.svg", experiment::frontier_picture(report)));
   v["output"] = options.work;
   v["report"] = page;
-  JANG_TRY(eval::replace_text(options.work + "/compare.json", json::dump(v, 2) + "\n"));
+  JANG_TRY(experiment::replace_text(options.work + "/compare.json", json::dump(v, 2) + "\n"));
   if (arguments.has("--json")) return Measured{json::dump(v, 2) + "\n", page};
   std::string text = fmt::format("{}\n", printable(report.model));
   for (const std::string& fact : report.facts) text += fmt::format("  {}\n", printable(fact));

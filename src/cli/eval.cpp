@@ -15,11 +15,11 @@
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
 #include "eval/items.h"
-#include "eval/line_log.h"
 #include "eval/perplexity.h"
 #include "eval/score_log.h"
-#include "eval/svg.h"
 #include "eval/tasks.h"
+#include "experiment/line_log.h"
+#include "experiment/svg.h"
 
 namespace jang::cli {
 namespace {
@@ -66,7 +66,7 @@ Measured measured(const Arguments& arguments, json::Value document, std::string 
 }
 
 Status write_log(const Arguments& arguments, const std::string& lines) {
-  return arguments.has("--items") ? eval::replace_text(arguments.value("--items"), lines) : Status();
+  return arguments.has("--items") ? experiment::replace_text(arguments.value("--items"), lines) : Status();
 }
 
 struct Text {
@@ -147,7 +147,7 @@ std::string divergence_text(const eval::Divergence& d) {
   std::string text = fmt::format("KLD {:.5f} ± {:.5f} nats per token on {} scored tokens\n", d.kld.mean, d.kld.standard_error, d.n);
   text += "  percentiles";
   for (std::size_t i = 0; i < d.percentiles.size(); ++i)
-    text += fmt::format("  {} {}", eval::kKldPercentiles[i].key, eval::short_number(d.percentiles[i]));
+    text += fmt::format("  {} {}", eval::kKldPercentiles[i].key, experiment::short_number(d.percentiles[i]));
   const double share = d.n > 0 ? static_cast<double>(d.n_same) / static_cast<double>(d.n) : 0;
   text += fmt::format("\n  same top    {:.2f} % [{:.2f}, {:.2f}]\n", share * 100, d.same.low * 100, d.same.high * 100);
   text += fmt::format("  perplexity  {}, source {}, ratio {:.4f} ± {:.4f}\n", perplexity_text(d.model), perplexity_text(d.reference),
@@ -277,8 +277,9 @@ Result<Measured> eval_questions(const Arguments& arguments, engine::Engine& engi
   add_to_json(summary, &v);
   if (paired) {
     v["against"] = to_json(*paired);
-    text += fmt::format("against {}: only this model right {}, only the other {}; exact McNemar p = {}\n",
-                        printable(arguments.value("--against")), paired->only_first, paired->only_second, eval::short_number(paired->p));
+    text +=
+        fmt::format("against {}: only this model right {}, only the other {}; exact McNemar p = {}\n",
+                    printable(arguments.value("--against")), paired->only_first, paired->only_second, experiment::short_number(paired->p));
   }
   v["seconds"] = seconds;
   return measured(arguments, std::move(v), text + fmt::format("  time {}\n", format_duration(seconds)));

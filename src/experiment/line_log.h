@@ -10,7 +10,7 @@
 
 #include "jang/status.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 class LineLog {
  public:
@@ -33,4 +33,4 @@ class LineLog {
 // Creates a directory and its parents. Errors: write errors.
 [[nodiscard]] Status make_directories(const std::string& path);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -14,7 +14,7 @@
 #include "eval/items.h"
 #include "json/json.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 // Mean code bits (16 where kept) of one class of tensors, layer by layer; -1 where the layer has none. One entry for classes outside
 // layers.
@@ -28,10 +28,10 @@ struct CompareRow {
   bool is_source = false;
   double code_bits = 0, stored_bits = 0;
   std::uint64_t file_bytes = 0;
-  std::optional<Divergence> divergence;  // absent for the source
-  std::optional<Perplexity> perplexity;
-  std::optional<TaskSummary> task;  // MMLU
-  std::optional<Comparison> against_source;
+  std::optional<eval::Divergence> divergence;  // absent for the source
+  std::optional<eval::Perplexity> perplexity;
+  std::optional<eval::TaskSummary> task;  // MMLU
+  std::optional<eval::Comparison> against_source;
   std::optional<double> holm_p;  // of against_source, over all rows
   double decode_tokens_per_second = 0, prefill_tokens_per_second = 0;
   std::uint64_t memory_bytes = 0;
@@ -57,4 +57,4 @@ struct CompareReport {
 [[nodiscard]] std::string frontier_picture(const CompareReport& report);
 [[nodiscard]] std::string html_report(const CompareReport& report, const json::Value& document);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

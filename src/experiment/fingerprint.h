@@ -9,7 +9,7 @@
 #include "jang/status.h"
 #include "json/json.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 // 16 hexadecimal digits of the document's text. Key order matters: build it in one place.
 [[nodiscard]] std::string fingerprint(const json::Value& facts);
@@ -19,4 +19,4 @@ namespace jang::eval {
 // Of a file's content. Errors: those of reading.
 [[nodiscard]] Result<std::string> fingerprint_file(const std::string& path, std::size_t max_bytes);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -7,7 +7,7 @@
 
 #include "json/json.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 // Safe as element content and inside quoted attributes; control characters that no markup may hold become U+FFFD.
 [[nodiscard]] std::string escape_markup(std::string_view text);
@@ -15,4 +15,4 @@ namespace jang::eval {
 // A JSON document for a <script type="application/json">: no byte sequence in it can close the element or open a comment.
 [[nodiscard]] std::string embedded_json(const json::Value& value);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header. Numbers are written with two decimals, so equal charts are equal bytes.
-#include "eval/svg.h"
+#include "experiment/svg.h"
 
 #include <algorithm>
 #include <array>
@@ -8,10 +8,10 @@
 
 #include <fmt/format.h>
 
-#include "eval/markup.h"
 #include "eval/utf8.h"
+#include "experiment/markup.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 std::string number(double x) {
@@ -132,7 +132,7 @@ double LabelPlacer::overlap(const Box& box) const {
 }
 
 LabelPlacer::Place LabelPlacer::place(double x, double y, std::string_view text, double font_size) {
-  const double width = static_cast<double>(count_code_points(text)) * font_size * 0.58, height = font_size;
+  const double width = static_cast<double>(eval::count_code_points(text)) * font_size * 0.58, height = font_size;
   Place best;
   Box best_box{};
   double best_overlap = -1;
@@ -157,4 +157,4 @@ LabelPlacer::Place LabelPlacer::place(double x, double y, std::string_view text,
   return best;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page holds every figure, asks for nothing, and hostile names stay text.
-#include "eval/report.h"
+#include "experiment/report.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,11 +10,13 @@
 
 #include <gtest/gtest.h>
 
-#include "eval/markup.h"
-#include "eval/svg.h"
+#include "experiment/markup.h"
+#include "experiment/svg.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
+
+using namespace eval;
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -184,4 +186,4 @@ TEST(Report, page_is_written_where_asked) {
 }
 
 }  // namespace
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header for the grammar.
-#include "eval/recipe.h"
+#include "experiment/recipe.h"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 #include "plan/layout.h"
 #include "plan/names.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 constexpr double kMaxBitsPerWeight = 32;
@@ -123,4 +123,4 @@ Result<plan::Options> recipe_options(const quantize::Source& source, const Recip
   return options;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Comparison and measurement on the bundled model: figures that must agree with each other, and work that is not done twice.
-#include "eval/compare.h"
+#include "experiment/compare.h"
 
 #include <filesystem>
 #include <fstream>
@@ -13,8 +13,10 @@
 #include "eval/engine_model.h"
 #include "eval/perplexity.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
+
+using namespace eval;
 
 namespace fs = std::filesystem;
 
@@ -226,4 +228,4 @@ TEST(EngineModel, a_cloned_context_scores_like_a_fresh_one) {
 }
 
 }  // namespace
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "eval/report.h"
+#include "experiment/report.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 // Divergence (logarithmic) over bytes: a point per recipe with its 95 % interval, its name, and the line of those nothing else beats.
 [[nodiscard]] std::string frontier_chart(const CompareReport& report);
@@ -20,4 +20,4 @@ namespace jang::eval {
 // CSS class that colours a recipe by its kind: "auto", "jang", "base", "source".
 [[nodiscard]] std::string_view kind_of(const CompareRow& row);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: style sheet, tables, charts, embedded document.
-#include "eval/report.h"
+#include "experiment/report.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "eval/charts.h"
-#include "eval/markup.h"
-#include "eval/svg.h"
+#include "experiment/charts.h"
+#include "experiment/markup.h"
+#include "experiment/svg.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 constexpr std::string_view kStyle = R"css(
@@ -101,7 +101,7 @@ std::string divergence_section(const CompareReport& report) {
   std::vector<Cells> rows;
   for (const CompareRow& r : report.rows) {
     if (!r.divergence) continue;
-    const Divergence& d = *r.divergence;
+    const eval::Divergence& d = *r.divergence;
     Cells cells = {r.name, fmt::format("{:.4f}", d.kld.mean)};
     for (const double p : d.percentiles) cells.push_back(short_number(p));
     cells.push_back(fmt::format("{} – {}", percent(d.same.low), percent(d.same.high)));
@@ -120,7 +120,7 @@ std::string task_section(const CompareReport& report) {
   std::vector<Cells> rows;
   for (const CompareRow& r : report.rows) {
     if (!r.task) continue;
-    const Accuracy& a = r.task->raw;
+    const eval::Accuracy& a = r.task->raw;
     Cells cells = {r.name, fmt::format("{} of {}", a.correct, a.n), percent(a.value()),
                    fmt::format("{} – {}", percent(a.interval.low), percent(a.interval.high))};
     if (r.against_source)
@@ -198,4 +198,4 @@ std::string html_report(const CompareReport& report, const json::Value& document
   return out;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

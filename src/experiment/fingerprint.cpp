@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header.
-#include "eval/fingerprint.h"
+#include "experiment/fingerprint.h"
 
 #include <filesystem>
 
@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 std::string fingerprint_text(std::string_view bytes) { return fmt::format("{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
 
@@ -35,4 +35,4 @@ Result<std::string> fingerprint_checkpoint(const format::Checkpoint& checkpoint)
   return fingerprint(facts);
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One class holds the state of a comparison; its steps run in order and each leaves its results on disk.
-#include "eval/compare.h"
+#include "experiment/compare.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -14,13 +14,13 @@
 #include "engine/wider_cache.h"
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
-#include "eval/fingerprint.h"
-#include "eval/line_log.h"
 #include "eval/score_log.h"
-#include "eval/speed.h"
+#include "experiment/fingerprint.h"
+#include "experiment/line_log.h"
+#include "experiment/speed.h"
 #include "quantize/convert.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 namespace fs = std::filesystem;
@@ -46,16 +46,19 @@ struct Entry {
   std::optional<BundleRecord> bundle;
   std::uint64_t file_bytes = 0;
   double stored_bits = 0;
-  std::vector<WindowScores> scores;
+  std::vector<eval::WindowScores> scores;
   std::unique_ptr<LineLog> score_log;
-  std::vector<ItemResult> items;
+  std::vector<eval::ItemResult> items;
   Speed speed;
   [[nodiscard]] bool has(std::size_t window) const { return !scores[window].nll.empty(); }
 };
 
 class Session {
  public:
-  explicit Session(const CompareOptions& options) : options_(options), observer_(options.run.observer ? *options.run.observer : silent_) {}
+  explicit Session(const CompareOptions& options)
+      : options_(options),
+        observer_(options.run.observer ? *options.run.observer : silent_),
+        self_(options.source, options.work, options.load, options.run) {}
 
   Result<CompareReport> run() {
     JANG_TRY(open());
@@ -83,15 +86,15 @@ class Session {
     source_.emplace(std::move(source));
     JANG_ASSIGN(source_fingerprint_, fingerprint_checkpoint(source_->checkpoint));
     JANG_ASSIGN(engine_, engine::Engine::load(options_.source, options_.load));
-    JANG_ASSIGN(stream_, read_token_stream(*engine_, options_.text, options_.max_tokens));
-    JANG_ASSIGN(windows_, make_windows(static_cast<std::int64_t>(stream_.tokens.size()), options_.protocol));
+    JANG_ASSIGN(stream_, eval::read_token_stream(*engine_, options_.text, options_.max_tokens));
+    JANG_ASSIGN(windows_, eval::make_windows(static_cast<std::int64_t>(stream_.tokens.size()), options_.protocol));
     return {};
   }
 
   Status convert() {
     next_phase("convert", "recipes");
     InnerObserver inner(observer_);
-    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, options_.self, options_.run};
+    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, &self_, options_.run};
     bundles.run.observer = &inner;
     Entry source;
     source.name = source.file_name = "source";
@@ -127,11 +130,11 @@ class Session {
     facts["model"] = entry.fingerprint;
     facts["source"] = source_fingerprint_;
     facts["tool"] = options_.tool;
-    return fmt::format("{}/{}/{}-{}.{}", options_.work, folder, entry.file_name, eval::fingerprint(facts), extension);
+    return fmt::format("{}/{}/{}-{}.{}", options_.work, folder, entry.file_name, experiment::fingerprint(facts), extension);
   }
 
   Status open_score_logs() {
-    const Protocol& p = options_.protocol;
+    const eval::Protocol& p = options_.protocol;
     json::Value facts = json::Value::object();
     facts["tokens"] =
         fingerprint_text({reinterpret_cast<const char*>(stream_.tokens.data()), stream_.tokens.size() * sizeof(std::int32_t)});
@@ -141,11 +144,11 @@ class Session {
       const std::string path = log_path(entry, "scores", "jsonl", facts);
       std::string lines;
       JANG_ASSIGN(LineLog log, LineLog::open(path, false, &lines));
-      Result<std::vector<WindowScores>> known = parse_score_log(lines, path, windows_, entry.bundle.has_value());
+      Result<std::vector<eval::WindowScores>> known = eval::parse_score_log(lines, path, windows_, entry.bundle.has_value());
       if (!known.ok()) {  // somebody else's lines: begin again rather than mix
         observer_.warn(fmt::format("{}; measuring {} again", known.status().message(), entry.name));
         JANG_ASSIGN(log, LineLog::open(path, true, &lines));
-        known = parse_score_log("", path, windows_, entry.bundle.has_value());
+        known = eval::parse_score_log("", path, windows_, entry.bundle.has_value());
       }
       entry.scores = std::move(known).value();
       entry.score_log = std::make_unique<LineLog>(std::move(log));
@@ -179,7 +182,7 @@ class Session {
 
   Status measure_group(const std::vector<Entry*>& group, std::size_t index, std::size_t n_groups) {
     std::vector<std::unique_ptr<engine::Engine>> engines(group.size());
-    std::vector<std::optional<EngineModel>> models(group.size());
+    std::vector<std::optional<eval::EngineModel>> models(group.size());
     const auto missing = [&](std::size_t w) {
       std::vector<std::size_t> list;
       for (std::size_t i = 0; i < group.size(); ++i)
@@ -192,7 +195,7 @@ class Session {
       const bool source_missing = !entries_.front().has(w);
       while (end < windows_.size() && missing(end) == wanted && !entries_.front().has(end) == source_missing) ++end;
       if (!wanted.empty() || source_missing) {
-        std::vector<LanguageModel*> others;
+        std::vector<eval::LanguageModel*> others;
         std::vector<Entry*> targets;
         for (const std::size_t i : wanted) {
           if (!engines[i]) {
@@ -210,26 +213,26 @@ class Session {
   }
 
   // Scores windows [begin, end) of the source and `others`, and keeps them as they come.
-  Status score(std::size_t begin, std::size_t end, const std::vector<LanguageModel*>& others, const std::vector<Entry*>& targets,
+  Status score(std::size_t begin, std::size_t end, const std::vector<eval::LanguageModel*>& others, const std::vector<Entry*>& targets,
                std::size_t group, std::size_t n_groups) {
     std::int64_t per_group = 0, before = 0;
     for (std::size_t w = 0; w < windows_.size(); ++w) {
       per_group += windows_[w].n_tokens;
       if (w < begin) before += windows_[w].n_tokens;
     }
-    EngineModel source(*engine_);
-    ScoreOptions score_options;
+    eval::EngineModel source(*engine_);
+    eval::ScoreOptions score_options;
     score_options.observer = &observer_;
     score_options.cancel = options_.run.cancel;
     score_options.ticks_done = per_group * static_cast<std::int64_t>(group) + before;
     score_options.ticks_total = per_group * static_cast<std::int64_t>(n_groups);
-    const TextWindows text{stream_.tokens, std::span(windows_).subspan(begin, end - begin),
-                           options_.protocol.begin_each ? stream_.begin_token : -1};
-    return score_windows(source, others, text, score_options, [&](std::size_t m, WindowScores scores) -> Status {
+    const eval::TextWindows text{stream_.tokens, std::span(windows_).subspan(begin, end - begin),
+                                 options_.protocol.begin_each ? stream_.begin_token : -1};
+    return eval::score_windows(source, others, text, score_options, [&](std::size_t m, eval::WindowScores scores) -> Status {
       Entry& entry = m == 0 ? entries_.front() : *targets[m - 1];
       scores.window += begin;
       if (entry.has(scores.window)) return {};
-      JANG_TRY(entry.score_log->append(score_line(scores)));
+      JANG_TRY(entry.score_log->append(eval::score_line(scores)));
       entry.scores[scores.window] = std::move(scores);
       return {};
     });
@@ -238,12 +241,13 @@ class Session {
   Status answer() {
     if (options_.mmlu.empty()) return {};
     next_phase("questions", "questions");
-    JANG_ASSIGN(const std::vector<MmluSubject> subjects, load_mmlu(options_.mmlu, options_.subset, options_.shots));
-    JANG_ASSIGN(const Encode encode, task_encoder(*engine_));
-    JANG_ASSIGN(const std::int32_t start, start_token(*engine_));
-    JANG_ASSIGN(const std::vector<MmluItem> items, make_mmlu_items(subjects, encode, start, EngineModel(*engine_).max_context()));
+    JANG_ASSIGN(const std::vector<eval::MmluSubject> subjects, eval::load_mmlu(options_.mmlu, options_.subset, options_.shots));
+    JANG_ASSIGN(const eval::Encode encode, eval::task_encoder(*engine_));
+    JANG_ASSIGN(const std::int32_t start, eval::start_token(*engine_));
+    JANG_ASSIGN(const std::vector<eval::MmluItem> items,
+                eval::make_mmlu_items(subjects, encode, start, eval::EngineModel(*engine_).max_context()));
     std::string all_tokens;
-    for (const MmluItem& item : items)
+    for (const eval::MmluItem& item : items)
       all_tokens.append(reinterpret_cast<const char*>(item.tokens.prefix.data()), item.tokens.prefix.size() * sizeof(std::int32_t))
           .append(1, static_cast<char>('A' + item.item.answer));
     json::Value facts = json::Value::object();
@@ -253,22 +257,22 @@ class Session {
     return {};
   }
 
-  Status answer_with(Entry& entry, std::size_t index, const std::vector<MmluItem>& items, const json::Value& facts) {
+  Status answer_with(Entry& entry, std::size_t index, const std::vector<eval::MmluItem>& items, const json::Value& facts) {
     const std::string path = log_path(entry, "tasks", "jsonl", facts);
     std::string lines;
     JANG_ASSIGN(LineLog log, LineLog::open(path, false, &lines));
-    Result<std::vector<ItemResult>> known = parse_item_log(lines, path);
-    const bool usable = known.ok() && std::all_of(known->begin(), known->end(), [&](const ItemResult& r) {
+    Result<std::vector<eval::ItemResult>> known = eval::parse_item_log(lines, path);
+    const bool usable = known.ok() && std::all_of(known->begin(), known->end(), [&](const eval::ItemResult& r) {
                           return r.item < items.size() && r.id == items[r.item].item.id;
                         });
     if (!usable) {
       JANG_ASSIGN(log, LineLog::open(path, true, &lines));
-      known = std::vector<ItemResult>{};
+      known = std::vector<eval::ItemResult>{};
     }
     entry.items = std::move(known).value();
     std::vector<bool> done(items.size(), false);
-    for (const ItemResult& r : entry.items) done[r.item] = true;
-    std::vector<TokenItem> tokens;
+    for (const eval::ItemResult& r : entry.items) done[r.item] = true;
+    std::vector<eval::TokenItem> tokens;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (done[i]) continue;
@@ -276,21 +280,21 @@ class Session {
       places.push_back(i);
     }
     const auto n = static_cast<std::int64_t>(items.size());
-    TaskOptions task_options;
+    eval::TaskOptions task_options;
     task_options.observer = &observer_;
     task_options.cancel = options_.run.cancel;
     task_options.ticks_done = n * static_cast<std::int64_t>(index) + n - static_cast<std::int64_t>(places.size());
     task_options.ticks_total = n * static_cast<std::int64_t>(entries_.size());
     if (!places.empty()) {
       JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, engine::Engine::load(entry.directory, options_.load));
-      EngineModel model(*engine);
-      const Status scored = score_items(model, tokens, task_options, [&](std::size_t i, ItemScore score) {
-        entry.items.push_back(result_of(places[i], items[places[i]].item, score));
-        return log.append(item_line(entry.items.back()));
+      eval::EngineModel model(*engine);
+      const Status scored = eval::score_items(model, tokens, task_options, [&](std::size_t i, eval::ItemScore score) {
+        entry.items.push_back(eval::result_of(places[i], items[places[i]].item, score));
+        return log.append(eval::item_line(entry.items.back()));
       });
       JANG_TRY(scored);
     }
-    std::sort(entry.items.begin(), entry.items.end(), [](const ItemResult& a, const ItemResult& b) { return a.item < b.item; });
+    std::sort(entry.items.begin(), entry.items.end(), [](const eval::ItemResult& a, const eval::ItemResult& b) { return a.item < b.item; });
     return {};
   }
 
@@ -326,9 +330,9 @@ class Session {
   }
 
   [[nodiscard]] std::vector<std::string> facts() const {
-    const Protocol& p = options_.protocol;
+    const eval::Protocol& p = options_.protocol;
     std::int64_t scored = 0;
-    for (const Window& w : windows_) scored += w.n_scored();
+    for (const eval::Window& w : windows_) scored += w.n_scored();
     std::vector<std::string> lines = {
         fmt::format("{} tokens of {}, protocol {} with windows of {}: {} tokens scored", stream_.tokens.size(),
                     fs::path(options_.text).filename().string(), p.name, p.ctx, scored),
@@ -337,7 +341,8 @@ class Session {
             : "quality and speed measured with the fast kernels"};
     if (!options_.mmlu.empty())
       lines.push_back(fmt::format("MMLU, {}, {} shots",
-                                  options_.subset == MmluSubset::first_200 ? "first 20 questions of 10 subjects" : "all", options_.shots));
+                                  options_.subset == eval::MmluSubset::first_200 ? "first 20 questions of 10 subjects" : "all",
+                                  options_.shots));
     const std::string processor = processor_name();
     lines.push_back(fmt::format("jang {}, {} threads{}{}", options_.tool,
                                 options_.load.n_threads > 0 ? options_.load.n_threads : available_threads(),
@@ -358,16 +363,16 @@ class Session {
       row.is_source = !entry.bundle;
       row.stored_bits = entry.stored_bits;
       row.file_bytes = entry.file_bytes;
-      row.perplexity = perplexity_of(all_nll(entry.scores));
+      row.perplexity = eval::perplexity_of(eval::all_nll(entry.scores));
       if (entry.bundle) {
-        row.divergence = divergence_of(source.scores, entry.scores);
+        row.divergence = eval::divergence_of(source.scores, entry.scores);
         row.code_bits = entry.bundle->code_bits;
         row.convert_seconds = entry.bundle->convert_seconds;
         row.classes = entry.bundle->classes;
       }
-      if (!entry.items.empty()) row.task = summarize(entry.items);
+      if (!entry.items.empty()) row.task = eval::summarize(entry.items);
       if (entry.bundle && row.task) {
-        const Result<Comparison> paired = compare_items(source.items, entry.items);
+        const Result<eval::Comparison> paired = eval::compare_items(source.items, entry.items);
         JANG_CHECK(paired.ok());  // the same questions by construction
         row.against_source = paired.value();
         p_values.push_back(paired->p);
@@ -377,7 +382,7 @@ class Session {
       row.memory_bytes = entry.speed.memory_bytes;
       report.rows.push_back(std::move(row));
     }
-    const std::vector<double> adjusted = holm(p_values);
+    const std::vector<double> adjusted = eval::holm(p_values);
     for (std::size_t i = 0; i < adjusted.size(); ++i) report.rows[i + 1].holm_p = adjusted[i];
     return report;
   }
@@ -386,11 +391,12 @@ class Session {
   int phase_ = 0;
   SilentObserver silent_;
   Observer& observer_;
+  SelfCalibration self_;
   std::optional<quantize::Source> source_;
   std::string source_fingerprint_;
   std::unique_ptr<engine::Engine> engine_;  // of the source
-  TokenStream stream_;
-  std::vector<Window> windows_;
+  eval::TokenStream stream_;
+  std::vector<eval::Window> windows_;
   std::vector<Entry> entries_;
 };
 
@@ -398,4 +404,4 @@ class Session {
 
 Result<CompareReport> compare(const CompareOptions& options) { return Session(options).run(); }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // One function per picture. Layout constants are pixels of the view box.
-#include "eval/charts.h"
+#include "experiment/charts.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "eval/svg.h"
+#include "experiment/svg.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 constexpr double kWidth = 860, kLeft = 78, kRight = 836, kFont = 12.5;
@@ -38,14 +38,14 @@ void draw_y_axis(Svg& svg, const Axis& y, double left, double right, std::string
 
 std::string tooltip(const CompareRow& row) {
   return fmt::format("{}: {:.2f} MB, {:.3f} stored bits, KLD {:.4g} ± {:.2g}", row.name, megabytes(row), row.stored_bits,
-                     row.divergence->kld.mean, kZ95 * row.divergence->kld.standard_error);
+                     row.divergence->kld.mean, eval::kZ95 * row.divergence->kld.standard_error);
 }
 
 bool is_drawn(const CompareRow& row) { return row.divergence && std::isfinite(row.divergence->kld.mean) && row.divergence->kld.mean > 0; }
 
 // 95 % interval of a mean that cannot be negative; the lower end stays drawable on a logarithmic axis.
-Interval kld_interval(const Divergence& d) {
-  const double half = kZ95 * d.kld.standard_error;
+eval::Interval kld_interval(const eval::Divergence& d) {
+  const double half = eval::kZ95 * d.kld.standard_error;
   return {std::max(d.kld.mean - half, d.kld.mean / 20), d.kld.mean + half};
 }
 
@@ -65,7 +65,7 @@ std::string frontier_chart(const CompareReport& report) {
   for (const CompareRow& row : report.rows) {
     if (!is_drawn(row)) continue;
     sizes.push_back(megabytes(row));
-    const Interval i = kld_interval(*row.divergence);
+    const eval::Interval i = kld_interval(*row.divergence);
     values.insert(values.end(), {i.low, i.high});
   }
   Svg svg(kWidth, 460, "Divergence from the source over file size");
@@ -82,7 +82,7 @@ std::string frontier_chart(const CompareReport& report) {
   for (const CompareRow& row : report.rows) {
     if (!is_drawn(row)) continue;
     const double px = x.at(megabytes(row)), py = y.at(row.divergence->kld.mean);
-    const Interval i = kld_interval(*row.divergence);
+    const eval::Interval i = kld_interval(*row.divergence);
     svg.line(px, y.at(i.low), px, y.at(i.high), css("whisker", row));
     svg.line(px - 4, y.at(i.low), px + 4, y.at(i.low), css("whisker", row));
     svg.line(px - 4, y.at(i.high), px + 4, y.at(i.high), css("whisker", row));
@@ -113,7 +113,7 @@ std::string percentile_chart(const CompareReport& report) {
     for (std::size_t i = 0; i < p.size(); ++i) {
       const double px = x.at(std::max(p[i], 1e-7));
       svg.circle(px, y, i == 0 ? 6 : 4, css(i == 0 ? "dot" : "ring", *row),
-                 fmt::format("{}, {}: {:.4g}", row->name, kKldPercentiles[i].key, p[i]));
+                 fmt::format("{}, {}: {:.4g}", row->name, eval::kKldPercentiles[i].key, p[i]));
     }
     const double mean = row->divergence->kld.mean;
     svg.line(x.at(mean), y - 8, x.at(mean), y + 8, css("mark", *row));
@@ -137,7 +137,7 @@ std::string accuracy_chart(const CompareReport& report) {
   svg.line(x.at(25), top, x.at(25), bottom, "chance");
   double y = top + kRow / 2;
   for (const CompareRow* row : rows) {
-    const Accuracy& a = row->task->raw;
+    const eval::Accuracy& a = row->task->raw;
     svg.text(kNames - 10, y + 4, row->name, css("name", *row), Anchor::end);
     svg.line(x.at(a.interval.low * 100), y, x.at(a.interval.high * 100), y, css("whisker", *row));
     svg.circle(x.at(a.value() * 100), y, 5, css("dot", *row),
@@ -173,4 +173,4 @@ std::string bits_chart(const CompareRow& row) {
   return svg.str();
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

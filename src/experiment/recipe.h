@@ -17,7 +17,7 @@
 #include "plan/plan.h"
 #include "quantize/convert.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 struct Recipe {
   std::string name;     // canonical, unique among the recipes of a comparison
@@ -40,4 +40,4 @@ struct Recipe {
 // the budget. Errors: those of planning.
 [[nodiscard]] Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

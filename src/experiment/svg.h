@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace jang::eval {
+namespace jang::experiment {
 
 enum class Anchor { start, middle, end };
 
@@ -64,4 +64,4 @@ class LabelPlacer {
   std::vector<Box> taken_;
 };
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

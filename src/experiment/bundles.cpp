@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header.
-#include "eval/bundles.h"
+#include "experiment/bundles.h"
 
 #include <chrono>
 #include <filesystem>
 #include <map>
 
-#include "eval/fingerprint.h"
-#include "eval/line_log.h"
+#include "experiment/fingerprint.h"
+#include "experiment/line_log.h"
 #include "json/json.h"
 #include "plan/layout.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 namespace fs = std::filesystem;
@@ -122,12 +122,12 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
   const auto start = std::chrono::steady_clock::now();
   quantize::RunOptions run = options.run;
   if (recipe.self) {
-    JANG_ASSIGN(run.statistics, options.self.statistics(source));
+    JANG_ASSIGN(run.statistics, options.self->statistics(source));
   }
   JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
   const bool by_itself = recipe.self && plan::needs_errors(planning);
   JANG_ASSIGN(const plan::Plan plan,
-              by_itself ? options.self.plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
+              by_itself ? options.self->plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
   BundleRecord record;
   record.directory = directory;
@@ -141,4 +141,4 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
   return record;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A comparison as a document.
-#include "eval/bundles.h"
 #include "eval/numbers.h"
-#include "eval/report.h"
+#include "experiment/bundles.h"
+#include "experiment/report.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
-json::Value positive_or_null(double x) { return x > 0 ? finite_or_null(x) : json::Value(nullptr); }
+json::Value positive_or_null(double x) { return x > 0 ? eval::finite_or_null(x) : json::Value(nullptr); }
 
 json::Value row_json(const CompareRow& row) {
   json::Value v = json::Value::object();
@@ -17,12 +17,12 @@ json::Value row_json(const CompareRow& row) {
   v["stored_bits"] = row.stored_bits;
   v["file_bytes"] = row.file_bytes;
   if (row.divergence)
-    add_to_json(*row.divergence, &v);
+    eval::add_to_json(*row.divergence, &v);
   else if (row.perplexity)
-    add_to_json(*row.perplexity, &v);
+    eval::add_to_json(*row.perplexity, &v);
   if (row.task) {
     json::Value task = json::Value::object();
-    add_to_json(*row.task, &task);
+    eval::add_to_json(*row.task, &task);
     if (row.against_source) {
       task["against_source"] = to_json(*row.against_source);
       task["against_source"]["p_holm"] = row.holm_p ? json::Value(*row.holm_p) : json::Value(nullptr);
@@ -52,4 +52,4 @@ json::Value to_json(const CompareReport& report) {
   return v;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -17,14 +17,14 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
-#include "eval/bundles.h"
 #include "eval/mmlu.h"
-#include "eval/recipe.h"
-#include "eval/report.h"
 #include "eval/windows.h"
+#include "experiment/bundles.h"
+#include "experiment/recipe.h"
+#include "experiment/report.h"
 #include "jang/status.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 struct CompareOptions {
   std::string source;  // directory
@@ -32,19 +32,18 @@ struct CompareOptions {
   std::vector<Recipe> recipes;
   std::string text;             // file
   std::int64_t max_tokens = 0;  // 0: all
-  Protocol protocol;
+  eval::Protocol protocol;
   std::string mmlu;  // directory, "" = none
-  MmluSubset subset = MmluSubset::first_200;
+  eval::MmluSubset subset = eval::MmluSubset::first_200;
   int shots = 0;
   bool speed = true;
   engine::LoadOptions load;      // threads, backend, arithmetic of the measurements; speed is always that of the fast kernels
   std::uint64_t open_bytes = 0;  // weight files open side by side, at most, the source among them; 0: no limit. One recipe always fits
   std::string tool;              // version and commit
-  SelfKnowledge self;            // see bundles.h
   quantize::RunOptions run;      // of conversions; observer and cancel flag are those of the whole comparison
 };
 
 // Errors: those of reading, converting, loading and running; cancelled.
 [[nodiscard]] Result<CompareReport> compare(const CompareOptions& options);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

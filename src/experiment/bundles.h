@@ -7,16 +7,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "eval/recipe.h"
-#include "eval/report.h"
+#include "experiment/recipe.h"
+#include "experiment/report.h"
+#include "experiment/self_calibration.h"
 #include "jang/status.h"
 #include "quantize/convert.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 struct BundleRecord {
   std::string directory, fingerprint;
@@ -26,20 +26,11 @@ struct BundleRecord {
   std::vector<ClassBits> classes;
 };
 
-// Self-calibration for recipes that ask for it (:self). Called only when such a bundle is not there yet; calibration lies
-// beside this layer, so the program brings it.
-struct SelfKnowledge {
-  // Statistics that outlive the conversion.
-  std::function<Result<const format::Statistics*>(const quantize::Source&)> statistics;
-  // The plan of `auto`, allocated by them.
-  std::function<Result<plan::Plan>(const quantize::Source&, const plan::Options&, const quantize::RunOptions&)> plan;
-};
-
 struct BundleOptions {
   std::string work;
   std::string source_fingerprint;
-  std::string tool;    // version and commit: another program may write other bytes
-  SelfKnowledge self;  // may be empty when no recipe asks
+  std::string tool;                 // version and commit: another program may write other bytes
+  SelfCalibration* self = nullptr;  // may be null when no recipe asks
   quantize::RunOptions run;
 };
 
@@ -51,4 +42,4 @@ struct BundleOptions {
 
 [[nodiscard]] json::Value to_json(const std::vector<ClassBits>& classes);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The grammar of recipes, and the logs that a killed comparison continues from.
-#include "eval/recipe.h"
+#include "experiment/recipe.h"
 
 #include <cmath>
 #include <filesystem>
@@ -8,11 +8,13 @@
 
 #include <gtest/gtest.h>
 
-#include "eval/line_log.h"
 #include "eval/score_log.h"
+#include "experiment/line_log.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
+
+using namespace eval;
 
 namespace fs = std::filesystem;
 
@@ -126,4 +128,4 @@ TEST(LineLog, a_torn_line_is_cut_off) {
 }
 
 }  // namespace
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header. Decode feeds given tokens, so there is no sampler in the figure; the head is.
-#include "eval/speed.h"
+#include "experiment/speed.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "base/machine.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -96,4 +96,4 @@ Result<Speed> measure_speed(const std::string& directory, std::span<const std::i
   return speed;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

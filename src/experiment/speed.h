@@ -10,7 +10,7 @@
 #include "jang/status.h"
 #include "json/json.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 struct Speed {
   double prefill_tokens_per_second = 0;  // 256 tokens as one step
@@ -31,4 +31,4 @@ struct SpeedOptions {
 // Loads the model alone and feeds it `tokens`, repeated as needed. Errors: those of loading and running.
 [[nodiscard]] Result<Speed> measure_speed(const std::string& directory, std::span<const std::int32_t> tokens, const SpeedOptions& options);
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

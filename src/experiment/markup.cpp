@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header.
-#include "eval/markup.h"
+#include "experiment/markup.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 
 std::string escape_markup(std::string_view text) {
   std::string out;
@@ -39,4 +39,4 @@ std::string embedded_json(const json::Value& value) {
   return out;
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See the header.
-#include "eval/line_log.h"
+#include "experiment/line_log.h"
 
 #include <cerrno>
 #include <cstring>
@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 
-namespace jang::eval {
+namespace jang::experiment {
 namespace {
 
 namespace fs = std::filesystem;
@@ -63,4 +63,4 @@ Status make_directories(const std::string& path) {
   return error ? failed("cannot create", path, error.message()) : Status();
 }
 
-}  // namespace jang::eval
+}  // namespace jang::experiment
