@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The architecture as a test: a file under src/ includes its own folder, strictly lower layers, include/jang and third parties. kLayers is
 // the table of the design; a new folder is a new row. Beyond layers: arch sees neither codec nor format, model sees no format, one kernel
-// backend does not see another, and simdjson's header belongs to json, format and text.
+// backend does not see another, front ends see the public API and themselves only, and simdjson's header belongs to json, format and text.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -55,6 +55,9 @@ std::vector<std::string> components(const std::string& path) {
   return parts;
 }
 
+// Front ends are customers of the library: they see include/jang and their own folder.
+constexpr int kFrontEnds = 10;
+
 bool lists(std::string_view words, std::string_view word) {
   std::istringstream stream{std::string(words)};
   for (std::string w; stream >> w;)
@@ -76,6 +79,7 @@ std::string violation(const std::string& file, const std::string& target, bool a
   if (to.front() == "jang") return "";
   const Layer* other = find_layer(to.front());
   if (other == nullptr || to.size() < 2) return angle ? "" : "quoted include is not a path below src/ or include/";
+  if (self != other && self->layer == kFrontEnds) return "front ends see jang/ and their own folder only";
   if (self == other) return crosses_backends(from, to) ? "one backend includes another" : "";
   if (lists(self->forbidden, other->folder)) return std::string(self->folder) + " must not see " + std::string(other->folder);
   if (other->layer >= self->layer) return other->layer == self->layer ? "points sideways" : "points up";
@@ -211,10 +215,17 @@ TEST(Layering, unknown_folders_and_relative_includes_are_found) {
 }
 
 TEST(Layering, lower_layers_public_headers_and_third_parties_are_allowed) {
-  EXPECT_TRUE(violations_of("cli/convert.cpp",
+  EXPECT_TRUE(violations_of("api/convert.cpp",
                             "#include <vector>\n#include <fmt/format.h>\n#include \"jang/status.h\"\n#include \"base/file.h\"\n"
                             "#include \"quantize/convert.h\"\n// include \"nothing\"\n")
                   .empty());
+}
+
+TEST(Layering, front_ends_see_the_public_api_and_themselves) {
+  EXPECT_TRUE(violations_of("cli/run.cpp", "#include <fmt/format.h>\n#include \"cli/options.h\"\n#include \"jang/session.h\"\n").empty());
+  for (const char* include : {"base/file.h", "engine/engine.h", "api/access.h", "json/json.h"})
+    EXPECT_EQ(violations_of("cli/run.cpp", "#include \"" + std::string(include) + "\"\n").size(), 1u) << include;
+  EXPECT_EQ(violations_of("server/routes.cpp", "#include \"cli/options.h\"\n").size(), 1u);
 }
 
 }  // namespace

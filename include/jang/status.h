@@ -11,6 +11,8 @@
 #include <utility>
 #include <variant>
 
+#include "jang/export.h"
+
 namespace jang {
 
 enum class StatusCode : std::uint8_t {
@@ -26,7 +28,7 @@ enum class StatusCode : std::uint8_t {
 };
 
 // Name as it appears in JSON and messages, e.g. "corrupt".
-[[nodiscard]] std::string_view to_string(StatusCode code);
+[[nodiscard]] JANG_API std::string_view to_string(StatusCode code);
 
 class [[nodiscard]] Status {
  public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Read to the end in pieces: a pipe has no size to ask for, and neither have the files of /proc.
-#include "base/text_input.h"
+#include "jang/text_input.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

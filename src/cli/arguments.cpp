@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "base/check.h"
+#include "cli/check.h"
 #include "cli/options.h"
 #include "cli/units.h"
-#include "plan/names.h"
+#include "jang/text_input.h"
 
 namespace jang::cli {
 namespace {
@@ -60,7 +60,7 @@ Status unknown_word(const std::string& word, std::string_view command) {
     for (std::size_t at = 0; (at = where.find(' ', at)) != std::string::npos; at += 2) where.replace(at, 1, ", ");
     return usage(fmt::format("`jang {}` has no option {}; it belongs to: {}", command, name, where));
   }
-  return usage(fmt::format("`jang {}` has no option {}{}", command, printable(name), plan::nearest_hint(name, known)));
+  return usage(fmt::format("`jang {}` has no option {}{}", command, printable(name), nearest_hint(name, known)));
 }
 
 Status check_values(std::string_view command, const Given& given) {
@@ -83,7 +83,7 @@ Status check_values(std::string_view command, const Given& given) {
       const std::vector<std::string_view> choices = choices_of(*option);
       if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end()) {
         return usage(fmt::format("{} must be one of {}, not '{}'{}", option->name, fmt::join(choices, ", "), printable(value),
-                                 plan::nearest_hint(value, choices)));
+                                 nearest_hint(value, choices)));
       }
     }
   }
@@ -126,7 +126,7 @@ std::string Arguments::value(std::string_view name) const {
     if (option->name == name) return std::string(option->default_value);
   const auto rows = options();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const Option& o) { return o.name == name; });
-  JANG_CHECK(row != rows.end());
+  check(row != rows.end());
   return std::string(row->default_value);
 }
 
@@ -146,7 +146,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
   if (first.starts_with('-')) return usage(fmt::format("'{}' stands before the command; write `jang COMMAND [options]`", printable(first)));
   if (find_command(first) == nullptr) {
     const std::vector<std::string_view> known = command_names();
-    return usage(fmt::format("unknown command '{}'{}; `jang --help` lists them", printable(first), plan::nearest_hint(first, known)));
+    return usage(fmt::format("unknown command '{}'{}; `jang --help` lists them", printable(first), nearest_hint(first, known)));
   }
   return parse_command(first, {words.begin() + 1, words.end()});
 }

@@ -7,6 +7,6 @@
 
 namespace jang::cli {
 
-[[nodiscard]] int bench_model(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int bench_named_model(const Arguments& arguments, const Surroundings& surroundings);
 
 }  // namespace jang::cli

@@ -9,17 +9,15 @@
 #include "cli/failure.h"
 #include "cli/generation.h"
 #include "cli/interrupt.h"
-#include "cli/report.h"
 #include "cli/units.h"
-#include "engine/model_bench.h"
-#include "engine/wider_cache.h"
-#include "kernels/instruction_set.h"
+#include "jang/bench.h"
+#include "jang/machine.h"
 
 namespace jang::cli {
 namespace {
 
 struct Benched {
-  engine::ModelBench bench;
+  ModelBench bench;
   std::string model, backend;
   std::uint64_t file_bytes = 0, params = 0;
   double load_seconds = 0, stored_bits = 0;
@@ -27,36 +25,36 @@ struct Benched {
 };
 
 Result<Benched> measure(const Arguments& arguments, const Surroundings& surroundings) {
-  engine::ModelBenchOptions options;
+  BenchOptions options;
   JANG_ASSIGN(options.n_prompt, parse_integer(arguments.value("--n-prompt"), "--n-prompt", 0, 1 << 20));
   JANG_ASSIGN(options.n_generate, parse_integer(arguments.value("--n-gen"), "--n-gen", 0, 1 << 20));
   JANG_ASSIGN(const std::int64_t repetitions, parse_integer(arguments.value("--repetitions"), "--repetitions", 1, 1000));
   options.repetitions = static_cast<int>(repetitions);
-  JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
+  NotePrinter printer(surroundings.stderr_color);
+  options.observer = &printer;
+  options.cancel = &cancel_flag();
+  JANG_ASSIGN(const ModelOptions how, model_options(arguments));
   const auto start = std::chrono::steady_clock::now();
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("WHAT"), surroundings, load));
+  JANG_ASSIGN(const Model model, open_named_model(arguments.value("WHAT"), surroundings, how));
   Benched b;
   b.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  JANG_ASSIGN(b.bench, engine::with_wider_cache(print_cache_note, [&](std::optional<kernels::KvType> kv_type) {
-                options.kv_type = kv_type;
-                return engine::bench_model(*engine, options, &cancel_flag());
-              }));
-  b.model = fmt::format("{} {:.2f} bpw", engine->described().model_type, engine->stored_bits());
-  b.backend = std::string("CPU ") + std::string(kernels::find_instruction_set()->name);
-  b.file_bytes = engine->file_bytes();
-  b.stored_bits = engine->stored_bits();
-  b.threads = engine->pool().size();
-  for (const arch::OutTensor& t : engine->described().tensors) b.params += static_cast<std::uint64_t>(elements(t.shape));
+  JANG_ASSIGN(b.bench, bench_model(model, options));
+  b.model = fmt::format("{} {:.2f} bpw", model.model_type(), model.stored_bits());
+  b.backend = "CPU " + machine_facts().chosen_backend;
+  b.file_bytes = model.file_bytes();
+  b.stored_bits = model.stored_bits();
+  b.threads = model.threads();
+  b.params = model.parameters();
   return b;
 }
 
-std::string speed_cell(const engine::ModelBenchRow& row) { return fmt::format("{:.2f} ± {:.2f}", row.mean, row.deviation); }
+std::string speed_cell(const ModelBenchRow& row) { return fmt::format("{:.2f} ± {:.2f}", row.mean, row.deviation); }
 
 std::string markdown(const Benched& b) {
   std::string out =
       "| model | size | params | backend | threads | test | t/s | GB/s | of read |\n| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: "
       "| ---: |\n";
-  for (const engine::ModelBenchRow& row : b.bench.rows)
+  for (const ModelBenchRow& row : b.bench.rows)
     out +=
         fmt::format("| {} | {:.2f} MiB | {} | {} | {} | {} | {} | {} | {} |\n", printable(b.model),
                     static_cast<double>(b.file_bytes) / 1048576.0, format_count(b.params), b.backend, b.threads, row.test, speed_cell(row),
@@ -67,38 +65,38 @@ std::string markdown(const Benched& b) {
 
 std::string csv(const Benched& b) {
   std::string out = "model,file_bytes,params,backend,threads,test,avg_ts,stddev_ts,gbps,ratio,load_s,read_gbps\n";
-  for (const engine::ModelBenchRow& row : b.bench.rows)
+  for (const ModelBenchRow& row : b.bench.rows)
     out += fmt::format("\"{}\",{},{},\"{}\",{},{},{:.4f},{:.4f},{:.4f},{:.4f},{:.4f},{:.4f}\n", printable(b.model), b.file_bytes, b.params,
                        b.backend, b.threads, row.test, row.mean, row.deviation, row.gbps, row.ratio, b.load_seconds, b.bench.read_gbps);
   return out;
 }
 
 std::string json_text(const Benched& b) {
-  json::Value rows = json::Value::array();
-  for (const engine::ModelBenchRow& row : b.bench.rows)
+  Json rows = Json::array();
+  for (const ModelBenchRow& row : b.bench.rows)
     rows.push_back({{"test", row.test},
                     {"avg_ts", row.mean},
                     {"stddev_ts", row.deviation},
                     {"samples_ts", row.tokens_per_second},
                     {"gbps", row.gbps},
                     {"ratio", row.ratio}});
-  const json::Value v = {{"schema_version", kSchemaVersion},
-                         {"model", b.model},
-                         {"file_bytes", b.file_bytes},
-                         {"stored_bits", b.stored_bits},
-                         {"params", b.params},
-                         {"backend", b.backend},
-                         {"threads", b.threads},
-                         {"load_seconds", b.load_seconds},
-                         {"bytes_per_token", b.bench.bytes_per_token},
-                         {"read_gbps", b.bench.read_gbps},
-                         {"rows", std::move(rows)}};
-  return json::dump(v, 2) + "\n";
+  const Json v = {{"schema_version", kSchemaVersion},
+                  {"model", b.model},
+                  {"file_bytes", b.file_bytes},
+                  {"stored_bits", b.stored_bits},
+                  {"params", b.params},
+                  {"backend", b.backend},
+                  {"threads", b.threads},
+                  {"load_seconds", b.load_seconds},
+                  {"bytes_per_token", b.bench.bytes_per_token},
+                  {"read_gbps", b.bench.read_gbps},
+                  {"rows", std::move(rows)}};
+  return dump(v, 2) + "\n";
 }
 
 }  // namespace
 
-int bench_model(const Arguments& arguments, const Surroundings& surroundings) {
+int bench_named_model(const Arguments& arguments, const Surroundings& surroundings) {
   catch_interrupts();
   const Result<Benched> b = measure(arguments, surroundings);
   if (!b.ok())

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Versions as the headers of this build state them. simdjson's header belongs to src/json alone, so it is not listed.
+// Versions as the headers of this build state them; the library's is its own.
 #include "cli/build_info.h"
 
 #include <fmt/format.h>
 #include <xxhash.h>
 #include <CLI/Version.hpp>
 #include <nlohmann/json.hpp>
+
+#include "jang/machine.h"
 
 namespace jang::cli {
 namespace {
@@ -21,7 +23,7 @@ std::string compiler() {
 }  // namespace
 
 BuildInfo build_info() {
-  BuildInfo info{JANG_VERSION, JANG_COMMIT, compiler(), {}};
+  BuildInfo info{std::string(jang::version()), JANG_COMMIT, compiler(), {}};
   info.libraries = {
       {"CLI11", CLI11_VERSION},
       {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},

@@ -20,7 +20,8 @@
 #include "cli/generation.h"
 #include "cli/interrupt.h"
 #include "cli/units.h"
-#include "engine/chat_prompt.h"
+#include "jang/chat_template.h"
+#include "jang/session.h"
 
 namespace jang::cli {
 namespace {
@@ -34,7 +35,7 @@ constexpr std::string_view kHelp =
     "  /help          this list\n"
     "Ctrl-C stops an answer.\n";
 
-text::Moment now() {
+Moment now() {
   const std::time_t time = std::time(nullptr);
   std::tm local{};
   localtime_r(&time, &local);
@@ -43,13 +44,12 @@ text::Moment now() {
 
 class Conversation {
  public:
-  Conversation(engine::Engine& engine, const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template,
-               const GenerationOptions& options, bool timings, bool interactive, std::string system)
-      : engine_(engine),
-        tokenizer_(tokenizer),
-        template_(chat_template),
-        options_(options),
-        generator_(engine, options.sampling, options.chunk),
+  Conversation(Session session, Tokenizer tokenizer, ChatTemplate chat_template, const AnswerLimits& limits, bool timings, bool interactive,
+               std::string system)
+      : session_(std::move(session)),
+        tokenizer_(std::move(tokenizer)),
+        template_(std::move(chat_template)),
+        limits_(limits),
         timings_(timings),
         interactive_(interactive),
         system_(std::move(system)) {
@@ -76,7 +76,7 @@ class Conversation {
   }
 
   bool say(const std::string& text) {
-    messages_.push_back({{"role", "user"}, {"content", text}});
+    messages_.push_back({"user", text});
     return answer();
   }
 
@@ -85,13 +85,15 @@ class Conversation {
 
  private:
   void clear() {
-    messages_ = json::Value::array();
-    if (!system_.empty()) messages_.push_back({{"role", "system"}, {"content", system_}});
+    messages_.clear();
+    if (!system_.empty()) messages_.push_back({"system", system_});
   }
 
+  [[nodiscard]] bool last_is(std::string_view role) const { return !messages_.empty() && messages_.back().role == role; }
+
   bool regenerate() {
-    if (!messages_.empty() && messages_.back()["role"] == "assistant") messages_.erase(messages_.size() - 1);
-    if (!messages_.empty() && messages_.back()["role"] == "user") return answer();
+    if (last_is("assistant")) messages_.pop_back();
+    if (last_is("user")) return answer();
     print_message("there is nothing to answer again\n");
     return true;
   }
@@ -108,7 +110,7 @@ class Conversation {
     }
     if (status.ok()) return true;
     print_message(fmt::format("\n{}\n", failure_line("no answer", "chat", status)));
-    if (!messages_.empty() && messages_.back()["role"] == "user") messages_.erase(messages_.size() - 1);
+    if (last_is("user")) messages_.pop_back();
     // What cannot be written now cannot be written later.
     const bool over = status.is_write_error();
     if (over || (!interactive_ && code_ == kExitOk)) code_ = exit_code(status);
@@ -116,52 +118,51 @@ class Conversation {
   }
 
   Status try_answer() {
-    JANG_ASSIGN(const std::vector<std::int32_t> ids,
-                engine::chat_tokens(tokenizer_, template_, {{"messages", messages_}, {"add_generation_prompt", true}}, now()));
-    const std::int64_t context = context_of(engine_, options_);
-    if (static_cast<std::int64_t>(ids.size()) >= context)
+    JANG_ASSIGN(const std::vector<std::int32_t> ids, template_.tokens(tokenizer_, messages_, now()));
+    if (static_cast<std::int64_t>(ids.size()) >= session_.context_length())
       return {StatusCode::invalid_argument,
-              fmt::format("the conversation has {} tokens, the context {}; /clear starts anew", ids.size(), context)};
-    JANG_TRY(generator_.set_prompt(ids, &cancel_flag()));
-    tell_of_wider_cache(generator_, &told_of_cache_);
+              fmt::format("the conversation has {} tokens, the context {}; /clear starts anew", ids.size(), session_.context_length())};
+    JANG_TRY(session_.set_prompt(ids, &cancel_flag()));
+    tell_of_wider_cache(session_, &told_of_cache_);
     Status written;
-    JANG_ASSIGN(const Answer answer, stream_answer(generator_, tokenizer_, options_, context, cancel_flag(), [&](std::string_view piece) {
-                  written = print_result(piece);
-                  return written.ok();
-                }));
+    const auto print = [&](std::string_view piece) {
+      written = print_result(piece);
+      return written.ok();
+    };
+    JANG_ASSIGN(const Answer answer, session_.generate(print, limits_, &cancel_flag()));
     JANG_TRY(written);
     JANG_TRY(print_result("\n"));
-    tell_of_wider_cache(generator_, &told_of_cache_);
-    messages_.push_back({{"role", "assistant"}, {"content", answer.text}});
-    if (answer.stopped_by == "context") print_message("(the context is full; /clear starts anew)\n");
-    if (timings_) print_message(timings_text(generator_.timings()) + "\n");
+    tell_of_wider_cache(session_, &told_of_cache_);
+    messages_.push_back({"assistant", answer.text});
+    if (answer.stopped_by == StoppedBy::context) print_message("(the context is full; /clear starts anew)\n");
+    if (timings_) print_message(timings_text(session_.timings()) + "\n");
     return {};
   }
 
-  engine::Engine& engine_;
-  const text::Tokenizer& tokenizer_;
-  const text::ChatTemplate& template_;
-  const GenerationOptions options_;
-  engine::Generator generator_;
+  Session session_;
+  const Tokenizer tokenizer_;
+  const ChatTemplate template_;
+  const AnswerLimits limits_;
   bool timings_, told_of_cache_ = false;
   const bool interactive_;
   int code_ = kExitOk;
   std::string system_;
-  json::Value messages_;
+  std::vector<Message> messages_;
 };
 
 // Exit code of the conversation.
 Result<int> converse(const Arguments& arguments, const Surroundings& surroundings) {
   JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
-  JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings, load));
-  JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
-  Result<text::ChatTemplate> chat_template = text::ChatTemplate::load(engine->directory());
+  JANG_ASSIGN(const ModelOptions how, model_options(arguments));
+  JANG_ASSIGN(const Model model, open_named_model(arguments.value("MODEL"), surroundings, how));
+  JANG_ASSIGN(Tokenizer tokenizer, model.tokenizer());
+  Result<ChatTemplate> chat_template = model.chat_template();
   if (!chat_template.ok() && chat_template.status().code() == StatusCode::not_found)
     return Status(StatusCode::not_found, "the model has no chat template: it was not made for conversations; `jang run` continues text");
   JANG_TRY(chat_template.status());
-  Conversation conversation(*engine, *tokenizer, *chat_template, options, arguments.has("--timings"), isatty(STDIN_FILENO) == 1,
-                            arguments.value("--system"));
+  JANG_ASSIGN(Session session, Session::create(model, options.session));
+  Conversation conversation(std::move(session), std::move(tokenizer), std::move(chat_template).value(), options.limits,
+                            arguments.has("--timings"), isatty(STDIN_FILENO) == 1, arguments.value("--system"));
   const bool prompts = surroundings.stderr_redraws;
   if (prompts) print_message("/help lists the commands\n");
   std::string line;

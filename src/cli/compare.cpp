@@ -1,52 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang compare`: recipes on one model, one table, one page.
-#include "experiment/compare.h"
+#include "jang/compare.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/format.h>
 
-#include "base/machine.h"
 #include "cli/build_info.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/measuring.h"
-#include "cli/report.h"
+#include "cli/planning.h"
 #include "cli/units.h"
-#include "experiment/line_log.h"
-#include "experiment/svg.h"
 
 namespace jang::cli {
 namespace {
 
-// Share of the memory that weight files may take while models run side by side.
-constexpr double kOpenShare = 0.6;
-
-std::string default_work(const std::string& directory) { return format::model_name(directory) + "-compare"; }
-
-Result<experiment::CompareOptions> compare_options(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
+Result<CompareOptions> compare_options(const Arguments& arguments) {
   if (!arguments.has("--file")) return Status(StatusCode::invalid_argument, "`jang compare` needs --file, the text to score");
-  experiment::CompareOptions options;
-  JANG_ASSIGN(options.recipes, experiment::parse_recipes(arguments.value("--recipes")));
-  JANG_ASSIGN(options.protocol, protocol_of(arguments));
-  JANG_ASSIGN(options.max_tokens, token_limit(arguments));
-  JANG_ASSIGN(const MmluOptions mmlu, mmlu_options(arguments));
-  options.shots = mmlu.shots;
-  options.subset = mmlu.subset;
-  JANG_ASSIGN(options.load, measuring_load_options(arguments));
-  JANG_ASSIGN(options.source, model_directory(arguments.value("SRC"), surroundings));
-  options.text = arguments.value("--file");
-  options.mmlu = arguments.value("--mmlu");
-  options.work = arguments.has("--output") ? arguments.value("--output") : default_work(arguments.value("SRC"));
+  CompareOptions options;
+  options.recipes = arguments.value("--recipes");
+  JANG_ASSIGN(options.text, text_options(arguments));
+  JANG_ASSIGN(options.mmlu, mmlu_options(arguments));
+  options.mmlu.directory = arguments.value("--mmlu");
+  options.arithmetic = arguments.has("--fast") ? Arithmetic::fast : Arithmetic::exact;
+  options.work = arguments.value("--output");
   options.speed = !arguments.has("--no-speed");
-  options.open_bytes = static_cast<std::uint64_t>(static_cast<double>(physical_memory_bytes()) * kOpenShare);
   const BuildInfo build = build_info();
   options.tool = fmt::format("{} ({})", build.version, build.commit);
-  options.run.n_threads = options.load.n_threads;
-  options.run.backend = options.load.backend;
-  options.run.observer = &observer;
-  options.run.cancel = &cancel_flag();
   return options;
 }
 
@@ -76,13 +57,12 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
-std::string table_text(const experiment::CompareReport& report) {
-  const bool with_task =
-      std::any_of(report.rows.begin(), report.rows.end(), [](const experiment::CompareRow& r) { return r.task.has_value(); });
+std::string table_text(const CompareReport& report) {
+  const bool with_task = std::any_of(report.rows.begin(), report.rows.end(), [](const CompareRow& r) { return r.task.has_value(); });
   std::vector<std::vector<std::string>> rows = {{"recipe", "bits", "files", "KLD", "perplexity", "same top"}};
   if (with_task) rows[0].insert(rows[0].end(), {"MMLU", "95 %"});
   rows[0].insert(rows[0].end(), {"decode t/s", "prefill t/s", "memory", "convert"});
-  for (const experiment::CompareRow& r : report.rows) {
+  for (const CompareRow& r : report.rows) {
     std::vector<std::string> cells = {printable(r.name), fmt::format("{:.3f}", r.stored_bits), format_bytes(r.file_bytes)};
     cells.push_back(r.divergence ? fmt::format("{:.4f} ± {:.4f}", r.divergence->kld.mean, r.divergence->kld.standard_error) : "0");
     cells.push_back(r.perplexity ? fmt::format("{:.2f}", r.perplexity->perplexity.value) : "-");
@@ -100,30 +80,23 @@ std::string table_text(const experiment::CompareReport& report) {
   return aligned(rows);
 }
 
-Result<Measured> compare_recipes(const Arguments& arguments, const Surroundings& surroundings, Observer& observer) {
-  JANG_ASSIGN(const experiment::CompareOptions options, compare_options(arguments, surroundings, observer));
-  JANG_ASSIGN(const experiment::CompareReport report, experiment::compare(options));
-  json::Value v = json::Value::object();
-  v["schema_version"] = kSchemaVersion;
-  v["tool"] = options.tool;
-  v.update(to_json(report));
-  const std::string page = options.work + "/report.html";
-  JANG_TRY(experiment::replace_text(page, experiment::html_report(report, v)));
-  JANG_TRY(experiment::replace_text(options.work + "/frontier.svg", experiment::frontier_picture(report)));
-  v["output"] = options.work;
-  v["report"] = page;
-  JANG_TRY(experiment::replace_text(options.work + "/compare.json", json::dump(v, 2) + "\n"));
-  if (arguments.has("--json")) return Measured{json::dump(v, 2) + "\n", page};
-  std::string text = fmt::format("{}\n", printable(report.model));
-  for (const std::string& fact : report.facts) text += fmt::format("  {}\n", printable(fact));
-  text += "\n" + table_text(report) + fmt::format("\npage: {}\n", printable(page));
-  return Measured{std::move(text), page};
+Result<Outcome> compare_source(const Arguments& arguments, const Surroundings& surroundings, Progress& progress) {
+  JANG_ASSIGN(const CompareOptions options, compare_options(arguments));
+  JANG_ASSIGN(RunOptions run, run_options(arguments, surroundings));
+  run.observer = &progress;
+  run.cancel = &cancel_flag();
+  JANG_ASSIGN(const CompareResult done, compare_recipes(arguments.value("SRC"), options, run));
+  if (arguments.has("--json")) return Outcome{done.document + "\n", done.page};
+  std::string text = fmt::format("{}\n", printable(done.report.model));
+  for (const std::string& fact : done.report.facts) text += fmt::format("  {}\n", printable(fact));
+  text += "\n" + table_text(done.report) + fmt::format("\npage: {}\n", printable(done.page));
+  return Outcome{std::move(text), done.page};
 }
 
 }  // namespace
 
 int run_compare(const Arguments& arguments, const Surroundings& surroundings) {
-  return run_measuring_command(arguments, surroundings, arguments.value("SRC"), compare_recipes);
+  return run_with_progress(arguments, surroundings, fmt::format("cannot compare recipes on {}", arguments.value("SRC")), compare_source);
 }
 
 }  // namespace jang::cli

@@ -3,13 +3,13 @@
 #include "cli/commands.h"
 #include "cli/completion_script.h"
 #include "cli/help.h"
-#include "plan/plan.h"
+#include "jang/plan.h"
 
 namespace jang::cli {
 
 int run_completion(const Arguments& arguments, const Surroundings& surroundings) {
   std::vector<std::string_view> profiles;
-  for (const plan::ProfileRow& row : plan::profiles()) profiles.push_back(row.name);
+  for (const Profile& row : jang::profiles()) profiles.push_back(row.name);
   const std::string shell = arguments.value("SHELL");
   if (shell == "markdown") return finish(cli_markdown(), surroundings);
   if (shell == "bash") return finish(bash_completion(profiles), surroundings);

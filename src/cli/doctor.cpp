@@ -11,13 +11,11 @@
 
 #include <fmt/format.h>
 
-#include "base/machine.h"
-#include "base/thread_pool.h"
 #include "cli/build_info.h"
 #include "cli/commands.h"
-#include "cli/report.h"
+#include "cli/json.h"
 #include "cli/units.h"
-#include "kernels/instruction_set.h"
+#include "jang/machine.h"
 
 namespace jang::cli {
 namespace {
@@ -45,8 +43,9 @@ std::optional<std::uint64_t> memory_limit() {
 }
 
 struct Machine {
+  MachineFacts facts;
   std::string system, processor;
-  int threads = 0, processors = 0;
+  int processors = 0;
   std::optional<std::uint64_t> memory, available, limit, disk_free;
   std::uint64_t open_files = 0;
 };
@@ -55,9 +54,8 @@ Machine machine() {
   Machine m;
   utsname names{};
   if (uname(&names) == 0) m.system = fmt::format("{} {} {}", names.sysname, names.release, names.machine);
-  const std::string name = processor_name();
-  m.processor = name.empty() ? "unknown" : printable(name);
-  m.threads = available_threads();
+  m.facts = machine_facts();
+  m.processor = m.facts.processor.empty() ? "unknown" : printable(m.facts.processor);
   m.processors = static_cast<int>(std::thread::hardware_concurrency());
   m.memory = meminfo("MemTotal");
   m.available = meminfo("MemAvailable");
@@ -70,30 +68,29 @@ Machine machine() {
   return m;
 }
 
-json::Value number_or_null(std::optional<std::uint64_t> n) { return n ? json::Value(*n) : json::Value(nullptr); }
+Json number_or_null(std::optional<std::uint64_t> n) { return n ? Json(*n) : Json(nullptr); }
 
-json::Value document(const Machine& m, const BuildInfo& build) {
-  json::Value v = json::Value::object();
+Json document(const Machine& m, const BuildInfo& build) {
+  Json v = Json::object();
   v["schema_version"] = kSchemaVersion;
   v["version"] = build.version;
   v["commit"] = build.commit;
   v["compiler"] = build.compiler;
-  v["libraries"] = json::Value::object();
+  v["libraries"] = Json::object();
   for (const auto& [name, version] : build.libraries) v["libraries"][name] = version;
   v["system"] = m.system;
   v["processor"] = m.processor;
   v["processors"] = m.processors;
-  v["threads"] = m.threads;
-  json::Value backends = json::Value::array();
-  for (const kernels::InstructionSet& backend : kernels::instruction_sets()) {
-    json::Value row = json::Value::object();
+  v["threads"] = m.facts.threads;
+  Json backends = Json::array();
+  for (const Backend& backend : m.facts.backends) {
+    Json row = Json::object();
     row["name"] = backend.name;
-    row["available"] = backend.available();
+    row["available"] = backend.available;
     backends.push_back(std::move(row));
   }
   v["backends"] = std::move(backends);
-  const kernels::InstructionSet* chosen = kernels::find_instruction_set();
-  v["chosen_backend"] = chosen == nullptr ? json::Value(nullptr) : json::Value(chosen->name);
+  v["chosen_backend"] = m.facts.chosen_backend.empty() ? Json(nullptr) : Json(m.facts.chosen_backend);
   v["memory_bytes"] = number_or_null(m.memory);
   v["memory_available_bytes"] = number_or_null(m.available);
   v["memory_limit_bytes"] = number_or_null(m.limit);
@@ -106,11 +103,13 @@ std::string text(const Machine& m, const BuildInfo& build) {
   const auto bytes = [](std::optional<std::uint64_t> n) { return n ? format_bytes_both(*n) : std::string("unknown"); };
   std::string out = fmt::format("jang {} ({}), {}\n", build.version, build.commit, build.compiler);
   for (const auto& [name, version] : build.libraries) out += fmt::format("  {} {}\n", name, version);
-  out += fmt::format("system      {}\nprocessor   {}\nthreads     {} usable of {}\n", m.system, m.processor, m.threads, m.processors);
-  const kernels::InstructionSet* chosen = kernels::find_instruction_set();
+  out += fmt::format("system      {}\nprocessor   {}\nthreads     {} usable of {}\n", m.system, m.processor, m.facts.threads, m.processors);
   out += "backends   ";
-  for (const kernels::InstructionSet& backend : kernels::instruction_sets())
-    out += fmt::format(" {}{}", backend.name, !backend.available() ? " (not on this machine)" : &backend == chosen ? " (chosen)" : "");
+  for (const Backend& backend : m.facts.backends)
+    out += fmt::format(" {}{}", backend.name,
+                       !backend.available                       ? " (not on this machine)"
+                       : backend.name == m.facts.chosen_backend ? " (chosen)"
+                                                                : "");
   out += fmt::format("\nmemory      {}, available {}\n", bytes(m.memory), bytes(m.available));
   if (m.limit) out += fmt::format("  limited to {}\n", bytes(m.limit));
   out += fmt::format("disk free   {} in the working directory\nopen files  at most {}\n", bytes(m.disk_free), m.open_files);
@@ -122,7 +121,7 @@ std::string text(const Machine& m, const BuildInfo& build) {
 int run_doctor(const Arguments& arguments, const Surroundings& surroundings) {
   const Machine m = machine();
   const BuildInfo build = build_info();
-  return finish(arguments.has("--json") ? json::dump(document(m, build), 2) + "\n" : text(m, build), surroundings);
+  return finish(arguments.has("--json") ? dump(document(m, build), 2) + "\n" : text(m, build), surroundings);
 }
 
 }  // namespace jang::cli

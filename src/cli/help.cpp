@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
+#include "cli/check.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 
@@ -105,7 +105,7 @@ std::string escaped_for_table(std::string_view text) {
 std::string help_text(std::string_view command) {
   if (command.empty()) return program_help();
   const Command* row = find_command(command);
-  JANG_CHECK(row != nullptr);
+  check(row != nullptr);
   std::string out = fmt::format("{}\n\nUsage: {}\n", row->summary, usage_of(command));
   if (!row->details.empty()) out += "\n" + wrapped(row->details, 0, 0);
   std::string positionals, listed;

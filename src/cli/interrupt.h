@@ -2,7 +2,7 @@
 // SIGINT and SIGTERM during long work: the first asks the work to stop and clean up, the second ends the program at once.
 #pragma once
 
-#include "base/log.h"
+#include "jang/observer.h"
 
 namespace jang::cli {
 

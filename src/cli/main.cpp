@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
 #include "cli/arguments.h"
+#include "cli/check.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
@@ -44,7 +44,7 @@ int run(const std::vector<std::string>& words) {
   const Surroundings surroundings = read_surroundings(color_when(arguments));
   if (arguments.has("--help")) return finish(help_text(arguments.command()), surroundings);
   const CommandFunction command = command_function(arguments.command());
-  JANG_CHECK(command != nullptr);
+  check(command != nullptr);
   return command(arguments, surroundings);
 }
 

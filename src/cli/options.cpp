@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "plan/plan.h"
+#include "jang/plan.h"
 
 namespace jang::cli {
 namespace {
@@ -133,7 +133,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"convert", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory,
      "directory to create; default <source name>-<profile> in the working directory", false},
     {"calibrate", Kind::value, "--output", 'o', "FILE", "", "", Offers::file, "file to write", false},
-    {"convert plan", Kind::value, "--profile", 'p', "PROFILE", plan::kDefaultProfile, "", Offers::profile,
+    {"convert plan", Kind::value, "--profile", 'p', "PROFILE", kDefaultProfile, "", Offers::profile,
      "profile name or digit 1-8, listed by `jang profiles`; `auto` needs --bpw or --size", false},
     {"convert plan", Kind::value, "--bpw", 0, "BITS", "", "", Offers::nothing,
      "profile auto: at most this many stored bits per weight, scales and biases counted", false},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared front half of convert and plan.
+// See the header.
 #include "cli/planning.h"
 
 #include <array>
@@ -11,13 +11,14 @@
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/units.h"
-#include "kernels/instruction_set.h"
+#include "jang/machine.h"
 
 namespace jang::cli {
 namespace {
 
 constexpr double kMaxBitsPerWeight = 32;
 constexpr std::int64_t kMaxThreads = 1024;
+constexpr double kMaxBudgetSeconds = 1e7;
 // A plan file holds all of these.
 constexpr std::array<std::string_view, 8> kDecidedByPlanFile = {"--profile",    "--bpw",         "--size",   "--method",
                                                                 "--group-size", "--scale-dtype", "--tensor", "--floors"};
@@ -25,10 +26,10 @@ constexpr std::array<std::string_view, 8> kDecidedByPlanFile = {"--profile",    
 Status usage(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
 // Profile, --bpw and --size: a target makes the profile `auto`, and `auto` needs a target.
-Status read_target(const Arguments& arguments, plan::Options& options) {
+Status read_target(const Arguments& arguments, PlanOptions& options) {
   const bool has_bpw = arguments.has("--bpw"), has_size = arguments.has("--size");
   if (has_bpw && has_size) return usage("--bpw and --size both set the budget; give one of them");
-  JANG_ASSIGN(options.profile, plan::canonical_profile(arguments.value("--profile")));
+  JANG_ASSIGN(options.profile, canonical_profile(arguments.value("--profile")));
   if (has_bpw || has_size) {
     const std::string_view which = has_bpw ? "--bpw" : "--size";
     if (arguments.has("--profile") && options.profile != "auto")
@@ -39,54 +40,89 @@ Status read_target(const Arguments& arguments, plan::Options& options) {
   }
   if (has_bpw) {
     JANG_ASSIGN(const double bpw, parse_positive(arguments.value("--bpw"), "--bpw", kMaxBitsPerWeight));
-    options.target_bpw = bpw;
+    options.bits_per_weight = bpw;
   }
   if (has_size) {
     JANG_ASSIGN(const std::uint64_t bytes, parse_size(arguments.value("--size")));
-    options.target_bytes = bytes;
+    options.file_bytes = bytes;
   }
   return {};
 }
 
 }  // namespace
 
-Result<plan::Options> planning_options(const Arguments& arguments) {
-  plan::Options options;
+Result<PlanOptions> planning_options(const Arguments& arguments) {
+  PlanOptions options;
   if (arguments.has("--plan")) {
     for (const std::string_view name : kDecidedByPlanFile)
       if (arguments.has(name))
         return usage(fmt::format("{} has no effect beside --plan, which decides everything; edit the plan instead", name));
-    return options;
-  }
-  JANG_TRY(read_target(arguments, options));
-  options.method = plan::method_from_string(arguments.value("--method")).value_or(plan::Method::fit);
-  if (const std::string group = arguments.value("--group-size"); group != "auto") {
-    JANG_ASSIGN(const std::int64_t size, parse_integer(group, "--group-size", 32, 128));
-    options.group_size = static_cast<int>(size);
-  }
-  if (const std::string dtype = arguments.value("--scale-dtype"); dtype != "auto")
-    options.param_dtype = dtype == "bf16" ? DType::bf16 : DType::f16;
-  const std::string floors = arguments.value("--floors");
-  options.floors = floors == "on" ? plan::Floors::on : floors == "off" ? plan::Floors::off : plan::Floors::automatic;
-  for (const std::string& text : arguments.values("--tensor")) {
-    JANG_ASSIGN(plan::Override override_row, plan::parse_override(text));
-    options.overrides.push_back(std::move(override_row));
+    options.plan_file = arguments.value("--plan");
+  } else {
+    JANG_TRY(read_target(arguments, options));
+    JANG_ASSIGN(options.method, method_named(arguments.value("--method")));
+    if (const std::string group = arguments.value("--group-size"); group != "auto") {
+      JANG_ASSIGN(const std::int64_t size, parse_integer(group, "--group-size", 32, 128));
+      options.group_size = static_cast<int>(size);
+    }
+    if (const std::string dtype = arguments.value("--scale-dtype"); dtype != "auto")
+      options.scale_type = dtype == "bf16" ? ScaleType::bf16 : ScaleType::f16;
+    const std::string floors = arguments.value("--floors");
+    options.floors = floors == "on" ? Floors::on : floors == "off" ? Floors::off : Floors::automatic;
+    options.overrides = arguments.values("--tensor");
+    JANG_TRY(check_options(options));
   }
   return options;
 }
 
-Result<quantize::RunOptions> run_options(const Arguments& arguments) {
-  quantize::RunOptions run;
+Result<CalibrationOptions> calibration_options(const Arguments& arguments) {
+  CalibrationOptions o;
+  const bool own_command = arguments.command() == "calibrate";
+  if (own_command && arguments.has("--text")) {
+    if (arguments.has("--random") || arguments.has("--self"))
+      return usage("--text, --self and --random name different text; give one of them");
+    o.text = CalibrationText::file;
+    o.text_file = arguments.value("--text");
+  } else if (own_command && arguments.has("--random")) {
+    o.text = CalibrationText::random;
+  }
+  JANG_ASSIGN(o.n_windows, parse_integer(arguments.value("--samples"), "--samples", 1, 4096));
+  JANG_ASSIGN(o.window_length, parse_integer(arguments.value("--seq-len"), "--seq-len", 2, 32768));
+  JANG_ASSIGN(const std::int64_t seed, parse_integer(arguments.value("--seed"), "--seed", 0, std::int64_t{1} << 62));
+  o.seed = static_cast<std::uint64_t>(seed);
+  o.budget_seconds = 0;
+  if (arguments.value("--budget") != "0") {
+    JANG_ASSIGN(o.budget_seconds, parse_positive(arguments.value("--budget"), "--budget", kMaxBudgetSeconds));
+  }
+  o.sensitivities = !own_command || !arguments.has("--no-sensitivity");
+  return o;
+}
+
+Status add_knowledge(const Arguments& arguments, PlanOptions* options) {
+  options->self_calibrate = arguments.has("--self");
+  options->statistics_file = arguments.value("--stats");
+  if (options->self_calibrate) {
+    JANG_ASSIGN(options->calibration, calibration_options(arguments));
+  }
+  JANG_ASSIGN(const std::int64_t rounds, parse_integer(arguments.value("--rounds"), "--rounds", 0, 20));
+  options->correction_rounds = static_cast<int>(rounds);
+  return {};
+}
+
+Result<RunOptions> run_options(const Arguments& arguments, const Surroundings& surroundings) {
+  RunOptions run;
   if (arguments.has("--threads")) {
     JANG_ASSIGN(const std::int64_t threads, parse_integer(arguments.value("--threads"), "--threads", 1, kMaxThreads));
-    run.n_threads = static_cast<int>(threads);
+    run.threads = static_cast<int>(threads);
   }
   if (const std::string name = arguments.value("--backend"); name != "auto") {
-    if (kernels::find_instruction_set(name) == nullptr)
+    if (!has_backend(name))
       return Status(StatusCode::unsupported,
                     fmt::format("backend {} is not available on this machine; `jang doctor` lists those that are", name));
     run.backend = name;
   }
+  run.lenient = arguments.has("--lenient");
+  run.hub = surroundings.hub;
   return run;
 }
 
@@ -96,44 +132,16 @@ ProgressMode progress_mode(std::string_view option, bool quiet, bool stderr_redr
   return stderr_redraws ? ProgressMode::bar : ProgressMode::lines;
 }
 
-format::OpenOptions open_options(const Arguments& arguments) { return {.lenient = arguments.has("--lenient")}; }
-
-Result<OpenedSource> open_named_source(const std::string& typed, const format::HubEnvironment& hub, const format::OpenOptions& options,
-                                       Observer& observer) {
-  observer.phase(1, 5, "detect");
-  Result<std::string> directory = format::resolve_model(typed, hub);
-  if (!directory.ok()) return as_input_failure(directory.status());
-  Result<quantize::Source> source = quantize::open_source(directory.value(), options);
-  if (!source.ok()) return as_input_failure(source.status());
-  return OpenedSource{typed, std::move(source).value()};
-}
-
-Result<plan::Plan> make_source_plan(const OpenedSource& opened, const plan::Options& options, const std::string& plan_file,
-                                    const quantize::RunOptions& run) {
-  for (const std::string& warning : opened.source.model.warnings) run.observer->warn(warning);
-  JANG_ASSIGN(plan::Plan plan, quantize::plan_source(opened.source, options, plan_file, run));
-  run.observer->phase(3, 5, "allocate");  // made inside plan_source, after its phase 2 (measure) where there is one
-  for (const std::string& warning : plan.warnings) run.observer->warn(warning);
-  return plan;
-}
-
-int run_planning_command(const Arguments& arguments, const Surroundings& surroundings, PlanningWork work) {
+int run_with_progress(const Arguments& arguments, const Surroundings& surroundings, const std::string& what, Work work) {
   const bool quiet = arguments.has("--quiet");
   const ProgressMode mode = progress_mode(arguments.value("--progress"), quiet, surroundings.stderr_redraws);
   Progress progress(mode, print_message, wall_clock, surroundings.columns, surroundings.stderr_color, quiet);
   catch_interrupts();
-  const Result<Outcome> outcome = [&]() -> Result<Outcome> {
-    JANG_ASSIGN(const plan::Options options, planning_options(arguments));
-    JANG_ASSIGN(quantize::RunOptions run, run_options(arguments));
-    run.observer = &progress;
-    run.cancel = &cancel_flag();
-    return work(arguments, surroundings, options, run);
-  }();
+  const Result<Outcome> outcome = work(arguments, surroundings, progress);
   if (outcome.ok()) {
     progress.finish_ok(outcome.value().output);
     return finish(quiet && !arguments.has("--json") ? std::string_view() : std::string_view(outcome.value().text), surroundings);
   }
-  const std::string what = fmt::format("cannot {} {}", arguments.command(), arguments.value("SRC"));
   progress.finish_error(failure_line(what, arguments.command(), outcome.status()));
   if (mode == ProgressMode::json) return exit_code(outcome.status(), interrupt_signal());
   return fail(what, arguments.command(), outcome.status(), surroundings.stderr_color);

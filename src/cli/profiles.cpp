@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// `jang profiles`: the table of plan/profiles.cpp, and what the digits of -p stand for.
+// `jang profiles`: the table of profiles, and what the digits of -p stand for.
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "cli/options.h"
-#include "cli/report.h"
-#include "plan/plan.h"
+#include "jang/plan.h"
 
 namespace jang::cli {
 namespace {
@@ -16,21 +16,21 @@ constexpr std::string_view kDigits = "12345678";
 std::string digits_of(std::string_view profile) {
   std::string digits;
   for (const char digit : kDigits) {
-    const Result<std::string> name = plan::canonical_profile(std::string_view(&digit, 1));
+    const Result<std::string> name = canonical_profile(std::string_view(&digit, 1));
     if (name.ok() && name.value() == profile) digits += digits.empty() ? std::string(1, digit) : fmt::format(",{}", digit);
   }
   return digits;
 }
 
-json::Value bits_or_null(int bits) { return bits > 0 ? json::Value(bits) : json::Value(nullptr); }
+Json bits_or_null(int bits) { return bits > 0 ? Json(bits) : Json(nullptr); }
 
-json::Value document() {
-  json::Value v = json::Value::object();
+Json document() {
+  Json v = Json::object();
   v["schema_version"] = kSchemaVersion;
   v["default_profile"] = Arguments().value("--profile");
-  json::Value rows = json::Value::array();
-  for (const plan::ProfileRow& row : plan::profiles()) {
-    json::Value r = json::Value::object();
+  Json rows = Json::array();
+  for (const Profile& row : jang::profiles()) {
+    Json r = Json::object();
     r["name"] = row.name;
     r["kind"] = row.kind;
     r["critical"] = bits_or_null(row.critical);
@@ -40,9 +40,9 @@ json::Value document() {
     rows.push_back(std::move(r));
   }
   v["profiles"] = std::move(rows);
-  json::Value digits = json::Value::object();
+  Json digits = Json::object();
   for (const char digit : kDigits) {
-    const Result<std::string> name = plan::canonical_profile(std::string_view(&digit, 1));
+    const Result<std::string> name = canonical_profile(std::string_view(&digit, 1));
     if (name.ok()) digits[std::string(1, digit)] = name.value();
   }
   v["digits"] = std::move(digits);
@@ -55,7 +55,7 @@ std::string table(bool color) {
              Style::bold, color) +
       "\n";
   const auto bits = [](int b) { return b > 0 ? fmt::format("{}", b) : std::string("-"); };
-  for (const plan::ProfileRow& row : plan::profiles()) {
+  for (const Profile& row : jang::profiles()) {
     out += fmt::format("{:<11} {:>3}  {:<9} {:>8} {:>9} {:>8}  {}\n", row.name, digits_of(row.name), row.kind, bits(row.critical),
                        bits(row.important), bits(row.compress), row.summary);
   }
@@ -73,7 +73,7 @@ std::string table(bool color) {
 }  // namespace
 
 int run_profiles(const Arguments& arguments, const Surroundings& surroundings) {
-  return finish(arguments.has("--json") ? json::dump(document(), 2) + "\n" : table(surroundings.stdout_color), surroundings);
+  return finish(arguments.has("--json") ? dump(document(), 2) + "\n" : table(surroundings.stdout_color), surroundings);
 }
 
 }  // namespace jang::cli

@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "cli/json.h"
 #include "cli/terminal.h"
 #include "cli/units.h"
-#include "json/json.h"
 
 namespace jang::cli {
 namespace {
@@ -23,7 +23,7 @@ constexpr double kSmoothingSeconds = 5.0;
 constexpr double kNoEtaSeconds = 2.0;
 constexpr int kBarCells = 20;
 
-std::string json_string(std::string_view text) { return json::dump(json::Value(std::string(text))); }
+std::string json_string(std::string_view text) { return dump(Json(std::string(text))); }
 
 int percent_of(const ProgressView& view) {
   if (view.total_bytes <= 0) return 0;

@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/log.h"
+#include "jang/observer.h"
 
 namespace jang::cli {
 

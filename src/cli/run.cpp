@@ -2,15 +2,14 @@
 // `jang run`: continues a prompt, text streamed to stdout as it comes.
 #include <fmt/format.h>
 
-#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/failure.h"
 #include "cli/generation.h"
 #include "cli/interrupt.h"
-#include "cli/report.h"
 #include "cli/units.h"
-#include "text/tokenizer.h"
+#include "jang/session.h"
+#include "jang/text_input.h"
 
 namespace jang::cli {
 namespace {
@@ -26,37 +25,34 @@ Result<std::string> prompt_of(const Arguments& arguments) {
 
 struct Ran {
   Answer answer;
-  engine::Timings timings;
+  Timings timings;
   std::size_t prompt_tokens = 0;
 };
 
 Result<Ran> run_prompt(const Arguments& arguments, const Surroundings& surroundings) {
   JANG_ASSIGN(const GenerationOptions options, generation_options(arguments));
-  JANG_ASSIGN(const engine::LoadOptions load, load_options(arguments));
+  JANG_ASSIGN(const ModelOptions how, model_options(arguments));
   JANG_ASSIGN(const std::string prompt, prompt_of(arguments));
   catch_interrupts();  // not before: a prompt may come from a pipe, and a signal ends the wait for it
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> engine, load_named_model(arguments.value("MODEL"), surroundings, load));
-  JANG_ASSIGN(const text::Tokenizer* tokenizer, engine->tokenizer());
-  JANG_ASSIGN(std::vector<std::int32_t> ids, tokenizer->encode(prompt));
-  if (ids.empty() && !engine->stop_ids().empty())
-    ids.push_back(engine->stop_ids().front());  // where there is no begin token, texts start here
-  const std::int64_t context = context_of(*engine, options);
-  if (static_cast<std::int64_t>(ids.size()) >= context)
-    return Status(StatusCode::invalid_argument,
-                  fmt::format("the prompt has {} tokens, the context {}; raise --ctx-size or shorten it", ids.size(), context));
-  engine::Generator generator(*engine, options.sampling, options.chunk);
-  JANG_TRY(generator.set_prompt(ids, &cancel_flag()));
+  JANG_ASSIGN(const Model model, open_named_model(arguments.value("MODEL"), surroundings, how));
+  JANG_ASSIGN(const std::vector<std::int32_t> ids, model.prompt_tokens(prompt));
+  JANG_ASSIGN(Session session, Session::create(model, options.session));
+  if (static_cast<std::int64_t>(ids.size()) >= session.context_length())
+    return Status(StatusCode::invalid_argument, fmt::format("the prompt has {} tokens, the context {}; raise --ctx-size or shorten it",
+                                                            ids.size(), session.context_length()));
+  JANG_TRY(session.set_prompt(ids, &cancel_flag()));
   bool told = false;
-  tell_of_wider_cache(generator, &told);
+  tell_of_wider_cache(session, &told);
   const bool as_json = arguments.has("--json");
   Status written;
-  JANG_ASSIGN(Answer answer, stream_answer(generator, *tokenizer, options, context, cancel_flag(), [&](std::string_view piece) {
-                if (!as_json) written = print_result(piece);
-                return written.ok();
-              }));
-  tell_of_wider_cache(generator, &told);
+  const auto print = [&](std::string_view piece) {
+    if (!as_json) written = print_result(piece);
+    return written.ok();
+  };
+  JANG_ASSIGN(Answer answer, session.generate(print, options.limits, &cancel_flag()));
+  tell_of_wider_cache(session, &told);
   JANG_TRY(written);
-  return Ran{std::move(answer), generator.timings(), ids.size()};
+  return Ran{std::move(answer), session.timings(), ids.size()};
 }
 
 }  // namespace
@@ -65,17 +61,17 @@ int run_run(const Arguments& arguments, const Surroundings& surroundings) {
   const Result<Ran> ran = run_prompt(arguments, surroundings);
   if (!ran.ok())
     return fail(fmt::format("cannot run {}", printable(arguments.value("MODEL"))), "run", ran.status(), surroundings.stderr_color);
-  const bool interrupted = ran->answer.stopped_by == "interrupt";
+  const bool interrupted = ran->answer.stopped_by == StoppedBy::interrupt;
   if (arguments.has("--timings")) print_message(fmt::format("\n{}\n", timings_text(ran->timings)));
   const int code = interrupted ? 128 + std::max(interrupt_signal(), 2) : static_cast<int>(kExitOk);
   if (!arguments.has("--json")) return finish("\n", surroundings, code);
-  return finish(json::dump({{"schema_version", kSchemaVersion},
-                            {"text", ran->answer.text},
-                            {"ids", ran->answer.ids},
-                            {"prompt_tokens", ran->prompt_tokens},
-                            {"stopped_by", ran->answer.stopped_by},
-                            {"timings", timings_json(ran->timings)}},
-                           2) +
+  return finish(dump({{"schema_version", kSchemaVersion},
+                      {"text", ran->answer.text},
+                      {"ids", ran->answer.ids},
+                      {"prompt_tokens", ran->prompt_tokens},
+                      {"stopped_by", to_string(ran->answer.stopped_by)},
+                      {"timings", timings_json(ran->timings)}},
+                     2) +
                     "\n",
                 surroundings, code);
 }

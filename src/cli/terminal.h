@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "format/checkpoint.h"
+#include "jang/hub.h"
 #include "jang/status.h"
 
 namespace jang::cli {
@@ -16,7 +16,7 @@ enum class ColorWhen { automatic, always, never };
 [[nodiscard]] bool use_color(ColorWhen when, bool is_terminal, std::string_view no_color, std::string_view term);
 
 struct Surroundings {
-  format::HubEnvironment hub;  // HF_HUB_CACHE, HF_HOME, HOME
+  HubCache hub;  // HF_HUB_CACHE, HF_HOME, HOME
   bool stdout_color = false, stderr_color = false;
   bool stderr_redraws = false;  // a terminal that understands carriage return and erase
   int columns = 80;             // of stderr

@@ -7,13 +7,11 @@
 
 #include <fmt/format.h>
 
-#include "base/text_input.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
-#include "cli/report.h"
-#include "format/checkpoint.h"
-#include "json/json.h"
-#include "text/tokenizer.h"
+#include "cli/json.h"
+#include "jang/text_input.h"
+#include "jang/tokenizer.h"
 
 namespace jang::cli {
 namespace {
@@ -28,7 +26,7 @@ Result<std::string> read_input(const Arguments& arguments) {
 }
 
 Status bad_id(std::string_view text) {
-  return {StatusCode::corrupt, fmt::format("{} is not a token id; ids are separated by white space or commas", json::quote(text, 32))};
+  return {StatusCode::corrupt, fmt::format("{} is not a token id; ids are separated by white space or commas", quote(text, 32))};
 }
 
 // "[1, 2]", "1,2" and "1 2" alike.
@@ -46,9 +44,9 @@ Result<std::vector<std::int32_t>> parse_ids(std::string_view text) {
   return ids;
 }
 
-class Session {
+class Task {
  public:
-  Session(const text::Tokenizer& tokenizer, const Arguments& arguments)
+  Task(const Tokenizer& tokenizer, const Arguments& arguments)
       : tokenizer_(tokenizer),
         decode_(arguments.has("--decode")),
         json_(arguments.has("--json")),
@@ -60,10 +58,10 @@ class Session {
     if (decode_) {
       JANG_ASSIGN(const std::vector<std::int32_t> ids, parse_ids(input));
       const std::string text = tokenizer_.decode(ids, no_special_);
-      return json_ ? json::dump(decoded_document(ids, text), 2) + "\n" : text + "\n";
+      return json_ ? dump(decoded_document(ids, text), 2) + "\n" : text + "\n";
     }
     JANG_ASSIGN(const std::vector<std::int32_t> ids, tokenizer_.encode(input, options_));
-    if (json_) return json::dump(encoded_document(ids, true), 2) + "\n";
+    if (json_) return dump(encoded_document(ids, true), 2) + "\n";
     return fmt::format("{}\n", fmt::join(ids, " "));
   }
 
@@ -74,57 +72,56 @@ class Session {
       const std::string_view line = input.substr(0, input.find('\n'));
       input.remove_prefix(std::min(line.size() + 1, input.size()));
       const std::string where = fmt::format("line {}", number);
-      JANG_ASSIGN(const json::Value value, json::parse(line, where, {.max_bytes = kMaxInputBytes, .dialect = json::Dialect::python}));
-      Result<json::Value> document = decode_ ? decode_line(value) : encode_line(value);
+      JANG_ASSIGN(const std::string checked, normalize_json(line, where, kMaxInputBytes));
+      const Json value = parse_document(checked);
+      Result<Json> document = decode_ ? decode_line(value) : encode_line(value);
       if (!document.ok()) return document.status().with_context(where);
-      out += json::dump(*document) + "\n";
+      out += dump(*document) + "\n";
     }
     return out;
   }
 
  private:
-  Result<json::Value> encode_line(const json::Value& value) const {
+  Result<Json> encode_line(const Json& value) const {
     if (!value.is_string()) return Status(StatusCode::corrupt, "not a JSON string");
     JANG_ASSIGN(const std::vector<std::int32_t> ids, tokenizer_.encode(value.get<std::string>(), options_));
     return encoded_document(ids, false);
   }
 
-  Result<json::Value> decode_line(const json::Value& value) const {
+  Result<Json> decode_line(const Json& value) const {
     if (!value.is_array()) return Status(StatusCode::corrupt, "not a JSON array of ids");
-    JANG_ASSIGN(const std::vector<std::int32_t> ids, parse_ids(json::dump(value)));
+    JANG_ASSIGN(const std::vector<std::int32_t> ids, parse_ids(dump(value)));
     return decoded_document(ids, tokenizer_.decode(ids, no_special_));
   }
 
-  json::Value encoded_document(const std::vector<std::int32_t>& ids, bool with_tokens) const {
-    json::Value v = json::Value::object();
-    v["schema_version"] = kSchemaVersion;
+  Json encoded_document(const std::vector<std::int32_t>& ids, bool with_tokens) const {
+    Json v = new_document();
     v["count"] = ids.size();
     v["ids"] = ids;
     if (!with_tokens) return v;
-    json::Value tokens = json::Value::array();
+    Json tokens = Json::array();
     for (const std::int32_t id : ids) tokens.push_back(std::string(tokenizer_.token_text(id)));
     v["tokens"] = std::move(tokens);
     return v;
   }
 
-  static json::Value decoded_document(const std::vector<std::int32_t>& ids, const std::string& text) {
-    json::Value v = json::Value::object();
-    v["schema_version"] = kSchemaVersion;
+  static Json decoded_document(const std::vector<std::int32_t>& ids, const std::string& text) {
+    Json v = new_document();
     v["count"] = ids.size();
     v["text"] = text;
     return v;
   }
 
-  const text::Tokenizer& tokenizer_;
+  const Tokenizer& tokenizer_;
   bool decode_, json_, no_special_;
-  text::Tokenizer::EncodeOptions options_;
+  EncodeOptions options_;
 };
 
-Result<text::Tokenizer> open(const std::string& typed, const Surroundings& surroundings) {
+Result<Tokenizer> open(const std::string& typed, const Surroundings& surroundings) {
   std::error_code error;
-  if (std::filesystem::is_regular_file(typed, error)) return text::Tokenizer::load(typed);
-  JANG_ASSIGN(const std::string directory, format::resolve_model(typed, surroundings.hub));
-  return text::Tokenizer::load(directory);
+  if (std::filesystem::is_regular_file(typed, error)) return Tokenizer::open(typed);
+  JANG_ASSIGN(const std::string directory, find_model(typed, surroundings.hub));
+  return Tokenizer::open(directory);
 }
 
 }  // namespace
@@ -132,12 +129,12 @@ Result<text::Tokenizer> open(const std::string& typed, const Surroundings& surro
 int run_tokenize(const Arguments& arguments, const Surroundings& surroundings) {
   const std::string typed = arguments.value("MODEL");
   const bool color = surroundings.stderr_color;
-  const Result<text::Tokenizer> tokenizer = open(typed, surroundings);
+  const Result<Tokenizer> tokenizer = open(typed, surroundings);
   if (!tokenizer.ok()) return fail(fmt::format("cannot open {}", typed), "tokenize", as_input_failure(tokenizer.status()), color);
   const Result<std::string> input = read_input(arguments);
   if (!input.ok()) return fail("cannot read the input", "tokenize", input.status(), color);
-  const Session session(tokenizer.value(), arguments);
-  const Result<std::string> answer = arguments.has("--jsonl") ? session.answer_lines(input.value()) : session.answer(input.value());
+  const Task task(tokenizer.value(), arguments);
+  const Result<std::string> answer = arguments.has("--jsonl") ? task.answer_lines(input.value()) : task.answer(input.value());
   if (!answer.ok()) return fail("cannot tokenize the input", "tokenize", as_input_failure(answer.status()), color);
   return finish(answer.value(), surroundings);
 }

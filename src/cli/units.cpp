@@ -9,8 +9,6 @@
 
 #include <fmt/format.h>
 
-#include "base/checked.h"
-
 namespace jang::cli {
 namespace {
 
@@ -40,17 +38,22 @@ Status bad_size(std::string_view text, std::string_view why) {
                       printable(text), why)};
 }
 
+// a * b + c; nullopt when it does not fit.
+std::optional<std::uint64_t> product_and_sum(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+  std::uint64_t product = 0, sum = 0;
+  if (__builtin_mul_overflow(a, b, &product) || __builtin_add_overflow(product, c, &sum)) return std::nullopt;
+  return sum;
+}
+
 // Leading digits of `rest` as a number; nullopt when it does not fit.
 std::optional<std::uint64_t> take_digits(std::string_view& rest, std::size_t max_digits) {
   std::uint64_t n = 0;
   std::size_t used = 0;
   for (; !rest.empty() && is_digit(rest.front()); rest.remove_prefix(1), ++used) {
     if (used >= max_digits) return std::nullopt;
-    const auto scaled = checked_mul<std::uint64_t>(n, 10);
-    if (!scaled) return std::nullopt;
-    const auto sum = checked_add<std::uint64_t>(*scaled, static_cast<std::uint64_t>(rest.front() - '0'));
-    if (!sum) return std::nullopt;
-    n = *sum;
+    const auto next = product_and_sum(n, 10, static_cast<std::uint64_t>(rest.front() - '0'));
+    if (!next) return std::nullopt;
+    n = *next;
   }
   return n;
 }
@@ -94,8 +97,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   const Unit* unit = find_unit(rest);
   if (unit == nullptr) return bad_size(text, "the unit must be one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB");
   if (fraction_scale > 1 && unit->bytes == 1) return bad_size(text, "a byte has no fractions");
-  const auto product = checked_mul(*whole, unit->bytes);
-  const auto total = product ? checked_add(*product, fraction * unit->bytes / fraction_scale) : std::nullopt;
+  const auto total = product_and_sum(*whole, unit->bytes, fraction * unit->bytes / fraction_scale);
   if (!total) return bad_size(text, "it does not fit 64 bits");
   if (*total == 0) return bad_size(text, "it is zero");
   return *total;
@@ -136,6 +138,13 @@ std::string format_duration(double seconds) {
   const auto total = static_cast<std::int64_t>(std::llround(std::min(seconds, 3.6e9)));
   const std::int64_t h = total / 3600, m = total / 60 % 60, s = total % 60;
   return h > 0 ? fmt::format("{}:{:02}:{:02}", h, m, s) : fmt::format("{}:{:02}", m, s);
+}
+
+std::string short_number(double value) {
+  if (!std::isfinite(value)) return "-";
+  const double size = std::abs(value);
+  if (size != 0 && (size < 0.001 || size >= 1e6)) return fmt::format("{:.2g}", value);
+  return fmt::format("{:.4g}", value);
 }
 
 std::string printable(std::string_view text) {

@@ -24,6 +24,9 @@ namespace jang::cli {
 [[nodiscard]] std::string format_count(std::uint64_t count);       // "9.23 M"
 [[nodiscard]] std::string format_duration(double seconds);         // "0.4 s", "1:05", "2:03:04"
 
+// A measured value: four significant digits at most, no exponent between 0.001 and 10^6; "-" for what is not finite.
+[[nodiscard]] std::string short_number(double value);
+
 // `text` with control bytes replaced by '?': names from files must not steer a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 

@@ -13,14 +13,12 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "engine/sampler.h"
+#include "jang/generation.h"
 #include "jang/status.h"
 
 namespace jang::engine {
 
-struct Timings {
-  std::int64_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;  // prompt_tokens: those computed
-  double prompt_seconds = 0, generation_seconds = 0;
-};
+using jang::Timings;
 
 // Not thread safe. The engine must outlive it.
 class Generator {

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "jang/bench.h"
 #include "jang/status.h"
 
 namespace jang::engine {
@@ -20,19 +21,8 @@ struct ModelBenchOptions {
   std::optional<kernels::KvType> kv_type{};       // of the cache, where it is to be another than the engine's
 };
 
-struct ModelBenchRow {
-  std::string test;                       // "pp512", "tg128"
-  std::vector<double> tokens_per_second;  // of every repetition
-  double mean = 0, deviation = 0;         // sample standard deviation
-  // tg only: weight bytes a token reads times mean tokens/s, in 1e9 bytes/s; and its part of the read speed of the same run.
-  double gbps = 0, ratio = 0;
-};
-
-struct ModelBench {
-  double read_gbps = 0;  // plain read of memory, same threads, between the tests
-  std::int64_t bytes_per_token = 0;
-  std::vector<ModelBenchRow> rows;
-};
+using jang::ModelBench;
+using jang::ModelBenchRow;
 
 // Errors: those of Engine::forward and logits; cancelled.
 [[nodiscard]] Result<ModelBench> bench_model(Engine& engine, const ModelBenchOptions& options, const CancelFlag* cancel);

@@ -23,21 +23,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "jang/generation.h"
 #include "jang/status.h"
 
 namespace jang::engine {
 
-struct SamplingOptions {
-  double temperature = 0.8;
-  std::int32_t top_k = 40;      // <= 0: all
-  double top_p = 0.95;          // 1: all
-  double min_p = 0.05;          // 0: all
-  double repeat_penalty = 1.0;  // 1: none
-  double presence_penalty = 0.0;
-  double frequency_penalty = 0.0;
-  std::int32_t repeat_last_n = 64;  // tokens that the penalties look back at; 0: none, -1: all
-  std::uint64_t seed = 0;
-};
+using jang::SamplingOptions;
 
 // Errors: invalid_argument, naming the option and its range.
 [[nodiscard]] Status validate(const SamplingOptions& options);

@@ -12,25 +12,13 @@
 #include "eval/perplexity.h"
 #include "eval/scoring.h"
 #include "eval/statistics.h"
+#include "jang/measures.h"
 #include "json/json.h"
 
 namespace jang::eval {
 
-struct PercentileRow {
-  std::string_view key;  // in JSON
-  double percent;
-};
-inline constexpr std::array<PercentileRow, 6> kKldPercentiles = {
-    {{"50", 50}, {"90", 90}, {"95", 95}, {"99", 99}, {"99.9", 99.9}, {"max", 100}}};
-
-struct Divergence {
-  Mean kld;                                                  // nats per scored token
-  std::array<double, kKldPercentiles.size()> percentiles{};  // NaN where a value is not finite
-  std::int64_t n_same = 0, n = 0, n_not_finite = 0;
-  Interval same;  // 95 % interval of n_same / n
-  Perplexity reference, model;
-  Estimate ratio;  // perplexity of the model over that of the reference, paired
-};
+using jang::Divergence;
+using jang::kKldPercentiles;
 
 // Precondition: both have the scores of the same windows in the same order.
 [[nodiscard]] Divergence divergence_of(std::span<const WindowScores> reference, std::span<const WindowScores> model);

@@ -16,6 +16,7 @@
 
 #include "eval/choice.h"
 #include "eval/statistics.h"
+#include "jang/measures.h"
 #include "json/json.h"
 
 namespace jang::eval {
@@ -38,34 +39,17 @@ struct ItemResult {
 // distinct. Errors: corrupt, naming the line.
 [[nodiscard]] Result<std::vector<ItemResult>> parse_item_log(std::string_view text, std::string_view what, bool complete_only = false);
 
-struct Accuracy {
-  std::int64_t correct = 0, n = 0;
-  Interval interval;  // 95 %
-  [[nodiscard]] double value() const { return n == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(n); }
-};
+using jang::Accuracy;
+using jang::Comparison;
+using jang::TaskSummary;
+
 [[nodiscard]] Accuracy accuracy_of(std::int64_t correct, std::int64_t n);
 
-struct TaskSummary {
-  Accuracy raw, normalised;  // micro averages: every item counts once
-  struct Subject {
-    std::string name;
-    Accuracy raw;
-  };
-  std::vector<Subject> subjects;            // in order of first appearance; empty names left out
-  std::optional<Estimate> word_perplexity;  // last-word items: exp of the mean negative log-likelihood per item
-  std::int64_t n_cut = 0;
-};
 [[nodiscard]] TaskSummary summarize(std::span<const ItemResult> items);
 // Keys `accuracy`, `accuracy_interval`, `correct`, `items`, `accuracy_norm`, `accuracy_norm_interval` (choices only), `word_perplexity`,
 // `word_perplexity_stderr` (last words only), `cut`, `subjects` [{name, accuracy, interval, correct, items}].
 void add_to_json(const TaskSummary& summary, json::Value* object);
 
-// Exact McNemar test between two models on the same items.
-struct Comparison {
-  std::int64_t only_first = 0, only_second = 0;  // discordant pairs: the first right and the second wrong, and the other way round
-  std::int64_t both = 0, neither = 0;
-  double p = 1;
-};
 // Errors: invalid_argument when the logs are not of the same items (ids and answers must agree).
 [[nodiscard]] Result<Comparison> compare_items(std::span<const ItemResult> first, std::span<const ItemResult> second);
 [[nodiscard]] json::Value to_json(const Comparison& comparison);

@@ -8,14 +8,12 @@
 
 #include "eval/scoring.h"
 #include "eval/statistics.h"
+#include "jang/measures.h"
 #include "json/json.h"
 
 namespace jang::eval {
 
-struct Perplexity {
-  Mean nll;             // nats per scored token
-  Estimate perplexity;  // exp(nll.mean), error to first order
-};
+using jang::Perplexity;
 
 // One list of the scored tokens' values, windows in order.
 [[nodiscard]] std::vector<double> all_nll(std::span<const WindowScores> windows);

@@ -9,11 +9,13 @@
 #include <span>
 #include <vector>
 
+#include "jang/measures.h"
+
 namespace jang::eval {
 
-struct Interval {
-  double low = 0, high = 0;
-};
+using jang::Estimate;
+using jang::Interval;
+using jang::Mean;
 
 // Two-sided 95 % quantile of the normal distribution.
 inline constexpr double kZ95 = 1.959963984540054;
@@ -29,11 +31,6 @@ inline constexpr double kZ95 = 1.959963984540054;
 // Adjusted p values of a family of tests (S. Holm, 1979), in the order given.
 [[nodiscard]] std::vector<double> holm(std::span<const double> p);
 
-struct Mean {
-  double mean = 0;
-  double standard_error = 0;  // sample standard deviation over sqrt(n); 0 when n < 2
-  std::int64_t n = 0;
-};
 // Mean of nothing is 0 with n = 0.
 [[nodiscard]] Mean mean_of(std::span<const double> values);
 // Mean of a[i] - b[i]. Precondition: equal sizes.
@@ -43,9 +40,6 @@ struct Mean {
 // Preconditions: `sorted` ascending and not empty, percent in [0, 100].
 [[nodiscard]] double percentile(std::span<const double> sorted, double percent);
 
-struct Estimate {
-  double value = 0, standard_error = 0;
-};
 // exp of a mean with its error to first order: perplexity from negative log-likelihoods.
 [[nodiscard]] Estimate exp_of(const Mean& log_value);
 // Perplexity of a over perplexity of b on the same tokens: exp of the mean difference of their negative log-likelihoods. The error comes

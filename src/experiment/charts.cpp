@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "eval/divergence.h"
+#include "eval/items.h"
 #include "experiment/svg.h"
 
 namespace jang::experiment {

@@ -14,6 +14,7 @@
 #include "engine/wider_cache.h"
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
+#include "eval/items.h"
 #include "eval/score_log.h"
 #include "experiment/fingerprint.h"
 #include "experiment/line_log.h"

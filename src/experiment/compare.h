@@ -22,6 +22,7 @@
 #include "experiment/bundles.h"
 #include "experiment/recipe.h"
 #include "experiment/report.h"
+#include "jang/compare.h"
 #include "jang/status.h"
 
 namespace jang::experiment {

@@ -5,46 +5,17 @@
 // `--json` is embedded for programs.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "eval/divergence.h"
-#include "eval/items.h"
+#include "jang/compare.h"
 #include "json/json.h"
 
 namespace jang::experiment {
 
-// Mean code bits (16 where kept) of one class of tensors, layer by layer; -1 where the layer has none. One entry for classes outside
-// layers.
-struct ClassBits {
-  std::string name;  // "attn_q"
-  std::vector<double> bits;
-};
-
-struct CompareRow {
-  std::string name;  // "source", or the recipe
-  bool is_source = false;
-  double code_bits = 0, stored_bits = 0;
-  std::uint64_t file_bytes = 0;
-  std::optional<eval::Divergence> divergence;  // absent for the source
-  std::optional<eval::Perplexity> perplexity;
-  std::optional<eval::TaskSummary> task;  // MMLU
-  std::optional<eval::Comparison> against_source;
-  std::optional<double> holm_p;  // of against_source, over all rows
-  double decode_tokens_per_second = 0, prefill_tokens_per_second = 0;
-  std::uint64_t memory_bytes = 0;
-  std::optional<double> convert_seconds;
-  std::vector<ClassBits> classes;
-};
-
-struct CompareReport {
-  std::string model;               // name of the source
-  std::string text;                // name of the text
-  std::vector<std::string> facts;  // one line each: protocol, arithmetic, machine
-  std::vector<CompareRow> rows;    // the source first
-};
+using jang::ClassBits;
+using jang::CompareReport;
+using jang::CompareRow;
 
 // Rows that no other row beats in both bytes and divergence, by ascending bytes: indices into rows. The source is not among them.
 [[nodiscard]] std::vector<std::size_t> frontier(const std::vector<CompareRow>& rows);

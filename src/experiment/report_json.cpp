@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A comparison as a document.
+#include "eval/divergence.h"
+#include "eval/items.h"
 #include "eval/numbers.h"
 #include "experiment/bundles.h"
 #include "experiment/report.h"
@@ -24,7 +26,7 @@ json::Value row_json(const CompareRow& row) {
     json::Value task = json::Value::object();
     eval::add_to_json(*row.task, &task);
     if (row.against_source) {
-      task["against_source"] = to_json(*row.against_source);
+      task["against_source"] = eval::to_json(*row.against_source);
       task["against_source"]["p_holm"] = row.holm_p ? json::Value(*row.holm_p) : json::Value(nullptr);
     }
     v["mmlu"] = std::move(task);

@@ -7,7 +7,7 @@
 namespace jang::cli {
 namespace {
 
-Result<plan::Options> options_from(std::vector<std::string> words) {
+Result<PlanOptions> options_from(std::vector<std::string> words) {
   words.insert(words.begin(), {"convert", "src"});
   const Result<Arguments> arguments = parse_arguments(words);
   EXPECT_TRUE(arguments.ok()) << arguments.status().message();
@@ -20,10 +20,10 @@ TEST(Planning, default_is_jang_4k_fit) {
   ASSERT_TRUE(options.ok());
   EXPECT_EQ(options.value().profile, "JANG_4K");
   EXPECT_EQ(options_from({"-p", "2"}).value().profile, "JANG_2S");
-  EXPECT_EQ(options.value().method, plan::Method::fit);
+  EXPECT_EQ(options.value().method, Method::fit);
   EXPECT_EQ(options.value().group_size, 0);
-  EXPECT_FALSE(options.value().param_dtype.has_value());
-  EXPECT_EQ(options.value().floors, plan::Floors::automatic);
+  EXPECT_EQ(options.value().scale_type, ScaleType::automatic);
+  EXPECT_EQ(options.value().floors, Floors::automatic);
 }
 
 TEST(Planning, every_option_arrives) {
@@ -31,22 +31,22 @@ TEST(Planning, every_option_arrives) {
                                      "o_proj=6", "--tensor", "lm_head=8:32"});
   ASSERT_TRUE(options.ok()) << options.status().message();
   EXPECT_EQ(options.value().profile, "JANG_4K");
-  EXPECT_EQ(options.value().method, plan::Method::rtn);
+  EXPECT_EQ(options.value().method, Method::rtn);
   EXPECT_EQ(options.value().group_size, 32);
-  EXPECT_EQ(options.value().param_dtype, DType::f16);
-  EXPECT_EQ(options.value().floors, plan::Floors::on);
+  EXPECT_EQ(options.value().scale_type, ScaleType::f16);
+  EXPECT_EQ(options.value().floors, Floors::on);
   ASSERT_EQ(options.value().overrides.size(), 2u);
-  EXPECT_EQ(options.value().overrides[1].choice, (plan::Choice{8, 32}));
+  EXPECT_EQ(options.value().overrides[1], "lm_head=8:32");
 }
 
 TEST(Planning, budget_makes_the_profile_auto) {
   const auto bpw = options_from({"--bpw", "3.25"});
   ASSERT_TRUE(bpw.ok());
   EXPECT_EQ(bpw.value().profile, "auto");
-  EXPECT_EQ(bpw.value().target_bpw, 3.25);
+  EXPECT_EQ(bpw.value().bits_per_weight, 3.25);
   const auto size = options_from({"-p", "auto", "--size", "48GB"});
   ASSERT_TRUE(size.ok());
-  EXPECT_EQ(size.value().target_bytes, 48'000'000'000ull);
+  EXPECT_EQ(size.value().file_bytes, 48'000'000'000ull);
 }
 
 TEST(Planning, contradictions_are_usage_errors) {
@@ -75,8 +75,8 @@ TEST(Planning, contradictions_are_usage_errors) {
 }
 
 TEST(Planning, threads_and_backend_are_checked) {
-  const auto run = [](const std::vector<std::string>& words) { return run_options(parse_arguments(words).value()); };
-  EXPECT_EQ(run({"convert", "src", "-t", "3"}).value().n_threads, 3);
+  const auto run = [](const std::vector<std::string>& words) { return run_options(parse_arguments(words).value(), {}); };
+  EXPECT_EQ(run({"convert", "src", "-t", "3"}).value().threads, 3);
   EXPECT_EQ(run({"convert", "src", "--backend", "ref"}).value().backend, "ref");
   EXPECT_EQ(run({"convert", "src"}).value().backend, "");
   EXPECT_FALSE(run({"convert", "src", "-t", "0"}).ok());
@@ -91,11 +91,23 @@ TEST(Planning, progress_mode_follows_option_and_terminal) {
   EXPECT_EQ(progress_mode("off", false, true), ProgressMode::off);
 }
 
-TEST(Planning, source_failures_are_input_failures) {
-  SilentObserver observer;
-  const auto opened = open_named_source("/no/such/directory", {}, {}, observer);
-  ASSERT_FALSE(opened.ok());
-  EXPECT_EQ(opened.status().code(), StatusCode::not_found);
+TEST(Planning, knowledge_arrives_and_is_refused_where_it_is_nonsense) {
+  const auto options_of = [](std::vector<std::string> words) -> Result<PlanOptions> {
+    words.insert(words.begin(), {"plan", "src"});
+    PlanOptions options;
+    JANG_TRY(add_knowledge(parse_arguments(words).value(), &options));
+    return options;
+  };
+  EXPECT_FALSE(options_of({}).value().self_calibrate);
+  const Result<PlanOptions> self = options_of({"--self", "--samples", "3", "--seq-len", "64", "--budget", "0", "--rounds", "2"});
+  ASSERT_TRUE(self.ok()) << self.status().message();
+  EXPECT_TRUE(self.value().self_calibrate);
+  EXPECT_EQ(self.value().calibration.n_windows, 3);
+  EXPECT_EQ(self.value().calibration.window_length, 64);
+  EXPECT_EQ(self.value().calibration.budget_seconds, 0);
+  EXPECT_EQ(self.value().correction_rounds, 2);
+  EXPECT_EQ(options_of({"--stats", "s.safetensors"}).value().statistics_file, "s.safetensors");
+  EXPECT_EQ(options_of({"--rounds", "21"}).status().code(), StatusCode::invalid_argument);
 }
 
 }  // namespace

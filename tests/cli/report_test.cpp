@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Documents and tables of a report.
+// Tables of a report.
 #include "cli/report.h"
 
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 namespace jang::cli {
 namespace {
 
-Report sample() {
-  Report report;
+ModelReport sample() {
+  ModelReport report;
   report.profile = "JANG_2S";
   report.params = 300;
   report.code_bits = 2;
@@ -23,22 +23,6 @@ Report sample() {
 }
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-TEST(Report, mean_error_is_weighted_by_weights) {
-  EXPECT_NEAR(mean_error(sample()).value(), (0.1 * 100 + 0.2 * 300) / 400, 1e-12);
-  EXPECT_FALSE(mean_error(Report{}).has_value());
-}
-
-TEST(Report, document_has_the_shared_keys_and_nulls_for_the_unknown) {
-  const json::Value v = to_json(sample());
-  EXPECT_EQ(v["schema_version"], kSchemaVersion);
-  EXPECT_EQ(v["profile"], "JANG_2S");
-  EXPECT_TRUE(v["method"].is_null());
-  EXPECT_EQ(v["file_bytes"], 1234);
-  EXPECT_EQ(v["tensors"][0]["role"], "attn_q");
-  EXPECT_TRUE(v["tensors"][1]["rule"].is_null());
-  EXPECT_TRUE(v["tensors"][2]["error"].is_null());
-}
 
 TEST(Report, histogram_adds_up_by_bits_and_group) {
   const std::string text = histogram_text(sample(), false);
@@ -61,8 +45,8 @@ TEST(Report, sizes_show_the_three_numbers) {
 }
 
 TEST(Report, empty_report_prints) {
-  EXPECT_FALSE(histogram_text(Report{}, false).empty());
-  EXPECT_FALSE(tensors_text(Report{}, false).empty());
+  EXPECT_FALSE(histogram_text(ModelReport{}, false).empty());
+  EXPECT_FALSE(tensors_text(ModelReport{}, false).empty());
 }
 
 }  // namespace

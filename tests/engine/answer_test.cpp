@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop behind run and chat: the text of an answer is what its ids add to the prompt's.
-#include "cli/generation.h"
+// The loop of an answer: its text is what its ids add to the prompt's, and it says why it stopped.
+#include "engine/answer.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
+#include "../support/test_device.h"
 #include "text/unicode.h"
 
-namespace jang::cli {
+namespace jang::engine {
 namespace {
 
 const std::string kModel = JANG_SOURCE_DIR "/tests/data/bugs/12-first-space-of-answer-lost/model";
@@ -20,17 +21,14 @@ struct Streamed {
 
 Streamed answer_to(const std::string& model, const std::string& prompt, std::int64_t n) {
   Streamed out;
-  auto engine = engine::Engine::load(model, {.n_threads = 1, .precision = kernels::Precision::exact});
+  auto engine = Engine::load(model, test::on_test_device({.n_threads = 1, .precision = kernels::Precision::exact}));
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   if (!engine.ok()) return out;
   const text::Tokenizer& tokenizer = **(*engine)->tokenizer();
-  GenerationOptions options;
-  options.sampling.temperature = 0;
-  options.n_predict = n;
-  engine::Generator generator(**engine, options.sampling);
+  Generator generator(**engine, {.temperature = 0});
   EXPECT_TRUE(generator.set_prompt(*tokenizer.encode(prompt)).ok());
   const CancelFlag cancel{false};
-  auto answer = stream_answer(generator, tokenizer, options, 256, cancel, [&](std::string_view piece) {
+  auto answer = stream_answer(generator, tokenizer, {.max_tokens = n}, 256, &cancel, [&](std::string_view piece) {
     EXPECT_TRUE(text::unicode::valid(piece));
     out.pieces += piece;
     return true;
@@ -40,14 +38,14 @@ Streamed answer_to(const std::string& model, const std::string& prompt, std::int
   return out;
 }
 
-TEST(Generation, answers_keep_their_first_space) {
+TEST(Answer, answers_keep_their_first_space) {
   const Streamed s = answer_to(kModel, "x", 3);
   EXPECT_EQ(s.answer.text, " world a world");
   EXPECT_EQ(s.pieces, s.answer.text);
   EXPECT_EQ(answer_to(kModel, "x world", 2).answer.text, " a world");
 }
 
-TEST(Generation, prompt_and_answer_are_one_text_on_any_tokenizer) {
+TEST(Answer, prompt_and_answer_are_one_text_on_any_tokenizer) {
   const std::string model = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
   const Result<text::Tokenizer> tokenizer = text::Tokenizer::load(model);
   ASSERT_TRUE(tokenizer.ok());
@@ -61,4 +59,4 @@ TEST(Generation, prompt_and_answer_are_one_text_on_any_tokenizer) {
 }
 
 }  // namespace
-}  // namespace jang::cli
+}  // namespace jang::engine

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Self-calibration: what a model shows of itself, on text that it samples, kept in a file that planning and converting take.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "jang/export.h"
+#include "jang/run_options.h"
+#include "jang/status.h"
+
+namespace jang {
+
+enum class CalibrationText : std::uint8_t {
+  self,    // sampled by the model
+  file,    // given
+  random,  // random ids: cheap, and serves no sensitivities
+};
+
+struct CalibrationOptions {
+  CalibrationText text = CalibrationText::self;
+  std::string text_file = {};                       // for CalibrationText::file: a text, or a directory of .txt files
+  std::int64_t n_windows = 8, window_length = 512;  // windows of text, tokens in each
+  std::uint64_t seed = 1;                           // of the sampled text
+  bool sensitivities = true;                        // quantizes every unit alone and measures the divergence it costs
+  double budget_seconds = 900;                      // for the sensitivities, about; 0: no limit
+};
+
+struct SensitivityPoint {
+  int bits = 0, group_size = 0;
+  double error = 0;       // relative squared error of the unit, weighted by its inputs
+  double divergence = 0;  // KL(source || model with that unit alone quantized), nats per token
+};
+
+struct UnitSensitivity {
+  std::string unit;                      // tensors that are decided together, by their common name
+  std::vector<SensitivityPoint> points;  // by falling error
+};
+
+struct CalibrationReport {
+  std::string text;                              // "self", "file", "random"
+  std::int64_t n_tokens = 0, window_length = 0;  // of the text
+  std::int64_t n_modules = 0;                    // whose inputs were measured
+  std::int64_t positions = 0;                    // scored for each sensitivity
+  std::string digest;                            // of merged files
+  std::vector<UnitSensitivity> sensitivities;
+};
+
+// Measures the source model `name` (directory or org/name) and writes `output`, which is absent, old or complete at any time. What an
+// interrupted calibration finished is in "<output>.partial" and taken up again. Seconds to hours of computing. Errors: invalid_argument
+// (options), unsupported (a model that is quantized already), those of opening, write errors, cancelled.
+[[nodiscard]] JANG_API Result<CalibrationReport> calibrate_model(const std::string& name, const std::string& output,
+                                                                 const CalibrationOptions& options = {}, const RunOptions& run = {});
+// Adds up statistics of the same model. Errors: invalid_argument (none, another model), corrupt, not_found, write errors.
+[[nodiscard]] JANG_API Result<CalibrationReport> merge_statistics(std::span<const std::string> files, const std::string& output);
+
+}  // namespace jang

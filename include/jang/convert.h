@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// A checkpoint becomes a low-bit model directory that this library and stock mlx-lm open.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "jang/export.h"
+#include "jang/plan.h"
+#include "jang/run_options.h"
+#include "jang/status.h"
+
+namespace jang {
+
+struct ConvertOptions {
+  PlanOptions plan = {};
+  // The directory to make; empty: "<name of the source>-<profile>" in the working directory.
+  std::string output = {};
+  bool force = false;    // replaces an output that exists, once the new one is complete
+  bool dry_run = false;  // everything but the conversion
+};
+
+struct ConvertReport {
+  PlanReport plan;     // of a conversion with measured errors, in `document` too
+  std::string output;  // the directory made, or that would be
+  double seconds = 0;  // of the conversion itself
+  std::uint64_t peak_rss_bytes = 0;
+  bool runs_here = false;  // this library can run the model
+};
+
+// Converts the source `name` (directory or org/name). The same source, plan and version give the same bytes on every machine. Memory is
+// bounded by the threads, not by the model. The output appears complete and checked, or not at all: work happens in "<output>.partial".
+// Observed as phases of 5: 1 detect, 2 measure, 3 allocate, 4 quantize, 5 finish; ticks count bytes of the source. Errors: those of
+// plan_model; invalid_argument (the output exists), unsupported (no loader would open the result), write errors, cancelled.
+[[nodiscard]] JANG_API Result<ConvertReport> convert_model(const std::string& name, const ConvertOptions& options = {},
+                                                           const RunOptions& run = {});
+
+}  // namespace jang

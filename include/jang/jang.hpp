@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// All of the C++ API. Functions return Result<T> or Status and throw nothing of their own; std::bad_alloc may pass through.
+#pragma once
+
+#include "jang/bench.h"
+#include "jang/calibrate.h"
+#include "jang/chat_template.h"
+#include "jang/compare.h"
+#include "jang/convert.h"
+#include "jang/eval.h"
+#include "jang/generation.h"
+#include "jang/hub.h"
+#include "jang/inspect.h"
+#include "jang/logits.h"
+#include "jang/machine.h"
+#include "jang/measures.h"
+#include "jang/model.h"
+#include "jang/observer.h"
+#include "jang/plan.h"
+#include "jang/report.h"
+#include "jang/run_options.h"
+#include "jang/session.h"
+#include "jang/status.h"
+#include "jang/text_input.h"
+#include "jang/tokenizer.h"

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "jang/calibrate.h"
+
+#include <filesystem>
+
+#include "api/access.h"
+#include "api/planning.h"
+#include "calibrate/calibrate.h"
+#include "format/statistics.h"
+#include "plan/plan.h"
+
+namespace jang {
+namespace {
+
+CalibrationReport report_of(const format::Statistics& s) {
+  CalibrationReport report;
+  report.text = s.text;
+  report.n_tokens = static_cast<std::int64_t>(s.tokens.size());
+  report.window_length = s.window_length;
+  report.n_modules = static_cast<std::int64_t>(s.inputs.size());
+  report.positions = s.positions;
+  report.digest = s.digest;
+  for (const auto& [unit, points] : s.sensitivities) {
+    UnitSensitivity row{unit, {}};
+    for (const format::SensitivityPoint& p : points) row.points.push_back({p.bits, p.group_size, p.error, p.divergence});
+    report.sensitivities.push_back(std::move(row));
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<CalibrationReport> calibrate_model(const std::string& name, const std::string& output, const CalibrationOptions& options,
+                                          const RunOptions& run) {
+  if (output.empty()) return Status(StatusCode::invalid_argument, "a calibration needs a file to write");
+  JANG_ASSIGN(calibrate::Options o, calibrator_options(options));
+  o.partial_path = output + ".partial";
+  JANG_ASSIGN(const std::string directory, find_input(name, run));
+  engine::LoadOptions load = load_options(run, kernels::Precision::exact);
+  load.observer = run.observer;
+  Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory, load);
+  if (!engine.ok()) return as_input_failure(engine.status());
+  if ((*engine)->is_bundle())
+    return Status(StatusCode::unsupported, "this model is quantized already; calibrate its source, where every width can be tried");
+  o.encode.param_dtype = plan::param_dtype((*engine)->described(), {});  // as convert stores it, so that self_calibrate measures the same
+  JANG_ASSIGN(const format::Statistics statistics, calibrate::calibrate(**engine, o, observer_of(run), run.cancel));
+  JANG_TRY(format::write_statistics(statistics, output));
+  std::error_code ec;
+  std::filesystem::remove(o.partial_path, ec);
+  return report_of(statistics);
+}
+
+Result<CalibrationReport> merge_statistics(std::span<const std::string> files, const std::string& output) {
+  if (files.empty()) return Status(StatusCode::invalid_argument, "there are no statistics to merge");
+  JANG_ASSIGN(format::Statistics all, format::read_statistics(files.front()));
+  for (std::size_t i = 1; i < files.size(); ++i) {
+    JANG_ASSIGN(const format::Statistics other, format::read_statistics(files[i]));
+    if (Status s = format::merge(other, &all); !s.ok()) return s.with_context(files[i]);
+  }
+  JANG_TRY(format::write_statistics(all, output));
+  return report_of(all);
+}
+
+}  // namespace jang

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "jang/convert.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "api/access.h"
+#include "api/planning.h"
+#include "arch/decoder_config.h"
+#include "engine/text_check.h"
+#include "plan/layout.h"
+#include "quantize/check_loads.h"
+
+namespace jang {
+namespace {
+
+// Asked before any work: hours of measuring must not end in "exists already".
+Status check_output_free(const std::string& output, const ConvertOptions& options) {
+  if (options.dry_run || options.force) return {};
+  std::error_code error;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(output, error))) return {};
+  return {StatusCode::invalid_argument, fmt::format("{} exists already; choose another --output, or --force to replace it", output)};
+}
+
+std::string default_output(const std::string& name, std::string_view profile) {
+  plan::Plan to_come;
+  to_come.profile = profile;
+  return quantize::default_output_name(name, to_come);
+}
+
+// What users of the files about text should know.
+void tell_of_text_files(const std::string& directory, Observer& observer) {
+  for (const format::Finding& finding : engine::check_text(directory)) observer.warn(fmt::format("{}: {}", finding.where, finding.message));
+}
+
+}  // namespace
+
+Result<ConvertReport> convert_model(const std::string& name, const ConvertOptions& options, const RunOptions& run) {
+  ConvertReport report;
+  report.output = options.output;
+  JANG_ASSIGN(const plan::Options planner, planner_options(options.plan));
+  if (!report.output.empty()) JANG_TRY(check_output_free(report.output, options));
+  JANG_ASSIGN(Planning planning, Planning::open(name, options.plan, planner, run));
+  const quantize::Source& source = planning.source();
+  JANG_TRY(quantize::check_loadable(source.model));
+  if (report.output.empty() && options.plan.plan_file.empty()) {
+    report.output = default_output(name, planner.profile);
+    JANG_TRY(check_output_free(report.output, options));
+  }
+  if (!options.dry_run) JANG_TRY(planning.check_text());
+  JANG_TRY(planning.gather());
+  JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
+  if (report.output.empty()) report.output = default_output(name, plan.profile);
+  tell_of_text_files(source.checkpoint.path(), observer_of(run));
+  report.runs_here = arch::decoder_config(source.model).ok();
+  if (options.dry_run) {
+    report.plan = planning.report(plan, plan::sizes(source.model, plan, plan::make_layout(source.model, plan)), {});
+    return report;
+  }
+  JANG_ASSIGN(const std::unique_ptr<quantize::Grams> grams, planning.make_grams(plan));
+  quantize::RunOptions conversion = planning.conversion_options();
+  conversion.grams = grams.get();
+  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, report.output, options.force, conversion));
+  report.plan = planning.report(plan, done.sizes, done.errors);
+  report.output = done.output;
+  report.seconds = done.seconds;
+  report.peak_rss_bytes = done.peak_rss_bytes;
+  return report;
+}
+
+}  // namespace jang

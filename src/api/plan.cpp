@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "jang/plan.h"
+
+#include <fmt/format.h>
+
+#include "api/planning.h"
+#include "plan/layout.h"
+#include "plan/plan.h"
+
+namespace jang {
+
+static_assert(kDefaultProfile == plan::kDefaultProfile);
+
+std::vector<Profile> profiles() {
+  std::vector<Profile> rows;
+  for (const plan::ProfileRow& row : plan::profiles())
+    rows.push_back({row.name, row.kind, row.critical, row.important, row.compress, row.summary});
+  return rows;
+}
+
+Result<std::string> canonical_profile(std::string_view name) { return plan::canonical_profile(name); }
+
+Result<Method> method_named(std::string_view name) {
+  for (const Method method : {Method::fit, Method::rtn, Method::gptq})
+    if (plan::to_string(plan_method(method)) == name) return method;
+  return Status(StatusCode::invalid_argument, fmt::format("no method \"{}\": fit, rtn and gptq are known", name));
+}
+
+Status check_options(const PlanOptions& options) { return planner_options(options).status(); }
+
+Result<PlanReport> plan_model(const std::string& name, const PlanOptions& options, const RunOptions& run) {
+  JANG_ASSIGN(const plan::Options planner, planner_options(options));
+  JANG_ASSIGN(Planning planning, Planning::open(name, options, planner, run));
+  JANG_TRY(planning.gather());
+  JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
+  const arch::Model& model = planning.source().model;
+  return planning.report(plan, plan::sizes(model, plan, plan::make_layout(model, plan)), {});
+}
+
+}  // namespace jang

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "api/planning.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "api/access.h"
+#include "api/report.h"
+#include "base/file.h"
+#include "base/text_input.h"
+#include "calibrate/allocate.h"
+#include "calibrate/model_grams.h"
+
+namespace jang {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+
+// One file, or the *.txt files of a directory in the order of their names.
+Result<std::string> read_given_text(const std::string& path) {
+  std::error_code ec;
+  if (!std::filesystem::is_directory(path, ec)) return read_text_input(path, kMaxTextBytes);
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ec))
+    if (entry.is_regular_file(ec) && entry.path().extension() == ".txt") files.push_back(entry.path().string());
+  if (files.empty()) return Status(StatusCode::not_found, fmt::format("directory {} holds no .txt file", path));
+  std::ranges::sort(files);
+  std::string all;
+  for (const std::string& file : files) {
+    JANG_ASSIGN(const std::string text, read_text(file, kMaxTextBytes - all.size()));
+    all += text;
+  }
+  return all;
+}
+
+Status no_text() {
+  return {StatusCode::invalid_argument, "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`"};
+}
+
+}  // namespace
+
+plan::Method plan_method(Method method) {
+  switch (method) {
+    case Method::rtn: return plan::Method::rtn;
+    case Method::gptq: return plan::Method::gptq;
+    case Method::fit: break;
+  }
+  return plan::Method::fit;
+}
+
+Result<plan::Options> planner_options(const PlanOptions& options) {
+  plan::Options planner;
+  if (!options.plan_file.empty()) return planner;
+  JANG_ASSIGN(planner.profile, plan::canonical_profile(options.profile));
+  if (options.bits_per_weight && options.file_bytes)
+    return Status(StatusCode::invalid_argument, "bits per weight and file bytes both set the budget; give one of them");
+  if ((options.bits_per_weight || options.file_bytes) && planner.profile == kDefaultProfile) planner.profile = "auto";
+  planner.target_bpw = options.bits_per_weight;
+  planner.target_bytes = options.file_bytes;
+  planner.method = plan_method(options.method);
+  planner.group_size = options.group_size;
+  if (options.scale_type != ScaleType::automatic) planner.param_dtype = options.scale_type == ScaleType::bf16 ? DType::bf16 : DType::f16;
+  planner.floors = options.floors == Floors::on    ? plan::Floors::on
+                   : options.floors == Floors::off ? plan::Floors::off
+                                                   : plan::Floors::automatic;
+  for (const std::string& text : options.overrides) {
+    JANG_ASSIGN(plan::Override row, plan::parse_override(text));
+    planner.overrides.push_back(std::move(row));
+  }
+  return planner;
+}
+
+Result<calibrate::Options> calibrator_options(const CalibrationOptions& options) {
+  if (options.n_windows < 1 || options.window_length < 2)
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("{} windows of {} tokens are nothing to measure on", options.n_windows, options.window_length));
+  calibrate::Options o;
+  switch (options.text) {
+    case CalibrationText::self: o.text = calibrate::TextKind::self; break;
+    case CalibrationText::random: o.text = calibrate::TextKind::random; break;
+    case CalibrationText::file: {
+      o.text = calibrate::TextKind::file;
+      JANG_ASSIGN(o.given, read_given_text(options.text_file));
+      break;
+    }
+  }
+  o.windows = {.n_windows = options.n_windows, .length = options.window_length, .seed = options.seed};
+  o.budget_seconds = options.budget_seconds;
+  o.sensitivities = options.sensitivities;
+  return o;
+}
+
+Result<Planning> Planning::open(const std::string& name, const PlanOptions& options, const plan::Options& planner, const RunOptions& run) {
+  observer_of(run).phase(1, 5, "detect");
+  JANG_ASSIGN(const std::string directory, find_input(name, run));
+  Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient});
+  if (!source.ok()) return as_input_failure(source.status());
+  return Planning(std::move(source).value(), options, planner, run);
+}
+
+Status Planning::load_engine() {
+  if (engine_) return {};
+  JANG_ASSIGN(engine_, engine::Engine::load(source_.checkpoint.path(), load_options(run_, kernels::Precision::exact)));
+  return {};
+}
+
+Status Planning::gather() {
+  const bool given = !options_.statistics_file.empty();
+  if (options_.self_calibrate && given)
+    return {StatusCode::invalid_argument, "--self measures the model anew, --stats brings a file; give one of them"};
+  if (given) {
+    JANG_ASSIGN(format::Statistics statistics, format::read_statistics(options_.statistics_file));
+    statistics_ = std::make_unique<format::Statistics>(std::move(statistics));
+  }
+  if (options_.self_calibrate) {
+    JANG_ASSIGN(calibrate::Options o, calibrator_options(options_.calibration));
+    o.sensitivities = plan::needs_errors(planner_);
+    o.encode = {planner_.method, plan::param_dtype(source_.model, planner_)};
+    if (planner_.method == plan::Method::gptq) {
+      o.measured_windows = o.windows.n_windows;
+      o.windows.n_windows = std::max(o.windows.n_windows, calibrate::kGramWindows);
+    }
+    JANG_TRY(load_engine());
+    JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*engine_, o, observer_of(run_), run_.cancel));
+    statistics_ = std::make_unique<format::Statistics>(std::move(statistics));
+  }
+  return {};
+}
+
+Status Planning::check_text() const {
+  if (planner_.method != plan::Method::gptq || options_.self_calibrate || !options_.statistics_file.empty()) return {};
+  return no_text();
+}
+
+Result<std::unique_ptr<quantize::Grams>> Planning::make_grams(const plan::Plan& plan) {
+  if (plan.method != plan::Method::gptq) return std::unique_ptr<quantize::Grams>();
+  if (!statistics_ || statistics_->tokens.empty()) return no_text();
+  JANG_TRY(load_engine());
+  windows_ = calibrate::windows_of(*statistics_);
+  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*engine_, windows_, run_.cancel));
+}
+
+quantize::RunOptions Planning::conversion_options() const {
+  quantize::RunOptions run = quantize_options(run_);
+  run.statistics = statistics_.get();
+  return run;
+}
+
+bool Planning::can_correct() const {
+  return statistics_ && options_.correction_rounds > 0 && options_.plan_file.empty() && plan::needs_errors(planner_) &&
+         !statistics_->sensitivities.empty() && !statistics_->tokens.empty();
+}
+
+Result<plan::Plan> Planning::make_plan() {
+  Observer& observer = observer_of(run_);
+  const auto tell = [&](const std::vector<std::string>& warnings) {
+    for (const std::string& warning : warnings) observer.warn(warning);
+  };
+  plan::Plan plan;
+  if (can_correct()) {
+    JANG_TRY(load_engine());
+    tell(source_.model.warnings);
+    JANG_ASSIGN(calibrate::MeasuredPlan measured,
+                calibrate::allocate_measured(*engine_, source_, planner_, conversion_options(), options_.correction_rounds,
+                                             calibrate::Options{}.max_positions));
+    plan = std::move(measured.plan);
+  } else {
+    tell(source_.model.warnings);
+    JANG_ASSIGN(plan, quantize::plan_source(source_, planner_, options_.plan_file, conversion_options()));
+  }
+  observer.phase(3, 5, "allocate");  // done above, after phase 2 (measure) where there is one
+  tell(plan.warnings);
+  return plan;
+}
+
+PlanReport Planning::report(const plan::Plan& plan, const plan::Sizes& sizes, const quantize::TensorErrors& errors) const {
+  PlanReport report;
+  report.model = report_of(source_.model, plan, sizes, errors);
+  report.family = source_.model.family;
+  report.allocation = plan::to_string(plan.allocation);
+  for (const arch::Dropped& row : source_.model.dropped) report.dropped.push_back({row.name, row.reason});
+  report.document = document_of(source_.model, plan, report.model);
+  return report;
+}
+
+}  // namespace jang

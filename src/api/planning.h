@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The front half of planning and converting: options checked, the source opened, what is known of it gathered, the plan made. Inside
+// src/api only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calibrate/calibrate.h"
+#include "engine/engine.h"
+#include "format/statistics.h"
+#include "jang/plan.h"
+#include "quantize/convert.h"
+
+namespace jang {
+
+[[nodiscard]] plan::Method plan_method(Method method);
+// Options of the planner. Errors: invalid_argument (profile, overrides, contradictions).
+[[nodiscard]] Result<plan::Options> planner_options(const PlanOptions& options);
+// Options of a calibration; its text is read. Errors: invalid_argument; those of reading.
+[[nodiscard]] Result<calibrate::Options> calibrator_options(const CalibrationOptions& options);
+
+// A source to be planned, and what is known of it beside its weights.
+class Planning {
+ public:
+  // Announces phase 1 of 5, resolves and opens the source. Errors are about the source, never invalid_argument.
+  [[nodiscard]] static Result<Planning> open(const std::string& name, const PlanOptions& options, const plan::Options& planner,
+                                             const RunOptions& run);
+
+  [[nodiscard]] const quantize::Source& source() const { return source_; }
+  // Reads the statistics file, or calibrates. Errors: invalid_argument (both are asked for), those of either.
+  [[nodiscard]] Status gather();
+  // The plan, with everything the user should know told to the observer. Profile auto with sensitivities is measured as a whole and
+  // corrected. Errors: those of planning.
+  [[nodiscard]] Result<plan::Plan> make_plan();
+  // Asked before anything is measured: invalid_argument where a conversion would lack the text that the method needs.
+  [[nodiscard]] Status check_text() const;
+  // The Gram matrices that a plan of the method gptq is carried out with; null for other plans. They end before this object does. Errors:
+  // invalid_argument (no text to take them from), those of loading.
+  [[nodiscard]] Result<std::unique_ptr<quantize::Grams>> make_grams(const plan::Plan& plan);
+  // Of a conversion by that plan: statistics included.
+  [[nodiscard]] quantize::RunOptions conversion_options() const;
+  [[nodiscard]] PlanReport report(const plan::Plan& plan, const plan::Sizes& sizes, const quantize::TensorErrors& errors) const;
+
+ private:
+  Planning(quantize::Source source, const PlanOptions& options, const plan::Options& planner, const RunOptions& run)
+      : source_(std::move(source)), options_(options), planner_(planner), run_(run) {}
+  [[nodiscard]] Status load_engine();
+  // Whether the plan can be measured as a whole.
+  [[nodiscard]] bool can_correct() const;
+
+  quantize::Source source_;
+  PlanOptions options_;
+  plan::Options planner_;
+  RunOptions run_;
+  std::unique_ptr<format::Statistics> statistics_;
+  std::unique_ptr<engine::Engine> engine_;  // loaded where it is needed
+  calibrate::Windows windows_;              // of the Gram matrices
+};
+
+}  // namespace jang

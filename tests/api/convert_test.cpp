@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Planning, converting, inspecting and calibrating through the public API: progress, cancelling, documents that agree with each other.
+#include "jang/convert.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "jang/eval.h"
+#include "jang/inspect.h"
+#include "jang/machine.h"
+#include "jang/model.h"
+#include "json/json.h"
+
+namespace jang {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kModel = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
+
+class Recorder final : public SilentObserver {
+ public:
+  void phase(int, int, std::string_view name) override { phases.emplace_back(name); }
+  void tick(std::int64_t done, std::int64_t total, std::string_view) override {
+    last_done = done;
+    last_total = total;
+  }
+  std::vector<std::string> phases;
+  std::atomic<std::int64_t> last_done = 0, last_total = 0;
+};
+
+class PublicConvert : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "jang_api_XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    dir_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+  std::string path(const char* name) const { return (dir_ / name).string(); }
+  fs::path dir_;
+};
+
+TEST_F(PublicConvert, a_directory_is_made_checked_and_told_of) {
+  Recorder recorder;
+  ConvertOptions options;
+  options.plan.profile = "2S";
+  options.output = path("small");
+  const Result<ConvertReport> done = convert_model(kModel, options, {.threads = 1, .observer = &recorder});
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  EXPECT_EQ(recorder.phases, (std::vector<std::string>{"detect", "allocate", "quantize", "write"}));
+  EXPECT_EQ(recorder.last_done, recorder.last_total);
+  EXPECT_TRUE(done->runs_here);
+  EXPECT_EQ(done->plan.model.profile, "JANG_2S");
+  EXPECT_GT(mean_error(done->plan.model).value_or(0), 0);
+  EXPECT_TRUE(validate_model(done->output).value().empty());
+  const Inspection found = inspect_model(done->output).value();
+  EXPECT_TRUE(found.quantized);
+  EXPECT_EQ(found.report.file_bytes, done->plan.model.file_bytes);
+  EXPECT_EQ(found.report.params, done->plan.model.params);
+  EXPECT_NEAR(Model::open(done->output).value().stored_bits(), done->plan.model.stored_bits, 1e-9);
+  EXPECT_EQ(convert_model(kModel, options).status().code(), StatusCode::invalid_argument);  // it exists
+}
+
+TEST_F(PublicConvert, a_plan_file_gives_the_same_bytes) {
+  ConvertOptions options;
+  options.plan.bits_per_weight = 3.25;  // makes the profile auto
+  options.output = path("direct");
+  const Result<ConvertReport> direct = convert_model(kModel, options);
+  ASSERT_TRUE(direct.ok()) << direct.status().message();
+  EXPECT_EQ(direct->plan.model.profile, "auto");
+  EXPECT_LE(direct->plan.model.stored_bits, 3.25);
+  const PlanReport plan = plan_model(kModel, options.plan).value();
+  std::ofstream(path("plan.json")) << plan.document;
+  options.plan = {};
+  options.plan.plan_file = path("plan.json");
+  options.output = path("planned");
+  const Result<ConvertReport> planned = convert_model(kModel, options, {.threads = 1});
+  ASSERT_TRUE(planned.ok()) << planned.status().message();
+  const auto bytes = [&](const std::string& directory) {
+    std::ifstream file(directory + "/model.safetensors", std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_FALSE(bytes(direct->output).empty());
+  EXPECT_TRUE(bytes(direct->output) == bytes(planned->output));
+}
+
+TEST_F(PublicConvert, cancelled_or_dry_it_leaves_nothing) {
+  CancelFlag cancel{true};
+  ConvertOptions options;
+  options.output = path("never");
+  EXPECT_EQ(convert_model(kModel, options, {.cancel = &cancel}).status().code(), StatusCode::cancelled);
+  options.dry_run = true;
+  const Result<ConvertReport> dry = convert_model(kModel, options);
+  ASSERT_TRUE(dry.ok()) << dry.status().message();
+  EXPECT_EQ(dry->output, options.output);
+  EXPECT_FALSE(json::parse(dry->plan.document, "plan")->empty());
+  EXPECT_TRUE(fs::is_empty(dir_));
+}
+
+TEST_F(PublicConvert, options_are_refused_before_the_source_is_looked_at) {
+  for (const PlanOptions& options :
+       {PlanOptions{.profile = "9Z"}, PlanOptions{.overrides = {"lm_head"}}, PlanOptions{.bits_per_weight = 3.0, .file_bytes = 1u << 30}}) {
+    EXPECT_EQ(check_options(options).code(), StatusCode::invalid_argument);
+    EXPECT_EQ(plan_model("/no/such/source", options).status().code(), StatusCode::invalid_argument);
+  }
+  EXPECT_EQ(plan_model("/no/such/source").status().code(), StatusCode::not_found);
+}
+
+TEST_F(PublicConvert, calibration_is_kept_and_used) {
+  CalibrationOptions calibration{.n_windows = 1, .window_length = 32, .sensitivities = false};
+  const std::string file = path("stats.safetensors");
+  const Result<CalibrationReport> made = calibrate_model(kModel, file, calibration, {.threads = 1});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  EXPECT_EQ(made->n_tokens, 32);
+  EXPECT_GT(made->n_modules, 10);
+  EXPECT_FALSE(fs::exists(file + ".partial"));
+  PlanOptions options;
+  options.statistics_file = file;
+  EXPECT_TRUE(plan_model(kModel, options).ok());
+  options.self_calibrate = true;
+  EXPECT_EQ(plan_model(kModel, options).status().code(), StatusCode::invalid_argument);
+  const std::vector<std::string> twice = {file, file};
+  const Result<CalibrationReport> merged = merge_statistics(twice, path("merged.safetensors"));
+  ASSERT_TRUE(merged.ok()) << merged.status().message();
+  EXPECT_EQ(merged->n_modules, made->n_modules);
+}
+
+TEST_F(PublicConvert, a_bundle_is_measured_against_its_source) {
+  ConvertOptions options;
+  options.plan.profile = "4K";
+  options.output = path("bundle");
+  ASSERT_TRUE(convert_model(kModel, options).ok());
+  const ModelOptions exact{.threads = 1, .arithmetic = Arithmetic::exact};
+  const Model source = Model::open(kModel, exact).value(), bundle = Model::open(options.output, exact).value();
+  const TextOptions text{.file = JANG_SOURCE_DIR "/LICENSE", .context = 64, .max_tokens = 128};
+  const Result<DivergenceReport> report = measure_divergence(bundle, source, text, {.log_file = path("log.jsonl")});
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->text.n_windows, 2);
+  EXPECT_EQ(report->divergence.n, 2 * 63);
+  EXPECT_GT(report->divergence.kld.mean, 0);
+  EXPECT_EQ(report->divergence.reference.nll.mean, measure_perplexity(source, text)->perplexity.nll.mean);
+  EXPECT_EQ(json::parse(report->document, "document").value()["kld_mean"], report->divergence.kld.mean);
+  EXPECT_GT(fs::file_size(path("log.jsonl")), 0u);
+}
+
+TEST(PublicMachine, backends_are_named_and_one_is_chosen) {
+  const MachineFacts facts = machine_facts();
+  ASSERT_FALSE(facts.backends.empty());
+  EXPECT_EQ(facts.backends.back().name, "ref");
+  EXPECT_TRUE(has_backend(facts.chosen_backend));
+  EXPECT_FALSE(has_backend("abacus"));
+  EXPECT_GT(facts.threads, 0);
+  EXPECT_FALSE(families().empty());
+}
+
+}  // namespace
+}  // namespace jang

@@ -1,0 +1,58 @@
+# Installs into a temporary folder and uses what lies there as a stranger would: the C++ example through find_package, the C example through
+# pkg-config, both run on the bundled model and both saying the same.
+# cmake -DSOURCE_DIR= -DBUILD_DIR= -DSHARED= -DC_COMPILER= -P installed_tree.cmake
+set(work "${BUILD_DIR}/installed_tree")
+file(REMOVE_RECURSE "${work}")
+file(MAKE_DIRECTORY "${work}")
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}\nended with ${code}\n${output}${errors}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+  set(errors "${errors}" PARENT_SCOPE)
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${work}/root)
+foreach(file bin/jang include/jang/jang.h include/jang/jang.hpp)
+  if(NOT EXISTS ${work}/root/${file})
+    message(FATAL_ERROR "${file} was not installed")
+  endif()
+endforeach()
+file(GLOB_RECURSE pc ${work}/root/*/jang.pc)
+get_filename_component(pc_folder "${pc}" DIRECTORY)
+get_filename_component(library_folder "${pc_folder}" DIRECTORY)
+set(ENV{PKG_CONFIG_PATH} "${pc_folder}")
+set(ENV{LD_LIBRARY_PATH} "${library_folder}")
+
+set(model ${SOURCE_DIR}/examples/gutenberg-moe-9m)
+set(prompt "It was the")
+
+run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/examples/embed -B ${work}/cpp -DCMAKE_PREFIX_PATH=${work}/root -DCMAKE_BUILD_TYPE=Debug
+  "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror")
+run(${CMAKE_COMMAND} --build ${work}/cpp)
+run(${work}/cpp/convert_and_ask ${model} ${work}/from_cpp ${prompt})
+set(answer_of_cpp "${output}")
+if(NOT errors MATCHES "\\[4/5\\] quantize" OR NOT errors MATCHES "stopped by (length|end)")
+  message(FATAL_ERROR "the C++ example told something else: ${errors}")
+endif()
+
+if(SHARED)
+  set(static "")
+else()
+  set(static --static)
+endif()
+run(pkg-config ${static} --cflags --libs jang)
+separate_arguments(flags UNIX_COMMAND "${output}")
+run(${C_COMPILER} -std=c11 -Wall -Wextra -pedantic -Werror ${SOURCE_DIR}/examples/embed/convert_and_ask.c -o ${work}/convert_and_ask_c ${flags})
+run(${work}/convert_and_ask_c ${model} ${work}/from_c ${prompt})
+if(NOT errors MATCHES "\\[4/5\\] quantize")
+  message(FATAL_ERROR "the C example told something else: ${errors}")
+endif()
+if(answer_of_cpp STREQUAL "" OR NOT output STREQUAL answer_of_cpp)
+  message(FATAL_ERROR "C++ said '${answer_of_cpp}', C said '${output}'")
+endif()
+
+run(${work}/root/bin/jang validate ${work}/from_cpp)
+file(REMOVE_RECURSE "${work}")
