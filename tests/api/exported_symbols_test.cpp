@@ -61,7 +61,7 @@ TEST(ExportedSymbols, hold_every_entry_of_the_headers) {
   for (const std::string_view name : {"jang::Model::open(",
                                       "jang::Session::generate(",
                                       "jang::Tokenizer::encode(",
-                                      "jang::Detokenizer::push(",
+                                      "jang::Detokenizer::push",
                                       "jang::ChatTemplate::tokens(",
                                       "jang::plan_model(",
                                       "jang::convert_model(",

@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "eval/divergence.h"
+#include "eval/items.h"
 #include "experiment/markup.h"
 #include "experiment/svg.h"
 
