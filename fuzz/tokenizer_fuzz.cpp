@@ -9,22 +9,22 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "json/json.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
-#include "text/unicode.h"
 
 namespace {
 
 void check_decoding(const jang::text::Tokenizer& tokenizer, const std::vector<std::int32_t>& ids) {
   for (const bool skip_special : {false, true}) {
     const std::string whole = tokenizer.decode(ids, skip_special);
-    JANG_CHECK(jang::text::unicode::valid(whole));
+    JANG_CHECK(jang::utf8::is_valid(whole));
     jang::text::Detokenizer detokenizer(tokenizer, skip_special);
     std::string joined;
     for (const std::int32_t id : ids) {
       const std::string part = detokenizer.push(id);
-      JANG_CHECK(jang::text::unicode::valid(part));
+      JANG_CHECK(jang::utf8::is_valid(part));
       joined += part;
     }
     JANG_CHECK(joined + detokenizer.flush() == whole);
@@ -40,7 +40,7 @@ void check_behind_prompts(const jang::text::Tokenizer& tokenizer, const std::vec
     std::string added;
     for (const std::int32_t id : std::span(ids).subspan(cut)) added += detokenizer.push(id);
     added += detokenizer.flush();
-    JANG_CHECK(jang::text::unicode::valid(added));
+    JANG_CHECK(jang::utf8::is_valid(added));
     const std::string before = tokenizer.decode(prompt);
     if (whole.starts_with(before)) JANG_CHECK(before + added == whole);
   }
@@ -56,7 +56,7 @@ void check_guard(const jang::text::Tokenizer& tokenizer, const std::string& text
   for (const std::int32_t id : *guarded) {
     JANG_CHECK(id >= 0 && id < tokenizer.vocab_size());
   }
-  const std::size_t half = jang::text::unicode::length_at(text[0]);
+  const std::size_t half = jang::utf8::length_at(text[0]);
   (void)tokenizer.encode_guarded(text, {{0, half}}, {});
 }
 
@@ -84,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     JANG_CHECK(!tokenizer.status().message().empty());
     return 0;
   }
-  const std::string text = given.empty() ? "a b\xc3\xa9 <s>cd\n" : jang::text::unicode::replace_invalid(given);
+  const std::string text = given.empty() ? "a b\xc3\xa9 <s>cd\n" : jang::utf8::replace_invalid(given);
   for (const bool flag : {false, true}) {
     const auto ids = tokenizer->encode(text, {.add_special_tokens = flag, .parse_special = flag});
     if (!ids.ok()) continue;

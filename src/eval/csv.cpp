@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "eval/utf8.h"
+#include "base/utf8.h"
 
 namespace jang::eval {
 namespace {
@@ -103,7 +103,7 @@ Result<std::vector<CsvRow>> parse_csv(std::string_view text, std::string_view wh
     return Status(StatusCode::invalid_argument, fmt::format("{}: {} bytes, at most {} are read", what, text.size(), limits.max_bytes));
   if (const std::size_t at = text.find('\0'); at != std::string_view::npos)
     return Status(StatusCode::corrupt, fmt::format("{}: a NUL at byte {}", what, at));
-  if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
+  if (const std::size_t at = utf8::find_invalid(text); at != std::string_view::npos)
     return Status(StatusCode::corrupt, fmt::format("{}: not UTF-8 at byte {}", what, at));
   return Reader(text, what, limits).read();
 }

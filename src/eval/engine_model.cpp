@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/text_input.h"
-#include "eval/utf8.h"
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 
 namespace jang::eval {
@@ -51,7 +51,7 @@ Status EngineModel::logits(const float* hidden, std::int64_t n, float* out) { re
 
 Result<TokenStream> read_token_stream(const engine::Engine& engine, const std::string& path, std::int64_t max_tokens) {
   JANG_ASSIGN(const std::string text, read_text_input(path, kMaxTextBytes));
-  if (const std::size_t at = find_invalid_utf8(text); at != std::string_view::npos)
+  if (const std::size_t at = utf8::find_invalid(text); at != std::string_view::npos)
     return Status(StatusCode::corrupt, fmt::format("{}: not UTF-8 at byte {}", path, at));
   JANG_ASSIGN(const text::Tokenizer* const tokenizer, engine.tokenizer());
   TokenStream stream;

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "eval/utf8.h"
+#include "base/utf8.h"
 #include "json/json.h"
 
 namespace jang::eval {
@@ -46,7 +46,7 @@ Status read_choices(const json::Value& v, const json::Value& choices, const Task
   JANG_ASSIGN(item->answer, read_answer(v, texts));
   for (const std::string& text : texts) {
     item->continuations.push_back(joined(item->context, text));
-    item->lengths.push_back(static_cast<std::int64_t>(count_code_points(text)));
+    item->lengths.push_back(static_cast<std::int64_t>(utf8::count(text)));
   }
   return {};
 }
@@ -57,7 +57,7 @@ Status read_last_word(const json::Value& v, TaskItem* item) {
     JANG_ASSIGN(const std::string continuation, json::get_string(v, "continuation", ""));
     if (continuation.empty()) return bad("`continuation` is empty");
     item->continuations.push_back(joined(item->context, continuation));
-    item->lengths.push_back(static_cast<std::int64_t>(count_code_points(continuation)));
+    item->lengths.push_back(static_cast<std::int64_t>(utf8::count(continuation)));
     return {};
   }
   JANG_ASSIGN(std::string text, json::get_string(v, "text", ""));
@@ -69,7 +69,7 @@ Status read_last_word(const json::Value& v, TaskItem* item) {
   if (border == 0) return bad("`text` has fewer than two words");
   item->context = text.substr(0, border);
   item->continuations.push_back(text.substr(border));  // the white space belongs to the word, as tokenizers have it
-  item->lengths.push_back(static_cast<std::int64_t>(count_code_points(std::string_view(text).substr(word))));
+  item->lengths.push_back(static_cast<std::int64_t>(utf8::count(std::string_view(text).substr(word))));
   return {};
 }
 

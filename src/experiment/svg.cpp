@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "eval/utf8.h"
+#include "base/utf8.h"
 #include "experiment/markup.h"
 
 namespace jang::experiment {
@@ -132,7 +132,7 @@ double LabelPlacer::overlap(const Box& box) const {
 }
 
 LabelPlacer::Place LabelPlacer::place(double x, double y, std::string_view text, double font_size) {
-  const double width = static_cast<double>(eval::count_code_points(text)) * font_size * 0.58, height = font_size;
+  const double width = static_cast<double>(utf8::count(text)) * font_size * 0.58, height = font_size;
   Place best;
   Box best_box{};
   double best_overlap = -1;

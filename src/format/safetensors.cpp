@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/utf8.h"
 #include "json/json.h"
 
 namespace jang::format {
@@ -51,15 +52,6 @@ std::string_view recognise(std::string_view start) {
   for (const Signature& s : kSignatures)
     if (start.starts_with(s.bytes)) return s.meaning;
   return {};
-}
-
-// One code point of valid UTF-8, advancing `i`.
-char32_t next_code_point(std::string_view s, std::size_t& i) {
-  const auto lead = static_cast<unsigned char>(s[i++]);
-  const int more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-  char32_t c = more == 0 ? lead : lead & (0x3fu >> more);
-  for (int k = 0; k < more; ++k) c = (c << 6) | (static_cast<unsigned char>(s[i++]) & 0x3fu);
-  return c;
 }
 
 bool is_printable(char32_t c) {
@@ -352,7 +344,7 @@ Status check_tensor_name(std::string_view name, std::size_t max_bytes) {
     return corrupt(fmt::format("tensor name {} has {} bytes; at most {} are accepted", json::quote(name, 64), name.size(), max_bytes));
   if (!simdjson::validate_utf8(name)) return corrupt(fmt::format("tensor name {} is not UTF-8", json::quote(name)));
   for (std::size_t i = 0; i < name.size();)
-    if (!is_printable(next_code_point(name, i)))
+    if (!is_printable(utf8::next(name, i)))
       return corrupt(fmt::format("tensor name {} holds a character that cannot be printed", json::quote(name)));
   return {};
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 #include "text/unicode.h"
 
@@ -12,18 +13,18 @@ namespace jang::text {
 namespace {
 
 bool ends_with_word(std::string_view text) {
-  std::size_t at = unicode::previous(text, text.size());
-  return unicode::is_word(unicode::next(text, at));
+  std::size_t at = utf8::previous(text, text.size());
+  return unicode::is_word(utf8::next(text, at));
 }
 
 bool starts_with_word(std::string_view text) {
   std::size_t at = 0;
-  return unicode::is_word(unicode::next(text, at));
+  return unicode::is_word(utf8::next(text, at));
 }
 
 bool is_blank(std::string_view text) {
   for (std::size_t at = 0; at < text.size();)
-    if (!unicode::is_whitespace(unicode::next(text, at))) return false;
+    if (!unicode::is_whitespace(utf8::next(text, at))) return false;
   return true;
 }
 
@@ -116,15 +117,15 @@ void AddedTokens::find(std::string_view text, bool normalized, bool with_special
         ((begin > 0 && ends_with_word(text.substr(0, begin))) || (stop < text.size() && starts_with_word(text.substr(stop)))))
       continue;
     while (token.lstrip && begin > done) {
-      const std::size_t before = unicode::previous(text, begin);
+      const std::size_t before = utf8::previous(text, begin);
       std::size_t next = before;
-      if (!unicode::is_whitespace(unicode::next(text, next))) break;
+      if (!unicode::is_whitespace(utf8::next(text, next))) break;
       begin = before;
     }
     if (token.lstrip) begin = std::max(begin, done);
     while (token.rstrip && stop < text.size()) {
       std::size_t next = stop;
-      if (!unicode::is_whitespace(unicode::next(text, next))) break;
+      if (!unicode::is_whitespace(utf8::next(text, next))) break;
       stop = next;
     }
     if (done < begin) parts.push_back({done, begin, -1});

@@ -14,9 +14,9 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 #include "text/model.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -74,8 +74,8 @@ class Neighbours {
   void add(std::string_view text) {
     if (text.size() < 2) return;
     std::size_t at = 0;
-    for (char32_t left = unicode::next(text, at); at < text.size();) {
-      const char32_t right = unicode::next(text, at);
+    for (char32_t left = utf8::next(text, at); at < text.size();) {
+      const char32_t right = utf8::next(text, at);
       const std::size_t bit = bit_of(left, right);
       bits_[bit / 64] |= std::uint64_t{1} << bit % 64;
       left = right;
@@ -130,7 +130,7 @@ Status Bpe::prepare(const MergeList& merges) {
   by_code_point_.assign(kDirect, -1);
   for (char32_t c = 0; c < kDirect; ++c) {
     std::string text;
-    unicode::append(text, c);
+    utf8::append(text, c);
     by_code_point_[c] = vocabulary().find(text).value_or(-1);
   }
   merges_.reserve(merges.size());
@@ -191,7 +191,7 @@ std::optional<std::int32_t> Bpe::character_id(std::string_view piece, std::size_
   if (suffixed) scratch += *options_.end_of_word_suffix;
   if (!prefixed && !suffixed && character.size() <= 3) {
     std::size_t at = 0;
-    if (const char32_t c = unicode::next(character, at); c < kDirect) {
+    if (const char32_t c = utf8::next(character, at); c < kDirect) {
       const std::int32_t id = by_code_point_[c];
       return id < 0 ? std::nullopt : std::optional(id);
     }
@@ -211,7 +211,7 @@ Status Bpe::split(std::string_view piece, std::vector<std::int32_t>& symbols) co
   std::string scratch;
   bool pending = false;
   for (std::size_t at = 0; at < piece.size();) {
-    const std::size_t end = at + unicode::length_at(piece[at]);
+    const std::size_t end = at + utf8::length_at(piece[at]);
     const auto id = character_id(piece, at, end, scratch);
     at = end;
     if (id) {
@@ -331,9 +331,9 @@ std::size_t Bpe::next_cut(std::string_view piece, std::size_t from) const {
   });
   const auto is_known = [this](char32_t c) { return c < kDirect && by_code_point_[c] >= 0; };
   std::size_t at = from;
-  for (char32_t left = unicode::next(piece, at); at < piece.size();) {
+  for (char32_t left = utf8::next(piece, at); at < piece.size();) {
     const std::size_t cut = at;
-    const char32_t right = unicode::next(piece, at);
+    const char32_t right = utf8::next(piece, at);
     if (is_known(left) && is_known(right) && !neighbours_->has(left, right)) return cut;
     left = right;
   }

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace jang::text::byte_level {
 
@@ -31,7 +31,7 @@ constexpr Alphabet make_alphabet() {
 inline constexpr Alphabet kAlphabet = make_alphabet();
 
 inline void append_encoded(std::string& out, std::string_view bytes) {
-  for (const char b : bytes) unicode::append(out, kAlphabet.character[static_cast<unsigned char>(b)]);
+  for (const char b : bytes) utf8::append(out, kAlphabet.character[static_cast<unsigned char>(b)]);
 }
 
 inline std::string encode(std::string_view bytes) {
@@ -45,7 +45,7 @@ inline std::string encode(std::string_view bytes) {
 inline bool append_decoded(std::string& out, std::string_view text) {
   const std::size_t before = out.size();
   for (std::size_t at = 0; at < text.size();) {
-    const char32_t c = unicode::next(text, at);
+    const char32_t c = utf8::next(text, at);
     if (c >= kAlphabet.byte.size() || kAlphabet.byte[c] < 0) {
       out.resize(before);
       return false;

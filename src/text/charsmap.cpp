@@ -6,7 +6,7 @@
 
 #include <utf8proc.h>
 
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace jang::text {
 namespace {
@@ -43,10 +43,10 @@ std::uint32_t offset(std::uint32_t unit) { return (unit >> 10) << ((unit & 0x200
 // End of the extended grapheme cluster that starts at `at`.
 std::size_t cluster_end(std::string_view text, std::size_t at) {
   utf8proc_int32_t state = 0;
-  auto previous = static_cast<utf8proc_int32_t>(unicode::next(text, at));
+  auto previous = static_cast<utf8proc_int32_t>(utf8::next(text, at));
   while (at < text.size()) {
     std::size_t end = at;
-    const auto c = static_cast<utf8proc_int32_t>(unicode::next(text, end));
+    const auto c = static_cast<utf8proc_int32_t>(utf8::next(text, end));
     if (utf8proc_grapheme_break_stateful(previous, c, &state)) break;
     previous = c;
     at = end;
@@ -68,7 +68,7 @@ Result<Charsmap> Charsmap::parse(std::string_view base64) {
   map.trie_.resize(trie_bytes / 4);
   if (trie_bytes > 0) std::memcpy(map.trie_.data(), bytes->data() + 4, trie_bytes);
   map.replacements_ = bytes->substr(4 + trie_bytes);
-  if (!unicode::valid(map.replacements_)) return Status(StatusCode::corrupt, "precompiled_charsmap has replacements that are not UTF-8");
+  if (!utf8::is_valid(map.replacements_)) return Status(StatusCode::corrupt, "precompiled_charsmap has replacements that are not UTF-8");
   return map;
 }
 
@@ -109,7 +109,7 @@ std::string Charsmap::apply(std::string_view text) const {
       }
     }
     while (at < end) {
-      const std::string_view character = text.substr(at, unicode::length_at(text[at]));
+      const std::string_view character = text.substr(at, utf8::length_at(text[at]));
       out += look_up(character).value_or(character);
       at += character.size();
     }

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/jinja/interpreter.h"
 
 namespace jang::text {
@@ -59,8 +60,8 @@ class Importer {
     bytes_ += from.size();
     JANG_TRY(jinja::Runtime::check_string_size(from.size()));
     auto data = std::make_shared<jinja::StringData>();
-    const bool valid = jinja::find_invalid_utf8(from) == std::string_view::npos;
-    data->text.append(valid ? from : jinja::valid_utf8(from), true);
+    const bool valid = utf8::is_valid(from);
+    data->text.append(valid ? from : utf8::replace_invalid_bytes(from), true);
     return Value::of(Kind::string, std::move(data));
   }
 
@@ -139,7 +140,7 @@ Result<ChatTemplate::Program> ChatTemplate::compile(std::string source, std::str
   if (source.size() > kMaxSourceBytes)
     return Status(StatusCode::invalid_argument,
                   fmt::format("{}: a template of {} bytes; at most {} are accepted", what, source.size(), kMaxSourceBytes));
-  if (const std::size_t at = jinja::find_invalid_utf8(source); at != std::string::npos)
+  if (const std::size_t at = utf8::find_invalid(source); at != std::string_view::npos)
     return Status(StatusCode::corrupt, fmt::format("{}: byte {} is not UTF-8", what, at));
   Result<jinja::Template> program = jinja::parse_template(source);
   if (!program.ok()) return program.status().with_context(what);
@@ -176,7 +177,7 @@ Result<std::string> ChatTemplate::render(const json::Value& variables, const Mom
 }
 
 void ChatTemplate::set_special_token(std::string_view name, std::string_view text) {
-  const std::string valid = jinja::valid_utf8(text);
+  const std::string valid = utf8::replace_invalid_bytes(text);
   for (auto& [known, value] : special_tokens_) {
     if (known == name) {
       value = valid;

@@ -5,11 +5,11 @@
 
 #include <array>
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/decode_stage.h"
 #include "text/pattern.h"
 #include "text/section.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -59,7 +59,7 @@ class ByteLevelDecode final : public WholeTokenStage {
   using WholeTokenStage::WholeTokenStage;
   void token(std::string_view text) override {
     if (!byte_level::append_decoded(bytes_, text)) bytes_ += text;
-    const std::size_t tail = unicode::incomplete_tail(bytes_);
+    const std::size_t tail = utf8::incomplete_tail(bytes_);
     emit(bytes_.size() - tail, false);
   }
   void finish() override {
@@ -70,10 +70,10 @@ class ByteLevelDecode final : public WholeTokenStage {
  private:
   void emit(std::size_t n, bool ends) {
     const std::string_view part = std::string_view(bytes_).substr(0, n);
-    if (unicode::valid(part))
+    if (utf8::is_valid(part))
       next_->feed(part, first_, ends);
     else
-      next_->feed(unicode::replace_invalid(part), first_, ends);
+      next_->feed(utf8::replace_invalid(part), first_, ends);
     first_ = false;
     bytes_.erase(0, n);
   }
@@ -109,10 +109,10 @@ class ByteFallback final : public WholeTokenStage {
   }
   void flush() {
     if (bytes_.empty()) return;
-    if (unicode::valid(bytes_)) {
+    if (utf8::is_valid(bytes_)) {
       pass(bytes_);
     } else {
-      for (std::size_t i = 0; i < bytes_.size(); ++i) pass(unicode::kReplacement);
+      for (std::size_t i = 0; i < bytes_.size(); ++i) pass(utf8::kReplacement);
     }
     bytes_.clear();
   }
@@ -122,7 +122,7 @@ class ByteFallback final : public WholeTokenStage {
 class MetaspaceDecode final : public DecodeStage {
  public:
   MetaspaceDecode(DecodeStage* next, char32_t replacement, bool drops_first) : DecodeStage(next), drops_first_(drops_first) {
-    unicode::append(replacement_, replacement);
+    utf8::append(replacement_, replacement);
   }
   void feed(std::string_view part, bool begins, bool ends) override {
     std::string out;
@@ -201,7 +201,7 @@ class StripDecode final : public DecodeStage {
     }
     std::string out;
     for (std::size_t at = 0; at < part.size();) {
-      const char32_t c = unicode::next(part, at);
+      const char32_t c = utf8::next(part, at);
       if (c == content_ && left_ > 0) {
         --left_;
         continue;
@@ -212,8 +212,8 @@ class StripDecode final : public DecodeStage {
         continue;
       }
       if (c != content_)
-        for (; held_ > 0; --held_) unicode::append(out, content_);
-      unicode::append(out, c);
+        for (; held_ > 0; --held_) utf8::append(out, content_);
+      utf8::append(out, c);
     }
     next_->feed(out, begins, ends);
   }
@@ -289,7 +289,7 @@ class BpeDecode final : public WholeTokenStage {
     if (suffix_.empty()) {  // as replacing the empty text does: before, between and behind all characters
       std::string out(replacement);
       for (std::size_t at = 0; at < last_.size();) {
-        const std::size_t n = unicode::length_at(last_[at]);
+        const std::size_t n = utf8::length_at(last_[at]);
         out.append(last_, at, n).append(replacement);
         at += n;
       }

@@ -10,7 +10,7 @@
 #include <utf8proc.h>
 
 #include "base/check.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 #include "text/unicode_tables.h"
 
 namespace jang::text {
@@ -119,12 +119,12 @@ std::string to_form(std::string_view text, NormalizationForm form) {
     return std::string(text);
   std::vector<Character> characters;
   characters.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) decompose(unicode::next(text, at), compatible, characters);
+  for (std::size_t at = 0; at < text.size();) decompose(utf8::next(text, at), compatible, characters);
   order(characters);
   if (composed) compose(characters);
   std::string out;
   out.reserve(text.size() + text.size() / 8);
-  for (const Character& c : characters) unicode::append(out, c.c);
+  for (const Character& c : characters) utf8::append(out, c.c);
   return out;
 }
 

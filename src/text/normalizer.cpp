@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/charsmap.h"
 #include "text/normalization_forms.h"
@@ -61,7 +62,7 @@ std::unique_ptr<const Step> by_character(Append append) {
   return mapped([append](std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    for (std::size_t at = 0; at < text.size();) append(out, unicode::next(text, at));
+    for (std::size_t at = 0; at < text.size();) append(out, utf8::next(text, at));
     return out;
   });
 }
@@ -78,13 +79,13 @@ class Strip final : public Step {
     std::size_t begin = 0, end = text.size();
     while (left_ && begin < end) {
       std::size_t next = begin;
-      if (!unicode::is_whitespace(unicode::next(text, next))) break;
+      if (!unicode::is_whitespace(utf8::next(text, next))) break;
       begin = next;
     }
     while (right_ && end > begin) {
-      const std::size_t last = unicode::previous(text, end);
+      const std::size_t last = utf8::previous(text, end);
       std::size_t at = last;
-      if (!unicode::is_whitespace(unicode::next(text, at))) break;
+      if (!unicode::is_whitespace(utf8::next(text, at))) break;
       end = last;
     }
     stretch.from_first = stretch.from_first > begin ? std::min(stretch.from_first, end) - begin : 0;
@@ -149,7 +150,7 @@ void append_nmt(std::string& out, char32_t c) {
   const bool dropped = (c >= 0x1 && c <= 0x8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f;
   const bool space = c == 0x9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
                      c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd;
-  if (!dropped) unicode::append(out, space ? U' ' : c);
+  if (!dropped) utf8::append(out, space ? U' ' : c);
 }
 
 Status add_bert(const json::Value& component, Steps& steps) {
@@ -160,19 +161,19 @@ Status add_bert(const json::Value& component, Steps& steps) {
   if (clean)
     steps.push_back(by_character([](std::string& out, char32_t c) {
       const bool is_kept_control = c == '\t' || c == '\n' || c == '\r';
-      if (is_kept_control || !unicode::is_bert_removed(c)) unicode::append(out, unicode::is_whitespace(c) ? U' ' : c);
+      if (is_kept_control || !unicode::is_bert_removed(c)) utf8::append(out, unicode::is_whitespace(c) ? U' ' : c);
     }));
   if (chinese)
     steps.push_back(by_character([](std::string& out, char32_t c) {
       const bool spaced = unicode::is_chinese(c);
       if (spaced) out += ' ';
-      unicode::append(out, c);
+      utf8::append(out, c);
       if (spaced) out += ' ';
     }));
   if (strip_accents) {
     steps.push_back(form(NormalizationForm::nfd));
     steps.push_back(by_character([](std::string& out, char32_t c) {
-      if (!unicode::is_bert_mark(c)) unicode::append(out, c);
+      if (!unicode::is_bert_mark(c)) utf8::append(out, c);
     }));
   }
   if (lowercase) steps.push_back(by_character(unicode::append_lowercase));
@@ -198,7 +199,7 @@ Status add_step(const json::Value& component, const std::string& type, Steps& st
     return add_bert(component, steps);
   else if (type == "StripAccents") {
     steps.push_back(by_character([](std::string& out, char32_t c) {
-      if (!unicode::is_combining_mark(c)) unicode::append(out, c);
+      if (!unicode::is_combining_mark(c)) utf8::append(out, c);
     }));
   } else if (type == "Strip") {
     JANG_ASSIGN(const bool left, json::get_bool(component, "strip_left", true));

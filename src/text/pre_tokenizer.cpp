@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/pattern.h"
 #include "text/section.h"
@@ -69,7 +70,7 @@ class CharacterSplit final : public Step {
     PartList list(parts);
     for (std::size_t at = 0; at < segment.text.size();) {
       const std::size_t begin = at;
-      if (is_delimiter_(unicode::next(segment.text, at))) list.match(begin, at);
+      if (is_delimiter_(utf8::next(segment.text, at))) list.match(begin, at);
     }
     list.finish(segment.text.size());
     apply_behavior(parts, behavior_);
@@ -133,7 +134,7 @@ class Whitespace final : public Step {
     int last = space;
     for (std::size_t at = 0; at < segment.text.size();) {
       const std::size_t begin = at;
-      const char32_t c = unicode::next(segment.text, at);
+      const char32_t c = utf8::next(segment.text, at);
       const int kind = unicode::is_word(c) ? word : unicode::is_whitespace(c) ? space : other;
       if (kind != space && kind == last)
         parts.back().end = at;
@@ -187,7 +188,7 @@ enum class PrependScheme : std::uint8_t { always, first, never };
 class Metaspace final : public Step {
  public:
   Metaspace(char32_t replacement, PrependScheme scheme, bool split) : scheme_(scheme), split_(split) {
-    unicode::append(replacement_, replacement);
+    utf8::append(replacement_, replacement);
   }
   Status feed(Run& run, std::size_t index, const Segment& segment) const override {
     Run::Scratch& scratch = run.scratch(index);
@@ -234,7 +235,7 @@ class FixedLength final : public Step {
     parts.clear();
     for (std::size_t at = 0; at < segment.text.size();) {
       const std::size_t begin = at;
-      for (std::size_t n = 0; n < length_ && at < segment.text.size(); ++n) at += unicode::length_at(segment.text[at]);
+      for (std::size_t n = 0; n < length_ && at < segment.text.size(); ++n) at += utf8::length_at(segment.text[at]);
       parts.push_back({begin, at, false});
     }
     return pass_parts(run, index, segment);

@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -115,7 +115,7 @@ Result<std::optional<Match>> Regex::Searcher::next() {
     const Match match{offsets[0], offsets[1]};
     if (match.begin > match.end || match.end < s.at) return Status(StatusCode::unsupported, "a regex matched backwards");
     if (match.begin == match.end && s.last_end == match.end) {
-      s.at += s.at < s.text.size() ? unicode::length_at(s.text[s.at]) : 1;
+      s.at += s.at < s.text.size() ? utf8::length_at(s.text[s.at]) : 1;
       continue;
     }
     s.at = match.end;

@@ -17,9 +17,9 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 #include "text/regex.h"
-#include "text/unicode.h"
 #include "text/unicode_tables.h"
 
 namespace jang::text {
@@ -271,7 +271,7 @@ Result<std::optional<char32_t>> Translator::char_escape() {
   }
   const bool special = (c >= '0' && c <= '9') || is_letter(static_cast<unsigned char>(c));
   if (special) return std::optional<char32_t>();
-  return std::optional<char32_t>(unicode::next(in_, at_));
+  return std::optional<char32_t>(utf8::next(in_, at_));
 }
 
 Result<Set> Translator::property() {
@@ -386,7 +386,7 @@ Status Translator::class_item(int depth, ClassItems& items) {
     return no_range_here();
   }
   const auto read_char = [&]() -> Result<std::optional<char32_t>> {
-    if (peek() != '\\') return std::optional<char32_t>(unicode::next(in_, at_));
+    if (peek() != '\\') return std::optional<char32_t>(utf8::next(in_, at_));
     ++at_;
     if (take("b")) return std::optional<char32_t>(U'\b');
     return char_escape();
@@ -572,12 +572,12 @@ Status Translator::one() {
       last_literal_ = 0;
       atom(".");
       return {};
-    default: return add_literal(unicode::next(in_, at_));
+    default: return add_literal(utf8::next(in_, at_));
   }
 }
 
 Result<std::string> Translator::run() {
-  if (!unicode::valid(in_)) return broken("invalid UTF-8");
+  if (!utf8::is_valid(in_)) return broken("invalid UTF-8");
   while (more()) {
     JANG_TRY(one());
     if (out_.size() > (std::size_t{1} << 20)) return refuse("an expansion beyond 1 MiB");

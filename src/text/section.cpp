@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace jang::text {
 namespace {
@@ -39,7 +39,7 @@ Status unknown_component(std::string_view type) {
 
 Result<char32_t> get_character(const json::Value& component, std::string_view key) {
   JANG_ASSIGN(const std::string text, json::get_string(component, key, ""));
-  const char32_t c = unicode::single(text);
+  const char32_t c = utf8::single(text);
   if (c == 0) return Status(StatusCode::corrupt, fmt::format("{} must be one character, not {}", key, json::quote(text, 32)));
   return c;
 }

@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/piece_cache.h"
 #include "text/tokenizer_parts.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 
@@ -30,7 +30,7 @@ class Tokenizer::Encoder {
   Result<std::vector<std::int32_t>> encode(std::string_view text) {
     std::vector<AddedTokens::Part> parts;
     added_.find(text, false, parse_special_, guard_, parts);
-    const std::size_t first_character = text.empty() ? 0 : unicode::length_at(text[0]);
+    const std::size_t first_character = text.empty() ? 0 : utf8::length_at(text[0]);
     for (const AddedTokens::Part& part : parts) {
       if (part.id >= 0) {
         ids_.push_back(part.id);
@@ -142,7 +142,7 @@ class Tokenizer::Encoder {
   // not occur; one of a single character leaves nothing to cut.
   static void add_cuts(std::string_view piece, std::string_view text, std::vector<std::size_t>& cuts) {
     if (text.empty()) return;
-    const std::size_t first = unicode::length_at(text[0]);
+    const std::size_t first = utf8::length_at(text[0]);
     if (first >= text.size()) return;
     for (std::size_t at = 0; (at = piece.find(text, at)) != std::string_view::npos; ++at) cuts.push_back(at + first);
   }
@@ -188,7 +188,7 @@ Result<std::vector<std::int32_t>> Tokenizer::run_encoder(std::string_view utf8, 
   constexpr std::size_t kMaxBytes = std::size_t{256} << 20;
   if (utf8.size() > kMaxBytes)
     return Status(StatusCode::unsupported, fmt::format("a text of {} bytes; at most {} are encoded at once", utf8.size(), kMaxBytes));
-  if (const std::size_t bad = unicode::first_invalid(utf8); bad != utf8.size())
+  if (const std::size_t bad = utf8::find_invalid(utf8); bad != std::string_view::npos)
     return Status(StatusCode::corrupt, fmt::format("the text is not UTF-8 at byte {}; convert it", bad));
   try {
     return Encoder(*parts_, parse_special, guard).encode(utf8);
@@ -254,7 +254,7 @@ std::string Detokenizer::take() {
   const auto [rest, end] = std::mismatch(prompt_rest_.begin(), prompt_rest_.end(), text.begin(), text.end());
   std::size_t n = static_cast<std::size_t>(end - text.begin());
   const bool more_to_come = n == text.size();
-  while (n > 0 && n < text.size() && !unicode::is_boundary(text, n)) --n;
+  while (n > 0 && n < text.size() && utf8::is_continuation(text[n])) --n;
   text.erase(0, n);
   prompt_rest_.erase(0, more_to_come ? n : prompt_rest_.size());
   return text;

@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 #include "text/model.h"
 #include "text/trie.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -74,7 +74,7 @@ class Unigram final : public Model {
     };
     for (std::size_t at = 0; at < piece.size();) {
       const double here = best[at].score;
-      const std::size_t next = at + unicode::length_at(piece[at]);
+      const std::size_t next = at + utf8::length_at(piece[at]);
       bool has_single = false;
       trie_.matches(piece, at, [&](std::size_t end, std::int32_t id) {
         offer(at, end, scores_[static_cast<std::size_t>(id)] + here, id);

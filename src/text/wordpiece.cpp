@@ -3,10 +3,10 @@
 // too long, is the unknown token as a whole. WordLevel: the word is a piece or unknown.
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 #include "text/model.h"
 #include "text/trie.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -37,7 +37,7 @@ class WordPiece final : public Model {
 
   Status tokenize(std::string_view piece, std::vector<std::int32_t>& ids) const override {
     const std::size_t before = ids.size();
-    bool fits = unicode::count(piece) <= options_.max_input_chars_per_word;
+    bool fits = utf8::count(piece) <= options_.max_input_chars_per_word;
     for (std::size_t at = 0; fits && at < piece.size();) {
       std::uint32_t node = at == 0 ? Trie::kRoot : inside_;
       std::size_t end = at;

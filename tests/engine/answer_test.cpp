@@ -7,7 +7,7 @@
 #include <string>
 
 #include "../support/test_device.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 namespace jang::engine {
 namespace {
@@ -29,7 +29,7 @@ Streamed answer_to(const std::string& model, const std::string& prompt, std::int
   EXPECT_TRUE(generator.set_prompt(*tokenizer.encode(prompt)).ok());
   const CancelFlag cancel{false};
   auto answer = stream_answer(generator, tokenizer, {.max_tokens = n}, 256, &cancel, [&](std::string_view piece) {
-    EXPECT_TRUE(text::unicode::valid(piece));
+    EXPECT_TRUE(utf8::is_valid(piece));
     out.pieces += piece;
     return true;
   });

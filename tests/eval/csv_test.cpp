@@ -7,8 +7,6 @@
 
 #include <gtest/gtest.h>
 
-#include "eval/utf8.h"
-
 namespace jang::eval {
 namespace {
 
@@ -56,10 +54,6 @@ TEST(Csv, foreign_bytes_are_refused) {
   EXPECT_EQ(failure_of(std::string_view("a\0b", 3)).code(), StatusCode::corrupt);
   for (const char* bad : {"\xff", "a\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"})
     EXPECT_EQ(failure_of(bad).code(), StatusCode::corrupt);
-  EXPECT_EQ(find_invalid_utf8("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf"), std::string_view::npos);
-  EXPECT_EQ(count_code_points("\xc3\xa9"
-                              "a\xf0\x9f\x98\x80"),
-            3u);
 }
 
 TEST(Csv, limits_are_kept) {

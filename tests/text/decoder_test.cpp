@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "made_tokenizer.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -139,7 +139,7 @@ std::string added_text(const Tokenizer& tokenizer, const Ids& prompt, const Ids&
   std::string text;
   for (const std::int32_t id : answer) {
     const std::string piece = detokenizer.push(id);
-    EXPECT_TRUE(unicode::valid(piece));
+    EXPECT_TRUE(utf8::is_valid(piece));
     text += piece;
   }
   return text + detokenizer.flush();

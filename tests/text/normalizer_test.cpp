@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "text/normalization_forms.h"
-#include "text/unicode.h"
 
 namespace jang::text {
 namespace {
@@ -93,26 +92,6 @@ TEST(Normalizer, precompiled_maps_are_read) {
     for (int shift = 18; shift >= 0; shift -= 6) base64 += kDigits[v >> shift & 63];
   }
   EXPECT_EQ(normalize(R"({"type":"Precompiled","precompiled_charsmap":")" + base64 + "\"}", "xAy A\xcc\x81"), "xbby bb");
-}
-
-TEST(Unicode, invalid_bytes_become_replacement_characters) {
-  EXPECT_EQ(unicode::replace_invalid("a\xff"
-                                     "b"),
-            "a\xef\xbf\xbd"
-            "b");
-  EXPECT_EQ(unicode::replace_invalid("\xe4\xbd"), "\xef\xbf\xbd");                              // one for the truncated character
-  EXPECT_EQ(unicode::replace_invalid("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate: one a byte
-  EXPECT_EQ(unicode::replace_invalid("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80");
-}
-
-TEST(Unicode, incomplete_tails_are_measured) {
-  EXPECT_EQ(unicode::incomplete_tail("a"), 0u);
-  EXPECT_EQ(unicode::incomplete_tail("a\xe4"), 1u);
-  EXPECT_EQ(unicode::incomplete_tail("a\xe4\xbd"), 2u);
-  EXPECT_EQ(unicode::incomplete_tail("a\xf0\x9f\x98"), 3u);
-  EXPECT_EQ(unicode::incomplete_tail("\xe4\xbd\xa0"), 0u);
-  EXPECT_EQ(unicode::incomplete_tail("\x98"), 0u);
-  EXPECT_EQ(unicode::incomplete_tail("\xed\xa0"), 0u);  // can become nothing
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct OwnedBuffer final : CpuBuffer {
 template <typename F>
 void for_each_row(const Tensor& t, const F& f) {
   const auto bytes = static_cast<std::size_t>(t.columns * size_bytes(t.dtype));
+  if (t.rows == 0 || bytes == 0) return;  // an empty span may have no address, and memcpy asks for one
   if (t.contiguous()) return f(0, bytes * static_cast<std::size_t>(t.rows));
   for (std::int64_t r = 0; r < t.rows; ++r) f(r, bytes);
 }

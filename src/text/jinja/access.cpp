@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/jinja/runtime.h"
 
 namespace jang::text::jinja {
@@ -86,7 +87,7 @@ Result<Value> character(Runtime& runtime, const Value& object, std::size_t index
   const Text& text = object.text();
   if (!text.is_ascii()) JANG_TRY(runtime.charge_bytes(text.size()));
   const std::size_t begin = text.byte_of(index);
-  return runtime.string(text.slice(begin, begin + sequence_length(text.bytes()[begin])), object.is_markup());
+  return runtime.string(text.slice(begin, begin + utf8::length_at(text.bytes()[begin])), object.is_markup());
 }
 
 // Python's obj[key]; missing where Python raises TypeError or LookupError.
@@ -151,11 +152,11 @@ Result<Value> slice_text(Runtime& runtime, const Value& object, const Slice& sli
   }
   JANG_TRY(runtime.charge(text.length() / 4 + slice.count));
   std::vector<std::size_t> starts;
-  for (std::size_t at = 0; at < text.size(); at += sequence_length(text.bytes()[at])) starts.push_back(at);
+  for (std::size_t at = 0; at < text.size(); at += utf8::length_at(text.bytes()[at])) starts.push_back(at);
   Text out;
   for (std::size_t i = 0; i < slice.count; ++i) {
     const std::size_t at = starts[static_cast<std::size_t>(slice.start + static_cast<std::int64_t>(i) * slice.step)];
-    out.append(text, at, at + sequence_length(text.bytes()[at]));
+    out.append(text, at, at + utf8::length_at(text.bytes()[at]));
   }
   return runtime.string(std::move(out), object.is_markup());
 }

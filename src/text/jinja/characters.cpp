@@ -8,6 +8,7 @@
 
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/jinja/text.h"
 
 namespace jang::text::jinja {
@@ -208,8 +209,8 @@ std::u32string folded(char32_t c) {
 std::size_t leading_space(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
-    const std::size_t length = sequence_length(text[at]);
-    if (!is_space(decode(text.substr(at, length)).front())) break;
+    const std::size_t length = utf8::length_at(text[at]);
+    if (!is_space(utf8::first(text.substr(at, length)))) break;
     at += length;
   }
   return at;
@@ -219,8 +220,8 @@ std::size_t trailing_space(std::string_view text) {
   std::size_t end = text.size();
   while (end > 0) {
     std::size_t begin = end - 1;
-    while ((static_cast<unsigned char>(text[begin]) & 0xc0u) == 0x80u) --begin;
-    if (!is_space(decode(text.substr(begin, end - begin)).front())) break;
+    while (utf8::is_continuation(text[begin])) --begin;
+    if (!is_space(utf8::first(text.substr(begin, end - begin)))) break;
     end = begin;
   }
   return text.size() - end;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/jinja/parameters.h"
 
 namespace jang::text::jinja {
@@ -87,7 +88,7 @@ Result<Value> raise_exception(Runtime& runtime, const Value&, const Arguments& a
   JANG_ASSIGN(const Text text, to_text(runtime, message));
   constexpr std::size_t kShown = 4096;
   if (text.size() <= kShown) return template_error(text.bytes());
-  return template_error(valid_utf8(std::string_view(text.bytes()).substr(0, kShown)) + "...");
+  return template_error(utf8::replace_invalid_bytes(std::string_view(text.bytes()).substr(0, kShown)) + "...");
 }
 
 Result<Value> strftime_now(Runtime& runtime, const Value&, const Arguments& arguments) {

@@ -12,6 +12,7 @@
 #include <utf8proc.h>
 
 #include "base/decimal.h"
+#include "base/utf8.h"
 #include "text/jinja/characters.h"
 #include "text/jinja/text.h"
 
@@ -224,8 +225,8 @@ class Lexer {
   [[nodiscard]] std::size_t name_length() const {
     std::size_t end = at_;
     while (end < source_.size()) {
-      const std::size_t length = sequence_length(source_[end]);
-      const char32_t c = decode(std::string_view(source_).substr(end, length)).front();
+      const std::size_t length = utf8::length_at(source_[end]);
+      const char32_t c = utf8::first(std::string_view(source_).substr(end, length));
       if (!is_word(c) || (end == at_ && is_decimal_digit(c))) break;
       end += length;
     }
@@ -316,7 +317,7 @@ class Lexer {
       skip(s.size());
       return {};
     }
-    const std::string_view c = std::string_view(source_).substr(at_, sequence_length(peek()));
+    const std::string_view c = std::string_view(source_).substr(at_, utf8::length_at(peek()));
     return syntax_error(line_, fmt::format("unexpected character '{}'", c));
   }
 
@@ -358,7 +359,7 @@ class Lexer {
       std::size_t i = 1;
       for (; i < std::min<std::size_t>(4, text.size()) && text[i] >= '0' && text[i] <= '7'; ++i)
         value = value * 8 + static_cast<std::uint32_t>(text[i] - '0');
-      encode(value, out);
+      utf8::append(out, value);
       return i;
     }
     if (c == 'x') return hex_escape(text, 2, out);
@@ -368,8 +369,8 @@ class Lexer {
     out += '\\';
     if (static_cast<unsigned char>(c) < 0x80) return std::size_t{1};
     // jinja escapes the source to ASCII first, and a backslash before that takes the escape's own backslash away
-    const std::size_t length = sequence_length(c);
-    const auto n = static_cast<std::uint32_t>(decode(text.substr(1, length)).front());
+    const std::size_t length = utf8::length_at(c);
+    const auto n = static_cast<std::uint32_t>(utf8::first(text.substr(1, length)));
     out += n < 0x100 ? fmt::format("x{:02x}", n) : n < 0x10000 ? fmt::format("u{:04x}", n) : fmt::format("U{:08x}", n);
     return 1 + length;
   }
@@ -383,7 +384,7 @@ class Lexer {
     if (value > 0x10ffff) return syntax_error(line_, "an escape beyond U+10FFFF");
     if (value >= 0xd800 && value <= 0xdfff)
       return Status(StatusCode::unsupported, fmt::format("line {}: a surrogate escape in a string", line_));
-    encode(value, out);
+    utf8::append(out, value);
     return 2 + digits;
   }
 

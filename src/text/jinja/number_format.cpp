@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/jinja/strings.h"
 
 namespace jang::text::jinja {
@@ -97,7 +98,7 @@ bool is_align(char c) { return c == '<' || c == '>' || c == '^' || c == '='; }
 Result<Specification> parse_specification(const Text& text) {
   Specification out;
   std::string_view rest = text.bytes();
-  const std::size_t first = rest.empty() ? 0 : sequence_length(rest[0]);
+  const std::size_t first = rest.empty() ? 0 : utf8::length_at(rest[0]);
   if (rest.size() > first && first > 0 && is_align(rest[first])) {
     out.style.fill = text.slice(0, first);
     out.style.align = rest[first];

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/jinja/runtime.h"
 
 namespace jang::text::jinja {
@@ -182,7 +183,7 @@ void append_string_repr(const Text& text, Text& out) {
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t kShown = 100;
   Text out;
-  append_string_repr(Text(valid_utf8(text.substr(0, kShown))), out);
+  append_string_repr(Text(utf8::replace_invalid_bytes(text.substr(0, kShown))), out);
   return text.size() > kShown ? out.bytes() + "..." : out.bytes();
 }
 

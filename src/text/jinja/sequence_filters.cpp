@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/parameters.h"
 #include "text/jinja/strings.h"
@@ -72,7 +73,7 @@ Result<Value> reverse(Runtime& runtime, const Value& self, const Arguments& argu
     Text out;
     for (std::size_t end = text.size(); end > 0;) {
       std::size_t begin = end - 1;
-      while ((static_cast<unsigned char>(text.bytes()[begin]) & 0xc0u) == 0x80u) --begin;
+      while (utf8::is_continuation(text.bytes()[begin])) --begin;
       out.append(text, begin, end);
       end = begin;
     }

@@ -7,6 +7,7 @@
 
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/jinja/characters.h"
 
 namespace jang::text::jinja {
@@ -20,7 +21,7 @@ void append_all(const std::u32string& letters, bool from_input, Text& out) {
 
 std::size_t start_of_last(std::string_view text) {
   std::size_t begin = text.size() - 1;
-  while ((static_cast<unsigned char>(text[begin]) & 0xc0u) == 0x80u) --begin;
+  while (utf8::is_continuation(text[begin])) --begin;
   return begin;
 }
 
@@ -46,14 +47,14 @@ bool is_final_sigma(const Text& text, std::size_t begin, std::size_t end) {
   bool after_cased = false;
   for (std::string_view before = std::string_view(text.bytes()).substr(0, begin); !before.empty() && !after_cased;) {
     const std::size_t last = start_of_last(before);
-    const char32_t c = decode(before.substr(last)).front();
+    const char32_t c = utf8::first(before.substr(last));
     if (!is_case_ignorable(c) && !is_cased(c)) return false;
     after_cased = !is_case_ignorable(c);
     before = before.substr(0, last);
   }
   for (std::size_t at = end; at < text.size() && after_cased;) {
-    const std::size_t length = sequence_length(text.bytes()[at]);
-    const char32_t c = decode(std::string_view(text.bytes()).substr(at, length)).front();
+    const std::size_t length = utf8::length_at(text.bytes()[at]);
+    const char32_t c = utf8::first(std::string_view(text.bytes()).substr(at, length));
     if (!is_case_ignorable(c)) return !is_cased(c);
     at += length;
   }
@@ -95,7 +96,7 @@ Text strip(const Text& text, Side side, const Text* characters) {
     return text.slice(begin, begin + rest.size() - (right ? trailing_space(rest) : 0));
   }
   while (left && !rest.empty()) {
-    const std::size_t length = sequence_length(rest.front());
+    const std::size_t length = utf8::length_at(rest.front());
     if (!one_of(rest.substr(0, length), *characters)) break;
     rest.remove_prefix(length);
     begin += length;
@@ -156,8 +157,8 @@ std::vector<Span> split_space(const Text& text, std::int64_t limit) {
       return out;
     }
     std::size_t end = at, space = 0;
-    while (end < bytes.size() && (space = leading_space(bytes.substr(end, sequence_length(bytes[end])))) == 0)
-      end += sequence_length(bytes[end]);
+    while (end < bytes.size() && (space = leading_space(bytes.substr(end, utf8::length_at(bytes[end])))) == 0)
+      end += utf8::length_at(bytes[end]);
     out.push_back({at, end});
     at = end + leading_space(bytes.substr(end));
   }

@@ -68,16 +68,8 @@ class Reader {
   char32_t codepoint_ = 0;
 };
 
-// Length of the UTF-8 sequence that starts with this byte. Precondition: the text is valid.
-[[nodiscard]] std::size_t sequence_length(char first);
-[[nodiscard]] std::u32string decode(std::string_view utf8);
-void encode(char32_t c, std::string& out);
-// `bytes` with everything that is not UTF-8 replaced by U+FFFD.
-[[nodiscard]] std::string valid_utf8(std::string_view bytes);
 // First or last occurrence of `needle` at or after `from`, in linear time for any input; npos when there is none.
 [[nodiscard]] std::size_t find_bytes(std::string_view haystack, std::string_view needle, std::size_t from = 0);
 [[nodiscard]] std::size_t find_last_bytes(std::string_view haystack, std::string_view needle);
-// Offset of the first byte that is not UTF-8 (RFC 3629: no surrogates, no overlong forms), or npos.
-[[nodiscard]] std::size_t find_invalid_utf8(std::string_view bytes);
 
 }  // namespace jang::text::jinja
