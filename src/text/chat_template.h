@@ -2,9 +2,10 @@
 // Chat templates: the Jinja programs that models ship to turn messages into their prompt format, run in a sandbox.
 //
 // Semantics are those of jinja2's ImmutableSandboxedEnvironment as transformers sets it up (trim_blocks, lstrip_blocks, loop controls,
-// generation blocks, raise_exception, strftime_now, its tojson), for everything but templates of templates (extends, include, import,
-// block), recursive loops and integers beyond 64 bits, which are refused. Templates are outside data: parse depth 64, call depth 64,
-// 5,000,000 steps, one string 16 MiB, output 4 x (template + variables) + 1 MiB; nothing but the variables can be reached.
+// generation blocks, raise_exception, strftime_now, its tojson). Integers have 64 bits. What templates of models do not use is refused by
+// name (jinja/library/refused.cpp): templates of templates, recursive loops, call blocks, printf-style formatting and the rarer filters.
+// Templates are outside data: parse depth 64, call depth 64, 5,000,000 steps, one string 16 MiB, output 4 x (template + variables) + 1 MiB;
+// nothing but the variables can be reached.
 #pragma once
 
 #include <algorithm>

@@ -18,6 +18,7 @@ from template_snippets import REFUSED, SNIPPETS, VARIABLES
 EXIT_UNSUPPORTED = 4
 NOW = 1735689600  # 2025-01-01T00:00:00Z
 MAX_LISTED = 5
+REFUSED_AT_RANDOM = ("formatting with the operator %", "list method 'count'", "tuple method 'count'")
 
 
 def compile_reference(source):
@@ -121,16 +122,59 @@ def snippet_group(context, title, sources):
 
 
 def random_group(context, seed, count):
-    """Templates whose reference text shows an address of a Python object are left out."""
+    """Templates whose reference text shows an address of a Python object are left out, and those that come upon what is refused."""
     sources = [s for s in templates(seed, count) if " at 0x" not in reference_of(s)[1].lower()]
-    return snippet_group(context, "random", sources)
+    kept = []
+    for source in sources:
+        kind, message = Program(context, source, "random").render(VARIABLES)
+        if kind != "unsupported" or not any(words in message for words in REFUSED_AT_RANDOM):
+            kept.append(source)
+    require(len(kept) > 0.9 * len(sources), f"{len(sources) - len(kept)} of {len(sources)} are refused")
+    return snippet_group(context, "random", kept)
 
 
 def refused(context):
-    for source in REFUSED:
-        kind, text = Program(context, source, "refused").render(VARIABLES)
-        require(kind != "text", f"{source!r} gave {text!r}")
-    return f"{len(REFUSED)} snippets"
+    """What jinja2 renders and we refuse is refused by name."""
+    for words, sources in REFUSED.items():
+        for source in sources:
+            kind, message = Program(context, source, "refused").render(VARIABLES)
+            require(kind != "text", f"{source!r} gave {message!r}")
+            require(words in message, f"{source!r} is refused with {message!r}, which does not say {words!r}")
+    return f"{sum(map(len, REFUSED.values()))} snippets"
+
+
+def names_of_jinja():
+    """(expression, what it is, name): everything jinja2 and the immutable sandbox offer a template by name."""
+    environment = compile_reference("").environment
+    for name in environment.filters:
+        yield f"s | {name}", "filter", name
+    for name in environment.tests:
+        if name.isalpha():
+            yield f"s is {name}", "test", name
+    for name in environment.globals:
+        yield f"{name} is defined", "function", name
+    for value, kind in (("s", str), ("xs", list), ("(1,)", tuple), ("d", dict)):
+        for name in dir(kind):
+            if environment.is_safe_attribute(kind(), name, getattr(kind, name)):
+                yield f"{value}.{name} is defined", f"{kind.__name__} method", name
+
+
+def every_name_is_known(context):
+    """A name of jinja2's is offered or refused by name: never taken for a mistake, or for an attribute that is not there."""
+    wrong, n, refusals = [], 0, 0
+    for expression, what, name in names_of_jinja():
+        kind, message = Program(context, "{{ " + expression + " }}", "name").render(VARIABLES)
+        n += 1
+        refusals += kind == "unsupported"
+        if kind == "unsupported":
+            good = f"{what} '{name}' is not supported in chat templates" in message
+        else:
+            good = "there is no" not in message and (kind != "text" or not expression.endswith("is defined") or message == "True")
+        if not good:
+            wrong.append(f"{expression!r}: {kind} {message!r}")
+    if wrong:
+        raise Fail(f"{len(wrong)} of {n}: " + "; ".join(wrong[: 4 * MAX_LISTED]))
+    return f"{n} names, {refusals} of them refused"
 
 
 def templates_of_models(directory):
@@ -163,6 +207,7 @@ def cases(context):
     for seed in range(1 if context.quick else 5):
         yield f"template_random_{seed}", lambda s=seed: random_group(context, s, 400)
     yield "template_snippets_refused", lambda: refused(context)
+    yield "template_names", lambda: every_name_is_known(context)
     found = list(found_templates(context))
     for name, source in found:
         yield f"template_{name}", lambda n=name, s=source: renders_the_same(context, n, s)

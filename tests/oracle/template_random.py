@@ -8,17 +8,17 @@ import random
 NAMES = "s u lines pad n m f t no nil xs words mixed d people empty nothing nested quote quotes html undef".split()
 BINARY = "+ - * / // % ~ == != < <= > >= in and or".split() + ["not in", "is eq", "is ne", "is in", "is lt"]
 FILTERS = {
-    "": "upper lower title capitalize trim length count list first last reverse string int float abs round sort min max sum join tojson escape e safe "
-    "dictsort wordcount default d indent center".split(),
-    "s": ["join({})", "default({})", "trim({})", "indent({})", "sort(attribute={})", "map(attribute={}) | list", "selectattr({}) | list", "sum({})", "attr({})", "format({})"],
-    "i": ["round({})", "indent({})", "center({})", "int({})", "truncate({})", "replace('a', {})", "float({})", "select('ne', {}) | list"],
+    "": "upper lower title capitalize trim length count list first last reverse string int float abs sort min max sum join tojson escape e safe "
+    "dictsort default d indent".split(),
+    "s": ["join({})", "default({})", "trim({})", "indent({})", "sort(attribute={})", "map(attribute={}) | list", "selectattr({}) | list", "sum({})"],
+    "i": ["indent({})", "int({})", "replace('a', {})", "float({})", "select('ne', {}) | list"],
     "ss": ["replace({}, {})", "default({}, {})", "selectattr({}, 'eq', {}) | list", "map('replace', {}, {}) | list", "map(attribute={}, default={}) | list"],
 }
-TESTS = "defined undefined none string number integer float boolean mapping iterable sequence true false even odd lower upper callable escaped".split()
+TESTS = "defined undefined none string number integer float boolean mapping iterable sequence true false even odd callable".split()
 METHODS = {
-    "": "upper lower title capitalize swapcase strip lstrip rstrip split splitlines isdigit isalpha isupper islower isspace istitle keys values items copy casefold".split(),
-    "s": ["split({})", "rsplit({})", "strip({})", "startswith({})", "endswith({})", "find({})", "rfind({})", "count({})", "index({})", "join({})", "get({})", "partition({})", "removeprefix({})", "format({})"],
-    "i": ["center({})", "ljust({})", "zfill({})", "get({})", "index({})", "split(none, {})", "rsplit(',', {})", "expandtabs({})"],
+    "": "upper lower title capitalize strip lstrip rstrip split splitlines isdigit isalpha isalnum isspace keys values items".split(),
+    "s": ["split({})", "rsplit({})", "strip({})", "startswith({})", "endswith({})", "find({})", "rfind({})", "count({})", "join({})", "get({})", "removeprefix({})", "removesuffix({})", "format({})"],
+    "i": ["get({})", "split(none, {})", "rsplit(',', {})"],
     "ss": ["replace({}, {})", "get({}, {})", "split({}, 1)", "find({}, 1)", "rfind({}, 0, 5)"],
 }
 STRINGS = ["''", "'a'", "','", "' '", "'l'", "'name'", "'age'", "'tag.x'", "'upper'", "'string'", "'odd'", "'xy'", "'%s'", "'{}'", "'-'", "'0'", "'é'", "'k'", "'items'"]

@@ -3,6 +3,7 @@
 // what hostile templates are refused for.
 #include "text/chat_template.h"
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -57,13 +58,12 @@ TEST(ChatTemplate, blocks_alone_on_their_line_leave_no_trace) {
             "> Hi\n");
 }
 
-TEST(ChatTemplate, macros_call_each_other_and_calls_bring_bodies) {
+TEST(ChatTemplate, macros_call_themselves) {
   const std::string source =
       R"({% macro show(v, depth=0) %}{% if v is mapping %}{% for k, x in v | dictsort %}{{ k }}:{{ show(x, depth + 1) }};{% endfor %}
 {%- elif v is string %}"{{ v }}"{% else %}{{ v | tojson }}@{{ depth }}{% endif %}{% endmacro %}
-{% macro box(title) %}[{{ title }}|{{ caller(title | upper) }}]{% endmacro %}
-{% call(t) box('x') %}{{ t }}{{ show(v) }}{% endcall %})";
-  EXPECT_EQ(text_of(source, R"({"v": {"b": {"c": [1, null]}, "a": "é"}})"), "[x|Xa:\"é\";b:c:[1, null]@2;;]");
+[{{ show(v) }}])";
+  EXPECT_EQ(text_of(source, R"({"v": {"b": {"c": [1, null]}, "a": "é"}})"), "[a:\"é\";b:c:[1, null]@2;;]");
 }
 
 TEST(ChatTemplate, exceptions_of_a_template_carry_its_text) {
@@ -91,6 +91,57 @@ TEST(ChatTemplate, codes_tell_syntax_from_constructs_and_limits) {
   const Result<ChatTemplate> program = ChatTemplate::parse("x", "t");
   ASSERT_TRUE(program.ok());
   EXPECT_EQ(program.value().render(variables_of("[]")).status().code(), StatusCode::invalid_argument);
+}
+
+TEST(ChatTemplate, what_no_template_uses_is_refused_by_name) {
+  struct Row {
+    const char *source, *what;
+  };
+  for (const Row& row : std::to_array<Row>({
+           {"{{ x | groupby('a') }}", "filter 'groupby'"},
+           {"{{ x | batch(2) }}", "filter 'batch'"},
+           {"{{ x | round }}", "filter 'round'"},
+           {"{{ x | map('truncate', 3) | list }}", "filter 'truncate'"},
+           {"{{ x is escaped }}", "test 'escaped'"},
+           {"{{ x | select('upper') | list }}", "test 'upper'"},
+           {"{{ s.center(9) }}", "str method 'center'"},
+           {"{{ s['zfill'](9) }}", "str method 'zfill'"},
+           {"{{ x.index(1) }}", "list method 'index'"},
+           {"{{ (1,).count(1) }}", "tuple method 'count'"},
+           {"{{ {}.copy() }}", "dict method 'copy'"},
+           {"{% for i in x %}{{ loop.changed(i) }}{% endfor %}", "loop method 'changed'"},
+           {"{{ cycler(1, 2) }}", "function 'cycler'"},
+           {"{% call x() %}{% endcall %}", "tag 'call'"},
+           {"{% print x %}", "tag 'print'"},
+           {"{% macro m() %}{{ varargs }}{% endmacro %}", "'varargs' of a macro"},
+           {"{{ '%s' % x }}", "formatting with the operator % ('%s' % x)"},
+           {"{{ '{:>5}'.format(x) }}", "the field '{:>5}' of str.format()"},
+           {"{{ strftime_now('%d %U') }}", "the directive '%U' of strftime_now()"},
+           {"{{ strftime_now('%-é') }}", "the directive '%-\\ufffd' of strftime_now()"},
+           {"{{ 2 ** 3 }}", "the operator **"},
+           {"{{ 0xff }}", "a number in another base than ten"},
+           {"{{ '7' | int(0, 8) }}", "the argument 'base' of the filter 'int'"},
+           {"{{ x | sort(attribute='a,b') }}", "sorting by several attributes"},
+           {"{{ range(*x) }}", "* in a call"},
+           {"{% for i in x recursive %}{% endfor %}", "a recursive for loop"},
+       })) {
+    const Status status = render(row.source, R"({"x": [1, 2], "s": "a"})").status();
+    EXPECT_EQ(status.code(), StatusCode::unsupported) << row.source;
+    EXPECT_EQ(status.message(), std::string("t: line 1: ") + row.what + " is not supported in chat templates") << row.source;
+  }
+}
+
+TEST(ChatTemplate, refusals_come_when_parsing_but_for_branches_that_are_not_taken) {
+  for (const char* source : {"{{ x | groupby('a') }}", "{{ x is escaped }}", "{% call x() %}{% endcall %}", "{{ 2 ** 3 }}"})
+    EXPECT_EQ(ChatTemplate::parse(source, "t").status().code(), StatusCode::unsupported) << source;
+  EXPECT_EQ(text_of("{% if false %}{{ x | groupby('a') }}{% endif %}ok"), "ok");
+  EXPECT_EQ(code_of("{% if true %}{{ x | groupby('a') }}{% endif %}ok"), StatusCode::unsupported);
+}
+
+TEST(ChatTemplate, names_that_are_refused_may_be_variables_keys_and_parameters) {
+  EXPECT_EQ(text_of("{{ d.center }}{{ d['index'] }}{% set cycler = 2 %}{{ cycler }}", R"({"d": {"center": 1, "index": 5}})"), "152");
+  EXPECT_EQ(text_of("{% macro m(caller, kwargs=2) %}{{ caller }}{{ kwargs }}{% endmacro %}{{ m(1) }}"), "12");
+  EXPECT_EQ(text_of("{{ caller }}{{ joiner }}", R"({"caller": "c", "joiner": "j"})"), "cj");
 }
 
 TEST(ChatTemplate, tools_and_documents_are_none_when_absent) {
@@ -151,7 +202,7 @@ TEST(ChatTemplate, input_stays_marked_through_what_a_template_does) {
   EXPECT_EQ(marked("{{ l | join('<s>') }}", v), "«a»<s>«b»");
   EXPECT_EQ(marked("{{ 'a b'.split()[0] }}{{ c.split('|')[1] }}", v), "a«end»");
   EXPECT_EQ(marked("{{ c.replace('<|end|>', '<s>') }}", v), "« »<s>«é »");
-  EXPECT_EQ(marked("{{ '%s|%5s' % (l[0], l[1]) }}{{ '{}'.format(l[0]) }}", v), "«a»|    «ba»");
+  EXPECT_EQ(marked("{{ '{}|{1}'.replace('1', '').format(l[0], l[1]) }}", v), "«a»|«b»");
   EXPECT_EQ(marked("{% set x %}[{{ l[0] }}]{% endset %}{{ x | indent }}{{ c | e | trim }}", v), "[«a»]«&lt;|end|&gt;é»");
   EXPECT_EQ(marked("{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(l[1]) }}{{ l[0] * 2 ~ l[0] | reverse }}", v), "<«b»>«aaa»");
   EXPECT_EQ(marked("{% for ch in l[0] ~ '!' %}{{ ch }}{% endfor %}", v), "«a»!");
@@ -261,20 +312,8 @@ TEST(ChatTemplateLimits, growth_is_refused_before_memory_goes) {
            "{{ 'x' * 100000000 }}",
            "{{ 'x' * 9223372036854775807 }}",
            "{{ [1] * 1000000000 }}",
-           "{{ 'x'.center(1000000000) }}",
-           "{{ 'x'.ljust(9223372036854775807) }}",
-           "{{ '\\t'.expandtabs(9223372036854775807) }}",
-           "{{ 'x' | center(100000000) }}",
            "{{ 'a\nb' | indent(100000000) }}",
-           "{{ '%1000000000s' % 1 }}",
-           "{{ '%.1000000000d' % 1 }}",
-           "{{ '%*d' % (1000000000, 1) }}",
-           "{{ '%-*d' % (-9223372036854775807 - 1, 1) }}",
-           "{{ '{:1000000000}'.format(1) }}",
-           "{{ '{:>1000000000}'.format('x') }}",
            "{{ [[1]] | tojson(indent=100000000) }}",
-           "{{ [1] | batch(1000000000, 0) | list }}",
-           "{{ [1] | slice(1000000000) | list }}",
            "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
            "{% set ns = namespace(s='xx') %}{% for i in range(100) %}{% set ns.s = ns.s.replace('x', 'xxxxxxxxxx') %}{% endfor %}",
            "{% set ns = namespace(s=['xxxxxxxx']) %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s | join }}",
@@ -285,7 +324,8 @@ TEST(ChatTemplateLimits, growth_is_refused_before_memory_goes) {
            "{% for i in range(100000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' }}{% endfor %}",
            "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
            "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
-           "{% macro f(x) %}{{ x }}{{ caller() }}{% endmacro %}{% macro g() %}{% call f(1) %}{{ g() }}{% endcall %}{% endmacro %}{{ g() }}",
+           "{% set ns = namespace(s='{}{}{}{}') %}{% for i in range(100) %}{% set ns.s = ns.s.format(ns.s, ns.s, ns.s, ns.s) %}{% endfor "
+           "%}",
        }) {
     const auto start = std::chrono::steady_clock::now();
     EXPECT_EQ(code_of(source), StatusCode::invalid_argument) << source;
@@ -323,7 +363,7 @@ TEST(ChatTemplateLimits, nesting_is_refused_at_every_construct) {
     EXPECT_EQ(code_of(repeated("{% for x in y %}", n)), StatusCode::invalid_argument);
     EXPECT_EQ(code_of(repeated("{% macro m() %}", n)), StatusCode::invalid_argument);
     EXPECT_EQ(code_of("{% for " + repeated("(", n) + "x" + repeated(")", n) + " in y %}{% endfor %}"), StatusCode::invalid_argument);
-    EXPECT_EQ(code_of("{{ '" + repeated("{:", n) + repeated("}", n) + "'.format(1) }}"), StatusCode::corrupt);
+    EXPECT_EQ(code_of("{{ '" + repeated("{:", n) + repeated("}", n) + "'.format(1) }}"), StatusCode::unsupported);
   }
 }
 
@@ -396,10 +436,10 @@ TEST(ChatTemplateLimits, every_truncation_of_a_template_is_an_error_or_a_templat
 TEST(ChatTemplateLimits, what_the_sandbox_hides_stays_hidden) {
   for (const char* source : {"{{ ''.__class__ }}", "{{ x._secret }}", "{{ [].append }}", "{{ {}.update }}", "{{ x['__class__'] }}"})
     EXPECT_EQ(text_of(source, R"({"x": {}})"), "") << source;
-  for (const char* source :
-       {"{{ ''.__class__.__mro__ }}", "{{ [].append(1) }}", "{{ {}.update({}) }}", "{{ x.pop('a') }}",
-        "{{ '{0.__class__.__mro__}'.format(1) }}", "{{ ''['__class__']['x'] }}", "{{ [1] | map(attribute='__class__.x') | list }}"})
+  for (const char* source : {"{{ ''.__class__.__mro__ }}", "{{ [].append(1) }}", "{{ {}.update({}) }}", "{{ x.pop('a') }}",
+                             "{{ ''['__class__']['x'] }}", "{{ [1] | map(attribute='__class__.x') | list }}"})
     EXPECT_EQ(code_of(source, R"({"x": {"a": 1}})"), StatusCode::corrupt) << source;
+  EXPECT_EQ(code_of("{{ '{0.__class__.__mro__}'.format(1) }}"), StatusCode::unsupported);
 }
 
 }  // namespace

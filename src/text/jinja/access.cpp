@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "text/jinja/refused.h"
 #include "text/jinja/runtime.h"
 
 namespace jang::text::jinja {
@@ -42,18 +43,20 @@ const Builtin* find_method(const Value& object, std::string_view name) {
   switch (object.kind()) {
     case Kind::string: return find_string_method(name);
     case Kind::dict: return find_dict_method(name);
-    case Kind::list:
-    case Kind::tuple: return find_sequence_method(name);
     case Kind::loop: return find_loop_method(name);
     default: return nullptr;
   }
 }
 
-Result<Value> range_attribute(const RangeData& range, std::string_view name) {
-  if (name == "start") return Value::integer(range.start);
-  if (name == "stop") return Value::integer(range.stop);
-  if (name == "step") return Value::integer(range.step);
-  return Value();
+Status check_method_offered(const Value& object, std::string_view name) {
+  switch (object.kind()) {
+    case Kind::string: return check_offered(Feature::string_method, name);
+    case Kind::dict: return check_offered(Feature::dict_method, name);
+    case Kind::list: return check_offered(Feature::list_method, name);
+    case Kind::tuple: return check_offered(Feature::tuple_method, name);
+    case Kind::loop: return check_offered(Feature::loop_method, name);
+    default: return {};
+  }
 }
 
 // Python's getattr(); missing when there is no such attribute.
@@ -66,15 +69,14 @@ Result<Value> python_attribute(Runtime& runtime, const Value& object, std::strin
   if (name.starts_with("__")) return name.ends_with("__") ? unsafe(object, name) : Value();
   if (object.is(Kind::dict) && is_one_of(name, kChangesDict)) return unsafe(object, name);
   if (object.is(Kind::list) && is_one_of(name, kChangesList)) return unsafe(object, name);
-  if (object.is(Kind::tuple) && object.list().is_group && (name == "grouper" || name == "list"))
-    return object.items()[name == "list" ? 1 : 0];
-  if (object.is(Kind::range)) return range_attribute(object.range(), name);
   if (object.is(Kind::loop)) {
     JANG_ASSIGN(Value found, object.entity<Loop>().attribute(runtime, name));
     if (!found.is(Kind::missing)) return found;
   }
   const Builtin* method = find_method(object, name);
-  return method == nullptr ? Result<Value>(Value()) : runtime.bound(*method, object);
+  if (method != nullptr) return runtime.bound(*method, object);
+  JANG_TRY(check_method_offered(object, name));
+  return Value();
 }
 
 std::optional<std::size_t> position(std::int64_t index, std::size_t length) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/checked.h"
+#include "text/jinja/refused.h"
 #include "text/jinja/runtime.h"
 
 namespace jang::text::jinja {
@@ -20,7 +21,6 @@ std::string_view symbol(Operator op) {
     case Operator::divide: return "/";
     case Operator::floor_divide: return "//";
     case Operator::modulo: return "%";
-    case Operator::power: return "**";
   }
   return "?";
 }
@@ -54,22 +54,6 @@ Result<Value> modulo(std::int64_t a, std::int64_t b) {
   return Value::integer(r != 0 && ((r < 0) != (b < 0)) ? r + b : r);
 }
 
-Result<Value> power(std::int64_t base, std::int64_t exponent) {
-  if (exponent < 0) {
-    if (base == 0) return division_by_zero();
-    return Value::real(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
-  }
-  std::optional<std::int64_t> result = 1;
-  std::optional<std::int64_t> square = base;
-  for (; exponent > 0; exponent >>= 1) {
-    if (exponent & 1) result = square && result ? checked_mul(*result, *square) : std::nullopt;
-    if (!result) return overflow();
-    if (exponent > 1) square = square ? checked_mul(*square, *square) : std::nullopt;
-    if (!square && exponent > 1) return overflow();
-  }
-  return Value::integer(*result);
-}
-
 Result<Value> integers(Operator op, std::int64_t a, std::int64_t b) {
   switch (op) {
     case Operator::add: return integer_or_overflow(checked_add(a, b));
@@ -84,7 +68,6 @@ Result<Value> integers(Operator op, std::int64_t a, std::int64_t b) {
       return Value::real(static_cast<double>(a) / static_cast<double>(b));
     case Operator::floor_divide: return floor_divide(a, b);
     case Operator::modulo: return modulo(a, b);
-    case Operator::power: return power(a, b);
   }
   return overflow();
 }
@@ -106,13 +89,6 @@ Result<Value> reals(Operator op, double a, double b) {
       if (op == Operator::modulo) return Value::real(r == 0 ? std::copysign(0.0, b) : r);
       const double whole = std::floor(quotient);
       return Value::real(quotient == 0 ? std::copysign(0.0, a / b) : quotient - whole > 0.5 ? whole + 1 : whole);
-    }
-    case Operator::power: {
-      if (a == 0 && b < 0) return division_by_zero();
-      if (a < 0 && std::isfinite(b) && b != std::floor(b)) return Status(StatusCode::unsupported, "complex numbers are not supported");
-      const double result = std::pow(a, b);
-      if (std::isinf(result) && std::isfinite(a) && std::isfinite(b)) return template_error("numerical result out of range");
-      return Value::real(result);
     }
   }
   return overflow();
@@ -156,7 +132,7 @@ Result<Value> join_items(Runtime& runtime, const Value& a, const Value& b) {
 Result<Value> arithmetic(Runtime& runtime, Operator op, const Value& a, const Value& b) {
   if (a.is_integral() && b.is_integral()) return integers(op, a.as_int(), b.as_int());
   if (a.is_number() && b.is_number()) return reals(op, a.as_real(), b.as_real());
-  if (op == Operator::modulo && a.is(Kind::string)) return format_percent(runtime, a.text(), b);
+  if (op == Operator::modulo && a.is(Kind::string)) return not_supported("formatting with the operator % ('%s' % x)");
   if (a.is(Kind::undefined)) return undefined_error(a);
   if (b.is(Kind::undefined)) return undefined_error(b);
   if (op == Operator::add && a.is(Kind::string) && b.is(Kind::string)) return join_strings(runtime, a, b);

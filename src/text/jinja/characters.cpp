@@ -35,54 +35,6 @@ constexpr auto kSpecialCases = std::to_array<SpecialCase>({
     {0x1f52, U"\U000003a5\U00000313\U00000300", U"\U000003a5\U00000313\U00000300"},
     {0x1f54, U"\U000003a5\U00000313\U00000301", U"\U000003a5\U00000313\U00000301"},
     {0x1f56, U"\U000003a5\U00000313\U00000342", U"\U000003a5\U00000313\U00000342"},
-    {0x1f80, U"\U00001f08\U00000399", U"\U00001f88"},
-    {0x1f81, U"\U00001f09\U00000399", U"\U00001f89"},
-    {0x1f82, U"\U00001f0a\U00000399", U"\U00001f8a"},
-    {0x1f83, U"\U00001f0b\U00000399", U"\U00001f8b"},
-    {0x1f84, U"\U00001f0c\U00000399", U"\U00001f8c"},
-    {0x1f85, U"\U00001f0d\U00000399", U"\U00001f8d"},
-    {0x1f86, U"\U00001f0e\U00000399", U"\U00001f8e"},
-    {0x1f87, U"\U00001f0f\U00000399", U"\U00001f8f"},
-    {0x1f88, U"\U00001f08\U00000399", U"\U00001f88"},
-    {0x1f89, U"\U00001f09\U00000399", U"\U00001f89"},
-    {0x1f8a, U"\U00001f0a\U00000399", U"\U00001f8a"},
-    {0x1f8b, U"\U00001f0b\U00000399", U"\U00001f8b"},
-    {0x1f8c, U"\U00001f0c\U00000399", U"\U00001f8c"},
-    {0x1f8d, U"\U00001f0d\U00000399", U"\U00001f8d"},
-    {0x1f8e, U"\U00001f0e\U00000399", U"\U00001f8e"},
-    {0x1f8f, U"\U00001f0f\U00000399", U"\U00001f8f"},
-    {0x1f90, U"\U00001f28\U00000399", U"\U00001f98"},
-    {0x1f91, U"\U00001f29\U00000399", U"\U00001f99"},
-    {0x1f92, U"\U00001f2a\U00000399", U"\U00001f9a"},
-    {0x1f93, U"\U00001f2b\U00000399", U"\U00001f9b"},
-    {0x1f94, U"\U00001f2c\U00000399", U"\U00001f9c"},
-    {0x1f95, U"\U00001f2d\U00000399", U"\U00001f9d"},
-    {0x1f96, U"\U00001f2e\U00000399", U"\U00001f9e"},
-    {0x1f97, U"\U00001f2f\U00000399", U"\U00001f9f"},
-    {0x1f98, U"\U00001f28\U00000399", U"\U00001f98"},
-    {0x1f99, U"\U00001f29\U00000399", U"\U00001f99"},
-    {0x1f9a, U"\U00001f2a\U00000399", U"\U00001f9a"},
-    {0x1f9b, U"\U00001f2b\U00000399", U"\U00001f9b"},
-    {0x1f9c, U"\U00001f2c\U00000399", U"\U00001f9c"},
-    {0x1f9d, U"\U00001f2d\U00000399", U"\U00001f9d"},
-    {0x1f9e, U"\U00001f2e\U00000399", U"\U00001f9e"},
-    {0x1f9f, U"\U00001f2f\U00000399", U"\U00001f9f"},
-    {0x1fa0, U"\U00001f68\U00000399", U"\U00001fa8"},
-    {0x1fa1, U"\U00001f69\U00000399", U"\U00001fa9"},
-    {0x1fa2, U"\U00001f6a\U00000399", U"\U00001faa"},
-    {0x1fa3, U"\U00001f6b\U00000399", U"\U00001fab"},
-    {0x1fa4, U"\U00001f6c\U00000399", U"\U00001fac"},
-    {0x1fa5, U"\U00001f6d\U00000399", U"\U00001fad"},
-    {0x1fa6, U"\U00001f6e\U00000399", U"\U00001fae"},
-    {0x1fa7, U"\U00001f6f\U00000399", U"\U00001faf"},
-    {0x1fa8, U"\U00001f68\U00000399", U"\U00001fa8"},
-    {0x1fa9, U"\U00001f69\U00000399", U"\U00001fa9"},
-    {0x1faa, U"\U00001f6a\U00000399", U"\U00001faa"},
-    {0x1fab, U"\U00001f6b\U00000399", U"\U00001fab"},
-    {0x1fac, U"\U00001f6c\U00000399", U"\U00001fac"},
-    {0x1fad, U"\U00001f6d\U00000399", U"\U00001fad"},
-    {0x1fae, U"\U00001f6e\U00000399", U"\U00001fae"},
-    {0x1faf, U"\U00001f6f\U00000399", U"\U00001faf"},
     {0x1fb2, U"\U00001fba\U00000399", U"\U00001fba\U00000345"},
     {0x1fb3, U"\U00000391\U00000399", U"\U00001fbc"},
     {0x1fb4, U"\U00000386\U00000399", U"\U00000386\U00000345"},
@@ -181,7 +133,13 @@ bool is_upper(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LU || is_in(
 bool is_lower(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LL || is_in(c, kOtherLowercase); }
 bool is_title(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LT; }
 
+// Greek letters with iota subscript, U+1F80 to U+1FAF, in blocks of eight small and eight title-case letters: the capital is the letter of
+// U+1F08, U+1F28 or U+1F68 and a capital iota.
+bool has_subscript(char32_t c) { return c >= 0x1f80 && c <= 0x1faf; }
+char32_t without_subscript(char32_t c) { return (c < 0x1f90 ? 0x1f08 : c < 0x1fa0 ? 0x1f28 : 0x1f68) + (c & 7u); }
+
 std::u32string upper(char32_t c) {
+  if (has_subscript(c)) return {without_subscript(c), 0x399};
   if (const SpecialCase* s = special_case(c)) return std::u32string(s->upper);
   return {static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c)))};
 }
@@ -192,18 +150,9 @@ std::u32string lower(char32_t c) {
 }
 
 std::u32string title(char32_t c) {
+  if (has_subscript(c)) return {c | 8u};
   if (const SpecialCase* s = special_case(c)) return std::u32string(s->title);
   return {static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c)))};
-}
-
-std::u32string folded(char32_t c) {
-  utf8proc_int32_t out[8];
-  int last = 0;
-  const utf8proc_ssize_t n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), out, 8, UTF8PROC_CASEFOLD, &last);
-  if (n <= 0 || n > 8) return {c};
-  std::u32string letters;
-  for (utf8proc_ssize_t i = 0; i < n; ++i) letters += static_cast<char32_t>(out[i]);
-  return letters;
 }
 
 std::size_t leading_space(std::string_view text) {

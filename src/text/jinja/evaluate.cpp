@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expressions.
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "text/jinja/interpreter.h"
+#include "text/jinja/refused.h"
 
 namespace jang::text::jinja {
 Result<Value> Interpreter::evaluate(const Expression& e) {
@@ -31,7 +30,7 @@ Result<Value> Interpreter::evaluate_node(const Expression& e) {
     case Expression::Kind::logical_and: return evaluate_logical(e, false);
     case Expression::Kind::logical_or: return evaluate_logical(e, true);
     case Expression::Kind::conditional: return evaluate_conditional(e);
-    case Expression::Kind::suffixed: return evaluate_suffixed(e, nullptr);
+    case Expression::Kind::suffixed: return evaluate_suffixed(e);
     case Expression::Kind::logical_not:
     case Expression::Kind::minus:
     case Expression::Kind::plus: break;
@@ -51,6 +50,7 @@ Result<Value> Interpreter::lookup(int name) {
   if (!given.is(Kind::missing)) return given;
   const std::string& text = source_.names[static_cast<std::size_t>(name)];
   if (const Builtin* global = find_global(text); global != nullptr) return bound(*global, Value::none());
+  JANG_TRY(check_offered(Feature::function, text));
   return undefined_name(name);
 }
 
@@ -139,22 +139,21 @@ Result<Value> Interpreter::evaluate_conditional(const Expression& e) {
   return Value::undefined(fmt::format("the inline if-expression on line {} was false and has no else", e.line));
 }
 
-Result<Value> Interpreter::evaluate_suffixed(const Expression& e, const Value* caller) {
+Result<Value> Interpreter::evaluate_suffixed(const Expression& e) {
   JANG_ASSIGN(Value value, evaluate(*e.items.front()));
-  return apply_suffixes(e.suffixes, std::move(value), caller);
+  return apply_suffixes(e.suffixes, std::move(value));
 }
 
-// `caller` goes to the last suffix, a call.
-Result<Value> Interpreter::apply_suffixes(const std::vector<Suffix>& suffixes, Value value, const Value* caller) {
+Result<Value> Interpreter::apply_suffixes(const std::vector<Suffix>& suffixes, Value value) {
   for (const Suffix& suffix : suffixes) {
     JANG_TRY(charge(1));
     line_ = suffix.line;
-    JANG_ASSIGN(value, apply(suffix, value, &suffix == &suffixes.back() ? caller : nullptr));
+    JANG_ASSIGN(value, apply(suffix, value));
   }
   return value;
 }
 
-Result<Value> Interpreter::apply(const Suffix& suffix, const Value& value, const Value* caller) {
+Result<Value> Interpreter::apply(const Suffix& suffix, const Value& value) {
   switch (suffix.kind) {
     case Suffix::Kind::attribute: return get_attribute(*this, value, suffix.name);
     case Suffix::Kind::item: {
@@ -164,16 +163,13 @@ Result<Value> Interpreter::apply(const Suffix& suffix, const Value& value, const
     case Suffix::Kind::slice: return apply_slice(suffix, value);
     case Suffix::Kind::test: return apply_test(suffix, value);
     case Suffix::Kind::call: {
-      JANG_ASSIGN(Arguments arguments, evaluate_arguments(suffix.arguments));
-      if (caller != nullptr) arguments.named.emplace_back("caller", *caller);
+      JANG_ASSIGN(const Arguments arguments, evaluate_arguments(suffix.arguments));
       line_ = suffix.line;
       return call(value, arguments);
     }
     case Suffix::Kind::filter: {
       JANG_ASSIGN(const Arguments arguments, evaluate_arguments(suffix.arguments));
-      if (suffix.filter != nullptr) return suffix.filter->run(*this, value, arguments);
-      if (is_known_filter(suffix.name)) return Status(StatusCode::unsupported, fmt::format("the filter '{}'", suffix.name));
-      return template_error(fmt::format("there is no filter {}", in_quotes(suffix.name)));
+      return suffix.filter != nullptr ? suffix.filter->run(*this, value, arguments) : no_such_filter(suffix.name);
     }
   }
   return value;
@@ -190,7 +186,7 @@ Result<Value> Interpreter::apply_slice(const Suffix& suffix, const Value& value)
 
 Result<Value> Interpreter::apply_test(const Suffix& suffix, const Value& value) {
   JANG_ASSIGN(const Arguments arguments, evaluate_arguments(suffix.arguments));
-  if (suffix.test == nullptr) return template_error(fmt::format("there is no test {}", in_quotes(suffix.name)));
+  if (suffix.test == nullptr) return no_such_test(suffix.name);
   JANG_ASSIGN(const bool holds, suffix.test->run(*this, value, arguments));
   return Value::boolean(holds != suffix.negated);
 }
@@ -204,22 +200,6 @@ Result<Arguments> Interpreter::evaluate_arguments(const CallArguments& from) {
   for (const auto& [name, e] : from.named) {
     JANG_ASSIGN(Value value, evaluate(*e));
     out.named.emplace_back(name, std::move(value));
-  }
-  if (from.star != nullptr) {
-    JANG_ASSIGN(const Value sequence, evaluate(*from.star));
-    JANG_ASSIGN(const Values items, iterate(*this, sequence));
-    out.positional.insert(out.positional.end(), items.begin(), items.end());
-  }
-  if (from.double_star != nullptr) {
-    JANG_ASSIGN(const Value mapping, evaluate(*from.double_star));
-    if (!mapping.is(Kind::dict)) return template_error("what follows ** must be a mapping");
-    JANG_TRY(charge(mapping.dict().entries.size() * (1 + from.named.size() / kScansPerStep)));
-    for (const auto& [key, value] : mapping.dict().entries) {
-      if (!key.is(Kind::string)) return template_error("keywords must be strings");
-      const bool twice = std::any_of(from.named.begin(), from.named.end(), [&](const auto& n) { return n.first == key.bytes(); });
-      if (twice) return template_error(fmt::format("the keyword {} is given twice", in_quotes(key.bytes())));
-      out.named.emplace_back(key.bytes(), value);
-    }
   }
   return out;
 }

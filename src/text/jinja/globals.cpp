@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Global functions: what transformers and jinja put into every template, less lipsum().
+// Global functions: what transformers and jinja put into every template.
 #include <algorithm>
 #include <array>
 
@@ -59,7 +59,7 @@ Result<std::vector<std::pair<Value, Value>>> entries_of(Runtime& runtime, const 
   }
   JANG_TRY(runtime.charge(entries.size() + arguments.named.size()));
   for (const auto& [name, value] : arguments.named) {
-    JANG_ASSIGN(Value key, runtime.string(Text(name, true)));  // may come from **input
+    JANG_ASSIGN(Value key, runtime.string(Text(name)));
     entries.emplace_back(std::move(key), value);
   }
   return entries;
@@ -99,64 +99,10 @@ Result<Value> strftime_now(Runtime& runtime, const Value&, const Arguments& argu
   return runtime.string(Text(text, !format->input_spans().empty()));
 }
 
-// joiner(", "): empty text at the first call, the separator afterwards. Its state is a namespace of its own.
-Result<Value> joiner_call(Runtime&, const Value& self, const Arguments& arguments) {
-  JANG_TRY(Parameters::none("a joiner", arguments));
-  auto& state = self.entity<Namespace>();
-  if (!truth(*state.find("used"))) {
-    state.set("used", Value::boolean(true));
-    return Value::short_string("");
-  }
-  return *state.find("separator");
-}
-constexpr Builtin kJoiner = {"joiner", joiner_call};
-
-Result<Value> make_joiner(Runtime& runtime, const Value&, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("joiner", arguments, std::array<std::string_view, 1>{"sep"}));
-  JANG_ASSIGN(Namespace * state, runtime.make<Namespace>());
-  state->set("separator", p.has(0) ? p[0] : Value::short_string(", "));
-  state->set("used", Value::boolean(false));
-  return runtime.bound(kJoiner, Value::entity(Kind::space, state));
-}
-
-// cycler(a, b): .next(), .reset(), .current. The object is a namespace, `items` and `position` are kept in another one.
-template <bool reset>
-Result<Value> cycler_step(Runtime&, const Value& self, const Arguments& arguments) {
-  JANG_TRY(Parameters::none("a cycler", arguments));
-  auto& state = self.entity<Namespace>();
-  const Values& items = state.find("items")->items();
-  const auto at = static_cast<std::size_t>(state.find("position")->as_int());
-  const std::size_t next = reset ? 0 : (at + 1) % items.size();
-  const Value current = items[at];
-  state.set("position", Value::integer(static_cast<std::int64_t>(next)));
-  state.find("object")->entity<Namespace>().set("current", items[next]);
-  return reset ? Value::none() : current;
-}
-constexpr Builtin kCyclerNext = {"next", cycler_step<false>}, kCyclerReset = {"reset", cycler_step<true>};
-
-Result<Value> make_cycler(Runtime& runtime, const Value&, const Arguments& arguments) {
-  if (arguments.positional.empty() || !arguments.named.empty()) return template_error("cycler() takes the items to cycle through");
-  JANG_ASSIGN(Namespace * state, runtime.make<Namespace>());
-  JANG_ASSIGN(Namespace * object, runtime.make<Namespace>());
-  JANG_ASSIGN(Value items, runtime.tuple(arguments.positional));
-  state->set("items", std::move(items));
-  state->set("position", Value::integer(0));
-  state->set("object", Value::entity(Kind::space, object));
-  const Value handle = Value::entity(Kind::space, state);
-  JANG_ASSIGN(Value next, runtime.bound(kCyclerNext, handle));
-  JANG_ASSIGN(Value reset, runtime.bound(kCyclerReset, handle));
-  object->set("next", std::move(next));
-  object->set("reset", std::move(reset));
-  object->set("current", arguments.positional.front());
-  return Value::entity(Kind::space, object);
-}
-
 constexpr auto kGlobals = std::to_array<Builtin>({
     {"range", range},
     {"dict", make_dict},
     {"namespace", make_namespace},
-    {"joiner", make_joiner},
-    {"cycler", make_cycler},
     {"raise_exception", raise_exception},
     {"strftime_now", strftime_now},
 });

@@ -176,7 +176,6 @@ Result<Interpreter::Flow> Interpreter::execute_one(const Statement& statement) {
     case Statement::Kind::with: return execute_with(statement);
     case Statement::Kind::generation: return execute_in_new_scope(statement.body, statement.hidden);
     case Statement::Kind::macro: JANG_TRY(execute_macro(statement)); return Flow::next;
-    case Statement::Kind::call: JANG_TRY(execute_call(statement)); return Flow::next;
     case Statement::Kind::break_loop: return Flow::break_loop;
     case Statement::Kind::continue_loop: return Flow::continue_loop;
   }
@@ -262,7 +261,7 @@ Result<Interpreter::Flow> Interpreter::execute_set_block(const Statement& statem
   if (flow != Flow::next) return flow;
   JANG_ASSIGN(Value value, string(std::move(captured)));
   if (statement.expressions.front() != nullptr) {
-    JANG_ASSIGN(value, apply_suffixes(statement.expressions.front()->suffixes, std::move(value), nullptr));
+    JANG_ASSIGN(value, apply_suffixes(statement.expressions.front()->suffixes, std::move(value)));
   }
   JANG_TRY(assign(statement.target, value));
   return Flow::next;
@@ -273,7 +272,7 @@ Result<Interpreter::Flow> Interpreter::execute_filter_block(const Statement& sta
   JANG_ASSIGN(const Flow flow, execute_captured(statement, captured));
   if (flow != Flow::next) return flow;
   JANG_ASSIGN(Value value, string(std::move(captured)));
-  JANG_ASSIGN(value, apply_suffixes(statement.expressions.front()->suffixes, std::move(value), nullptr));
+  JANG_ASSIGN(value, apply_suffixes(statement.expressions.front()->suffixes, std::move(value)));
   JANG_TRY(write(value));
   return Flow::next;
 }
@@ -316,26 +315,15 @@ Status Interpreter::assign_attribute(const Target& target, const Value& value) {
   return {};
 }
 
-Result<Value> Interpreter::make_macro(const Procedure& procedure) {
+Status Interpreter::execute_macro(const Statement& statement) {
   JANG_ASSIGN(Macro * macro, make<Macro>());
-  macro->procedure = &procedure;
+  macro->procedure = statement.procedure.get();
   macro->scope = scope_;
   auto data = std::make_shared<FunctionData>();
   data->macro = macro;
-  data->macro_name = procedure.name;
-  return Value::of(Kind::function, std::move(data));
-}
-
-Status Interpreter::execute_macro(const Statement& statement) {
-  JANG_ASSIGN(Value macro, make_macro(*statement.procedure));
-  scope_->set(statement.target.name, std::move(macro));
+  data->macro_name = statement.procedure->name;
+  scope_->set(statement.target.name, Value::of(Kind::function, std::move(data)));
   return {};
-}
-
-Status Interpreter::execute_call(const Statement& statement) {
-  JANG_ASSIGN(const Value caller, make_macro(*statement.procedure));
-  JANG_ASSIGN(const Value value, evaluate_suffixed(*statement.expressions.front(), &caller));
-  return write(value);
 }
 
 Result<Value> Interpreter::call(const Value& callee, const Arguments& arguments) {
@@ -369,10 +357,10 @@ Result<Value> Interpreter::call_macro(const Macro& macro, const Arguments& argum
 // Into the current, fresh scope. Defaults see the parameters before them.
 Status Interpreter::bind_parameters(const Macro& macro, const Arguments& arguments) {
   const Procedure& procedure = *macro.procedure;
-  std::vector<bool> used(arguments.named.size());
   const std::size_t n = procedure.parameters.size();
   const std::size_t first_default = n - procedure.defaults.size();
   JANG_TRY(charge(n * (n + arguments.named.size()) / kScansPerStep));
+  std::vector<bool> used(arguments.named.size());
   for (std::size_t i = 0; i < n; ++i) {
     const int id = procedure.parameters[i];
     const std::string& name = source_.names[static_cast<std::size_t>(id)];
@@ -392,40 +380,11 @@ Status Interpreter::bind_parameters(const Macro& macro, const Arguments& argumen
     }
     scope_->set(id, std::move(value));
   }
-  return bind_special(procedure, arguments, std::move(used));
-}
-
-// caller, kwargs and varargs, for bodies that mention them; anything else that is left over is an error.
-Status Interpreter::bind_special(const Procedure& procedure, const Arguments& arguments, std::vector<bool> used) {
-  const auto at = std::find_if(arguments.named.begin(), arguments.named.end(), [](const auto& a) { return a.first == "caller"; });
-  if (procedure.uses_caller && !procedure.has_caller_parameter) {
-    Value caller = Value::undefined("No caller defined");
-    if (at != arguments.named.end()) {
-      caller = at->second;
-      used[static_cast<std::size_t>(at - arguments.named.begin())] = true;
-    }
-    scope_->set(source_.caller, std::move(caller));
-  }
-  std::vector<std::pair<Value, Value>> rest;
-  for (std::size_t i = 0; i < used.size(); ++i) {
-    if (used[i]) continue;
-    if (!procedure.uses_kwargs)
-      return template_error(
-          fmt::format("macro {} takes no keyword argument {}", in_quotes(procedure.name), in_quotes(arguments.named[i].first)));
-    JANG_ASSIGN(Value key, string(Text(arguments.named[i].first, true)));  // may come from **input
-    rest.emplace_back(std::move(key), arguments.named[i].second);
-  }
-  if (procedure.uses_kwargs) {
-    JANG_ASSIGN(Value kwargs, dict(std::move(rest)));
-    scope_->set(source_.kwargs, std::move(kwargs));
-  }
-  const std::size_t n = std::min(procedure.parameters.size(), arguments.positional.size());
-  if (procedure.uses_varargs) {
-    JANG_ASSIGN(Value varargs, tuple(Values(arguments.positional.begin() + static_cast<std::ptrdiff_t>(n), arguments.positional.end())));
-    scope_->set(source_.varargs, std::move(varargs));
-  } else if (arguments.positional.size() > n) {
-    return template_error(fmt::format("macro {} takes at most {} arguments", in_quotes(procedure.name), procedure.parameters.size()));
-  }
+  if (const auto left = std::find(used.begin(), used.end(), false); left != used.end())
+    return template_error(fmt::format("macro {} takes no keyword argument {}", in_quotes(procedure.name),
+                                      in_quotes(arguments.named[static_cast<std::size_t>(left - used.begin())].first)));
+  if (arguments.positional.size() > n)
+    return template_error(fmt::format("macro {} takes at most {} arguments", in_quotes(procedure.name), n));
   return {};
 }
 

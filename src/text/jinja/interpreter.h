@@ -24,7 +24,7 @@ struct Scope {
   void set(int name, Value value);
 };
 
-// A macro or a call block's body with the scope it was defined in.
+// A macro with the scope it was defined in.
 struct Macro : Entity {
   const Procedure* procedure = nullptr;
   std::shared_ptr<Scope> scope;
@@ -66,15 +66,12 @@ class Interpreter : public Runtime {
   Result<Flow> execute_captured(const Statement& statement, Text& out);
   Status hide(const std::vector<int>& names);
   Status execute_macro(const Statement& statement);
-  Status execute_call(const Statement& statement);
   Status write(const Value& value);
   Status check_output() const;
   Status assign(const Target& target, const Value& value);
   Status assign_attribute(const Target& target, const Value& value);
   Result<Value> call_macro(const Macro& macro, const Arguments& arguments);
   Status bind_parameters(const Macro& macro, const Arguments& arguments);
-  Status bind_special(const Procedure& procedure, const Arguments& arguments, std::vector<bool> used);
-  Result<Value> make_macro(const Procedure& procedure);
 
   // --- evaluate.cpp: expressions
   Result<Value> evaluate(const Expression& e);
@@ -88,9 +85,9 @@ class Interpreter : public Runtime {
   Result<Value> evaluate_concat(const Expression& e);
   Result<Value> evaluate_logical(const Expression& e, bool stop_at);
   Result<Value> evaluate_conditional(const Expression& e);
-  Result<Value> evaluate_suffixed(const Expression& e, const Value* caller);
-  Result<Value> apply_suffixes(const std::vector<Suffix>& suffixes, Value value, const Value* caller);
-  Result<Value> apply(const Suffix& suffix, const Value& value, const Value* caller);
+  Result<Value> evaluate_suffixed(const Expression& e);
+  Result<Value> apply_suffixes(const std::vector<Suffix>& suffixes, Value value);
+  Result<Value> apply(const Suffix& suffix, const Value& value);
   Result<Value> apply_slice(const Suffix& suffix, const Value& value);
   Result<Value> apply_test(const Suffix& suffix, const Value& value);
   Result<Arguments> evaluate_arguments(const CallArguments& from);

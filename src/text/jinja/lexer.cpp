@@ -14,6 +14,7 @@
 #include "base/decimal.h"
 #include "base/utf8.h"
 #include "text/jinja/characters.h"
+#include "text/jinja/refused.h"
 #include "text/jinja/text.h"
 
 namespace jang::text::jinja {
@@ -281,23 +282,16 @@ class Lexer {
   }
 
   Result<bool> integer_number(std::size_t end) {
-    int base = 10;
-    std::size_t begin = at_;
-    if (peek() == '0' && end == at_ + 1) {  // a prefix of another base?
+    if (peek() == '0' && end == at_ + 1) {
       const char letter = static_cast<char>(peek(1) | 0x20);
-      const int other = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
-      const auto is = [&](char c) { return other == 16 ? is_hex(c) : c >= '0' && c < '0' + other; };
-      if (other > 0 && at_ + 2 < source_.size()) {
-        const std::size_t from = source_[at_ + 2] == '_' ? at_ + 3 : at_ + 2;
-        const std::size_t last = digits_end(from, is);
-        if (last > from) base = other, begin = from, end = last;
-      }
+      if ((letter == 'x' && is_hex(peek(2))) || ((letter == 'o' || letter == 'b') && is_digit(peek(2))))
+        return not_supported("a number in another base than ten").with_context(fmt::format("line {}", line_));
     } else if (peek() == '0') {  // 007 is 0, 0, 7
       end = digits_end(at_, [](char c) { return c == '0'; });
     }
-    const std::string digits = without_underscores(begin, end);
+    const std::string digits = without_underscores(at_, end);
     std::int64_t value = 0;
-    if (std::from_chars(digits.data(), digits.data() + digits.size(), value, base).ec != std::errc())
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), value).ec != std::errc())
       return syntax_error(line_, fmt::format("the integer {} does not fit 64 bits", digits.substr(0, 40)));
     add(TokenKind::integer).integer = value;
     skip(end - at_);
@@ -365,7 +359,7 @@ class Lexer {
     if (c == 'x') return hex_escape(text, 2, out);
     if (c == 'u') return hex_escape(text, 4, out);
     if (c == 'U') return hex_escape(text, 8, out);
-    if (c == 'N') return Status(StatusCode::unsupported, fmt::format("line {}: \\N{{...}} in a string", line_));
+    if (c == 'N') return not_supported("\\N{...} in a string").with_context(fmt::format("line {}", line_));
     out += '\\';
     if (static_cast<unsigned char>(c) < 0x80) return std::size_t{1};
     // jinja escapes the source to ASCII first, and a backslash before that takes the escape's own backslash away
@@ -383,7 +377,7 @@ class Lexer {
     std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
     if (value > 0x10ffff) return syntax_error(line_, "an escape beyond U+10FFFF");
     if (value >= 0xd800 && value <= 0xdfff)
-      return Status(StatusCode::unsupported, fmt::format("line {}: a surrogate escape in a string", line_));
+      return not_supported("a surrogate escape in a string").with_context(fmt::format("line {}", line_));
     utf8::append(out, value);
     return 2 + digits;
   }

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements: the {% %} tags.
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "text/jinja/parser.h"
+#include "text/jinja/refused.h"
 #include "text/jinja/symbols.h"
 
 namespace jang::text::jinja {
 namespace {
-
-constexpr std::array<std::string_view, 6> kNotOffered = {"extends", "include", "import", "from", "block", "autoescape"};
 
 bool is_constant(std::string_view name) {
   return name == "true" || name == "false" || name == "none" || name == "True" || name == "False" || name == "None";
@@ -36,14 +34,7 @@ Result<Template> Parser::run() {
   Template made;
   JANG_ASSIGN(made.body, statements({}));
   if (!unknown_.empty()) return unknown_.front();
-  const auto id_of = [&](std::string_view name) {
-    const auto at = ids_.find(name);
-    return at == ids_.end() ? -1 : at->second;
-  };
-  made.loop = id_of("loop");
-  made.caller = id_of("caller");
-  made.kwargs = id_of("kwargs");
-  made.varargs = id_of("varargs");
+  if (const auto loop = ids_.find("loop"); loop != ids_.end()) made.loop = loop->second;
   for (const auto& [name, id] : ids_) made.by_name.push_back(id);
   made.names = std::move(names_);
   resolve_symbols(made);
@@ -85,10 +76,8 @@ Status Parser::one_statement(Statements& out) {
                                                                  {"if", &Parser::parse_if},
                                                                  {"set", &Parser::parse_set},
                                                                  {"macro", &Parser::parse_macro},
-                                                                 {"call", &Parser::parse_call},
                                                                  {"filter", &Parser::parse_filter_block},
                                                                  {"with", &Parser::parse_with},
-                                                                 {"print", &Parser::parse_print},
                                                                  {"break", &Parser::parse_loop_control},
                                                                  {"continue", &Parser::parse_loop_control},
                                                                  {"generation", &Parser::parse_generation}};
@@ -105,8 +94,7 @@ Status Parser::one_statement(Statements& out) {
 }
 
 Status Parser::unknown_tag(const std::string& tag) const {
-  if (std::find(kNotOffered.begin(), kNotOffered.end(), tag) != kNotOffered.end())
-    return {StatusCode::unsupported, fmt::format("line {}: the tag '{}'", current().line, tag)};
+  JANG_TRY(check_offered(Feature::tag, tag).with_context(fmt::format("line {}", current().line)));
   return syntax_error(current().line, fmt::format("unknown tag {}", in_quotes(tag)));
 }
 
@@ -128,7 +116,7 @@ Status Parser::parse_for(Statement& out) {
   if (skip_name("if")) {
     JANG_ASSIGN(out.condition, expression());
   }
-  if (current().is_name("recursive")) return {StatusCode::unsupported, fmt::format("line {}: a recursive for loop", out.line)};
+  if (current().is_name("recursive")) return refused("a recursive for loop");
   ++loops_;
   JANG_ASSIGN(out.body, body({"endfor", "else"}));
   --loops_;
@@ -198,27 +186,9 @@ Status Parser::signature(Procedure& out) {
     } else if (!out.defaults.empty()) {
       return syntax_error(line, "a parameter without a default follows one with a default");
     }
-    out.has_caller_parameter |= name == "caller";
     out.parameters.push_back(name_id(name));
   }
   return expect_symbol(")");
-}
-
-Status Parser::procedure_body(Procedure& out, std::string_view end) {
-  procedures_.push_back(&out);
-  const int outer_loops = loops_;
-  loops_ = 0;
-  JANG_ASSIGN(out.body, body({end}));
-  loops_ = outer_loops;
-  procedures_.pop_back();
-  take();
-  for (const int parameter : out.parameters) {  // a parameter of that name is no request for the special one
-    const std::string& name = names_[static_cast<std::size_t>(parameter)];
-    if (name == "kwargs") out.uses_kwargs = false;
-    if (name == "varargs") out.uses_varargs = false;
-  }
-  for (const std::string_view special : {"caller", "kwargs", "varargs"}) name_id(std::string(special));
-  return {};
 }
 
 Status Parser::parse_macro(Statement& out) {
@@ -229,20 +199,14 @@ Status Parser::parse_macro(Statement& out) {
   if (is_constant(out.procedure->name)) return syntax_error(out.line, "a macro cannot have this name");
   out.target.name = name_id(out.procedure->name);
   JANG_TRY(signature(*out.procedure));
-  return procedure_body(*out.procedure, "endmacro");
-}
-
-Status Parser::parse_call(Statement& out) {
-  out.kind = Statement::Kind::call;
+  procedures_.push_back(out.procedure.get());
+  const int outer_loops = loops_;
+  loops_ = 0;
+  JANG_ASSIGN(out.procedure->body, body({"endmacro"}));
+  loops_ = outer_loops;
+  procedures_.pop_back();
   take();
-  out.procedure = std::make_unique<Procedure>();
-  out.procedure->name = "caller";
-  if (current().is_symbol("(")) JANG_TRY(signature(*out.procedure));
-  JANG_ASSIGN(ExpressionPtr call, expression());
-  if (call->kind != Expression::Kind::suffixed || call->suffixes.back().kind != Suffix::Kind::call)
-    return syntax_error(out.line, "expected a call");
-  out.expressions.push_back(std::move(call));
-  return procedure_body(*out.procedure, "endcall");
+  return {};
 }
 
 Status Parser::parse_filter_block(Statement& out) {
@@ -268,17 +232,6 @@ Status Parser::parse_with(Statement& out) {
   }
   JANG_ASSIGN(out.body, body({"endwith"}));
   take();
-  return {};
-}
-
-Status Parser::parse_print(Statement& out) {
-  out.kind = Statement::Kind::output;
-  take();
-  while (current().kind != TokenKind::block_end) {
-    if (!out.expressions.empty()) JANG_TRY(expect_symbol(","));
-    JANG_ASSIGN(ExpressionPtr value, expression());
-    out.expressions.push_back(std::move(value));
-  }
   return {};
 }
 

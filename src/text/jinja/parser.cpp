@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "text/jinja/refused.h"
+
 namespace jang::text::jinja {
 
 bool Parser::skip_name(std::string_view name) {
@@ -55,14 +57,15 @@ ExpressionPtr Parser::node(Expression::Kind kind, int line) const {
   return made;
 }
 
-// Macros take a caller, further keyword or positional arguments only when their body mentions these names.
-void Parser::note_use(const std::string& name) {
-  if (name != "caller" && name != "kwargs" && name != "varargs") return;
-  for (Procedure* procedure : procedures_) {
-    procedure->uses_caller |= name == "caller";
-    procedure->uses_kwargs |= name == "kwargs";
-    procedure->uses_varargs |= name == "varargs";
-  }
+Status Parser::refused(std::string_view what) const { return not_supported(what).with_context(fmt::format("line {}", current().line)); }
+
+// Inside a macro jinja gives these names a meaning, unless a parameter has the name.
+Status Parser::check_macro_name(const std::string& name) const {
+  if (procedures_.empty() || (name != "caller" && name != "kwargs" && name != "varargs")) return {};
+  for (const Procedure* procedure : procedures_)
+    for (const int parameter : procedure->parameters)
+      if (names_[static_cast<std::size_t>(parameter)] == name) return {};
+  return refused(fmt::format("{} of a macro", in_quotes(name)));
 }
 
 Result<ExpressionPtr> Parser::expression() {
@@ -198,12 +201,13 @@ Result<ExpressionPtr> Parser::concat() {
 Result<ExpressionPtr> Parser::product() {
   static const std::vector<std::pair<std::string_view, Operator>> kOperators = {
       {"*", Operator::multiply}, {"/", Operator::divide}, {"//", Operator::floor_divide}, {"%", Operator::modulo}};
-  return arithmetic_chain(&Parser::power, kOperators);
+  return arithmetic_chain(&Parser::factor, kOperators);
 }
 
-Result<ExpressionPtr> Parser::power() {
-  static const std::vector<std::pair<std::string_view, Operator>> kOperators = {{"**", Operator::power}};
-  return arithmetic_chain(&Parser::unary_with_filters, kOperators);
+Result<ExpressionPtr> Parser::factor() {
+  JANG_ASSIGN(ExpressionPtr made, unary());
+  if (current().is_symbol("**")) return refused("the operator **");
+  return made;
 }
 
 Result<ExpressionPtr> Parser::unary(bool with_filters) {
@@ -233,9 +237,9 @@ Result<ExpressionPtr> Parser::primary() {
       } else if (token.text == "none" || token.text == "None") {
         made->constant = Value::none();
       } else {
+        JANG_TRY(check_macro_name(token.text));
         made->kind = Expression::Kind::name;
         made->name = name_id(token.text);
-        note_use(token.text);
       }
       return made;
     case TokenKind::string: {
@@ -393,12 +397,8 @@ Status Parser::one_filter(std::vector<Suffix>& out) {
   }
   if (current().is_symbol("(")) JANG_TRY(call_arguments(suffix.arguments));
   suffix.filter = find_filter(suffix.name);
-  if (suffix.filter == nullptr && soft_ == 0) {
-    if (is_known_filter(suffix.name))
-      unknown_.emplace_back(StatusCode::unsupported, fmt::format("line {}: the filter '{}'", suffix.line, suffix.name));
-    else
-      unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no filter {}", in_quotes(suffix.name))));
-  }
+  if (suffix.filter == nullptr && soft_ == 0)
+    unknown_.push_back(no_such_filter(suffix.name).with_context(fmt::format("line {}", suffix.line)));
   out.push_back(std::move(suffix));
   return {};
 }
@@ -427,8 +427,7 @@ Status Parser::one_test(std::vector<Suffix>& out) {
     suffix.arguments.positional.push_back(std::move(argument));
   }
   suffix.test = find_test(suffix.name);
-  if (suffix.test == nullptr && soft_ == 0)
-    unknown_.push_back(syntax_error(suffix.line, fmt::format("there is no test {}", in_quotes(suffix.name))));
+  if (suffix.test == nullptr && soft_ == 0) unknown_.push_back(no_such_test(suffix.name).with_context(fmt::format("line {}", suffix.line)));
   out.push_back(std::move(suffix));
   return {};
 }
@@ -448,26 +447,15 @@ Status Parser::call_arguments(CallArguments& out) {
 }
 
 Status Parser::one_argument(CallArguments& out) {
-  const Status order = syntax_error(current().line, "arguments in the wrong order");
-  if (skip_symbol("*")) {
-    if (out.star != nullptr || out.double_star != nullptr) return order;
-    JANG_ASSIGN(out.star, expression());
-    return {};
-  }
-  if (skip_symbol("**")) {
-    if (out.double_star != nullptr) return order;
-    JANG_ASSIGN(out.double_star, expression());
-    return {};
-  }
+  if (current().is_symbol("*") || current().is_symbol("**")) return refused(fmt::format("{} in a call", current().text));
   if (current().kind == TokenKind::name && next_token().is_symbol("=")) {
-    if (out.double_star != nullptr) return order;
     std::string name = take().text;
     take();
     JANG_ASSIGN(ExpressionPtr value, expression());
     out.named.emplace_back(std::move(name), std::move(value));
     return {};
   }
-  if (out.star != nullptr || out.double_star != nullptr || !out.named.empty()) return order;
+  if (!out.named.empty()) return syntax_error(current().line, "arguments in the wrong order");
   JANG_ASSIGN(ExpressionPtr value, expression());
   out.positional.push_back(std::move(value));
   return {};

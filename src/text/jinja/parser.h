@@ -33,7 +33,8 @@ class Parser {
   Status enter();
   void leave() { --depth_; }
   ExpressionPtr node(Expression::Kind kind, int line) const;
-  void note_use(const std::string& name);
+  [[nodiscard]] Status check_macro_name(const std::string& name) const;
+  [[nodiscard]] Status refused(std::string_view what) const;
 
   // --- parser.cpp: expressions, loosest binding first
   using Rule = Result<ExpressionPtr> (Parser::*)();
@@ -46,9 +47,8 @@ class Parser {
   Result<ExpressionPtr> sum();
   Result<ExpressionPtr> concat();
   Result<ExpressionPtr> product();
-  Result<ExpressionPtr> power();
   Result<ExpressionPtr> unary(bool with_filters = true);
-  Result<ExpressionPtr> unary_with_filters() { return unary(true); }
+  Result<ExpressionPtr> factor();
   Result<ExpressionPtr> primary();
   Result<ExpressionPtr> literal_list();
   Result<ExpressionPtr> literal_dict();
@@ -74,14 +74,11 @@ class Parser {
   Status parse_if(Statement& out);
   Status parse_set(Statement& out);
   Status parse_macro(Statement& out);
-  Status parse_call(Statement& out);
   Status parse_filter_block(Statement& out);
   Status parse_with(Statement& out);
-  Status parse_print(Statement& out);
   Status parse_generation(Statement& out);
   Status parse_loop_control(Statement& out);
   Status signature(Procedure& out);
-  Status procedure_body(Procedure& out, std::string_view end);
   Result<ExpressionPtr> filter_chain(bool first_is_bare);
   Result<Target> target(bool with_namespace, std::string_view stop);
   Result<Target> one_target(bool with_namespace);
@@ -95,7 +92,7 @@ class Parser {
   int soft_ = 0;                 // inside a branch: an unknown filter is an error only when it is reached
   std::map<std::string, int, std::less<>> ids_;
   std::vector<std::string> names_;
-  std::vector<Procedure*> procedures_;  // around, innermost last
+  std::vector<const Procedure*> procedures_;  // macros around, innermost last
 };
 
 }  // namespace jang::text::jinja

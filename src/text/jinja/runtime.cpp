@@ -54,13 +54,12 @@ Result<Value> Runtime::string(Text text, bool markup) {
   return Value::of(Kind::string, std::move(data));
 }
 
-Result<Value> Runtime::sequence(Kind kind, Values items, bool is_group) {
+Result<Value> Runtime::sequence(Kind kind, Values items) {
   JANG_TRY(charge(items.size()));
   auto data = std::make_shared<ListData>();
   for (const Value& item : items) data->depth = std::max(data->depth, item.depth() + 1);
   if (data->depth > kMaxContainerDepth) return too_deep();
   data->items = std::move(items);
-  data->is_group = is_group;
   return Value::of(kind, std::move(data));
 }
 

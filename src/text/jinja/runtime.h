@@ -2,8 +2,8 @@
 // What every operation of a render shares: the budget, the owned entities, the clock, and the way to call a value.
 //
 // Limits. A step is one node evaluated, one item produced, or kBytesPerStep bytes of text built, so steps bound time and memory at once:
-// 5,000,000 steps are at most 320 MB of text, or 160 MB of list items. Text whose size a template can ask for (repeat, center, indent,
-// join, replace, printf widths) is measured before it is allocated.
+// 5,000,000 steps are at most 320 MB of text, or 160 MB of list items. Text whose size a template can ask for (repeat, indent, join,
+// replace) is measured before it is allocated.
 #pragma once
 
 #include <cstdint>
@@ -72,8 +72,8 @@ class Runtime {
 
   // Values of any size; the limits are checked here.
   [[nodiscard]] Result<Value> string(Text text, bool markup = false);
-  [[nodiscard]] Result<Value> list(Values items) { return sequence(Kind::list, std::move(items), false); }
-  [[nodiscard]] Result<Value> tuple(Values items, bool is_group = false) { return sequence(Kind::tuple, std::move(items), is_group); }
+  [[nodiscard]] Result<Value> list(Values items) { return sequence(Kind::list, std::move(items)); }
+  [[nodiscard]] Result<Value> tuple(Values items) { return sequence(Kind::tuple, std::move(items)); }
   // Later entries of equal keys replace earlier ones, in place, as in Python. Errors: also corrupt for a key that cannot be one.
   [[nodiscard]] Result<Value> dict(std::vector<std::pair<Value, Value>> entries);
   [[nodiscard]] Result<Value> iterator(Values items);
@@ -93,7 +93,7 @@ class Runtime {
  private:
   static constexpr std::uint64_t kEntitySteps = 8;
 
-  [[nodiscard]] Result<Value> sequence(Kind kind, Values items, bool is_group);
+  [[nodiscard]] Result<Value> sequence(Kind kind, Values items);
   [[nodiscard]] Status out_of_steps() const;
 
   std::uint64_t max_steps_, steps_left_;
@@ -118,7 +118,7 @@ enum class Order : std::uint8_t { less, equal, greater, unordered };
 [[nodiscard]] bool has_length(const Value& value);
 
 // --- arithmetic.cpp
-enum class Operator : std::uint8_t { add, subtract, multiply, divide, floor_divide, modulo, power };
+enum class Operator : std::uint8_t { add, subtract, multiply, divide, floor_divide, modulo };
 [[nodiscard]] Result<Value> arithmetic(Runtime& runtime, Operator op, const Value& a, const Value& b);
 [[nodiscard]] Result<Value> negate(const Value& value);
 [[nodiscard]] Result<Value> plus(const Value& value);
@@ -152,8 +152,7 @@ struct JsonStyle {
 };
 [[nodiscard]] Status print_json(Runtime& runtime, const Value& value, const JsonStyle& style, Text& out);
 
-// --- format.cpp: "%s" % x and "{}".format(x)
-[[nodiscard]] Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& arguments);
+// --- format.cpp: "{}".format(x)
 [[nodiscard]] Result<Value> format_braces(Runtime& runtime, const Text& format, const Arguments& arguments);
 
 // --- strftime.cpp
@@ -164,12 +163,13 @@ struct JsonStyle {
 
 // --- tables. nullptr when there is no such name.
 [[nodiscard]] const Builtin* find_filter(std::string_view name);
-[[nodiscard]] bool is_known_filter(std::string_view name);  // also the ones of jinja that are not offered here
 [[nodiscard]] const TestRow* find_test(std::string_view name);
+// Why there is none of that name: unsupported where jinja has it, else corrupt.
+[[nodiscard]] Status no_such_filter(std::string_view name);
+[[nodiscard]] Status no_such_test(std::string_view name);
 [[nodiscard]] const Builtin* find_global(std::string_view name);
 [[nodiscard]] const Builtin* find_string_method(std::string_view name);
 [[nodiscard]] const Builtin* find_dict_method(std::string_view name);
-[[nodiscard]] const Builtin* find_sequence_method(std::string_view name);
 [[nodiscard]] const Builtin* find_loop_method(std::string_view name);
 
 }  // namespace jang::text::jinja

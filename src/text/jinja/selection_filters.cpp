@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters that apply a filter, a test or an attribute to every item: map, select, reject, selectattr, rejectattr; and attr.
-#include <array>
-
+// Filters that apply a filter, a test or an attribute to every item: map, select, reject, selectattr, rejectattr.
 #include <fmt/format.h>
 
 #include "text/jinja/filters.h"
-#include "text/jinja/parameters.h"
 
 namespace jang::text::jinja {
 namespace {
@@ -36,7 +33,7 @@ Result<Value> map(Runtime& runtime, const Value& self, const Arguments& argument
   }
   const Value& name = arguments.positional.front();
   const Builtin* filter = name.is(Kind::string) ? find_filter(name.bytes()) : nullptr;
-  if (filter == nullptr) return template_error("map: there is no such filter");
+  if (filter == nullptr) return name.is(Kind::string) ? no_such_filter(name.bytes()) : template_error("map: a filter is named by a str");
   Arguments rest;
   rest.positional.assign(arguments.positional.begin() + 1, arguments.positional.end());
   rest.named = arguments.named;
@@ -60,7 +57,7 @@ Result<Value> select(Runtime& runtime, const Value& self, const Arguments& argum
   if (arguments.positional.size() > kFirst) {
     const Value& name = arguments.positional[kFirst];
     test = name.is(Kind::string) ? find_test(name.bytes()) : nullptr;
-    if (test == nullptr) return template_error("there is no such test");
+    if (test == nullptr) return name.is(Kind::string) ? no_such_test(name.bytes()) : template_error("a test is named by a str");
     rest.positional.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(kFirst) + 1, arguments.positional.end());
     rest.named = arguments.named;
   }
@@ -75,22 +72,12 @@ Result<Value> select(Runtime& runtime, const Value& self, const Arguments& argum
   return runtime.iterator(std::move(out));
 }
 
-// Like a.b, but never the item of a dict.
-Result<Value> attr(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("attr", arguments, std::array<std::string_view, 1>{"name"}));
-  JANG_ASSIGN(const Text* name, p.text(0));
-  if (self.is(Kind::dict) && find_dict_method(name->bytes()) == nullptr)
-    return Value::undefined(fmt::format("'dict object' has no attribute {}", in_quotes(name->bytes())));
-  return get_attribute(runtime, self, name->bytes());
-}
-
 constexpr auto kFilters = std::to_array<Builtin>({
     {"map", map},
     {"select", select<true, false>},
     {"reject", select<false, false>},
     {"selectattr", select<true, true>},
     {"rejectattr", select<false, true>},
-    {"attr", attr},
 });
 
 }  // namespace

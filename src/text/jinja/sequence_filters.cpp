@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters over sequences as a whole: first, last, length, sort, unique, batch, groupby ...
+// Filters over sequences as a whole: first, last, length, sort, unique ...
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/parameters.h"
-#include "text/jinja/strings.h"
+#include "text/jinja/refused.h"
 
 namespace jang::text::jinja {
 namespace {
@@ -122,32 +122,13 @@ Result<Values> keys_of(Runtime& runtime, const Values& items, const Value& attri
   return keys;
 }
 
-// sort takes several attributes, "a,b": the key is the list of their values.
-Result<Values> sort_keys(Runtime& runtime, const Values& items, const Value& attribute, bool case_sensitive) {
-  if (!attribute.is(Kind::string) || attribute.bytes().find(',') == std::string::npos)
-    return keys_of(runtime, items, attribute, case_sensitive);
-  const std::vector<Span> names = split_by(attribute.text(), ",", -1);
-  std::vector<Values> columns;
-  for (const Span& name : names) {
-    JANG_ASSIGN(const Value path, runtime.string(attribute.text().slice(name.begin, name.end)));
-    JANG_ASSIGN(Values column, keys_of(runtime, items, path, case_sensitive));
-    columns.push_back(std::move(column));
-  }
-  Values keys;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    Values key;
-    for (const Values& column : columns) key.push_back(column[i]);
-    JANG_ASSIGN(Value made, runtime.list(std::move(key)));
-    keys.push_back(std::move(made));
-  }
-  return keys;
-}
-
 Result<Value> sort(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p,
               Parameters::bind("sort", arguments, std::array<std::string_view, 3>{"reverse", "case_sensitive", "attribute"}));
   JANG_ASSIGN(const Values items, iterate(runtime, self));
-  JANG_ASSIGN(const Values keys, sort_keys(runtime, items, p[2], p.flag(1, false)));
+  if (p.has(2) && p[2].is(Kind::string) && p[2].bytes().find(',') != std::string::npos)
+    return not_supported("sorting by several attributes");
+  JANG_ASSIGN(const Values keys, keys_of(runtime, items, p[2], p.flag(1, false)));
   JANG_ASSIGN(const std::vector<std::size_t> order, sorted_order(runtime, keys, p.flag(0, false), true));
   Values out;
   for (const std::size_t i : order) out.push_back(items[i]);
@@ -227,83 +208,6 @@ Result<Value> items_filter(Runtime& runtime, const Value& self, const Arguments&
   return runtime.iterator(std::move(pairs));
 }
 
-// Rows of `n`, the last one filled up.
-Result<Value> batch(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("batch", arguments, std::array<std::string_view, 2>{"linecount", "fill_with"}));
-  JANG_TRY(p.required(0).status());
-  JANG_ASSIGN(const std::int64_t n, p.integer(0, 1));
-  JANG_ASSIGN(const Values items, iterate(runtime, self));
-  Values rows, row;
-  for (const Value& item : items) {
-    if (static_cast<std::int64_t>(row.size()) == n) {
-      JANG_ASSIGN(Value made, runtime.list(std::exchange(row, {})));
-      rows.push_back(std::move(made));
-    }
-    row.push_back(item);
-  }
-  if (!row.empty()) {
-    const std::int64_t lacking = n - static_cast<std::int64_t>(row.size());
-    if (p.has_value(1) && lacking > 0) {
-      JANG_TRY(runtime.charge(static_cast<std::uint64_t>(lacking)));
-      row.insert(row.end(), static_cast<std::size_t>(lacking), p[1]);
-    }
-    JANG_ASSIGN(Value made, runtime.list(std::move(row)));
-    rows.push_back(std::move(made));
-  }
-  return runtime.iterator(std::move(rows));
-}
-
-// `n` columns of nearly equal length.
-Result<Value> slice(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("slice", arguments, std::array<std::string_view, 2>{"slices", "fill_with"}));
-  JANG_TRY(p.required(0).status());
-  JANG_ASSIGN(const std::int64_t n, p.integer(0, 1));
-  JANG_ASSIGN(const Values items, iterate(runtime, self));
-  if (n == 0) return template_error("division by zero");
-  Values columns;
-  if (n > 0) JANG_TRY(runtime.charge(static_cast<std::uint64_t>(n)));
-  const auto size = static_cast<std::int64_t>(items.size());
-  std::int64_t at = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::int64_t end = at + size / n + (i < size % n ? 1 : 0);
-    Values column(items.begin() + at, items.begin() + end);
-    if (p.has_value(1) && i >= size % n) column.push_back(p[1]);
-    JANG_ASSIGN(Value made, runtime.list(std::move(column)));
-    columns.push_back(std::move(made));
-    at = end;
-  }
-  return runtime.iterator(std::move(columns));
-}
-
-Result<Value> groupby(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p,
-              Parameters::bind("groupby", arguments, std::array<std::string_view, 3>{"attribute", "default", "case_sensitive"}));
-  JANG_TRY(p.required(0).status());
-  JANG_ASSIGN(const Values items, iterate(runtime, self));
-  Values shown;
-  for (const Value& item : items) {
-    JANG_ASSIGN(Value key, get_path(runtime, item, p[0], p[1]));
-    shown.push_back(std::move(key));
-  }
-  JANG_ASSIGN(const Values keys, keys_of(runtime, shown, Value::none(), p.flag(2, false)));
-  JANG_ASSIGN(const std::vector<std::size_t> order, sorted_order(runtime, keys, false));
-  Values groups;
-  for (std::size_t i = 0; i < order.size();) {
-    Values members;
-    const std::size_t leader = order[i];
-    bool same = true;
-    while (same) {
-      members.push_back(items[order[i++]]);
-      if (i == order.size()) break;
-      JANG_ASSIGN(same, equals(runtime, keys[order[i]], keys[leader]));
-    }
-    JANG_ASSIGN(Value list, runtime.list(std::move(members)));
-    JANG_ASSIGN(Value group, runtime.tuple({shown[leader], std::move(list)}, true));
-    groups.push_back(std::move(group));
-  }
-  return runtime.list(std::move(groups));
-}
-
 constexpr auto kFilters = std::to_array<Builtin>({
     {"default", default_filter},
     {"d", default_filter},
@@ -320,9 +224,6 @@ constexpr auto kFilters = std::to_array<Builtin>({
     {"max", extreme<Order::greater>},
     {"sum", sum},
     {"items", items_filter},
-    {"batch", batch},
-    {"slice", slice},
-    {"groupby", groupby},
 });
 
 }  // namespace

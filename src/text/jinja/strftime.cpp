@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // datetime.now().strftime(format) in the C locale, from a time the caller gives: no clock, time zone or locale of the process is read.
 // Civil date from days since 1970-01-01: H. Hinnant, "chrono-compatible low-level date algorithms".
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "text/jinja/refused.h"
 #include "text/jinja/runtime.h"
 
 namespace jang::text::jinja {
@@ -47,70 +50,32 @@ Civil civil_of(std::int64_t seconds) {
   return out;
 }
 
-// ISO 8601 week and the year it belongs to.
-std::pair<std::int64_t, int> iso_week(const Civil& c) {
-  const int monday_based = (c.weekday + 6) % 7;
-  const int week = (c.day_of_year - monday_based + 10) / 7;
-  const auto weeks_in = [](std::int64_t year) {
-    const auto first = static_cast<int>(((days_before_year(year) + 4) % 7 + 7) % 7);  // weekday of January 1st
-    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return first == 4 || (leap && first == 3) ? 53 : 52;
-  };
-  if (week < 1) return {c.year - 1, weeks_in(c.year - 1)};
-  if (week > weeks_in(c.year)) return {c.year + 1, 1};
-  return {c.year, week};
-}
-
-std::string expand(const Civil& c, char directive, std::int64_t unix_seconds) {
+// What a directive stands for; nothing for one that is not offered.
+std::optional<std::string> expand(const Civil& c, char directive) {
   const auto day_name = kDays[static_cast<std::size_t>(c.weekday)];
   const auto month_name = kMonths[static_cast<std::size_t>(c.month - 1)];
-  const int hour12 = c.hour % 12 == 0 ? 12 : c.hour % 12;
   switch (directive) {
     case 'a': return std::string(day_name.substr(0, 3));
     case 'A': return std::string(day_name);
-    case 'b':
-    case 'h': return std::string(month_name.substr(0, 3));
+    case 'b': return std::string(month_name.substr(0, 3));
     case 'B': return std::string(month_name);
-    case 'C': return fmt::format("{:02}", c.year / 100);
     case 'd': return fmt::format("{:02}", c.day);
-    case 'D':
-    case 'x': return fmt::format("{:02}/{:02}/{:02}", c.month, c.day, c.year % 100);
     case 'e': return fmt::format("{:2}", c.day);
-    case 'f': return "000000";
     case 'F': return fmt::format("{}-{:02}-{:02}", c.year, c.month, c.day);
-    case 'g': return fmt::format("{:02}", iso_week(c).first % 100);
-    case 'G': return fmt::format("{}", iso_week(c).first);
     case 'H': return fmt::format("{:02}", c.hour);
-    case 'I': return fmt::format("{:02}", hour12);
+    case 'I': return fmt::format("{:02}", c.hour % 12 == 0 ? 12 : c.hour % 12);
     case 'j': return fmt::format("{:03}", c.day_of_year + 1);
-    case 'k': return fmt::format("{:2}", c.hour);
-    case 'l': return fmt::format("{:2}", hour12);
     case 'm': return fmt::format("{:02}", c.month);
     case 'M': return fmt::format("{:02}", c.minute);
-    case 'n': return "\n";
     case 'p': return c.hour < 12 ? "AM" : "PM";
-    case 'P': return c.hour < 12 ? "am" : "pm";
-    case 'r': return fmt::format("{:02}:{:02}:{:02} {}", hour12, c.minute, c.second, c.hour < 12 ? "AM" : "PM");
-    case 'R': return fmt::format("{:02}:{:02}", c.hour, c.minute);
-    case 's': return fmt::format("{}", unix_seconds);
     case 'S': return fmt::format("{:02}", c.second);
-    case 't': return "\t";
-    case 'T':
-    case 'X': return fmt::format("{:02}:{:02}:{:02}", c.hour, c.minute, c.second);
-    case 'u': return fmt::format("{}", c.weekday == 0 ? 7 : c.weekday);
-    case 'U': return fmt::format("{:02}", (c.day_of_year + 7 - c.weekday) / 7);
-    case 'V': return fmt::format("{:02}", iso_week(c).second);
-    case 'w': return fmt::format("{}", c.weekday);
-    case 'W': return fmt::format("{:02}", (c.day_of_year + 7 - (c.weekday + 6) % 7) / 7);
+    case 'T': return fmt::format("{:02}:{:02}:{:02}", c.hour, c.minute, c.second);
     case 'y': return fmt::format("{:02}", c.year % 100);
     case 'Y': return fmt::format("{}", c.year);
-    case 'c':
-      return fmt::format("{} {} {:2} {:02}:{:02}:{:02} {}", day_name.substr(0, 3), month_name.substr(0, 3), c.day, c.hour, c.minute,
-                         c.second, c.year);
     case 'z':
     case 'Z': return "";  // datetime.now() knows no zone
     case '%': return "%";
-    default: return std::string("%") + directive;
+    default: return std::nullopt;
   }
 }
 
@@ -127,16 +92,14 @@ Result<std::string> format_time(std::string_view format, std::int64_t unix_secon
       continue;
     }
     ++i;
-    // glibc's padding flags, which templates use to write a day without a zero: %-d
-    const char flag = i + 1 < format.size() && (format[i] == '-' || format[i] == '_' || format[i] == '0') ? format[i] : '\0';
-    if (flag != '\0') ++i;
-    std::string text = expand(civil, format[i], unix_seconds);
-    if (flag == '-') {
-      const std::size_t digit = std::min(text.find_first_not_of("0 "), text.size() - (text.empty() ? 0 : 1));
-      const bool number = !text.empty() && text.find_first_not_of("0123456789 ") == std::string::npos;
-      if (number) text.erase(0, digit);
-    }
-    out += text;
+    const bool bare = i + 1 < format.size() && format[i] == '-';  // glibc's flag for a number without zeros before it: %-d
+    if (bare) ++i;
+    std::optional<std::string> text = expand(civil, format[i]);
+    if (!text)
+      return not_supported(fmt::format("the directive {} of strftime_now()", in_quotes(format.substr(i - (bare ? 2 : 1), bare ? 3 : 2))));
+    if (bare && text->find_first_not_of("0123456789 ") == std::string::npos)
+      text->erase(0, std::min(text->find_first_not_of("0 "), text->size() - 1));
+    out += *text;
   }
   return out;
 }

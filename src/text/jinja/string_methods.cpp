@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// str's methods. The sandbox allows all that exist; encode(), translate() and maketrans() have no use in a template and are left out.
+// str's methods, less those that refused.cpp names.
 #include <algorithm>
 #include <array>
 
@@ -31,16 +31,6 @@ bool all_are(const Text& text) {
 }
 
 bool is_alnum(char32_t c) { return is_alpha(c) || is_digit_like(c) || is_numeric(c); }
-bool only_ascii(const Text& text) { return text.is_ascii(); }
-bool is_identifier(const Text& text) {
-  bool first = true;
-  for (Reader reader(text); !reader.at_end(); first = false) {
-    reader.next();
-    if (!is_word(reader.codepoint()) || (first && is_digit_like(reader.codepoint()))) return false;
-  }
-  return !first;
-}
-
 template <Side side>
 Result<Value> strip_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p, Parameters::bind("strip", arguments, std::array<std::string_view, 1>{"chars"}));
@@ -80,27 +70,6 @@ Result<Value> splitlines(Runtime& runtime, const Value& self, const Arguments& a
   return parts_of(runtime, self, split_lines(self.text(), p.flag(0, false)));
 }
 
-template <bool from_right>
-Result<Value> partition(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("partition", arguments, std::array<std::string_view, 1>{"sep"}));
-  JANG_ASSIGN(const Text* separator, p.text(0));
-  if (separator->size() == 0) return template_error("empty separator");
-  const Text& text = self.text();
-  JANG_TRY(runtime.charge_bytes(text.size()));
-  const std::size_t at = from_right ? find_last_bytes(text.bytes(), separator->bytes()) : find_bytes(text.bytes(), separator->bytes());
-  std::array<Text, 3> parts;
-  if (at == std::string_view::npos)
-    parts[from_right ? 2 : 0] = text;
-  else
-    parts = {text.slice(0, at), text.slice(at, at + separator->size()), text.slice(at + separator->size(), text.size())};
-  Values out;
-  for (Text& part : parts) {
-    JANG_ASSIGN(Value value, runtime.string(std::move(part), self.is_markup()));
-    out.push_back(std::move(value));
-  }
-  return runtime.tuple(std::move(out));
-}
-
 // Python's optional [start, end) of find() and its relatives, in bytes; an impossible one has begin > end.
 Result<Span> search_range(Runtime& runtime, const Text& text, const Parameters& p, std::size_t first) {
   const auto n = static_cast<std::int64_t>(text.length());
@@ -117,24 +86,17 @@ constexpr std::array<std::string_view, 3> kSearch = {"sub", "start", "end"};
 
 // Index in code points, -1 when there is none.
 template <bool from_right>
-Result<std::int64_t> find_index(Runtime& runtime, const Value& self, const Arguments& arguments) {
+Result<Value> find_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p, Parameters::bind("find", arguments, kSearch));
   JANG_ASSIGN(const Text* part, p.text(0));
   const Text& text = self.text();
   JANG_TRY(runtime.charge_bytes(2 * text.size()));
   JANG_ASSIGN(const Span range, search_range(runtime, text, p, 1));
-  if (range.begin > range.end) return std::int64_t{-1};
+  if (range.begin > range.end) return Value::integer(-1);
   const std::string_view inside = std::string_view(text.bytes()).substr(range.begin, range.end - range.begin);
   const std::size_t at = from_right ? find_last_bytes(inside, part->bytes()) : find_bytes(inside, part->bytes());
-  if (at == std::string_view::npos) return std::int64_t{-1};
-  return static_cast<std::int64_t>(text.index_of(range.begin + at));
-}
-
-template <bool from_right, bool must_exist>
-Result<Value> find_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const std::int64_t index, find_index<from_right>(runtime, self, arguments));
-  if (must_exist && index < 0) return template_error("substring not found");
-  return Value::integer(index);
+  if (at == std::string_view::npos) return Value::integer(-1);
+  return Value::integer(static_cast<std::int64_t>(text.index_of(range.begin + at)));
 }
 
 Result<Value> count_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
@@ -203,100 +165,35 @@ Result<Value> join_method(Runtime& runtime, const Value& self, const Arguments& 
   return runtime.string(std::move(out), self.is_markup());
 }
 
-// Where the padding goes is the side it is on: ljust pads at the right.
-template <Side side>
-Result<Value> justify(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("just", arguments, std::array<std::string_view, 2>{"width", "fillchar"}));
-  JANG_TRY(p.required(0).status());
-  JANG_ASSIGN(const std::int64_t width, p.integer(0, 0));
-  Text fill(" ");
-  if (p.has(1)) {
-    JANG_ASSIGN(const Text* given, p.text(1));
-    if (given->length() != 1) return template_error("the fill character must be exactly one character long");
-    fill = *given;
-  }
-  JANG_ASSIGN(Text out, pad(runtime, self.text(), width, fill, side));
-  return runtime.string(std::move(out), self.is_markup());
-}
-
-Result<Value> zfill(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("zfill", arguments, std::array<std::string_view, 1>{"width"}));
-  JANG_TRY(p.required(0).status());
-  JANG_ASSIGN(const std::int64_t width, p.integer(0, 0));
-  const Text& text = self.text();
-  const std::size_t sign = text.bytes().starts_with('-') || text.bytes().starts_with('+') ? 1 : 0;
-  JANG_ASSIGN(const Text digits, pad(runtime, text.slice(sign, text.size()),
-                                     std::max<std::int64_t>(width, 0) - static_cast<std::int64_t>(sign), Text("0"), Side::left));
-  Text out = text.slice(0, sign);
-  out.append(digits);
-  return runtime.string(std::move(out), self.is_markup());
-}
-
-Result<Value> expandtabs(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("expandtabs", arguments, std::array<std::string_view, 1>{"tabsize"}));
-  JANG_ASSIGN(const std::int64_t size, p.integer(0, 8));
-  JANG_ASSIGN(Text out, expand_tabs(runtime, self.text(), size));
-  return runtime.string(std::move(out), self.is_markup());
-}
-
 Result<Value> format_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   return format_braces(runtime, self.text(), arguments);
 }
 
-Result<Value> format_map(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("format_map", arguments, std::array<std::string_view, 1>{"mapping"}));
-  JANG_ASSIGN(const Value mapping, p.required(0));
-  if (!mapping.is(Kind::dict)) return template_error("format_map() takes a mapping");
-  Arguments spread;
-  for (const auto& [key, value] : mapping.dict().entries)
-    if (key.is(Kind::string)) spread.named.emplace_back(key.bytes(), value);
-  return format_braces(runtime, self.text(), spread);
-}
-
 constexpr auto kMethods = std::to_array<Builtin>({
     {"capitalize", simple<capitalize>},
-    {"casefold", simple<casefold>},
-    {"center", justify<Side::both>},
     {"count", count_method},
     {"endswith", starts_or_ends<true>},
-    {"expandtabs", expandtabs},
-    {"find", find_method<false, false>},
+    {"find", find_method<false>},
     {"format", format_method},
-    {"format_map", format_map},
-    {"index", find_method<false, true>},
     {"isalnum", question<all_are<is_alnum>>},
     {"isalpha", question<all_are<is_alpha>>},
-    {"isascii", question<only_ascii>},
-    {"isdecimal", question<all_are<is_decimal_digit>>},
     {"isdigit", question<all_are<is_digit_like>>},
-    {"isidentifier", question<is_identifier>},
-    {"islower", question<is_all_lower>},
-    {"isnumeric", question<all_are<is_numeric>>},
     {"isspace", question<all_are<is_space>>},
-    {"istitle", question<is_titled>},
-    {"isupper", question<is_all_upper>},
     {"join", join_method},
-    {"ljust", justify<Side::right>},
     {"lower", simple<to_lower>},
     {"lstrip", strip_method<Side::left>},
-    {"partition", partition<false>},
     {"removeprefix", remove_affix<false>},
     {"removesuffix", remove_affix<true>},
     {"replace", replace_method},
-    {"rfind", find_method<true, false>},
-    {"rindex", find_method<true, true>},
-    {"rjust", justify<Side::left>},
-    {"rpartition", partition<true>},
+    {"rfind", find_method<true>},
     {"rsplit", split_method<true>},
     {"rstrip", strip_method<Side::right>},
     {"split", split_method<false>},
     {"splitlines", splitlines},
     {"startswith", starts_or_ends<false>},
     {"strip", strip_method<Side::both>},
-    {"swapcase", simple<swapcase>},
     {"title", simple<title_method>},
     {"upper", simple<to_upper>},
-    {"zfill", zfill},
 });
 
 }  // namespace

@@ -116,14 +116,6 @@ Text to_lower(const Text& text) {
   return map_case(text, [](char32_t) -> CaseMap { return lower; });
 }
 
-Text casefold(const Text& text) {
-  return map_case(text, [](char32_t) -> CaseMap { return folded; });
-}
-
-Text swapcase(const Text& text) {
-  return map_case(text, [](char32_t c) -> CaseMap { return is_upper(c) ? lower : is_lower(c) ? upper : nullptr; });
-}
-
 Text capitalize(const Text& text) {
   bool first = true;
   return map_case(text, [&](char32_t) -> CaseMap { return std::exchange(first, false) ? title : lower; });
@@ -281,22 +273,6 @@ Result<Text> replace(Runtime& runtime, const Text& text, const Text& from, const
   return out;
 }
 
-Result<Text> pad(Runtime& runtime, const Text& text, std::int64_t width, const Text& fill, Side where) {
-  const auto length = static_cast<std::int64_t>(text.length());
-  if (width <= length) return text;
-  const std::int64_t missing = width - length;
-  JANG_TRY(Runtime::check_string_size(static_cast<std::uint64_t>(width)));
-  JANG_TRY(Runtime::check_string_size(text.size() + static_cast<std::uint64_t>(missing) * fill.size()));
-  JANG_TRY(runtime.charge(static_cast<std::uint64_t>(missing) / 8));
-  std::int64_t left = where == Side::left ? missing : 0;
-  if (where == Side::both) left = missing / 2 + (missing & width & 1);
-  Text out;
-  for (std::int64_t i = 0; i < left; ++i) out.append(fill);
-  out.append(text);
-  for (std::int64_t i = left; i < missing; ++i) out.append(fill);
-  return out;
-}
-
 Result<Text> indent(Runtime& runtime, const Text& text, const Text& indention, bool first, bool blank) {
   Text whole = text;
   whole.append("\n");
@@ -310,28 +286,6 @@ Result<Text> indent(Runtime& runtime, const Text& text, const Text& indention, b
     if (i > 0) out.append("\n");
     if (i > 0 && (blank || !is_blank)) out.append(indention);
     out.append(whole, lines[i].begin, lines[i].end);
-  }
-  return out;
-}
-
-Result<Text> expand_tabs(Runtime& runtime, const Text& text, std::int64_t size) {
-  const auto tabs = static_cast<std::uint64_t>(std::count(text.bytes().begin(), text.bytes().end(), '\t'));
-  const auto width = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 0));
-  if (tabs > 0) JANG_TRY(Runtime::check_string_size(width > kMaxStringBytes ? width : text.size() + tabs * width));
-  JANG_TRY(runtime.charge_bytes(text.size() + tabs * width));
-  Text out;
-  std::uint64_t column = 0;
-  for (Reader reader(text); !reader.at_end();) {
-    reader.next();
-    const char32_t c = reader.codepoint();
-    if (c == '\t') {
-      const std::uint64_t blanks = width == 0 ? 0 : width - column % width;
-      out.append(std::string(blanks, ' '), reader.is_input());
-      column += blanks;
-      continue;
-    }
-    column = c == '\n' || c == '\r' ? 0 : column + 1;
-    out.append(text, reader.begin(), reader.end());
   }
   return out;
 }
@@ -355,36 +309,6 @@ bool all_of(const Text& text, bool (*is_of_class)(char32_t)) {
     if (!is_of_class(reader.codepoint())) return false;
   }
   return text.size() > 0;
-}
-
-namespace {
-
-bool is_all_of_case(const Text& text, bool (*wanted)(char32_t), bool (*other)(char32_t)) {
-  bool any = false;
-  for (Reader reader(text); !reader.at_end();) {
-    reader.next();
-    if (other(reader.codepoint()) || is_title(reader.codepoint())) return false;
-    any |= wanted(reader.codepoint());
-  }
-  return any;
-}
-
-}  // namespace
-
-bool is_all_upper(const Text& text) { return is_all_of_case(text, is_upper, is_lower); }
-bool is_all_lower(const Text& text) { return is_all_of_case(text, is_lower, is_upper); }
-
-bool is_titled(const Text& text) {
-  bool in_word = false, any = false;
-  for (Reader reader(text); !reader.at_end();) {
-    reader.next();
-    const char32_t c = reader.codepoint();
-    const bool big = is_upper(c) || is_title(c), small = is_lower(c);
-    if ((big && in_word) || (small && !in_word)) return false;
-    in_word = big || small;
-    any |= in_word;
-  }
-  return any;
 }
 
 }  // namespace jang::text::jinja

@@ -20,8 +20,6 @@ enum class Side : std::uint8_t { left = 1, right = 2, both = 3 };
 
 [[nodiscard]] Text to_upper(const Text& text);
 [[nodiscard]] Text to_lower(const Text& text);
-[[nodiscard]] Text casefold(const Text& text);
-[[nodiscard]] Text swapcase(const Text& text);
 [[nodiscard]] Text capitalize(const Text& text);
 [[nodiscard]] Text title_method(const Text& text);  // str.title(): words are runs of cased letters
 [[nodiscard]] Text title_filter(const Text& text);  // jinja's title: words begin after - ( { [ < and white space
@@ -36,16 +34,10 @@ enum class Side : std::uint8_t { left = 1, right = 2, both = 3 };
 [[nodiscard]] Result<Text> replace(Runtime& runtime, const Text& text, const Text& from, const Text& to, std::int64_t limit);
 [[nodiscard]] std::int64_t count_occurrences(std::string_view text, std::string_view part);
 
-// Padded to `width` code points with the one-character `fill`; for Side::both as str.center() does.
-[[nodiscard]] Result<Text> pad(Runtime& runtime, const Text& text, std::int64_t width, const Text& fill, Side where);
 [[nodiscard]] Result<Text> indent(Runtime& runtime, const Text& text, const Text& indention, bool first, bool blank);
-[[nodiscard]] Result<Text> expand_tabs(Runtime& runtime, const Text& text, std::int64_t size);
 [[nodiscard]] Result<Text> join(Runtime& runtime, const Text& separator, const std::vector<Text>& parts);
 
 // Not empty, and every character is of the class.
 [[nodiscard]] bool all_of(const Text& text, bool (*is_of_class)(char32_t));
-[[nodiscard]] bool is_all_upper(const Text& text);
-[[nodiscard]] bool is_all_lower(const Text& text);
-[[nodiscard]] bool is_titled(const Text& text);
 
 }  // namespace jang::text::jinja

@@ -57,8 +57,6 @@ class Resolver {
       for (const ExpressionPtr& item : suffix.items) read(item, symbols);
       for (const ExpressionPtr& item : suffix.arguments.positional) read(item, symbols);
       for (const auto& [name, item] : suffix.arguments.named) read(item, symbols);
-      read(suffix.arguments.star, symbols);
-      read(suffix.arguments.double_star, symbols);
     }
   }
 
@@ -142,8 +140,7 @@ class Resolver {
         inner(statement.otherwise, symbols, statement.hidden_otherwise);
         return;
       }
-      case Statement::Kind::macro:
-      case Statement::Kind::call: procedure(*statement.procedure, symbols); return;
+      case Statement::Kind::macro: procedure(*statement.procedure, symbols); return;
       case Statement::Kind::with: inner(statement.body, symbols, statement.hidden, statement.targets); return;
       case Statement::Kind::set_block:
       case Statement::Kind::filter:
@@ -156,18 +153,15 @@ class Resolver {
     Symbols symbols;
     symbols.parent = &outer;
     for (const int parameter : procedure.parameters) symbols.refs[parameter] = Start::parameter;
-    for (const int special : {caller_, kwargs_, varargs_})
-      if (special >= 0) symbols.refs[special] = Start::parameter;
     for (const ExpressionPtr& e : procedure.defaults) read(e, symbols);
     scope(procedure.body, symbols, procedure.hidden);
   }
 
  public:
-  explicit Resolver(const Template& source)
-      : loop_(source.loop), caller_(source.caller), kwargs_(source.kwargs), varargs_(source.varargs) {}
+  explicit Resolver(const Template& source) : loop_(source.loop) {}
 
  private:
-  int loop_, caller_, kwargs_, varargs_;
+  int loop_;
 };
 
 }  // namespace

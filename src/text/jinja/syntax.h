@@ -20,7 +20,6 @@ using Expressions = std::vector<ExpressionPtr>;
 struct CallArguments {
   Expressions positional;
   std::vector<std::pair<std::string, ExpressionPtr>> named;
-  ExpressionPtr star, double_star;  // *sequence, **mapping
 };
 
 // What follows a value: .name [key] [a:b:c] (arguments) |filter(arguments) is test(arguments)
@@ -79,13 +78,11 @@ struct Target {
 struct Statement;
 using Statements = std::vector<std::unique_ptr<Statement>>;
 
-// A macro, a call block's body, a generation block.
+// A macro.
 struct Procedure {
   std::string name;
   std::vector<int> parameters;
   Expressions defaults;  // of the last parameters
-  bool uses_caller = false, uses_kwargs = false, uses_varargs = false;
-  bool has_caller_parameter = false;
   Statements body;
   std::vector<int> hidden;  // symbols.h
 };
@@ -104,7 +101,6 @@ struct Statement {
     set,        // target = expressions[0]
     set_block,  // target, optional filter chain in expressions[0] applied to the body
     macro,
-    call,    // expressions[0] is the call, procedure its caller
     filter,  // expressions[0] is the filter chain
     with,
     generation,
@@ -130,8 +126,7 @@ struct Template {
   std::vector<std::string> names;
   std::vector<int> by_name;  // ids in the order of their names
   std::size_t source_bytes = 0;
-  // Names with a meaning to macros and loops; -1 when the template does not use them.
-  int loop = -1, caller = -1, kwargs = -1, varargs = -1;
+  int loop = -1;  // the name `loop`; -1 when the template does not use it
 };
 
 // Id of a name, -1 when the template does not mention it.

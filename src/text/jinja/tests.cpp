@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "text/jinja/parameters.h"
-#include "text/jinja/strings.h"
+#include "text/jinja/refused.h"
 
 namespace jang::text::jinja {
 namespace {
@@ -32,13 +32,6 @@ Result<bool> sequence(Runtime&, const Value& self, const Arguments&) {
 }
 
 Result<bool> callable(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::function) || self.is(Kind::undefined); }
-Result<bool> escaped(Runtime&, const Value& self, const Arguments&) { return self.is_markup(); }
-
-template <bool (*question)(const Text&)>
-Result<bool> of_text(Runtime& runtime, const Value& self, const Arguments&) {
-  JANG_ASSIGN(const Text text, to_text(runtime, self));
-  return question(text);
-}
 
 Result<Value> other(const Arguments& arguments) {
   JANG_ASSIGN(const Parameters p, Parameters::bind("a test", arguments, std::array<std::string_view, 1>{"other"}));
@@ -46,6 +39,7 @@ Result<Value> other(const Arguments& arguments) {
 }
 
 Result<bool> divisible(Runtime& runtime, const Value& self, const Value& by, std::int64_t remainder) {
+  if (self.is(Kind::string)) return template_error("a str has no remainder");
   JANG_ASSIGN(const Value rest, arithmetic(runtime, Operator::modulo, self, by));
   return equals(runtime, rest, Value::integer(remainder));
 }
@@ -81,11 +75,6 @@ Result<bool> ordered(Runtime& runtime, const Value& self, const Arguments& argum
   return order == wanted || (or_equal && order == Order::equal);
 }
 
-Result<bool> is_filter(Runtime&, const Value& self, const Arguments&) {
-  return self.is(Kind::string) && (find_filter(self.bytes()) != nullptr || is_known_filter(self.bytes()));
-}
-Result<bool> is_test(Runtime&, const Value& self, const Arguments&) { return self.is(Kind::string) && find_test(self.bytes()) != nullptr; }
-
 constexpr auto kTests = std::to_array<TestRow>({
     {"defined", defined},
     {"undefined", undefined},
@@ -101,9 +90,6 @@ constexpr auto kTests = std::to_array<TestRow>({
     {"iterable", iterable},
     {"sequence", sequence},
     {"callable", callable},
-    {"escaped", escaped},
-    {"lower", of_text<is_all_lower>},
-    {"upper", of_text<is_all_upper>},
     {"even", even},
     {"odd", odd},
     {"divisibleby", divisible_by},
@@ -124,8 +110,6 @@ constexpr auto kTests = std::to_array<TestRow>({
     {"greaterthan", ordered<Order::greater, false>},
     {">=", ordered<Order::greater, true>},
     {"ge", ordered<Order::greater, true>},
-    {"filter", is_filter},
-    {"test", is_test},
 });
 
 }  // namespace
@@ -133,6 +117,11 @@ constexpr auto kTests = std::to_array<TestRow>({
 const TestRow* find_test(std::string_view name) {
   const auto at = std::find_if(kTests.begin(), kTests.end(), [&](const TestRow& t) { return t.name == name; });
   return at == kTests.end() ? nullptr : &*at;
+}
+
+Status no_such_test(std::string_view name) {
+  JANG_TRY(check_offered(Feature::test, name));
+  return template_error(fmt::format("there is no test {}", in_quotes(name)));
 }
 
 }  // namespace jang::text::jinja

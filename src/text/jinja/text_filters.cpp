@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "text/jinja/characters.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/parameters.h"
 #include "text/jinja/strings.h"
@@ -83,76 +82,9 @@ Result<Value> indent_filter(Runtime& runtime, const Value& self, const Arguments
   return runtime.string(std::move(out), self.is_markup());
 }
 
-Result<Value> center_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p, Parameters::bind("center", arguments, std::array<std::string_view, 1>{"width"}));
-  JANG_ASSIGN(const std::int64_t width, p.integer(0, 80));
-  JANG_ASSIGN(const Text text, to_text(runtime, self));
-  JANG_ASSIGN(Text out, pad(runtime, text, width, Text(" "), Side::both));
-  return runtime.string(std::move(out), self.is_markup());
-}
-
-Result<Value> truncate(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Parameters p,
-              Parameters::bind("truncate", arguments, std::array<std::string_view, 4>{"length", "killwords", "end", "leeway"}));
-  JANG_ASSIGN(const std::int64_t limit, p.integer(0, 255));
-  JANG_ASSIGN(const std::int64_t leeway, p.integer_or_none(3, 5));
-  Text end("...");
-  if (p.has(2)) {
-    JANG_ASSIGN(const Text* given, p.text(2));
-    end = *given;
-  }
-  const auto end_length = static_cast<std::int64_t>(end.length());
-  if (limit < end_length || leeway < 0) return template_error("truncate: the length is shorter than the end, or the leeway is negative");
-  JANG_ASSIGN(const std::int64_t n, length(self));
-  if (n - leeway <= limit) return self;
-  if (!self.is(Kind::string)) return template_error(fmt::format("'{}' object cannot be truncated", type_name(self)));
-  const Text& text = self.text();
-  Text out = text.slice(0, text.byte_of(static_cast<std::size_t>(limit - end_length)));
-  if (!p.flag(1, false)) {
-    const std::size_t blank = out.bytes().rfind(' ');
-    if (blank != std::string::npos) out = out.slice(0, blank);
-  }
-  out.append(end);
-  return runtime.string(std::move(out));
-}
-
-Result<Value> wordcount(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_TRY(Parameters::none("wordcount", arguments));
-  JANG_ASSIGN(const Text text, to_text(runtime, self));
-  std::int64_t n = 0;
-  bool inside = false;
-  for (Reader reader(text); !reader.at_end();) {
-    reader.next();
-    const bool word = is_word(reader.codepoint());
-    n += word && !inside ? 1 : 0;
-    inside = word;
-  }
-  return Value::integer(n);
-}
-
-Result<Value> format_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_ASSIGN(const Text text, to_text(runtime, self));
-  if (!arguments.positional.empty() && !arguments.named.empty())
-    return template_error("format takes positional or keyword arguments, not both");
-  if (arguments.named.empty()) {
-    JANG_ASSIGN(const Value values, runtime.tuple(arguments.positional));
-    return format_percent(runtime, text, values);
-  }
-  std::vector<std::pair<Value, Value>> entries;
-  for (const auto& [name, value] : arguments.named) entries.emplace_back(Value::short_string(name), value);
-  JANG_ASSIGN(const Value mapping, runtime.dict(std::move(entries)));
-  return format_percent(runtime, text, mapping);
-}
-
 Result<Value> escape(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_TRY(Parameters::none("escape", arguments));
   if (self.is_markup()) return self;
-  JANG_ASSIGN(const Text text, to_text(runtime, self));
-  return runtime.string(escape_html(text), true);
-}
-
-Result<Value> force_escape(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  JANG_TRY(Parameters::none("forceescape", arguments));
   JANG_ASSIGN(const Text text, to_text(runtime, self));
   return runtime.string(escape_html(text), true);
 }
@@ -204,13 +136,8 @@ constexpr auto kFilters = std::to_array<Builtin>({
     {"replace", replace_filter},
     {"join", join_filter},
     {"indent", indent_filter},
-    {"center", center_filter},
-    {"truncate", truncate},
-    {"wordcount", wordcount},
-    {"format", format_filter},
     {"escape", escape},
     {"e", escape},
-    {"forceescape", force_escape},
     {"safe", safe},
     {"tojson", tojson},
 });

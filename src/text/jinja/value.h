@@ -134,7 +134,6 @@ struct StringData : Data {
 struct ListData : Data {  // lists and tuples
   Values items;
   int depth = 1;
-  bool is_group = false;  // a tuple of groupby: has .grouper and .list
 };
 
 struct DictData : Data {
@@ -175,7 +174,6 @@ struct FunctionData : Data {
 struct Loop : Entity {
   // missing when there is no such attribute.
   [[nodiscard]] virtual Result<Value> attribute(Runtime& runtime, std::string_view name) = 0;
-  Value last_changed;  // what changed() saw last
   std::int64_t index0 = -1;
 };
 
