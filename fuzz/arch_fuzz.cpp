@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target of arch::describe and, for what it accepts, arch::decoder_config. Input: {"config": {...}, "tensors": {name: [dtype,
-// shape]}}, or [dtype, shape, standing] with 0 to 2 for listed, unlisted and stray. Whatever the config and the tensor list say, describe
-// returns a Status or a model whose pieces lie inside their sources and fill their tensors exactly.
+// Fuzz target of targets::describe_source and, for what it accepts, arch::decoder_config. Input: {"config": {...}, "tensors": {name:
+// [dtype, shape]}}, or [dtype, shape, standing] with 0 to 2 for listed, unlisted and stray. Whatever the config and the tensor list say,
+// describe returns a Status or a model whose pieces lie inside their sources and fill their tensors exactly.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -10,6 +10,7 @@
 #include "arch/arch.h"
 #include "arch/decoder_config.h"
 #include "base/check.h"
+#include "format/targets/target.h"
 #include "json/json.h"
 
 namespace {
@@ -70,7 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const jang::json::Value* config = jang::json::find(*document, "config");
   std::vector<jang::TensorInfo> tensors;
   if (config == nullptr || !read_tensors(*document, &tensors)) return 0;
-  const auto model = jang::arch::describe(*config, tensors);
+  const auto model = jang::targets::describe_source(*config, tensors);
   if (!model.ok()) return 0;
   check(*model, tensors);
   const auto decoder = jang::arch::decoder_config(*model);

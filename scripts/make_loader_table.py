@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes src/arch/mlx_table.cpp: what every model class of the installed mlx-lm loads. Run it again for another mlx-lm.
+"""Writes src/format/targets/mlx/class_table.cpp: what every model class of the installed mlx-lm loads. Run it again for another mlx-lm.
 
 usage: make_loader_table.py OUTPUT.cpp [CLASS ...]     (clang-format the output)
 
@@ -261,7 +261,7 @@ def describe(name, variants):
     biased, unbiased = mlx_numbers.biases(name, trials)
     return {"rows": rows, "plain": plain, "drops": dropped(trials[0]), "experts": experts_key(name), "tie": tie_rule(name),
             "required": required + [key for key in mlx_numbers.not_absent(name) if key not in required], "not_null": mlx_numbers.not_null(name),
-            "shapes": mlx_numbers.attention_shapes(name, {row.out.removesuffix(".weight") for row in rows}),
+            "shapes": mlx_numbers.attention_shapes(name, {row.out.removesuffix(".weight") for row in rows} | mlx_numbers.kept_norms(trials)),
             "biased": biased, "unbiased": unbiased, "trials": len(trials)}
 
 
@@ -308,7 +308,7 @@ def code(name, table):
     if moved:
         layouts = {"whole": "whole", "stack": "stack_experts", "first_half": "first_half", "second_half": "second_half"}
         body = "".join(f"    {{{literal(r.source)}, {literal(r.out)}, LayoutRule::{layouts[r.layout]}}},\n" for r in sorted(moved))
-        text += f"constexpr MlxRow {tag}Rows[] = {{\n{body}}};\n"
+        text += f"constexpr ClassRow {tag}Rows[] = {{\n{body}}};\n"
     lists = (("Drops", "drops"), ("Required", "required"), ("NotNull", "not_null"))
     patterns = (("Biased", "biased"), ("Unbiased", "unbiased"))
     text += "".join(spans(tag + part, table[key]) for part, key in lists) + "".join(spans(tag + part, braces(table[key])) for part, key in patterns)
@@ -316,7 +316,7 @@ def code(name, table):
     same_shape = [(names, *side) for side in sides for names in braces(n for n, *s in table["shapes"] if tuple(s) == side)]
     if same_shape:
         body = "".join(f"    {{{', '.join(map(literal, shape))}}},\n" for shape in same_shape)
-        text += f"constexpr MlxShape {tag}Shapes[] = {{\n{body}}};\n"
+        text += f"constexpr ClassShape {tag}Shapes[] = {{\n{body}}};\n"
     fields = [literal(name), f"TieRule::{table['tie']}", literal(table["experts"])]
     for part, there in (("Modules", same), ("Plain", table["plain"]), ("Rows", moved), *((p, table[k]) for p, k in (*lists, *patterns)),
                         ("Shapes", same_shape)):
@@ -330,13 +330,13 @@ HEAD = """// SPDX-License-Identifier: Apache-2.0
 // Of every class: modules that may be packed under the names they have; other tensors it takes, kept as they are; rows that move: renamed,
 // stacked from one tensor per expert, or cut from a fused pair; tensors it leaves out; keys of the config it demands, and those that must
 // not be null; modules that always or never have a bias; shapes of attention in numbers of the config.
-#include "arch/mlx_table.h"
+#include "format/targets/mlx/class_table.h"
 
-namespace jang::arch {{
+namespace jang::targets::mlx {{
 namespace {{
 
 """
-MIDDLE = "constexpr MlxClass kClasses[] = {\n"
+MIDDLE = "constexpr ModelClass kClasses[] = {\n"
 
 
 def main():
@@ -361,11 +361,11 @@ def main():
               f"experts {table['experts'] or '-'}, plain matrices kept: "
               f"{[p for p in table['plain'] if p.endswith('proj.weight') or 'expert' in p][:6]}", file=sys.stderr, flush=True)
     text = HEAD.format(version=version) + definitions + MIDDLE + rows + "};\n"
-    text += "constexpr MlxAlias kAliases[] = {\n"
+    text += "constexpr ClassAlias kAliases[] = {\n"
     text += "".join(f"    {{{literal(a)}, {literal(b)}}},\n" for a, b in mlx_classes.aliases().items()) + "};\n\n}  // namespace\n\n"
-    text += f'std::string_view mlx_version() {{ return "{version}"; }}\n'
-    text += "std::span<const MlxClass> mlx_classes() { return kClasses; }\nstd::span<const MlxAlias> mlx_aliases() { return kAliases; }\n\n"
-    text += "}  // namespace jang::arch\n"
+    text += f'std::string_view version() {{ return "{version}"; }}\n'
+    text += "std::span<const ModelClass> model_classes() { return kClasses; }\nstd::span<const ClassAlias> class_aliases() { return kAliases; }\n\n"
+    text += "}  // namespace jang::targets::mlx\n"
     with open(output, "w") as file:
         file.write(text)
     print("left out:", left, file=sys.stderr)

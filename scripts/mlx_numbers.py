@@ -19,7 +19,8 @@ HEADS, KV, HEAD, HIDDEN = "num_attention_heads", "num_key_value_heads", "head_di
 CHANGES = ({HEADS: 8}, {KV: 4}, {HEAD: 48}, {HEAD: 16}, {HIDDEN: 96}, {HEADS: 8, HEAD: 8}, {HIDDEN: 96, HEAD: 24}, {HEADS: 8, KV: 8}, {HEADS: 2, KV: 2},
            {HIDDEN: 128, HEAD: 32})
 REMOVED = (HEAD, KV)
-FORMS = (HIDDEN, f"{HEADS}*{HEAD}", f"{KV}*{HEAD}", f"2*{HEADS}*{HEAD}", f"{KV}*{HIDDEN}/{HEADS}", f"{HEADS}*{HEAD}+2*{KV}*{HEAD}",
+OF_ATTENTION = re.compile(r"attn|attention|mixer")
+FORMS = (HIDDEN, HEAD, f"{HIDDEN}/{HEADS}", f"{HEADS}*{HEAD}", f"{KV}*{HEAD}", f"2*{HEADS}*{HEAD}", f"{KV}*{HIDDEN}/{HEADS}", f"{HEADS}*{HEAD}+2*{KV}*{HEAD}",
          f"{HIDDEN}+2*{KV}*{HIDDEN}/{HEADS}", f"3*{HIDDEN}", f"3*{HEADS}*{HEAD}")
 # Keys that configs leave null where they have nothing to say.
 NULLABLE = ("rope_scaling", "rope_parameters", "head_dim", "num_key_value_heads", "q_lora_rank", "sliding_window", "layer_types", "n_inner")
@@ -101,8 +102,16 @@ def formula_of(observations):
     return None
 
 
+def kept_norms(trials):
+    """Modules (patterns) of attention norms that the class takes from every source under their own name and in their own shape."""
+    def kept(trial):
+        return {pattern(n.removesuffix(".weight")) for n, v in trial.source.items() if v.ndim == 1 and n.endswith("norm.weight")
+                and re.search(r"(attn|attention|mixer)\.", n) and n in trial.expected and trial.expected[n].shape == v.shape}
+    return set.intersection(*map(kept, trials))
+
+
 def attention_shapes(name, modules):
-    """[(module pattern, rows, columns)] of those modules (patterns) that have heads in their shape."""
+    """[(module pattern, rows, columns)] of those modules (patterns) that have heads in their shape; a norm has no columns ("")."""
     base = mlx_classes.config(name)
     if HEADS not in text_of(base):
         return []
@@ -111,13 +120,14 @@ def attention_shapes(name, modules):
     found = []
     for module in sorted(modules):
         seen = [(text, made.get(f"{module}.weight", set())) for text, made in builds]
-        if any(len(each) != 1 or len(next(iter(each))) != 2 for _, each in seen):
+        ranks = {len(next(iter(each))) for _, each in seen if len(each) == 1}
+        if any(len(each) != 1 for _, each in seen) or ranks not in ({1}, {2}):
             continue
-        sides = [formula_of([(text, next(iter(each))[side]) for text, each in seen]) for side in (0, 1)]
+        sides = [formula_of([(text, next(iter(each))[side]) for text, each in seen]) for side in range(*ranks)]
         by_heads = any(side and (HEADS in side or KV in side or HEAD in side) for side in sides)
-        of_attention = re.search(r"attn|attention|mixer", module) and not re.search(r"mlp|expert", module)
+        of_attention = OF_ATTENTION.search(module) and not re.search(r"mlp|expert", module)
         if all(sides) and (by_heads or of_attention):
-            found.append((module, *sides))
+            found.append((module, *sides, *[""] * (2 - len(sides))))
     return found
 
 

@@ -276,8 +276,8 @@ jang_status jang_plan(const char* source, const jang_convert_options* options, j
     if (source == nullptr || document == nullptr) return missing("source or document");
     JANG_ASSIGN(const jang_convert_options given, read_options(options, jang_convert_options_init));
     CallbackObserver observer(progress, user);
-    JANG_ASSIGN(const ConvertOptions options, convert_options(given));
-    JANG_ASSIGN(const PlanReport plan, plan_model(source, options.plan, run_options(given, observer)));
+    JANG_ASSIGN(const ConvertOptions converting, convert_options(given));
+    JANG_ASSIGN(const PlanReport plan, plan_model(source, converting.plan, run_options(given, observer)));
     return give_text(plan.document, document);
   });
 }
@@ -287,8 +287,8 @@ jang_status jang_convert(const char* source, const jang_convert_options* options
     if (source == nullptr) return missing("source");
     JANG_ASSIGN(const jang_convert_options given, read_options(options, jang_convert_options_init));
     CallbackObserver observer(progress, user);
-    JANG_ASSIGN(const ConvertOptions options, convert_options(given));
-    JANG_ASSIGN(const ConvertReport done, convert_model(source, options, run_options(given, observer)));
+    JANG_ASSIGN(const ConvertOptions converting, convert_options(given));
+    JANG_ASSIGN(const ConvertReport done, convert_model(source, converting, run_options(given, observer)));
     return output == nullptr ? Status() : give_text(done.output, output);
   });
 }

@@ -6,7 +6,8 @@
 
 #include "arch/arch.h"
 #include "engine/text_check.h"
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
+#include "format/targets/target.h"
 #include "json/json.h"
 #include "quantize/check_loads.h"
 #include "tensor/shape.h"
@@ -37,12 +38,12 @@ TensorReport plain_row(const format::StoredTensor& tensor) {
 
 TensorReport module_row(const format::Bundle& bundle, const format::BundleModule& module, const json::Value* manifest) {
   const std::vector<format::StoredTensor>& tensors = bundle.checkpoint.tensors();
-  TensorReport row = plain_row(tensors[static_cast<std::size_t>(module.weight)]);
+  TensorReport row = plain_row(tensors[static_cast<std::size_t>(module.planes.front())]);
   row.params = static_cast<std::uint64_t>(elements(module.shape));
-  for (const int part : {module.scales, module.biases})
-    row.bytes += static_cast<std::uint64_t>(tensors[static_cast<std::size_t>(part)].info.bytes());
-  row.bits = module.bits;
-  row.group_size = module.group_size;
+  row.bytes = 0;
+  for (const int plane : module.planes) row.bytes += static_cast<std::uint64_t>(tensors[static_cast<std::size_t>(plane)].info.bytes());
+  row.bits = module.format->bits;
+  row.group_size = module.format->group_size;
   const json::Value* entry = manifest == nullptr ? nullptr : json::find(*manifest, module.path);
   row.role = text_member(entry, "role");
   row.tier = text_member(entry, "tier");
@@ -68,7 +69,7 @@ Status add_source_rows(const format::Checkpoint& checkpoint, ModelReport& report
     infos.push_back(tensor.info);
     report.tensors.push_back(plain_row(tensor));
   }
-  const Result<arch::Model> model = arch::describe(checkpoint.config(), infos);
+  const Result<arch::Model> model = targets::describe_source(checkpoint.config(), infos);
   if (!model.ok()) return model.status();
   knows_tensors = arch::knows_tensors(*model);
   for (const arch::OutTensor& tensor : model.value().tensors) {

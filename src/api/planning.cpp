@@ -140,7 +140,7 @@ Result<std::unique_ptr<quantize::Grams>> Planning::make_grams(const plan::Plan& 
   if (!statistics_ || statistics_->tokens.empty()) return no_text();
   JANG_TRY(load_engine());
   windows_ = calibrate::windows_of(*statistics_);
-  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*engine_, windows_, run_.cancel));
+  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*engine_, source_.model, windows_, run_.cancel));
 }
 
 quantize::RunOptions Planning::conversion_options() const {

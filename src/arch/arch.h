@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model is: from a source's config and tensor list to the tensors of the bundle, each with its role. Knows no file format, no codec.
+// What a model is, in its own terms: from a source's config and tensor list to tensors with canonical names, roles and layers. Knows no
+// file format, no codec and no loader: how a target spells, stacks and configures the same model is format/targets' business.
 //
-// Names and shapes of the result are those of the MLX model class after its own `sanitize`, so that stock mlx-lm loads the bundle as it
-// is: experts stacked as `...switch_mlp.{gate,up,down}_proj` [E, out, in], fused expert gate_up cut in two, conv1d [C, K, 1], zero-centred
-// norms shifted where the MLX class shifts them at conversion.
+// Canonical names are those of the bare decoder in transformers ("model.layers.0.self_attn.q_proj.weight"). The routed experts of one
+// projection are one tensor `...mlp.experts.gate_proj.weight` [E, out, in], whatever a source makes of them (one each, stacked, gate and up
+// fused): its pieces say where the rows lie. Values of zero-centred norms are what the model multiplies by (OutTensor::add).
 //
 // Adding a family = arch/<family>.cpp with its table + one line in registry.cpp.
 #pragma once
@@ -66,21 +67,26 @@ struct Piece {
   std::int64_t row_begin = 0, n_rows = 0;
 };
 
-// One tensor of the bundle, before quantization. Its rows are the rows of its pieces, in order.
+// One tensor of the model, before quantization. Its rows are the rows of its pieces, in order. Name, module and shape are canonical until a
+// target has spelled the model, then the target's.
 struct OutTensor {
-  std::string name;                  // full name in the bundle, "model.layers.0.self_attn.q_proj.weight"
-  std::string module;                // name without ".weight" for the weight of a module; else the name
-  Shape shape;                       // in the bundle
+  std::string name;       // full name, "model.layers.0.self_attn.q_proj.weight"
+  std::string module;     // name without ".weight" for the weight of a module; else the name
+  std::string canonical;  // the canonical `module`, whatever the target calls it
+  Shape shape;
   DType source_dtype = DType::bf16;  // same for all pieces
   Role role = Role::unknown;
   std::string rule;           // the rule that gave the role, e.g. "llama: layers.*.self_attn.q_proj" or "generic: *q_proj"
   int layer = -1;             // decoder layer, -1 outside
-  std::string unit;           // tensors with the same unit must get the same bits and group; equal to module unless tied to others
-  bool quantizable = false;   // its MLX module has to_quantized (Linear, Embedding, SwitchLinear) and rank >= 2
+  std::string unit;           // tensors with the same unit must get the same bits and group; canonical unless tied to others
+  bool quantizable = false;   // the matrix of a linear map or an embedding, and the target can load it packed
   bool keep_dtype = false;    // never cast (A_log)
-  float add = 0.0f;           // constant added to every value (1 for zero-centred norms), in float, then rounded to the target dtype
-  std::vector<Piece> pieces;  // same elements in the same order; a convolution [C, K, 1] has source rows of K
+  float add = 0.0f;           // constant added to every value (1 for norms published zero-centred), in float, then rounded
+  std::vector<Piece> pieces;  // same elements in the same order; source rows may be cut otherwise
 };
+
+// The full canonical name.
+[[nodiscard]] inline std::string canonical_name(const OutTensor& t) { return t.name == t.module ? t.canonical : t.canonical + ".weight"; }
 
 struct Dropped {
   std::string name, reason;
@@ -94,22 +100,23 @@ struct Model {
   int n_layers = 0;
   int n_experts = 0;               // routed, 0 for dense
   bool tied = false;               // embedding and head are one matrix
-  bool has_vision = false;         // the bundle has vision tensors; a listed family's bundle is text only
-  std::vector<OutTensor> tensors;  // in bundle order: embedding, layers ascending, final norm, head
+  bool has_vision = false;         // the model has vision tensors; of a listed family only the text model is taken
+  std::vector<OutTensor> tensors;  // in order: embedding, layers ascending, final norm, head
   std::vector<Dropped> dropped;    // source tensors left out on purpose
   std::vector<std::string> warnings;
-  std::string refusal;  // why stock mlx-lm would refuse every bundle of this model; empty when it opens them
-  json::Value config;   // config.json for the bundle (source config, edited), without the quantization objects
+  std::string refusal;  // why the loaders of the target would refuse every directory made of this model; empty when they open them
+  json::Value config;   // the source's, edited to one spelling; after a target has spelled the model, its config.json
 
-  // mlx-lm's own quant_predicate of this class under `uniform`: modules it forces to 8 bits, group 64 (routers of qwen3_moe, ...).
-  std::vector<std::string> mlx_uniform_8bit;
-  // Index of the layer number in the dotted path of the class's down_proj modules (read by mlx-lm's mixed recipes); 2 for "model.layers.N".
-  int mlx_layer_location = 2;
+  // What the target's own recipes ask of a model. Modules they force to 8 bits, group 64; index of the layer number in the dotted path of
+  // down projections, 2 for "model.layers.N".
+  std::vector<std::string> eight_bit_modules;
+  int layer_component = 2;
 };
 
 // What only the values of a checkpoint can tell, where names and shapes leave it open.
 struct SourceFacts {
   bool head_differs = false;  // the config calls embedding and head tied, and the checkpoint has a head of other values
+  bool plain_norms = false;   // norms that are published zero-centred already hold what the model multiplies by: a converted copy
 };
 
 // Tensors whose equality decides whether a model is tied: the config says so, and the checkpoint has a head all the same.
@@ -118,9 +125,9 @@ struct DoubtfulTie {
 };
 [[nodiscard]] std::optional<DoubtfulTie> doubtful_tie(const json::Value& config, std::span<const TensorInfo> sources);
 
-// Role and layout of every tensor. Pure. `config` is the parsed config.json.
+// Role and place of every tensor. Pure. `config` is the parsed config.json; shapes are possible ones (targets::check_source).
 // Errors: corrupt (a config number out of range, shapes that contradict the config, an expert missing from a stack, a required tensor
-// missing), unsupported (already quantized source: names what it is and what to do).
+// missing), unsupported (an element type, a tensor without a place).
 [[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources, const SourceFacts& facts = {});
 
 // Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a family's rows to the tensors of the bundle: for every row and layer, find the source, check shape and dtype, cut it into pieces.
-// Strict in both directions, as the MLX loader is: every row must find its tensor and every source tensor must find a row or a drop rule.
+// From a family's rows to the tensors of the model: for every row and layer, find the source, check shape and dtype, cut it into pieces.
+// Strict in both directions, as loaders are: every row must find its tensor and every source tensor must find a row or a drop rule.
 // Work is bounded by the number of source tensors: the first one missing ends it.
 #include <fmt/format.h>
 
@@ -29,14 +29,14 @@ struct Source {
 
 class Binder {
  public:
-  Binder(const Family& family, const Geometry& geometry, std::span<const TensorInfo> sources, Model* model)
-      : family_(family), geometry_(geometry), sources_(sources), model_(model) {}
+  Binder(const Family& family, const Geometry& geometry, std::span<const TensorInfo> sources, const SourceFacts& facts, Model* model)
+      : family_(family), geometry_(geometry), sources_(sources), facts_(facts), model_(model) {}
 
   // Canonical names and what is left out.
   Status index();
   Status index_one(std::size_t source, bool* dropped_vision);
   // Ties embedding and head if the config or the tensors say so.
-  Status resolve_tie(const json::Value& text, const SourceFacts& facts, Geometry* geometry);
+  Status resolve_tie(const json::Value& text, Geometry* geometry);
   Status bind_rows();
   // Source tensors without a row: an error for those that count as the model's, left out and told otherwise.
   Status settle_leftovers();
@@ -49,7 +49,7 @@ class Binder {
   const TensorInfo& info_of(const Source& s) const { return sources_[static_cast<std::size_t>(s.index)]; }
   Shape shape_of(const Row& row) const;
   Status bind_row(const Row& row, int layer);
-  Status take(const Row& row, const Form& form, int layer, OutTensor* out);
+  Status take(const Form& form, int layer, OutTensor* out);
   Status stack_experts(const Form& form, int layer, OutTensor* out);
   Status cut_half(const Form& form, Source* source, OutTensor* out);
   Status use(Source* source, const Shape& expected, OutTensor* out);
@@ -58,10 +58,10 @@ class Binder {
   const Family& family_;
   const Geometry& geometry_;
   std::span<const TensorInfo> sources_;
+  const SourceFacts& facts_;
   Model* model_;
   std::unordered_map<std::string, Source> by_name_;  // canonical name; never iterated, so its order decides nothing
   std::vector<std::string> canonical_;               // by source, empty when dropped
-  bool zero_centred_ = false;                        // kZeroCentred rows of this source are stored minus one
 };
 
 std::string canonical_name(const Family& family, std::string_view stored) {
@@ -108,24 +108,23 @@ Status Binder::index_one(std::size_t i, bool* dropped_vision) {
     if (source.standing == Standing::stray) return {};
     return {StatusCode::corrupt, fmt::format("tensor '{}' occurs twice (as '{}' under another prefix)", source.name, canonical)};
   }
-  if (ends_with_path(canonical, "conv1d.weight") && !source.shape.empty() && source.shape.back() != 1) zero_centred_ = true;
   canonical_[i] = std::move(canonical);
   return {};
 }
 
-Status Binder::resolve_tie(const json::Value& text, const SourceFacts& facts, Geometry* geometry) {
-  std::optional<bool> flag;  // tied when either place says so: transformers reads one, MLX classes the other
+Status Binder::resolve_tie(const json::Value& text, Geometry* geometry) {
+  std::optional<bool> flag;  // tied when either place says so: loaders read one or the other
   for (const json::Value* place : {&text, static_cast<const json::Value*>(&model_->config)}) {
     if (json::find(*place, "tie_word_embeddings") == nullptr) continue;
     JANG_ASSIGN(const bool value, json::get_bool(*place, "tie_word_embeddings", false));
     flag = flag.value_or(false) || value;
   }
   const bool has_head = find(kHeadName) != nullptr, has_embedding = find(kEmbeddingName) != nullptr;
-  if (family_.ignores_tie_flag)
+  if (family_.tied_by_default)
     geometry->tied = !has_head || flag.value_or(true);
   else
     geometry->tied = flag.value_or(!(has_head && has_embedding));
-  if (geometry->tied && has_head && has_embedding && facts.head_differs) {
+  if (geometry->tied && has_head && has_embedding && facts_.head_differs) {
     geometry->tied = false;
     model_->warnings.emplace_back(kOwnHeadWarning);
   }
@@ -167,41 +166,32 @@ Shape Binder::shape_of(const Row& row) const {
 Status Binder::bind_row(const Row& row, int layer) {
   if (!geometry_.has(row.when, layer)) return {};
   OutTensor out;
-  out.name = std::string(family_.out_prefix) + expand(row.name, layer);
+  out.name = expand(row.name, layer);
   out.module = module_of(out.name);
-  out.unit = out.module;
+  out.canonical = out.unit = out.module;
   out.shape = shape_of(row);
   out.role = row.role == Role::embedding && geometry_.tied ? Role::tied_embedding : row.role;
   out.rule = rule_name(family_, row.name);
   out.layer = layer;
   out.keep_dtype = (row.flags & kKeepDtype) != 0;
-  if ((row.flags & kZeroCentred) && zero_centred_) out.add = 1.0f;
+  if ((row.flags & kZeroCentred) && !facts_.plain_norms) out.add = 1.0f;
 
   const Form own{row.name};
   const std::span<const Form> forms = row.forms.empty() ? std::span<const Form>(&own, 1) : row.forms;
   const auto present = [&](const Form& f) { return f.layout == LayoutRule::stack_experts || find(expand(f.name, layer)) != nullptr; };
   const auto form = std::find_if(forms.begin(), forms.end(), present);
   if (form == forms.end()) return missing(expand(row.name, layer), "");
-  JANG_TRY(take(row, *form, layer, &out));
+  JANG_TRY(take(*form, layer, &out));
 
   out.quantizable = is_quantizable(out.role) && out.shape.size() >= 2;
-  if (row.flags & kMlx8Bit) model_->mlx_uniform_8bit.push_back(out.module);
   model_->tensors.push_back(std::move(out));
   return {};
 }
 
-Status Binder::take(const Row& row, const Form& form, int layer, OutTensor* out) {
+Status Binder::take(const Form& form, int layer, OutTensor* out) {
   if (form.layout == LayoutRule::stack_experts) return stack_experts(form, layer, out);
   Source* source = find(expand(form.name, layer));
-  switch (form.layout) {
-    case LayoutRule::whole: return use(source, out->shape, out);
-    case LayoutRule::conv_channels: {
-      Shape torch = shape_of(row);
-      std::swap(torch[1], torch[2]);
-      return use(source, info_of(*source).shape == out->shape ? out->shape : torch, out);
-    }
-    default: return cut_half(form, source, out);
-  }
+  return form.layout == LayoutRule::whole ? use(source, out->shape, out) : cut_half(form, source, out);
 }
 
 // Checks one source tensor and appends all its rows.
@@ -267,7 +257,7 @@ Status Binder::settle_leftovers() {
     if (parts.size() > 2 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.n_layers)
       return {StatusCode::corrupt, fmt::format("tensor '{}' is beyond the {} layers of config.json", name, geometry_.n_layers)};
     return {StatusCode::unsupported,
-            fmt::format("tensor '{}' {} has no place in the MLX class of {} under this config.json; mlx-lm would refuse "
+            fmt::format("tensor '{}' {} has no place in a model of {} under this config.json; loaders would refuse "
                         "a bundle with it and leaving it out would change the model",
                         name, jang::to_string(sources_[i].shape), family_.name)};
   }
@@ -278,7 +268,7 @@ Status Binder::settle_leftovers() {
           fmt::format("{}: '{}'{}", what, names.front(), names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : ""));
   };
   warn(left_out, "tensors that the index does not list, and that the model has no place for, are left out");
-  warn(filled, "tensors are taken from files that transformers and mlx-lm do not read");
+  warn(filled, "tensors are taken from files that transformers does not read");
   return {};
 }
 
@@ -296,9 +286,9 @@ DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources)
 
 Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
                     const SourceFacts& facts, Model* model) {
-  Binder binder(family, *geometry, sources, model);
+  Binder binder(family, *geometry, sources, facts, model);
   JANG_TRY(binder.index());
-  JANG_TRY(binder.resolve_tie(text, facts, geometry));
+  JANG_TRY(binder.resolve_tie(text, geometry));
   JANG_TRY(binder.bind_rows());
   return binder.settle_leftovers();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks of rows that many families share. A family lists the blocks it is made of and adds rows of its own where it differs.
-// Order inside a layer is part of the bundle's order: attention, MLP, norms.
+// Order inside a layer is part of the model's order: attention, MLP, norms.
 #pragma once
 
 #include "arch/family.h"
@@ -35,33 +35,33 @@ inline constexpr Row kDenseMlp[] = {
 
 // Routed experts: already stacked, fused in pairs, or one tensor each.
 inline constexpr Form kExpertGate[] = {
-    {"model.layers.*.mlp.switch_mlp.gate_proj.weight", LayoutRule::whole},
+    {"model.layers.*.mlp.experts.gate_proj.weight", LayoutRule::whole},
     {"model.layers.*.mlp.experts.gate_up_proj", LayoutRule::first_half},
     {"model.layers.*.mlp.experts.*.gate_proj.weight", LayoutRule::stack_experts},
 };
 inline constexpr Form kExpertUp[] = {
-    {"model.layers.*.mlp.switch_mlp.up_proj.weight", LayoutRule::whole},
+    {"model.layers.*.mlp.experts.up_proj.weight", LayoutRule::whole},
     {"model.layers.*.mlp.experts.gate_up_proj", LayoutRule::second_half},
     {"model.layers.*.mlp.experts.*.up_proj.weight", LayoutRule::stack_experts},
 };
 inline constexpr Form kExpertDown[] = {
-    {"model.layers.*.mlp.switch_mlp.down_proj.weight", LayoutRule::whole},
+    {"model.layers.*.mlp.experts.down_proj.weight", LayoutRule::whole},
     {"model.layers.*.mlp.experts.down_proj", LayoutRule::whole},
     {"model.layers.*.mlp.experts.*.down_proj.weight", LayoutRule::stack_experts},
 };
 inline constexpr Row kRoutedMlp[] = {
-    {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}, When::moe_layer, {}, kMlx8Bit},
-    {"model.layers.*.mlp.switch_mlp.gate_proj.weight",
+    {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}, When::moe_layer},
+    {"model.layers.*.mlp.experts.gate_proj.weight",
      Role::expert_gate,
      {Dim::experts, Dim::expert_ffn, Dim::hidden},
      When::moe_layer,
      kExpertGate},
-    {"model.layers.*.mlp.switch_mlp.up_proj.weight",
+    {"model.layers.*.mlp.experts.up_proj.weight",
      Role::expert_up,
      {Dim::experts, Dim::expert_ffn, Dim::hidden},
      When::moe_layer,
      kExpertUp},
-    {"model.layers.*.mlp.switch_mlp.down_proj.weight",
+    {"model.layers.*.mlp.experts.down_proj.weight",
      Role::expert_down,
      {Dim::experts, Dim::hidden, Dim::expert_ffn},
      When::moe_layer,
@@ -79,7 +79,7 @@ inline constexpr Rename kBareDecoder[] = {
     {"layers.", "model.layers."},        {"embed_tokens.", "model.embed_tokens."}, {"norm.", "model.norm."},
     {"language_model.model.", "model."}, {"language_model.lm_head.", "lm_head."},  {"model.language_model.", "model."}};
 
-// What transformers assumes for these classes where a config is silent; the MLX classes demand the keys or assume other values.
+// What transformers assumes for these classes where a config is silent; loaders demand the keys or assume other values.
 inline constexpr ConfigDefault kDefaults[] = {{"rms_norm_eps", "1e-06"}, {"rope_theta", "10000.0"}};
 
 }  // namespace jang::arch::blocks

@@ -20,13 +20,14 @@ std::string rope_type(const json::Value& parameters) {
   return "default";
 }
 
-// mlx-lm looks at "type" first: where both stand they must agree.
+// Some loaders look at "type" first: where both stand they must agree.
 void agree_on_type(json::Value* parameters) {
   if (parameters->contains("type")) (*parameters)["type"] = rope_type(*parameters);
 }
 
 // Types that stretch a context of known length take it from the top of the config, else from among themselves, else from
-// max_position_embeddings; the MLX classes look among the parameters only, and assume other lengths.
+// max_position_embeddings; loaders of old configs look among the parameters only, and assume other
+// lengths.
 void add_original_length(const json::Value& text, bool reads_top, json::Value* parameters) {
   constexpr const char* kOriginal = "original_max_position_embeddings";
   const std::string type = rope_type(*parameters);
@@ -46,7 +47,7 @@ void add_factor(const json::Value& text, json::Value* parameters) {
   (*parameters)["factor"] = positions->get<double>() / original->get<double>();
 }
 
-// Writes effective parameters where the MLX classes read them: theta, and unless the type is "default" the rest as a scaling object.
+// Writes effective parameters where old configs have them: theta, and unless the type is "default" the rest as a scaling object.
 void write_rope(json::Value parameters, const char* theta_key, bool has_scaling, bool reads_top, json::Value* text) {
   if (const json::Value* theta = json::find(parameters, "rope_theta"); theta && theta->is_number()) (*text)[theta_key] = *theta;
   if (!has_scaling || rope_type(parameters) == "default") return;
@@ -108,10 +109,9 @@ Status period_from_layer_types(json::Value* text, const char* periodic_type, con
   if (period == 0) return {};
   for (std::size_t i = 0; i < types->size(); ++i)
     if (((*types)[i] == periodic_type) != ((i + 1) % period == 0))
-      return {StatusCode::unsupported,
-              fmt::format("config.json: layer_types does not have '{}' on every {}th layer (layer {} differs); the "
-                          "MLX class knows periodic layouts only",
-                          periodic_type, period, i)};
+      return {StatusCode::unsupported, fmt::format("config.json: layer_types does not have '{}' on every {}th layer (layer {} differs); "
+                                                   "only periodic layouts are supported",
+                                                   periodic_type, period, i)};
   (*text)[period_key] = period;
   return {};
 }
@@ -124,29 +124,14 @@ void add_defaults(std::span<const ConfigDefault> defaults, json::Value* text) {
   }
 }
 
-void drop_quantization_and_lift_ids(json::Value* config) {
-  config->erase("quantization");
-  config->erase("quantization_config");
-  const auto text = config->find("text_config");
-  if (text == config->end() || !text->is_object()) return;
-  text->erase("quantization");
-  text->erase("quantization_config");
-  const json::Value nested = *text;
-  for (const char* key : {"eos_token_id", "bos_token_id"})
-    if (const json::Value* id = json::find(nested, key)) add(config, key, *id);
+const json::Value& text_config(const json::Value& config) {
+  const json::Value* text = json::find(config, "text_config");
+  return text != nullptr && text->is_object() ? *text : config;
 }
 
-void finish_config(const Family& family, const Geometry& geometry, json::Value* config) {
-  drop_quantization_and_lift_ids(config);
-  if (!family.mlx_model_type.empty()) (*config)["model_type"] = family.mlx_model_type;
-  const bool nested = family.text_config && json::find(*config, "text_config") != nullptr;
-  json::Value* text = nested ? &(*config)["text_config"] : config;
-  add(text, "num_key_value_heads", geometry.n_kv_heads);
-  add(text, "head_dim", geometry.size(Dim::head));
-  if (nested && family.vocab_at_top) (*config)["vocab_size"] = geometry.size(Dim::vocab);
-  text = nested ? &(*config)["text_config"] : config;  // an insertion above may have moved it
-  (*text)["tie_word_embeddings"] = geometry.tied;
-  if (nested && config->contains("tie_word_embeddings")) (*config)["tie_word_embeddings"] = geometry.tied;
+json::Value* text_config(json::Value* config) {
+  const auto text = config->find("text_config");
+  return text != config->end() && text->is_object() ? &*text : config;
 }
 
 }  // namespace jang::arch

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Edits that make a config say to the MLX class what it says to transformers: spellings that moved between versions, and nothing else.
-// Keys are only added or, where the MLX class would read another value than transformers does, corrected.
+// Edits that bring configs to one spelling, that of older versions of transformers, which most loaders read: keys that moved between
+// versions, and nothing else. Keys are only added or, where readers of the old spelling would take another value, corrected.
 #pragma once
 
 #include "arch/family.h"
 
 namespace jang::arch {
 
-// transformers 5 keeps rope_theta and scaling inside "rope_parameters"; the MLX classes of the older families read them at the top.
+// transformers 5 keeps rope_theta and scaling inside "rope_parameters"; older versions have them at the top.
 [[nodiscard]] Status flatten_rope(json::Value* text);
 // The same for two kinds of layers: full_attention gives rope_theta and rope_scaling, sliding_attention rope_local_base_freq.
 [[nodiscard]] Status flatten_rope_by_layer_type(json::Value* text);
@@ -22,9 +22,8 @@ void alias_key(json::Value* text, const char* from, const char* to);
 // Adds the family's defaults for keys that are absent or null.
 void add_defaults(std::span<const ConfigDefault> defaults, json::Value* text);
 
-// The bundle's config from the edited one: quantization objects out, ids up from text_config, tie flag, head_dim and KV heads written out.
-void finish_config(const Family& family, const Geometry& geometry, json::Value* config);
-// The part of it that every family, listed or not, gets: no quantization objects, eos and bos ids of text_config also at the top.
-void drop_quantization_and_lift_ids(json::Value* config);
+// The object with the language model's numbers: text_config where it is one, else the config itself.
+[[nodiscard]] const json::Value& text_config(const json::Value& config);
+[[nodiscard]] json::Value* text_config(json::Value* config);
 
 }  // namespace jang::arch

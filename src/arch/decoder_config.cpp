@@ -189,7 +189,6 @@ Result<DecoderConfig> decoder_config(const Model& described) {
   JANG_ASSIGN(const Geometry geometry, read_geometry(text, family->reads));
   DecoderConfig config;
   config.family = family->name;
-  config.prefix = family->out_prefix;
   config.tied = described.tied;
   copy_sizes(geometry, &config);
   JANG_TRY(read_formulas(family->traits, text, &config));

@@ -38,7 +38,6 @@ struct DeltaConfig {
 
 struct DecoderConfig {
   std::string family;
-  std::string prefix;  // before every canonical name in Weights: "" or "language_model."
 
   std::int64_t hidden = 0, vocab = 0, ffn = 0;  // ffn: of dense layers, 0 when all are sparse
   std::int64_t n_heads = 0, n_kv_heads = 0, head_dim = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Buffers by the last components of their names. The classes of transformers ignore them when they load, those of mlx-lm drop them in
-// `sanitize` or would refuse a bundle that has them.
+// Buffers by the last components of their names. The classes of transformers ignore them when they load; others would refuse
+// a directory that has them.
 #include "arch/extras.h"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vocabulary of the family tables. A family is data: the parameters of its MLX class as rows (name, role, shape, where it occurs, how
-// the source spells it) plus the few config edits its class needs. The code that walks the rows is shared (bind.cpp).
+// The vocabulary of the family tables. A family is data: its parameters as rows (canonical name, role, shape, where it occurs, how sources
+// spell it) plus the few config edits that bring its numbers to one spelling. The code that walks the rows is shared (bind.cpp).
 //
-// In names "*" stands for the layer number, a second "*" for the expert number. Names are canonical: the source's own prefix is taken off
-// first (Family::prefixes) and the bundle's is put on last (Family::out_prefix).
+// In names "*" stands for the layer number, a second "*" for the expert number. Names are canonical, those of the bare decoder in
+// transformers: a source's own prefix is taken off first (Family::prefixes).
 #pragma once
 
 #include <array>
@@ -77,7 +77,6 @@ enum class LayoutRule : std::uint8_t {
   stack_experts,  // one 2-D tensor per expert, in order, makes the row's [E, out, in]
   first_half,     // rows [0, out) of every expert of a fused [E, 2 out, in]
   second_half,    // rows [out, 2 out)
-  conv_channels,  // [C, 1, K] as PyTorch keeps it, or [C, K, 1] as MLX does: the same bytes
 };
 
 // One way a source may spell a row. The first form whose tensor exists is taken; a last form of stack_experts is taken when no other is.
@@ -86,11 +85,10 @@ struct Form {
   LayoutRule layout = LayoutRule::whole;
 };
 
-inline constexpr std::uint8_t kZeroCentred = 1;  // HF stores w - 1, the MLX class w (it adds 1 when it converts)
+inline constexpr std::uint8_t kZeroCentred = 1;  // published as w - 1, where the model multiplies by w
 inline constexpr std::uint8_t kKeepDtype = 2;    // never cast
-inline constexpr std::uint8_t kMlx8Bit = 4;      // the MLX class forces 8 bits, group 64 under a uniform recipe
 
-// One parameter of the MLX class. There are no optional rows: the config decides (When), because the MLX loader is strict.
+// One parameter of the model. There are no optional rows: the config decides (When), because loaders are strict.
 struct Row {
   std::string_view name;
   Role role;
@@ -111,7 +109,7 @@ struct Rename {
   std::string_view from, to;  // of the beginning of a name; `from` ends with a dot
 };
 
-// A config key the MLX class demands or defaults differently, with the value the source's own class would use. Written when absent.
+// A config key that loaders demand or default differently, with the value the source's own class would use. Written when absent.
 struct ConfigDefault {
   std::string_view key, literal;  // literal: JSON text
 };
@@ -152,18 +150,15 @@ struct Traits {
 struct Family {
   std::string_view name;
   std::span<const std::string_view> model_types;
-  std::string_view mlx_model_type;  // what the bundle's config must say for mlx-lm to find the class; empty: as the source
-  std::span<const Block> blocks;    // in bundle order; rows with a layer number are contiguous
+  std::span<const Block> blocks;  // in the order of the model; rows with a layer number are contiguous
   std::span<const Drop> drops{};
   std::span<const Rename> prefixes{};
-  std::string_view out_prefix{};  // put before every canonical name
   std::span<const ConfigDefault> defaults{};
   std::uint8_t reads = 0;
-  bool text_config = false;       // the language model's numbers may sit in "text_config"
-  bool vocab_at_top = false;      // the MLX class reads vocab_size outside text_config
-  bool ignores_tie_flag = false;  // the MLX class ties exactly when there is no lm_head
+  bool text_config = false;      // the language model's numbers may sit in "text_config"
+  bool tied_by_default = false;  // embedding and head are one without a head, or where the config does not say otherwise
   Traits traits{};
-  // Edits the (text) config for the MLX class before its numbers are read. May be null.
+  // Edits the (text) config before its numbers are read. May be null.
   Status (*edit)(json::Value* text) = nullptr;
 };
 
@@ -175,7 +170,7 @@ struct Family {
 // "mha", "gqa", "mqa".
 [[nodiscard]] std::string_view attention_kind(std::int64_t n_heads, std::int64_t n_kv_heads);
 
-// bind.cpp. Fills tensors, dropped, warnings and mlx_uniform_8bit of `model`.
+// bind.cpp. Fills tensors, dropped and warnings of `model`.
 [[nodiscard]] Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
                                   const SourceFacts& facts, Model* model);
 // The head and the embedding of a source of this family, under the names it uses; -1 where it has none.
@@ -184,21 +179,7 @@ struct Family {
 inline constexpr std::string_view kOwnHeadWarning =
     "config.json says that embedding and output head are tied, but the checkpoint's head differs: it is kept, as transformers keeps it";
 
-inline constexpr std::string_view kGenericFamily = "generic";
-// generic.cpp. For a model type nobody listed; `config` is already without quantization objects.
-[[nodiscard]] Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources,
-                                             const SourceFacts& facts);
-[[nodiscard]] std::optional<DoubtfulTie> doubtful_generic_tie(const json::Value& config, std::span<const TensorInfo> sources);
-
-// mlx_differences.cpp. What the family's MLX class computes otherwise than the config says, one sentence each.
-[[nodiscard]] std::vector<std::string> mlx_differences(const Family& family, const json::Value& text);
-// Why the class would refuse the width of the heads; empty when it takes it.
-[[nodiscard]] std::string mlx_heads_refusal(const Family& family, const Geometry& geometry);
-// Why the class would refuse a config's RoPE; empty when it takes it.
-[[nodiscard]] std::string mlx_rope_refusal(const json::Value& text);
-
-// source_check.cpp. Refuses quantized sources, dtypes nobody reads here and impossible shapes. A config that claims to be quantized while
-// every tensor is plain is a left-over: told in `warnings`.
-[[nodiscard]] Status check_source(const json::Value& config, std::span<const TensorInfo> sources, std::vector<std::string>* warnings);
+// describe.cpp. The object with the language model's numbers of a family's config.
+[[nodiscard]] json::Value* language_config(const Family& family, json::Value* config);
 
 }  // namespace jang::arch

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gemma 3, text only, and the language model inside the multimodal "gemma3" checkpoints (the SigLIP tower is left out). Four norms a layer;
-// they are stored zero-centred and the MLX class adds the one itself, so nothing is shifted. The class ties exactly when lm_head is absent.
-// Reference: mlx-lm classes `gemma3_text` and `gemma3`. Sliding and full attention alternate with a period the class reads as
-// sliding_window_pattern.
+// they are stored zero-centred and the model adds the one itself (Traits::norm_offset), so nothing is shifted. Embedding and head are tied
+// unless there is a head of its own. Sliding and full attention alternate with the period sliding_window_pattern.
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/registry.h"
@@ -20,7 +19,7 @@ constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kQk
 constexpr std::string_view kTextTypes[] = {"gemma3_text"};
 constexpr std::string_view kTypes[] = {"gemma3"};
 
-// transformers' defaults, which Google's own configs rely on. The MLX class has others for some.
+// transformers' defaults, which Google's own configs rely on.
 constexpr ConfigDefault kDefaults[] = {
     {"vocab_size", "262208"}, {"num_attention_heads", "8"},     {"num_key_value_heads", "4"},
     {"head_dim", "256"},      {"query_pre_attn_scalar", "256"}, {"sliding_window", "4096"},
@@ -59,11 +58,10 @@ Status edit(json::Value* text) {
 constinit const Family kGemma3Text{
     .name = "gemma3_text",
     .model_types = kTextTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
-    .ignores_tie_flag = true,
+    .tied_by_default = true,
     .traits = kTraits,
     .edit = edit,
 };
@@ -71,15 +69,12 @@ constinit const Family kGemma3Text{
 constinit const Family kGemma3{
     .name = "gemma3",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .drops = kDrops,
     .prefixes = kPrefixes,
-    .out_prefix = "language_model.",
     .defaults = kDefaults,
     .text_config = true,
-    .vocab_at_top = true,
-    .ignores_tie_flag = true,
+    .tied_by_default = true,
     .traits = kTraits,
     .edit = edit,
 };

@@ -1,44 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model type nobody listed. Roles come from common component names, values stay as the source has them. Names and shapes stay too, but
-// where the type's class in mlx-lm renames, stacks or cuts unpacked tensors as it loads: those take the form the class keeps them in
-// (mlx_table.h), and what it transforms in other ways is not packed. What stock mlx-lm would not open is said in Model::refusal. What no
-// rule knows is said, a bounded number of times.
+// A model type nobody listed. Roles come from common component names; names, shapes and values stay as the source has them. What no rule
+// knows is said, a bounded number of times.
+#include "arch/generic.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <tuple>
 
 #include "arch/config_edit.h"
+#include "arch/extras.h"
 #include "arch/family.h"
 #include "arch/generic_rules.h"
-#include "arch/mlx_fit.h"
-#include "arch/mlx_table.h"
 #include "arch/path.h"
-#include "arch/placement.h"
+#include "arch/role.h"
 
 namespace jang::arch {
 namespace {
 
 constexpr std::size_t kMaxUnknownWarnings = 12;
 
-struct Sorted {
-  int section = 0;  // embedding, layers, last norm, head
-  OutTensor tensor;
-};
-
-const json::Value& text_of(const json::Value& config) {
-  const json::Value* text = json::find(config, "text_config");
-  return text && text->is_object() ? *text : config;
-}
-
-// First of several spellings of a number, from text_config or the top; 0 when there is none. Wrong types are the file's fault.
-Result<std::int64_t> first_number(const json::Value& config, std::initializer_list<const char*> keys, std::int64_t hi) {
-  for (const json::Value* place : {&text_of(config), &config})
-    for (const char* key : keys)
-      if (json::find(*place, key) != nullptr) return json::get_int(*place, key, 0, 0, hi);
-  return std::int64_t{0};
-}
-
+// Embedding, layers, last norm, head.
 int section_of(const OutTensor& t) {
   if (t.role == Role::embedding || t.role == Role::tied_embedding) return 0;
   if (t.layer >= 0) return 1;
@@ -46,68 +30,16 @@ int section_of(const OutTensor& t) {
 }
 
 // Role order is attention, MLP, experts, norms, so that layers read alike whatever the family.
-auto sort_key(const Sorted& s) {
-  return std::make_tuple(s.section, s.tensor.layer, static_cast<int>(s.tensor.role), std::string_view(s.tensor.name));
-}
+auto sort_key(const OutTensor& t) { return std::make_tuple(section_of(t), t.layer, static_cast<int>(t.role), std::string_view(t.name)); }
 
-// True when embedding and head are one matrix for a class of this rule.
-bool is_tied(const MlxClass* mlx_class, bool flag, bool has_head, bool has_embedding) {
-  switch (mlx_class != nullptr ? mlx_class->tie : TieRule::by_flag) {
-    case TieRule::always: return true;
-    case TieRule::never: return false;
-    case TieRule::by_absence: return !has_head || (flag && has_embedding);
-    case TieRule::by_flag: break;
-  }
-  return flag || has_head != has_embedding;
-}
-
-// Says what the class cannot do about embedding and head.
-void check_tie(const MlxClass& mlx_class, bool has_head, bool may_differ, Model* model) {
-  if (mlx_class.tie == TieRule::never && !has_head)
-    refuse(model, fmt::format("mlx-lm's class '{}' demands an output head, and this checkpoint has none of its own", mlx_class.name));
-  if (mlx_class.tie == TieRule::always && has_head && may_differ)
-    refuse(model, fmt::format("mlx-lm's class '{}' has no output head of its own, and this checkpoint has one beside its embedding",
-                              mlx_class.name));
-}
-
-void resolve_tie(bool flag, const MlxClass* mlx_class, const SourceFacts& facts, std::vector<Sorted>* all, Model* model) {
-  const auto has = [&](Role role) { return std::any_of(all->begin(), all->end(), [&](const Sorted& s) { return s.tensor.role == role; }); };
-  const bool has_head = has(Role::lm_head), has_embedding = has(Role::embedding);
-  const bool own_head = flag && has_head && has_embedding && facts.head_differs;
-  if (mlx_class != nullptr) check_tie(*mlx_class, has_head, has_embedding && (own_head || !flag), model);
-  if (own_head) model->warnings.emplace_back(kOwnHeadWarning);
-  model->tied = !own_head && is_tied(mlx_class, flag, has_head, has_embedding);
-  if (!model->tied) return;
-  if (has_head && has_embedding) {
-    for (const Sorted& s : *all)
-      if (s.tensor.role == Role::lm_head) model->dropped.push_back({s.tensor.name, "tied: the embedding serves as output head"});
-    std::erase_if(*all, [](const Sorted& s) { return s.tensor.role == Role::lm_head; });
-  }
-  for (Sorted& s : *all)
-    if (s.tensor.role == Role::lm_head || s.tensor.role == Role::embedding) s.tensor.role = Role::tied_embedding;
-}
-
-void warn_unknown(const std::vector<Sorted>& all, Model* model) {
+void warn_unknown(const std::vector<OutTensor>& tensors, Model* model) {
   std::size_t n = 0;
-  for (const Sorted& s : all) {
-    if (s.tensor.role != Role::unknown) continue;
+  for (const OutTensor& t : tensors) {
+    if (t.role != Role::unknown) continue;
     if (++n <= kMaxUnknownWarnings)
-      model->warnings.push_back(fmt::format("tensor '{}' {}: no rule knows this name", s.tensor.name, jang::to_string(s.tensor.shape)));
+      model->warnings.push_back(fmt::format("tensor '{}' {}: no rule knows this name", t.name, jang::to_string(t.shape)));
   }
   if (n > kMaxUnknownWarnings) model->warnings.push_back(fmt::format("and {} more tensors that no rule knows", n - kMaxUnknownWarnings));
-}
-
-Status read_summary(const json::Value& config, Model* model) {
-  JANG_ASSIGN(const std::int64_t n_layers, first_number(config, {"num_hidden_layers", "n_layer", "n_layers", "num_layers"}, kMaxLayers));
-  JANG_ASSIGN(const std::int64_t n_experts,
-              first_number(config, {"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"}, kMaxExperts));
-  JANG_ASSIGN(const std::int64_t heads, first_number(config, {"num_attention_heads", "n_head", "n_heads"}, 1 << 20));
-  JANG_ASSIGN(const std::int64_t kv_heads, first_number(config, {"num_key_value_heads", "num_kv_heads"}, 1 << 20));
-  JANG_ASSIGN(const std::int64_t lora, first_number(config, {"kv_lora_rank"}, 1 << 20));
-  model->n_layers = static_cast<int>(n_layers);
-  model->n_experts = static_cast<int>(n_experts);
-  model->attention = lora > 0 ? "mla" : heads > 0 ? attention_kind(heads, kv_heads > 0 ? kv_heads : heads) : "none";
-  return {};
 }
 
 std::string_view kind(const std::vector<OutTensor>& tensors, bool moe) {
@@ -118,61 +50,135 @@ std::string_view kind(const std::vector<OutTensor>& tensors, bool moe) {
   return moe ? "moe" : "dense";
 }
 
-json::Value* text_of(json::Value* config) {
-  const auto text = config->find("text_config");
-  return text != config->end() && text->is_object() ? &*text : config;
+// GPT-2's Conv1D keeps [in, out]: packing such a matrix along its last axis would group the wrong way round.
+bool has_transposed_linears(std::span<const TensorInfo> sources) {
+  return std::any_of(sources.begin(), sources.end(), [](const TensorInfo& t) {
+    return t.shape.size() == 2 && ends_with_path(t.name, "c_attn.weight") && t.shape[0] < t.shape[1];
+  });
 }
 
-// Keys a class demands that configs of transformers 5 hold among rope_parameters.
-void fill_rope_keys(const MlxClass& mlx_class, json::Value* text) {
-  const auto lacks = [&](const char* key) {
-    return std::ranges::find(mlx_class.required, key) != mlx_class.required.end() && !text->contains(key);
+bool is_transposed_name(const std::vector<std::string_view>& path) {
+  constexpr std::string_view kNames[] = {"c_attn", "c_proj", "c_fc"};
+  return path.size() > 1 && std::ranges::find(kNames, path[path.size() - 2]) != std::end(kNames);
+}
+
+// Experts of one projection share a decision: the expert number is left out of the unit.
+std::string unit_of(const std::vector<std::string_view>& path, const std::string& module) {
+  const int expert = expert_component(path);
+  if (expert < 0) return module;
+  std::string unit;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (i + 1 == path.size() && path[i] == "weight") break;
+    unit += (unit.empty() ? "" : ".") + std::string(static_cast<int>(i) == expert ? "*" : path[i]);
+  }
+  return unit;
+}
+
+// Every source tensor under its own name, buffers left out.
+Result<std::vector<OutTensor>> name_tensors(std::span<const TensorInfo> sources, Model* model) {
+  const bool transposed = has_transposed_linears(sources);
+  if (transposed) model->warnings.emplace_back("c_attn, c_proj and c_fc are stored [in, out] and are kept as they are, not quantized");
+  std::vector<OutTensor> tensors;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    TensorInfo t = sources[i];
+    if (t.standing == Standing::stray) continue;  // nobody can tell whether the model lacks it
+    t.name = unwrapped(t.name);
+    if (const std::string_view reason = buffer_reason(t); !reason.empty()) {
+      model->dropped.push_back({sources[i].name, std::string(reason)});
+      continue;
+    }
+    if (!seen.insert(t.name).second) return Status(StatusCode::corrupt, fmt::format("tensor '{}' occurs twice", t.name));
+    const auto path = split_path(t.name);
+    OutTensor out = describe_by_name(t, static_cast<int>(i), path);
+    if (transposed && is_transposed_name(path)) out.quantizable = false;
+    count_in(out, model);
+    tensors.push_back(std::move(out));
+  }
+  return tensors;
+}
+
+}  // namespace
+
+Result<std::int64_t> first_number(const json::Value& config, std::span<const char* const> keys, std::int64_t hi) {
+  for (const json::Value* place : {&text_config(config), &config})
+    for (const char* key : keys)
+      if (json::find(*place, key) != nullptr) return json::get_int(*place, key, 0, 0, hi);
+  return std::int64_t{0};
+}
+
+Status read_summary(const json::Value& config, Model* model) {
+  const auto number = [&](std::initializer_list<const char*> keys, std::int64_t hi) {
+    return first_number(config, std::span(keys.begin(), keys.size()), hi);
   };
-  if (lacks("rope_scaling")) (*text)["rope_scaling"] = nullptr;
-  const json::Value* rope = json::find(*text, "rope_parameters");
-  const json::Value* part = rope != nullptr && rope->is_object() ? json::find(*rope, "partial_rotary_factor") : nullptr;
-  if (part != nullptr && lacks("partial_rotary_factor")) {
-    const json::Value copy = *part;
-    (*text)["partial_rotary_factor"] = copy;
-  }
-}
-
-// Numbers that a config may leave null, and the class does not derive.
-void fill_derived_numbers(const MlxClass& mlx_class, json::Value* text) {
-  for (const std::string_view key : mlx_class.not_null) {
-    const auto value = text->find(key);
-    if (value == text->end() || !value->is_null()) continue;
-    if (const auto number = mlx_number(key, *text, *text)) *value = *number;
-  }
-}
-
-// The config as the class wants it: RoPE numbers at the top, no key missing.
-Status prepare_config(const MlxClass& mlx_class, json::Value* config, Model* model) {
-  json::Value* text = text_of(config);
-  const json::Value* rope = json::find(*text, "rope_parameters");
-  const bool by_layer =
-      rope != nullptr && rope->is_object() && std::any_of(rope->begin(), rope->end(), [](const json::Value& v) { return v.is_object(); });
-  if (rope != nullptr && !by_layer) JANG_TRY(flatten_rope(text));
-  fill_rope_keys(mlx_class, text);
-  fill_derived_numbers(mlx_class, text);
-  if (std::string why = mlx_config_refusal(mlx_class, *config); !why.empty()) refuse(model, std::move(why));
+  JANG_ASSIGN(const std::int64_t n_layers, number({"num_hidden_layers", "n_layer", "n_layers", "num_layers"}, kMaxLayers));
+  JANG_ASSIGN(const std::int64_t n_experts,
+              number({"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"}, kMaxExperts));
+  JANG_ASSIGN(const std::int64_t heads, number({"num_attention_heads", "n_head", "n_heads"}, 1 << 20));
+  JANG_ASSIGN(const std::int64_t kv_heads, number({"num_key_value_heads", "num_kv_heads"}, 1 << 20));
+  JANG_ASSIGN(const std::int64_t lora, number({"kv_lora_rank"}, 1 << 20));
+  model->n_layers = static_cast<int>(n_layers);
+  model->n_experts = static_cast<int>(n_experts);
+  model->attention = lora > 0 ? "mla" : heads > 0 ? attention_kind(heads, kv_heads > 0 ? kv_heads : heads) : "none";
   return {};
 }
 
-void write_tie(const MlxClass& mlx_class, bool tied, json::Value* config) {
-  if (mlx_class.tie != TieRule::by_flag) return;
-  json::Value* text = text_of(config);
-  (*text)["tie_word_embeddings"] = tied;
-  if (text != config) (*config)["tie_word_embeddings"] = tied;
-}
-
 Result<bool> tie_flag(const json::Value& config) {
-  JANG_ASSIGN(const bool text_tie, json::get_bool(text_of(config), "tie_word_embeddings", false));
+  JANG_ASSIGN(const bool text_tie, json::get_bool(text_config(config), "tie_word_embeddings", false));
   JANG_ASSIGN(const bool top_tie, json::get_bool(config, "tie_word_embeddings", false));
   return text_tie || top_tie;
 }
 
-}  // namespace
+OutTensor describe_by_name(const TensorInfo& t, int index, const std::vector<std::string_view>& path) {
+  const GenericMatch match = match_generic(path, t.shape.size());
+  OutTensor out;
+  out.name = t.name;
+  out.module = out.canonical = module_of(t.name);
+  out.shape = t.shape;
+  out.source_dtype = t.dtype;
+  out.role = match.role;
+  out.rule = match.leaf.empty() ? "generic: no rule" : fmt::format("generic: *.{}", match.leaf);
+  out.layer = layer_of(path);
+  out.unit = unit_of(path, out.module);
+  out.keep_dtype = match.role == Role::state || path.back() == "e_score_correction_bias";
+  out.pieces = {{index, 0, rows(t.shape)}};
+  const bool is_matrix = (t.shape.size() == 2 || t.shape.size() == 3) && elements(t.shape) > 0 && info(t.dtype).is_float;
+  out.quantizable =
+      is_matrix && is_quantizable(match.role) && path.back() == "weight" && (t.shape.size() == 2 || expert_component(path) < 0);
+  return out;
+}
+
+void count_in(const OutTensor& t, Model* model) {
+  model->has_vision = model->has_vision || t.role == Role::vision;
+  model->n_layers = std::clamp(t.layer + 1, model->n_layers, std::max(model->n_layers, kMaxLayers));
+}
+
+Ends find_ends(const std::vector<OutTensor>& tensors, bool flag, const SourceFacts& facts) {
+  const auto has = [&](Role role) { return std::ranges::any_of(tensors, [&](const OutTensor& t) { return t.role == role; }); };
+  Ends ends{has(Role::lm_head), has(Role::embedding), false};
+  ends.own_head = flag && ends.has_head && ends.has_embedding && facts.head_differs;
+  return ends;
+}
+
+void settle_tie(const Ends& ends, bool tied, std::vector<OutTensor>* tensors, Model* model) {
+  if (ends.own_head) model->warnings.emplace_back(kOwnHeadWarning);
+  model->tied = !ends.own_head && tied;
+  if (!model->tied) return;
+  if (ends.has_head && ends.has_embedding) {
+    for (const OutTensor& t : *tensors)
+      if (t.role == Role::lm_head) model->dropped.push_back({t.name, "tied: the embedding serves as output head"});
+    std::erase_if(*tensors, [](const OutTensor& t) { return t.role == Role::lm_head; });
+  }
+  for (OutTensor& t : *tensors)
+    if (t.role == Role::lm_head || t.role == Role::embedding) t.role = Role::tied_embedding;
+}
+
+void finish_generic(std::vector<OutTensor> tensors, Model* model) {
+  std::sort(tensors.begin(), tensors.end(), [](const OutTensor& a, const OutTensor& b) { return sort_key(a) < sort_key(b); });
+  warn_unknown(tensors, model);
+  model->tensors = std::move(tensors);
+  model->architecture_kind = kind(model->tensors, model->n_experts > 0);
+}
 
 std::optional<DoubtfulTie> doubtful_generic_tie(const json::Value& config, std::span<const TensorInfo> sources) {
   const auto flag = tie_flag(config);
@@ -186,47 +192,22 @@ std::optional<DoubtfulTie> doubtful_generic_tie(const json::Value& config, std::
   return embedding >= 0 && head >= 0 ? std::optional<DoubtfulTie>({embedding, head}) : std::nullopt;
 }
 
-Result<Model> describe_generic(json::Value config, std::string_view model_type, std::span<const TensorInfo> sources,
+Result<Model> describe_generic(const json::Value& config, std::string_view model_type, std::span<const TensorInfo> sources,
                                const SourceFacts& facts) {
   Model model;
   model.family = kGenericFamily;
   model.model_type = model_type;
+  model.config = config;
   JANG_TRY(read_summary(config, &model));
-  const MlxClass* mlx_class = find_mlx_class(model_type, model.n_experts > 0);
-  if (mlx_class != nullptr && !mlx_class->experts_key.empty()) {
-    JANG_ASSIGN(const std::int64_t n_experts, first_number(config, {std::string(mlx_class->experts_key).c_str()}, kMaxExperts));
-    model.n_experts = static_cast<int>(n_experts);
-    mlx_class = find_mlx_class(model_type, n_experts > 0);
-  }
-  if (mlx_class != nullptr) {
-    JANG_TRY(prepare_config(*mlx_class, &config, &model));
-    model.warnings.push_back(
-        fmt::format("model type '{}' is not one of the listed families: roles come from common names, the layout from "
-                    "what mlx-lm's class '{}' loads; the engine here cannot run it",
-                    model_type, mlx_class->name));
-  } else {
-    refuse(&model, fmt::format("mlx-lm {} has no class for model type '{}' that is known to open a bundle", mlx_version(), model_type));
-    model.warnings.push_back(
-        fmt::format("model type '{}' is not one of the listed families: names and layouts are kept as in the source, roles come "
-                    "from common names",
-                    model_type));
-  }
+  model.warnings.push_back(
+      fmt::format("model type '{}' is not one of the listed families: names and layouts are kept as in the source, roles come "
+                  "from common names",
+                  model_type));
   JANG_ASSIGN(const bool flag, tie_flag(config));
-  JANG_ASSIGN(const std::int64_t n_layers, first_number(config, {"num_hidden_layers"}, kMaxLayers));
-  Placer placer(mlx_class, n_layers, sources, &model);
-  JANG_TRY(placer.run());
-  std::vector<Sorted> all;
-  for (OutTensor& t : placer.take()) all.push_back({0, std::move(t)});
-  resolve_tie(flag, mlx_class, facts, &all, &model);
-  if (mlx_class != nullptr) write_tie(*mlx_class, model.tied, &config);
-  for (Sorted& s : all) s.section = section_of(s.tensor);
-  std::sort(all.begin(), all.end(), [](const Sorted& a, const Sorted& b) { return sort_key(a) < sort_key(b); });
-  warn_unknown(all, &model);
-  for (Sorted& s : all) model.tensors.push_back(std::move(s.tensor));
-  if (mlx_class != nullptr)
-    if (std::string why = mlx_tensor_refusal(*mlx_class, config, model.tensors); !why.empty()) refuse(&model, std::move(why));
-  model.architecture_kind = kind(model.tensors, model.n_experts > 0);
-  model.config = std::move(config);
+  JANG_ASSIGN(std::vector<OutTensor> tensors, name_tensors(sources, &model));
+  const Ends ends = find_ends(tensors, flag, facts);
+  settle_tie(ends, flag || ends.has_head != ends.has_embedding, &tensors, &model);
+  finish_generic(std::move(tensors), &model);
   return model;
 }
 

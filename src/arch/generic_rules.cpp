@@ -17,7 +17,7 @@ using Path = std::vector<std::string_view>;
 constexpr std::string_view kAttention[] = {"self_attn", "attn", "attention", "self_attention", "mixer_attn", "cross_attn"};
 constexpr std::string_view kLinearAttention[] = {"linear_attn", "mamba", "mixer", "ssm", "delta_net"};
 constexpr std::string_view kMlp[] = {"mlp", "ffn", "feed_forward", "block_sparse_moe", "moe", "mixer", "feedforward"};
-constexpr std::string_view kExperts[] = {"experts", "switch_mlp", "local_experts", "expert"};
+constexpr std::string_view kExperts[] = {"experts", "local_experts", "expert"};
 constexpr std::string_view kShared[] = {"shared_expert", "shared_experts", "shared_mlp"};
 constexpr std::string_view kVision[] = {"visual",       "vision_tower", "vision_model", "vision_encoder", "multi_modal_projector",
                                         "mm_projector", "audio_tower"};

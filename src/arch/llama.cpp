@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Llama: pre-norm decoder, SwiGLU, RoPE. Biases only where the config says so (then on all four, or all three, projections).
-// Reference: mlx-lm class `llama`; its tie_word_embeddings defaults to true where transformers' defaults to false, so the flag is written.
-
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/registry.h"
@@ -29,7 +27,6 @@ constexpr std::string_view kTypes[] = {"llama"};
 constinit const Family kLlama{
     .name = "llama",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mistral: llama without biases; mlx-lm opens it with its `llama` class. The sliding window of the first releases is kept in the config.
+// Mistral: llama without biases. The sliding window of the first releases is kept in the config.
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/registry.h"
@@ -15,7 +15,6 @@ constexpr std::string_view kTypes[] = {"mistral"};
 constinit const Family kMistral{
     .name = "mistral",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen2 and Qwen2.5 dense: llama with biases on q, k and v, always. Reference: mlx-lm class `qwen2`.
+// Qwen2 and Qwen2.5 dense: llama with biases on q, k and v, always.
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/registry.h"
@@ -20,7 +20,6 @@ constexpr std::string_view kTypes[] = {"qwen2"};
 constinit const Family kQwen2{
     .name = "qwen2",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .prefixes = blocks::kBareDecoder,
     .defaults = blocks::kDefaults,

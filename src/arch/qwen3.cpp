@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen3 dense: llama with RMS norms on queries and keys, head_dim of its own, no biases. Reference: mlx-lm class `qwen3`, which demands
-// head_dim in the config (transformers' default: 128).
+// Qwen3 dense: llama with RMS norms on queries and keys, head_dim of its own, no biases (transformers' default for it:
+// 128).
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/registry.h"
@@ -18,7 +18,6 @@ constexpr ConfigDefault kDefaults[] = {
 constinit const Family kQwen3{
     .name = "qwen3",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3.5 dense, text: Gated DeltaNet hybrid with a SwiGLU MLP. Flat text configs ("qwen3_5_text") and the wrapped multimodal ones
-// (text_config, model.language_model.*). Reference: mlx-lm class `qwen3_5`, which knows the text model under the wrapper's type only.
+// (text_config, model.language_model.*).
 #include "arch/qwen3_5.h"
 
 #include "arch/blocks.h"
@@ -26,11 +26,9 @@ constexpr std::string_view kTypes[] = {"qwen3_5", "qwen3_5_text"};
 constinit const Family kQwen35{
     .name = "qwen3_5",
     .model_types = kTypes,
-    .mlx_model_type = "qwen3_5",
     .blocks = kBlocks,
     .drops = qwen3_5::kDrops,
     .prefixes = qwen3_5::kPrefixes,
-    .out_prefix = "language_model.",
     .defaults = kDefaults,
     .reads = kReadsDelta,
     .text_config = true,

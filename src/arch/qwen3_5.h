@@ -7,7 +7,7 @@
 
 namespace jang::arch::qwen3_5 {
 
-// Queries come with their output gates, interleaved per head, hence q_gated. Norms of HF checkpoints are stored minus one.
+// Queries come with their output gates, interleaved per head, hence q_gated. Norms are published minus one.
 inline constexpr Row kGatedAttention[] = {
     {"model.layers.*.self_attn.q_proj.weight", Role::attn_q, {Dim::q_gated, Dim::hidden}, When::attention_layer},
     {"model.layers.*.self_attn.k_proj.weight", Role::attn_k, {Dim::kv, Dim::hidden}, When::attention_layer},
@@ -21,7 +21,6 @@ inline constexpr Row kGatedAttention[] = {
     {"model.layers.*.self_attn.k_norm.weight", Role::norm, {Dim::head}, When::attention_layer, {}, kZeroCentred},
 };
 
-inline constexpr Form kConv[] = {{"model.layers.*.linear_attn.conv1d.weight", LayoutRule::conv_channels}};
 // linear_attn.norm is an ordinary norm: it is not shifted.
 inline constexpr Row kDeltaNet[] = {
     {"model.layers.*.linear_attn.in_proj_qkv.weight", Role::linear_attn_qkv, {Dim::delta_qkv, Dim::hidden}, When::delta_layer},
@@ -29,7 +28,7 @@ inline constexpr Row kDeltaNet[] = {
     {"model.layers.*.linear_attn.in_proj_b.weight", Role::linear_attn_ab, {Dim::delta_heads, Dim::hidden}, When::delta_layer},
     {"model.layers.*.linear_attn.in_proj_a.weight", Role::linear_attn_ab, {Dim::delta_heads, Dim::hidden}, When::delta_layer},
     {"model.layers.*.linear_attn.out_proj.weight", Role::linear_attn_out, {Dim::hidden, Dim::delta_v}, When::delta_layer},
-    {"model.layers.*.linear_attn.conv1d.weight", Role::conv, {Dim::delta_qkv, Dim::conv_kernel, Dim::one}, When::delta_layer, kConv},
+    {"model.layers.*.linear_attn.conv1d.weight", Role::conv, {Dim::delta_qkv, Dim::one, Dim::conv_kernel}, When::delta_layer},
     {"model.layers.*.linear_attn.A_log", Role::state, {Dim::delta_heads}, When::delta_layer, {}, kKeepDtype},
     {"model.layers.*.linear_attn.dt_bias", Role::state, {Dim::delta_heads}, When::delta_layer},
     {"model.layers.*.linear_attn.norm.weight", Role::norm, {Dim::delta_head_v}, When::delta_layer},
@@ -37,7 +36,7 @@ inline constexpr Row kDeltaNet[] = {
 
 // One expert that every token runs, weighed by a sigmoid gate.
 inline constexpr Row kSharedExpert[] = {
-    {"model.layers.*.mlp.shared_expert_gate.weight", Role::shared_router, {Dim::one, Dim::hidden}, When::moe_layer, {}, kMlx8Bit},
+    {"model.layers.*.mlp.shared_expert_gate.weight", Role::shared_router, {Dim::one, Dim::hidden}, When::moe_layer},
     {"model.layers.*.mlp.shared_expert.gate_proj.weight", Role::shared_gate, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
     {"model.layers.*.mlp.shared_expert.up_proj.weight", Role::shared_up, {Dim::shared_ffn, Dim::hidden}, When::moe_layer},
     {"model.layers.*.mlp.shared_expert.down_proj.weight", Role::shared_down, {Dim::hidden, Dim::shared_ffn}, When::moe_layer},
@@ -57,12 +56,12 @@ inline constexpr Traits kTraits = {
 
 inline constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
 inline constexpr Drop kDrops[] = {
-    {"mtp", "", "multi-token-prediction head: the MLX class has none"},
+    {"mtp", "", "multi-token-prediction head: the decoder has none"},
     {"model.visual", "", "vision tower: the bundle is text only", true},
     {"vision_tower", "", "vision tower: the bundle is text only", true},
 };
 
-// layer_types (transformers) to full_attention_interval (MLX). The MLX class reads rope_parameters itself.
+// layer_types (new configs) to full_attention_interval (old ones).
 [[nodiscard]] Status edit(json::Value* text);
 
 }  // namespace jang::arch::qwen3_5

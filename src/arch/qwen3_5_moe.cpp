@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3.5-MoE, text: the hybrid of qwen3_5.h with routed experts and one gated shared expert on every layer. Published checkpoints fuse the
 // experts as experts.gate_up_proj [E, 2 I, H] and experts.down_proj [E, H, I]; transformers may save one tensor per expert.
-// Reference: mlx-lm class `qwen3_5_moe`, whose own predicate keeps the router and the shared expert's gate at 8 bits.
 #include "arch/blocks.h"
 #include "arch/qwen3_5.h"
 #include "arch/registry.h"
@@ -19,11 +18,9 @@ constexpr ConfigDefault kDefaults[] = {{"head_dim", "256"}, {"num_experts_per_to
 constinit const Family kQwen35Moe{
     .name = "qwen3_5_moe",
     .model_types = kTypes,
-    .mlx_model_type = "qwen3_5_moe",
     .blocks = kBlocks,
     .drops = qwen3_5::kDrops,
     .prefixes = qwen3_5::kPrefixes,
-    .out_prefix = "language_model.",
     .defaults = kDefaults,
     .reads = kReadsMoe | kReadsSharedExpert | kReadsDelta,
     .text_config = true,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen3-MoE: Qwen3 attention, routed experts on the layers the config calls sparse, a dense MLP on the others. Experts become stacks
-// switch_mlp.{gate,up,down}_proj [E, out, in]; a fused source [E, 2 I, H] is cut into gate (first I rows) and up.
-// Reference: mlx-lm class `qwen3_moe`, whose own predicate keeps routers at 8 bits. transformers 5 spells num_experts "num_local_experts".
+// Qwen3-MoE: Qwen3 attention, routed experts on the layers the config calls sparse, a dense MLP on the others. The experts of a
+// projection are one tensor [E, out, in]; a fused source [E, 2 I, H] is cut into gate (first I rows) and up.
+// transformers 5 spells num_experts "num_local_experts".
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/registry.h"
@@ -27,7 +27,6 @@ Status edit(json::Value* text) {
 constinit const Family kQwen3Moe{
     .name = "qwen3_moe",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3-Next: the hybrid of qwen3_5.h with its linear attention projections fused, in_proj_qkvz and in_proj_ba, rows interleaved per key
 // head: q, k, then v and z (b and a) of the value heads that share it. Experts routed and shared; names flat, "model.".
-// Reference: mlx-lm class `qwen3_next`, which keeps the fused projections, shifts the zero-centred norms at conversion, demands rope_theta,
-// partial_rotary_factor and mlp_only_layers, and defaults norm_topk_prob to false where transformers' default is true.
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/qwen3_5.h"
@@ -15,11 +13,7 @@ constexpr Row kDeltaNet[] = {
     {"model.layers.*.linear_attn.in_proj_qkvz.weight", Role::linear_attn_qkv, {Dim::delta_qkvz, Dim::hidden}, When::delta_layer},
     {"model.layers.*.linear_attn.in_proj_ba.weight", Role::linear_attn_ab, {Dim::delta_ba, Dim::hidden}, When::delta_layer},
     {"model.layers.*.linear_attn.out_proj.weight", Role::linear_attn_out, {Dim::hidden, Dim::delta_v}, When::delta_layer},
-    {"model.layers.*.linear_attn.conv1d.weight",
-     Role::conv,
-     {Dim::delta_qkv, Dim::conv_kernel, Dim::one},
-     When::delta_layer,
-     qwen3_5::kConv},
+    {"model.layers.*.linear_attn.conv1d.weight", Role::conv, {Dim::delta_qkv, Dim::one, Dim::conv_kernel}, When::delta_layer},
     {"model.layers.*.linear_attn.A_log", Role::state, {Dim::delta_heads}, When::delta_layer, {}, kKeepDtype},
     {"model.layers.*.linear_attn.dt_bias", Role::state, {Dim::delta_heads}, When::delta_layer},
     {"model.layers.*.linear_attn.norm.weight", Role::norm, {Dim::delta_head_v}, When::delta_layer},
@@ -28,7 +22,7 @@ constexpr Block kBlocks[] = {blocks::kEmbedding,     qwen3_5::kGatedAttention, k
                              qwen3_5::kSharedExpert, blocks::kDenseMlp,        qwen3_5::kNorms, qwen3_5::kHead};
 constexpr std::string_view kTypes[] = {"qwen3_next"};
 constexpr Drop kDrops[] = {
-    {"mtp", "", "multi-token-prediction head: the MLX class has none"},
+    {"mtp", "", "multi-token-prediction head: the decoder has none"},
 };
 constexpr ConfigDefault kDefaults[] = {
     {"head_dim", "256"},       {"num_experts_per_tok", "10"},     {"norm_topk_prob", "true"},           {"decoder_sparse_step", "1"},
@@ -38,7 +32,7 @@ constexpr ConfigDefault kDefaults[] = {
 constexpr Traits kTraits = {
     .qk_norm = true, .gated_attention = true, .delta_interleaved = true, .reads_partial_rotary = true, .partial_rotary = 0.25};
 
-// The MLX class reads theta, scaling and the rotated part at the top of the config.
+// Theta, scaling and the rotated part at the top of the config, as old ones have them.
 Status edit(json::Value* text) {
   JANG_TRY(flatten_rope(text));
   if (const json::Value* parameters = json::find(*text, "rope_parameters")) {
@@ -55,7 +49,6 @@ Status edit(json::Value* text) {
 constinit const Family kQwen3Next{
     .name = "qwen3_next",
     .model_types = kTypes,
-    .mlx_model_type = {},
     .blocks = kBlocks,
     .drops = kDrops,
     .prefixes = blocks::kBareDecoder,

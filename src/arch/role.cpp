@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of roles: one row each, in the order of the enum. Names are permanent: they are written to plans and bundles.
-// `quantizable` says whether the MLX module that holds such a weight has to_quantized (Linear, Embedding, SwitchLinear).
+// `quantizable` says whether such a weight is the matrix of a linear map or an embedding.
 #include "arch/role.h"
 
 #include <cstddef>

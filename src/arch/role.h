@@ -6,7 +6,7 @@
 
 namespace jang::arch {
 
-// True when the MLX module that holds such a weight can be quantized at all; rank and dtype are checked per tensor.
+// True when such a weight is the matrix of a linear map or an embedding, which may be quantized; rank and dtype are checked per tensor.
 [[nodiscard]] bool is_quantizable(Role role);
 
 }  // namespace jang::arch

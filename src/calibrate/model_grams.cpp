@@ -78,6 +78,7 @@ struct ModelGrams::Impl {
   using Matrices = std::vector<kernels::Gram>;  // one, or one per expert
 
   engine::Engine& engine;
+  const arch::Model& model;
   const Windows& windows;
   const CancelFlag* cancel;
   std::vector<model::Sequence> sequences;
@@ -163,12 +164,11 @@ Result<std::shared_ptr<const ModelGrams::Impl::Matrices>> ModelGrams::Impl::fact
 }
 
 Status ModelGrams::Impl::take(const Outer& outer) {
-  const arch::Model& model = engine.described();
   std::map<const Sums*, std::shared_ptr<const Matrices>> made;
   by_tensor.assign(model.tensors.size(), nullptr);
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const arch::OutTensor& t = model.tensors[i];
-    Sums* sums = t.quantizable ? outer.find(t.module) : nullptr;
+    Sums* sums = t.quantizable ? outer.find(t.canonical) : nullptr;
     if (sums == nullptr || sums->n != columns(t.shape)) continue;
     if (!made.contains(sums)) {
       JANG_ASSIGN(made[sums], factorize(*sums));
@@ -178,8 +178,8 @@ Status ModelGrams::Impl::take(const Outer& outer) {
   return {};
 }
 
-ModelGrams::ModelGrams(engine::Engine& engine, const Windows& windows, const CancelFlag* cancel)
-    : impl_(new Impl{engine, windows, cancel, {}, {}, 0, false, {}}) {}
+ModelGrams::ModelGrams(engine::Engine& engine, const arch::Model& model, const Windows& windows, const CancelFlag* cancel)
+    : impl_(new Impl{engine, model, windows, cancel, {}, {}, 0, false, {}}) {}
 ModelGrams::~ModelGrams() = default;
 
 Status ModelGrams::prepare(int stage) {

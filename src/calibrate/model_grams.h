@@ -21,8 +21,9 @@ inline constexpr std::int64_t kGramWindows = 64;
 
 class ModelGrams final : public quantize::Grams {
  public:
-  // The engine holds the source with exact arithmetic; it and `windows` outlive the matrices. `cancel` may be null.
-  ModelGrams(engine::Engine& engine, const Windows& windows, const CancelFlag* cancel);
+  // The engine holds the source with exact arithmetic; tensors are counted as in `model`, the same source as a target spells it. All three
+  // outlive the matrices. `cancel` may be null.
+  ModelGrams(engine::Engine& engine, const arch::Model& model, const Windows& windows, const CancelFlag* cancel);
   ~ModelGrams() override;
 
   [[nodiscard]] Status prepare(int stage) override;

@@ -12,7 +12,7 @@
 #include "engine/check_logits.h"
 #include "engine/load_weights.h"
 #include "engine/stop_ids.h"
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
 
 namespace jang::engine {
 namespace {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "format/targets/target.h"
 #include "kernels/values.h"
 #include "quantize/tied_head.h"
 
@@ -28,9 +29,8 @@ class Loader {
   const std::byte* bytes_of(const format::StoredTensor& t) const {
     return files_[static_cast<std::size_t>(t.file)].data() + t.offset_bytes;
   }
-  void add_plain(const format::StoredTensor& t);
-  void add_module(const format::BundleModule& m);
-  json::Value logical_config() const;
+  void add_plain(const format::LogicalTensor& t);
+  Status add_module(const format::LogicalTensor& t);
   Status place(const arch::OutTensor& t);
   Status place_matrix(const arch::OutTensor& t);
   Status place_vector(const arch::OutTensor& t);
@@ -41,38 +41,28 @@ class Loader {
   LoadedWeights out_;
 };
 
-void Loader::add_plain(const format::StoredTensor& t) {
+void Loader::add_plain(const format::LogicalTensor& t) {
   kernels::MatrixView view;
   view.format.dtype = t.info.dtype;
   view.n_rows = rows(t.info.shape);
   view.n_cols = columns(t.info.shape);
-  view.data = bytes_of(t);
+  view.data = bytes_of(stored(t.stored));
   sources_.push_back({t.info, view});
 }
 
-void Loader::add_module(const format::BundleModule& m) {
-  const format::StoredTensor &weight = stored(m.weight), &scales = stored(m.scales), &biases = stored(m.biases);
+Status Loader::add_module(const format::LogicalTensor& t) {
+  const format::BundleModule& m = bundle_.modules[static_cast<std::size_t>(t.module)];
+  if (m.format->kind != codec::Kind::affine)
+    return {StatusCode::unsupported, fmt::format("module '{}' is packed in a format that the engine does not compute with", m.path)};
   kernels::MatrixView view;
-  view.format = {DType::u32, m.bits, m.group_size, scales.info.dtype};
+  view.format = {DType::u32, m.format->bits, m.format->group_size, t.info.dtype};
   view.n_rows = rows(m.shape);
   view.n_cols = columns(m.shape);
-  view.data = bytes_of(weight);
-  view.scales = bytes_of(scales);
-  view.biases = bytes_of(biases);
-  sources_.push_back({{m.path + ".weight", scales.info.dtype, m.shape, weight.info.standing}, view});
-}
-
-// The config of the model a bundle stands for.
-json::Value Loader::logical_config() const {
-  json::Value config = bundle_.checkpoint.config();
-  if (bundle_.modules.empty()) return config;
-  const auto strip = [](json::Value* object) {
-    object->erase("quantization");
-    object->erase("quantization_config");
-  };
-  strip(&config);
-  if (const auto text = config.find("text_config"); text != config.end() && text->is_object()) strip(&*text);
-  return config;
+  view.data = bytes_of(stored(m.planes[0]));
+  view.scales = bytes_of(stored(m.planes[1]));
+  view.biases = bytes_of(stored(m.planes[2]));
+  sources_.push_back({t.info, view});
+  return {};
 }
 
 bool is_matrix(const arch::OutTensor& t) { return t.shape.size() >= 2 && t.role != arch::Role::conv && t.name != t.module; }
@@ -99,7 +89,8 @@ Status Loader::place_vector(const arch::OutTensor& t) {
     const kernels::MatrixView& view = sources_[static_cast<std::size_t>(piece.source)].view;
     if (view.format.packed())
       return {StatusCode::unsupported, fmt::format("tensor '{}' is quantized; the engine reads it as plain values only", t.name)};
-    const std::int64_t begin = piece.row_begin * view.n_cols, n = piece.n_rows * view.n_cols;
+    const std::int64_t n_columns = columns(t.shape);  // a convolution's file may cut its rows otherwise
+    const std::int64_t begin = piece.row_begin * n_columns, n = piece.n_rows * n_columns;
     for (std::int64_t i = 0; i < n; ++i) values.push_back(kernels::load_value(view.format.dtype, view.data, begin + i) + t.add);
     out_.payload_bits += 8.0 * static_cast<double>(n * size_bytes(view.format.dtype));
   }
@@ -114,12 +105,17 @@ Status Loader::place(const arch::OutTensor& t) {
 
 Result<LoadedWeights> Loader::load() {
   JANG_CHECK(files_.size() == bundle_.checkpoint.files().size());
-  for (const format::BundleModule& m : bundle_.modules) add_module(m);
-  for (const int i : bundle_.plain) add_plain(stored(i));
+  for (const format::LogicalTensor& t : format::logical_tensors(bundle_)) {
+    if (t.module < 0)
+      add_plain(t);
+    else
+      JANG_TRY(add_module(t));
+  }
+  const json::Value config = bundle_.modules.empty() ? bundle_.checkpoint.config() : format::logical_config(bundle_);
   std::vector<TensorInfo> infos;
   for (const Source& s : sources_) infos.push_back(s.info);
   JANG_ASSIGN(const arch::SourceFacts facts, quantize::source_facts(bundle_.checkpoint));
-  JANG_ASSIGN(out_.described, arch::describe(logical_config(), infos, facts));
+  JANG_ASSIGN(out_.described, targets::describe_canonical(config, infos, facts));
   for (const arch::OutTensor& t : out_.described.tensors) JANG_TRY(place(t));
   return std::move(out_);
 }

@@ -7,7 +7,7 @@
 
 #include "arch/arch.h"
 #include "base/mapped_file.h"
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
 #include "jang/status.h"
 #include "model/weights.h"
 

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "format/targets/side_files.h"
 #include "json/json.h"
-#include "quantize/side_files.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
@@ -50,7 +50,7 @@ class TextChecker {
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
   void check_pointers() {
-    const Result<quantize::SideFiles> files = quantize::find_side_files(directory_);
+    const Result<targets::SideFiles> files = targets::find_side_files(directory_, targets::default_target());
     if (!files.ok()) return error(directory_, files.status().message());
     for (const std::string& name : files->names) {
       const Result<InputFile> file = InputFile::open(path(name));

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
 
 namespace jang::engine {
 

@@ -12,7 +12,7 @@ namespace {
 Status bind_layer(Binder& binder, int l, Layer* layer) {
   const arch::DecoderConfig& c = binder.config();
   const auto at = static_cast<std::size_t>(l);
-  const std::string prefix = fmt::format("{}model.layers.{}.", c.prefix, l);
+  const std::string prefix = fmt::format("model.layers.{}.", l);
   JANG_TRY(binder.vector(prefix + "input_layernorm.weight", c.hidden, &layer->mixer_norm));
   JANG_TRY(binder.vector(prefix + "post_attention_layernorm.weight", c.hidden, c.four_norms ? &layer->mixer_out_norm : &layer->ffn_norm));
   if (c.four_norms) {
@@ -56,10 +56,10 @@ Result<Graph> bind_graph(const arch::DecoderConfig& config, kernels::Device& dev
   graph.layers.resize(config.layers.size());
   // The embedding is looked up; only as head it is a map like the others.
   const auto lookup = config.tied ? precision : kernels::Precision::exact;
-  JANG_TRY(binder.take(config.prefix + "model.embed_tokens", config.vocab, config.hidden, lookup, &graph.embedding));
+  JANG_TRY(binder.take("model.embed_tokens", config.vocab, config.hidden, lookup, &graph.embedding));
   for (std::size_t l = 0; l < graph.layers.size(); ++l) JANG_TRY(bind_layer(binder, static_cast<int>(l), &graph.layers[l]));
-  JANG_TRY(binder.vector(config.prefix + "model.norm.weight", config.hidden, &graph.final_norm));
-  if (!config.tied) JANG_TRY(binder.take(config.prefix + "lm_head", config.vocab, config.hidden, precision, &graph.head));
+  JANG_TRY(binder.vector("model.norm.weight", config.hidden, &graph.final_norm));
+  if (!config.tied) JANG_TRY(binder.take("lm_head", config.vocab, config.hidden, precision, &graph.head));
   JANG_TRY(binder.check_leftovers());
   JANG_TRY(upload_frequencies(device, config.rope, &graph, &graph.rope_frequencies));
   JANG_TRY(upload_frequencies(device, config.local_rope, &graph, &graph.local_rope_frequencies));

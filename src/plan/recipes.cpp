@@ -32,7 +32,7 @@ int layer_index(std::string_view path, int location) {
 }
 
 int mixed_bits(const arch::Model& model, const Profile& p, std::string_view path) {
-  const int layer = layer_index(path, model.mlx_layer_location), n = model.n_layers;
+  const int layer = layer_index(path, model.layer_component), n = model.n_layers;
   const bool more = layer < n / 8 || layer >= 7 * n / 8 || (layer - n / 8) % 3 == 2;
   const bool is_value = std::ranges::any_of(kValueNames, [&](std::string_view v) { return contains(path, v); });
   if (more && (is_value || contains(path, "down_proj"))) return p.high;
@@ -43,7 +43,7 @@ int mixed_bits(const arch::Model& model, const Profile& p, std::string_view path
 
 Result<std::vector<Choice>> recipe_choices(const arch::Model& model, const Profile& profile, int group_size) {
   const int group = group_size == 0 ? kMlxGroup : group_size;
-  const std::set<std::string_view> own(model.mlx_uniform_8bit.begin(), model.mlx_uniform_8bit.end());
+  const std::set<std::string_view> own(model.eight_bit_modules.begin(), model.eight_bit_modules.end());
   const bool mixed = profile.kind == Kind::mixed;
   if (mixed && !std::ranges::any_of(model.tensors, [](const arch::OutTensor& t) { return contains(t.module, "down_proj"); }))
     return Status(StatusCode::unsupported, fmt::format("mlx-lm makes {} only for models with down_proj modules, this one ({}) has none",

@@ -7,33 +7,13 @@
 
 #include <set>
 
+#include "format/targets/target.h"
+
 namespace jang::quantize {
 namespace {
 
 using format::Finding;
 using format::Severity;
-
-// The tensors of the model that a bundle stands for, packed modules with their logical shapes.
-std::vector<TensorInfo> logical_tensors(const format::Bundle& bundle) {
-  std::vector<TensorInfo> infos;
-  const auto& stored = bundle.checkpoint.tensors();
-  for (const format::BundleModule& m : bundle.modules)
-    infos.push_back({m.path + ".weight", stored[static_cast<std::size_t>(m.scales)].info.dtype, m.shape});
-  for (const int i : bundle.plain) infos.push_back(stored[static_cast<std::size_t>(i)].info);
-  return infos;
-}
-
-json::Value logical_config(const format::Bundle& bundle) {
-  json::Value config = bundle.checkpoint.config();
-  const auto strip = [](json::Value* object) {
-    object->erase("quantization");
-    object->erase("quantization_config");
-  };
-  if (!config.is_object()) return config;
-  strip(&config);
-  if (const auto text = config.find("text_config"); text != config.end() && text->is_object()) strip(&*text);
-  return config;
-}
 
 // Names that the description keeps as they are and whole.
 std::set<std::string_view> kept_names(const arch::Model& model, const std::vector<TensorInfo>& infos) {
@@ -45,8 +25,9 @@ std::set<std::string_view> kept_names(const arch::Model& model, const std::vecto
 }
 
 void add_findings(const format::Bundle& bundle, std::vector<Finding>* findings) {
-  const std::vector<TensorInfo> infos = logical_tensors(bundle);
-  const Result<arch::Model> model = arch::describe(logical_config(bundle), infos);
+  std::vector<TensorInfo> infos;
+  for (const format::LogicalTensor& t : format::logical_tensors(bundle)) infos.push_back(t.info);
+  const Result<arch::Model> model = targets::describe_source(format::logical_config(bundle), infos, {}, *bundle.target);
   if (!model.ok() || model->family != "generic") return;  // listed families: their own checks hold where they are read
   if (!model->refusal.empty()) findings->push_back({Severity::error, "config.json", "stock mlx-lm refuses this bundle: " + model->refusal});
   const std::set<std::string_view> kept = kept_names(*model, infos);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "arch/arch.h"
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
 #include "jang/status.h"
 
 namespace jang::quantize {

@@ -7,13 +7,13 @@
 #include <chrono>
 #include <filesystem>
 
-#include "format/bundle.h"
 #include "format/bundle_writer.h"
+#include "format/targets/bundle.h"
+#include "format/targets/side_files.h"
+#include "format/targets/target.h"
 #include "kernels/devices.h"
 #include "quantize/check_loads.h"
 #include "quantize/encode_tasks.h"
-#include "quantize/metadata.h"
-#include "quantize/side_files.h"
 
 namespace jang::quantize {
 namespace {
@@ -30,11 +30,43 @@ std::uint64_t peak_rss_bytes() {
 #endif
 }
 
-Status copy_side_files(const Source& source, format::BundleWriter& writer, Observer& observer) {
-  JANG_ASSIGN(const SideFiles files, find_side_files(source.checkpoint.path()));
+Status copy_side_files(const Source& source, const targets::Target& target, format::BundleWriter& writer, Observer& observer) {
+  JANG_ASSIGN(const targets::SideFiles files, targets::find_side_files(source.checkpoint.path(), target));
   for (const std::string& why : files.left) observer.warn("not copied: " + why);
   for (const std::string& name : files.names) JANG_TRY(writer.add_copy(source.checkpoint.path() + "/" + name, name));
   return {};
+}
+
+// "none", "self" (text that the model sampled), "file" or "random": what the weights of the fit and the sensitivities were measured on.
+std::string_view calibration_method(const plan::Plan& plan, const format::Statistics* statistics) {
+  const bool used = !plan.statistics.empty() || plan.allocation == plan::AllocatedBy::measured_sensitivities;
+  return used && statistics ? std::string_view(statistics->text) : "none";
+}
+
+std::vector<targets::TensorRecord> tensor_records(const plan::Plan& plan, const TensorErrors& errors) {
+  std::vector<targets::TensorRecord> records(plan.tensors.size());
+  for (const plan::TensorPlan& t : plan.tensors) {
+    const auto i = static_cast<std::size_t>(t.tensor);
+    records[i] = {plan::format_of(t.choice), plan::to_string(t.tier), t.reason, errors[i]};
+  }
+  return records;
+}
+
+targets::Record record_of(const Source& source, const plan::Plan& plan, const ConvertReport& report,
+                          std::span<const targets::TensorRecord> records, const format::Statistics* statistics) {
+  return {.model = source.model,
+          .source = source.checkpoint,
+          .layout = report.layout,
+          .dtype = plan.dtype,
+          .tensors = records,
+          .profile = plan.profile,
+          .method = plan::to_string(plan.method),
+          .allocation = plan::to_string(plan.allocation),
+          .statistics = plan.statistics,
+          .calibration = calibration_method(plan, statistics),
+          .params = report.sizes.params,
+          .code_bits = report.sizes.code_bits,
+          .stored_bits = report.sizes.stored_bits};
 }
 
 // Everything a reader would find wrong with the finished directory, before anyone can see it.
@@ -73,8 +105,9 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
 
   if ((plan.method == plan::Method::gptq) != (run.grams != nullptr))
     return Status(StatusCode::invalid_argument, "the method gptq needs the inputs of a running model, and no other method does");
+  const targets::Target& target = targets::default_target();
   ConvertReport report;
-  report.layout = plan::make_layout(source.model, plan);
+  report.layout = plan::make_layout(source.model, plan, plan::kMaxShardBytes, target);
   report.sizes = plan::sizes(source.model, plan, report.layout);
   report.output = output;
   std::vector<format::PlannedFile> files;
@@ -84,14 +117,12 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   observer.phase(4, 5, "quantize");
   JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *device, importance, writer, run));
   JANG_TRY(source.checkpoint.check_unchanged());
+  const std::vector<targets::TensorRecord> records = tensor_records(plan, report.errors);
 
   observer.phase(5, 5, "write");
-  JANG_TRY(copy_side_files(source, writer, observer));
-  JANG_TRY(writer.add_text("model.safetensors.index.json", json::dump(make_index(report.layout, report.sizes), 2) + "\n"));
-  JANG_TRY(
-      writer.add_text("jang_config.json",
-                      json::dump(make_jang_config(source, plan, report.layout, report.sizes, report.errors, run.statistics), 2) + "\n"));
-  JANG_TRY(writer.add_text("config.json", json::dump_for_python(make_config(source.model, plan), 2) + "\n"));
+  JANG_TRY(copy_side_files(source, target, writer, observer));
+  for (const targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics)))
+    JANG_TRY(writer.add_text(d.name, d.text));
   JANG_TRY(writer.sync());
   JANG_TRY(check_bundle(writer.partial_path()));
   if (is_cancelled(run)) return Status(StatusCode::cancelled, "conversion stopped");

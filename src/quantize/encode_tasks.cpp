@@ -22,25 +22,6 @@ namespace {
 
 constexpr float kMaxFloat16 = 65504.0f;
 
-// Where the parts of every tensor lie in the layout.
-struct PartIndex {
-  int weight = -1, scales = -1, biases = -1, plain = -1;
-};
-
-std::vector<PartIndex> index_parts(const plan::Layout& layout, std::size_t n_tensors) {
-  std::vector<PartIndex> index(n_tensors);
-  for (std::size_t i = 0; i < layout.parts.size(); ++i) {
-    PartIndex& p = index[static_cast<std::size_t>(layout.parts[i].tensor)];
-    switch (layout.parts[i].part) {
-      case plan::Part::weight: p.weight = static_cast<int>(i); break;
-      case plan::Part::scales: p.scales = static_cast<int>(i); break;
-      case plan::Part::biases: p.biases = static_cast<int>(i); break;
-      case plan::Part::plain: p.plain = static_cast<int>(i); break;
-    }
-  }
-  return index;
-}
-
 // Reused by a thread from task to task.
 struct Scratch {
   std::vector<std::byte> raw, scales, biases, out;
@@ -52,13 +33,7 @@ class Runner {
  public:
   Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Device& device, const KnownInputs& known,
          format::BundleWriter& writer)
-      : source_(source),
-        plan_(plan),
-        layout_(layout),
-        device_(device),
-        known_(known),
-        writer_(writer),
-        parts_(index_parts(layout, source.model.tensors.size())) {}
+      : source_(source), plan_(plan), device_(device), known_(known), rows_(layout, writer, source.model.tensors.size()) {}
 
   // Errors (squared error, squared norm) of a quantized task; zeros for a cast one.
   [[nodiscard]] Result<kernels::EncodeError> run(const EncodeTask& task, Scratch& scratch) const {
@@ -68,11 +43,6 @@ class Runner {
 
  private:
   const arch::OutTensor& tensor(const EncodeTask& t) const { return source_.model.tensors[static_cast<std::size_t>(t.tensor)]; }
-
-  Status write(int part, std::int64_t byte_offset, std::span<const std::byte> data) const {
-    const plan::StoredPart& p = layout_.parts[static_cast<std::size_t>(part)];
-    return writer_.write_at(p.shard, p.offset_bytes + static_cast<std::uint64_t>(byte_offset), data);
-  }
 
   Status check_float16_range(const SourceRows& rows, std::int64_t begin, std::span<const float> values) const {
     float largest = 0;
@@ -85,16 +55,19 @@ class Runner {
 
   Result<kernels::EncodeError> encode(const EncodeTask& task, plan::Choice choice, Scratch& s) const {
     const arch::OutTensor& t = tensor(task);
-    const std::int64_t in = columns(t.shape), groups = in / choice.group_size, words = codec::words_per_row(in, choice.bits);
+    const codec::WeightFormat& format = *plan::format_of(choice);
+    const std::int64_t in = columns(t.shape);
     const SourceRows rows(source_.checkpoint, t);
     s.values.resize(static_cast<std::size_t>(task.n_rows * in));
     JANG_TRY(rows.read_floats(task.row_begin * in, s.values, s.raw));
     if (plan_.dtype == DType::f16) JANG_TRY(check_float16_range(rows, task.row_begin * in, s.values));
 
-    const std::int64_t param_bytes = groups * size_bytes(plan_.dtype);
-    s.words.resize(static_cast<std::size_t>(task.n_rows * words));
-    s.scales.resize(static_cast<std::size_t>(task.n_rows * param_bytes));
-    s.biases.resize(s.scales.size());
+    const auto plane_bytes = [&](std::size_t p) {
+      return static_cast<std::size_t>(task.n_rows * format.planes()[p].row_bytes(in, plan_.dtype));
+    };
+    s.words.resize(plane_bytes(0) / 4);
+    s.scales.resize(plane_bytes(1));
+    s.biases.resize(plane_bytes(2));
     kernels::EncodeArgs a;
     a.weights = s.values.data();
     a.n_rows = task.n_rows;
@@ -107,18 +80,17 @@ class Runner {
     a.biases = s.biases.data();
     const kernels::EncodeError error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_);
 
-    const PartIndex& part = parts_[static_cast<std::size_t>(task.tensor)];
-    JANG_TRY(write(part.weight, task.row_begin * words * 4, std::as_bytes(std::span(s.words))));
-    JANG_TRY(write(part.scales, task.row_begin * param_bytes, s.scales));
-    JANG_TRY(write(part.biases, task.row_begin * param_bytes, s.biases));
+    const std::span<const std::byte> planes[] = {std::as_bytes(std::span(s.words)), s.scales, s.biases};
+    JANG_CHECK(std::size(planes) == format.planes().size());
+    for (std::size_t p = 0; p < std::size(planes); ++p)
+      JANG_TRY(rows_.write(task.tensor, static_cast<int>(p), task.row_begin, task.n_rows, planes[p]));
     return error;
   }
 
   // Unquantized tensors: bytes as they are when the type stays, else value + OutTensor::add rounded to the stored type.
   Result<kernels::EncodeError> cast(const EncodeTask& task, Scratch& s) const {
     const arch::OutTensor& t = tensor(task);
-    const int part = parts_[static_cast<std::size_t>(task.tensor)].plain;
-    const DType stored = layout_.parts[static_cast<std::size_t>(part)].info.dtype;
+    const DType stored = rows_.plain_dtype(task.tensor);
     const std::int64_t n_columns = columns(t.shape), begin = task.row_begin * n_columns, n = task.n_rows * n_columns;
     const SourceRows rows(source_.checkpoint, t);
     if (!info(t.source_dtype).is_float) {
@@ -136,17 +108,15 @@ class Runner {
         for (std::int64_t i = 0; i < n; ++i) kernels::store_param(stored, s.values[static_cast<std::size_t>(i)], s.out.data(), i);
       }
     }
-    JANG_TRY(write(part, begin * size_bytes(stored), s.out));
+    JANG_TRY(rows_.write(task.tensor, -1, task.row_begin, task.n_rows, s.out));
     return kernels::EncodeError{};
   }
 
   const Source& source_;
   const plan::Plan& plan_;
-  const plan::Layout& layout_;
   const kernels::Device& device_;
   KnownInputs known_;
-  format::BundleWriter& writer_;
-  std::vector<PartIndex> parts_;
+  targets::RowWriter rows_;
 };
 
 // Which stage of Grams a task needs; -1: none.

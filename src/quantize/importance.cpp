@@ -38,7 +38,11 @@ std::vector<float> damped(const format::InputStatistics& s) {
 
 std::string fingerprint(const arch::Model& model) {
   std::vector<TensorInfo> infos;
-  for (const arch::OutTensor& t : model.tensors) infos.push_back({t.name, t.source_dtype, t.shape});
+  for (const arch::OutTensor& t : model.tensors) {
+    TensorInfo info{arch::canonical_name(t), t.source_dtype, t.shape};
+    if (t.role == arch::Role::conv) std::erase(info.shape, 1);  // targets put the dimension of 1 in different places
+    infos.push_back(std::move(info));
+  }
   return format::model_fingerprint(infos);
 }
 
@@ -49,7 +53,7 @@ Result<Importance> Importance::create(const arch::Model& model, const format::St
   out.by_tensor_.resize(model.tensors.size());
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const arch::OutTensor& t = model.tensors[i];
-    const auto found = statistics.inputs.find(t.module);
+    const auto found = statistics.inputs.find(t.canonical);
     if (!t.quantizable || found == statistics.inputs.end()) continue;
     const std::int64_t n = t.shape.size() == 3 ? t.shape[0] : 1;
     const format::InputStatistics& s = found->second;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/text_input.h"
+#include "format/targets/target.h"
 #include "plan/assess.h"
 #include "quantize/convert.h"
 #include "quantize/costs.h"
@@ -21,7 +22,7 @@ Result<Source> open_source(const std::string& directory, const format::OpenOptio
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
   JANG_ASSIGN(const arch::SourceFacts facts, source_facts(checkpoint));
-  auto model = arch::describe(checkpoint.config(), infos, facts);
+  auto model = targets::describe_source(checkpoint.config(), infos, facts);
   JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
   model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
   return Source{std::move(checkpoint), std::move(model).value()};

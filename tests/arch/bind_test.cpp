@@ -25,7 +25,7 @@ TEST(Bind, experts_are_stacked_in_order) {
   for (std::size_t e = 0; e < 4; ++e)
     EXPECT_EQ(m.tensors[static_cast<std::size_t>(up->pieces[e].source)].name,
               "model.layers.0.mlp.experts." + std::to_string(e) + ".up_proj.weight");
-  EXPECT_EQ(up->unit, up->module);
+  EXPECT_EQ(up->unit, up->canonical);
   EXPECT_TRUE(up->quantizable);
 }
 
@@ -78,9 +78,9 @@ TEST(Bind, fused_gate_up_is_cut_per_expert) {
     EXPECT_EQ(up->pieces[e].row_begin, static_cast<std::int64_t>(e) * 128 + 64);
     EXPECT_EQ(gate->pieces[e].n_rows, 64);
   }
-  EXPECT_EQ(gate->unit, "model.layers.0.mlp.switch_mlp.gate_up_proj");
+  EXPECT_EQ(gate->unit, "model.layers.0.mlp.experts.gate_up_proj");
   EXPECT_EQ(up->unit, gate->unit);
-  EXPECT_EQ(down->unit, down->module);
+  EXPECT_EQ(down->unit, down->canonical);
   EXPECT_EQ(down->pieces.size(), 1u);
 }
 

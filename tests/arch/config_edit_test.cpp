@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bundle's config says to the MLX class: rope spellings, layer patterns, ids, defaults, and nothing else changed.
+// Configs in one spelling: rope keys, layer patterns, defaults, and nothing else changed.
 #include "arch/config_edit.h"
 
 #include <gtest/gtest.h>
@@ -109,26 +109,6 @@ TEST(ConfigEdit, gemma_wrapper_gets_the_vocabulary_at_the_top) {
     return;
   }
   FAIL() << "no gemma3 model";
-}
-
-TEST(ConfigEdit, ids_come_up_from_text_config) {
-  const auto model = qwen3_5(false, true).describe();
-  ASSERT_TRUE(model.ok());
-  EXPECT_EQ(model->config["eos_token_id"], 7);
-  EXPECT_FALSE(model->config.contains("bos_token_id"));
-  EXPECT_EQ(model->config["text_config"]["full_attention_interval"], 4);
-  EXPECT_TRUE(model->config.contains("vision_config"));
-}
-
-TEST(ConfigEdit, text_model_type_becomes_the_class_mlx_knows) {
-  EXPECT_EQ(qwen3_5(false, false).describe().value().config["model_type"], "qwen3_5");
-  EXPECT_EQ(qwen3_5(true, false).describe().value().config["model_type"], "qwen3_5_moe");
-}
-
-TEST(ConfigEdit, quantization_objects_are_removed) {
-  json::Value config = {{"a", 1}, {"quantization_config", {{"x", 1}}}, {"text_config", {{"quantization", {}}, {"eos_token_id", {1, 2}}}}};
-  drop_quantization_and_lift_ids(&config);
-  EXPECT_EQ(json::dump(config), R"({"a":1,"text_config":{"eos_token_id":[1,2]},"eos_token_id":[1,2]})");
 }
 
 }  // namespace

@@ -166,8 +166,8 @@ TEST(Describe, llama_reports_geometry) {
   EXPECT_EQ(model->attention, "gqa");
   EXPECT_EQ(model->architecture_kind, "dense");
   EXPECT_FALSE(model->tied);
-  EXPECT_EQ(model->mlx_layer_location, 2);
-  EXPECT_TRUE(model->mlx_uniform_8bit.empty());
+  EXPECT_EQ(model->layer_component, 2);
+  EXPECT_TRUE(model->eight_bit_modules.empty());
   EXPECT_EQ(find(*model, "model.layers.0.self_attn.q_proj.weight")->rule, "llama: layers.*.self_attn.q_proj");
 }
 
@@ -175,15 +175,15 @@ TEST(Describe, hybrid_names_go_under_language_model) {
   const auto model = qwen3_5(true, true).describe();
   ASSERT_TRUE(model.ok()) << message_of(model);
   EXPECT_EQ(model->architecture_kind, "hybrid_moe_ssm");
-  EXPECT_EQ(model->mlx_layer_location, 3);
+  EXPECT_EQ(model->layer_component, 3);
   EXPECT_EQ(model->dropped.size(), 2u);
   EXPECT_FALSE(model->has_vision);
   EXPECT_EQ(model->warnings.size(), 1u);
   EXPECT_NE(find(*model, "language_model.model.layers.3.self_attn.q_proj.weight"), nullptr);
   EXPECT_NE(find(*model, "language_model.lm_head.weight"), nullptr);
-  EXPECT_EQ(model->mlx_uniform_8bit.size(), 8u);
-  EXPECT_EQ(model->mlx_uniform_8bit[0], "language_model.model.layers.0.mlp.gate");
-  EXPECT_EQ(model->mlx_uniform_8bit[1], "language_model.model.layers.0.mlp.shared_expert_gate");
+  EXPECT_EQ(model->eight_bit_modules.size(), 8u);
+  EXPECT_EQ(model->eight_bit_modules[0], "language_model.model.layers.0.mlp.gate");
+  EXPECT_EQ(model->eight_bit_modules[1], "language_model.model.layers.0.mlp.shared_expert_gate");
 }
 
 TEST(Describe, hybrid_shifts_zero_centred_norms_only) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "format/targets/target.h"
 
 namespace jang::arch::testing {
 
@@ -23,7 +24,9 @@ struct FakeModel {
       if (t.name == name) return &t;
     return nullptr;
   }
-  [[nodiscard]] Result<Model> describe() const { return arch::describe(config, tensors); }
+  [[nodiscard]] Result<Model> describe_canonical() const { return targets::describe_canonical(config, tensors); }
+  // As the default target spells it.
+  [[nodiscard]] Result<Model> describe() const { return targets::describe_source(config, tensors); }
 };
 
 inline const OutTensor* find(const Model& model, const std::string& name) {

@@ -50,7 +50,7 @@ TEST(Moments, experts_see_every_token_top_k_times) {
   ASSERT_TRUE(windows.ok());
   const auto inputs = measure_moments(*engine, *windows, silent, nullptr);
   ASSERT_TRUE(inputs.ok()) << inputs.status().message();
-  const format::InputStatistics& up = inputs->at("model.layers.1.mlp.switch_mlp.up_proj");
+  const format::InputStatistics& up = inputs->at("model.layers.1.mlp.experts.up_proj");
   EXPECT_EQ(up.tokens.size(), 16u);
   std::int64_t sum = 0;
   for (const std::int64_t n : up.tokens) sum += n;
@@ -140,7 +140,7 @@ TEST_F(LaboratoryTest, divergence_falls_with_bits_and_vanishes_for_the_source) {
 
 TEST_F(LaboratoryTest, shortcuts_change_nothing) {
   // A unit of every kind: the trial, where only what lies behind runs again, against the same choice as a background.
-  for (const char* name : {"model.embed_tokens", "model.layers.0.self_attn.q_proj", "model.layers.3.mlp.switch_mlp.down_proj", "lm_head"}) {
+  for (const char* name : {"model.embed_tokens", "model.layers.0.self_attn.q_proj", "model.layers.3.mlp.experts.down_proj", "lm_head"}) {
     std::vector<Trial> trials = {{&unit(name), {3, 64}, 0, 0}};
     ASSERT_TRUE(lab_->run(trials, silent, nullptr).ok());
     const auto whole = lab_->set_background({{name, {3, 64}}});

@@ -70,7 +70,7 @@ TEST_F(CalibrateGrams, diagonals_are_the_moments) {
   auto moments = measure_moments(*engine_, windows_, silent, nullptr);
   ASSERT_TRUE(moments.ok());
   moments_ = std::move(moments).value();
-  ModelGrams grams(*engine_, windows_, nullptr);
+  ModelGrams grams(*engine_, engine_->described(), windows_, nullptr);
   const int n_layers = engine_->described().n_layers;
   ASSERT_GT(n_layers, 2);
   for (const int stage : {0, 2, n_layers}) {  // stages that nobody asks for are passed through
@@ -92,7 +92,7 @@ TEST_F(CalibrateGrams, diagonals_are_the_moments) {
 TEST_F(CalibrateGrams, threads_do_not_change_a_bit) {
   const auto alone = load(1);
   ASSERT_TRUE(alone);
-  ModelGrams two(*engine_, windows_, nullptr), one(*alone, windows_, nullptr);
+  ModelGrams two(*engine_, engine_->described(), windows_, nullptr), one(*alone, alone->described(), windows_, nullptr);
   ASSERT_TRUE(two.prepare(1).ok());
   ASSERT_TRUE(one.prepare(1).ok());
   for (const char* module : {"model.layers.1.self_attn.o_proj", "model.layers.1.mlp.switch_mlp.down_proj"}) {
@@ -104,7 +104,7 @@ TEST_F(CalibrateGrams, threads_do_not_change_a_bit) {
 
 TEST_F(CalibrateGrams, a_stop_is_heeded) {
   const CancelFlag cancel{true};
-  ModelGrams grams(*engine_, windows_, &cancel);
+  ModelGrams grams(*engine_, engine_->described(), windows_, &cancel);
   EXPECT_EQ(grams.prepare(0).code(), StatusCode::cancelled);
 }
 

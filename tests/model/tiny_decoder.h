@@ -73,7 +73,7 @@ class HostDecoder {
 class TinyModel {
  public:
   explicit TinyModel(const arch::testing::FakeModel& source, unsigned seed = 7) {
-    auto result = source.describe();
+    auto result = source.describe_canonical();
     if (!result.ok()) {
       error = result.status().message();
       return;

@@ -193,7 +193,7 @@ HEADS_OF_THEIR_OWN = ("mixtral", "granite", "phi", "phi3", "helium", "olmoe", "q
                       "ernie4_5", "ernie4_5_moe", "nemotron", "hunyuan_v1_dense", "jamba", "apertus", "lfm2_moe", "lfm2", "gpt_oss")
 MISFITS = (*((t, "wide-heads", WIDE_HEADS) for t in HEADS_OF_THEIR_OWN), ("phimoe", "no-head-bias", {"lm_head_bias": False}),
            ("deepseek_v2", "no-scaling", {"num_key_value_heads": 4, "head_dim": 16}), ("starcoder2", "no-bias", {"use_bias": False}),
-           ("phimoe", "no-bias", {"attention_bias": False}), ("mixtral", "null-kv-heads", {"num_key_value_heads": None}),
+           ("phimoe", "no-bias", {"attention_bias": False}),
            ("jamba", "attention-only", {"attn_layer_offset": 0, "attn_layer_period": 1}),
            ("jamba", "mamba-only", {"attn_layer_offset": 7, "attn_layer_period": 8}), ("helium", "mlp-bias", {"mlp_bias": True}),
            ("olmoe", "bias", {"attention_bias": True}), ("granite", "bias", {"attention_bias": True, "mlp_bias": True}))

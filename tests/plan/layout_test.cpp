@@ -67,11 +67,11 @@ TEST(Layout, parts_of_a_module_are_adjacent_and_in_one_shard) {
   const arch::Model model = testing::qwen3_moe();
   const Layout layout = make_layout(model, plan_of(model, "JANG_4M"), 200'000);
   for (std::size_t i = 0; i < layout.parts.size(); ++i) {
-    if (layout.parts[i].part != Part::weight) continue;
+    if (layout.parts[i].plane != 0) continue;
     ASSERT_LT(i + 2, layout.parts.size());
     const StoredPart &w = layout.parts[i], &s = layout.parts[i + 1], &b = layout.parts[i + 2];
-    EXPECT_EQ(s.part, Part::scales);
-    EXPECT_EQ(b.part, Part::biases);
+    EXPECT_EQ(s.plane, 1);
+    EXPECT_EQ(b.plane, 2);
     EXPECT_TRUE(w.tensor == s.tensor && s.tensor == b.tensor && w.shard == s.shard && s.shard == b.shard);
     EXPECT_EQ(w.offset_bytes + static_cast<std::uint64_t>(w.info.bytes()), s.offset_bytes);
     EXPECT_EQ(s.offset_bytes + static_cast<std::uint64_t>(s.info.bytes()), b.offset_bytes);

@@ -32,7 +32,7 @@ class ModelBuilder {
     t.role = role;
     t.rule = model_.family + ": " + std::string(arch::to_string(role));
     t.layer = layer;
-    t.unit = module;
+    t.unit = t.canonical = module;
     t.source_dtype = DType::bf16;
     t.quantizable = t.shape.size() >= 2 && role != arch::Role::conv && role != arch::Role::norm;
     t.pieces = {{static_cast<int>(model_.tensors.size()), 0, rows(t.shape)}};
@@ -52,7 +52,7 @@ class ModelBuilder {
   void experts(const std::string& prefix, std::int64_t hidden, std::int64_t inner, int layer, bool fused) {
     const std::int64_t n = model_.n_experts;
     add(prefix + "mlp.gate", arch::Role::router, {n, hidden}, layer);
-    model_.mlx_uniform_8bit.push_back(prefix + "mlp.gate");
+    model_.eight_bit_modules.push_back(prefix + "mlp.gate");
     const std::string at = prefix + "mlp.switch_mlp.";
     arch::OutTensor& gate = add(at + "gate_proj", arch::Role::expert_gate, {n, inner, hidden}, layer);
     if (fused) gate.unit = at + "gate_up_proj";
@@ -124,7 +124,7 @@ inline arch::Model hybrid_moe(int n_experts, int n_layers) {
     b.add(p + "mlp.shared_expert.up_proj", arch::Role::shared_up, {128, 256}, l);
     b.add(p + "mlp.shared_expert.down_proj", arch::Role::shared_down, {256, 128}, l);
     b.add(p + "mlp.shared_expert_gate", arch::Role::shared_router, {1, 256}, l);
-    b.model().mlx_uniform_8bit.push_back(p + "mlp.shared_expert_gate");
+    b.model().eight_bit_modules.push_back(p + "mlp.shared_expert_gate");
   }
   b.norm("model.norm", 256);
   b.add("lm_head", arch::Role::lm_head, {4096, 256});

@@ -71,7 +71,7 @@ TEST(Recipes, mixed_ignores_the_class_rule_and_matches_substrings) {
 
 TEST(Recipes, layer_number_is_read_where_the_class_has_it) {
   arch::Model model = testing::llama_tied();
-  model.mlx_layer_location = 3;  // "language_model.model.layers.N"
+  model.layer_component = 3;  // "language_model.model.layers.N"
   for (arch::OutTensor& t : model.tensors) {
     t.module = t.unit = "language_model." + t.module;
     t.name = t.module + ".weight";
@@ -98,7 +98,7 @@ TEST(Recipes, what_mlx_lm_cannot_make_is_refused) {
   options.profile = "mixed_2_6";
   EXPECT_EQ(make_plan(model, options).status().code(), StatusCode::unsupported);
   arch::Model narrow = testing::qwen3_moe();
-  narrow.mlx_uniform_8bit.push_back("narrow");
+  narrow.eight_bit_modules.push_back("narrow");
   testing::ModelBuilder n("generic", 1, 0);
   n.add("narrow", arch::Role::router, {8, 96});
   narrow.tensors.push_back(n.model().tensors[0]);

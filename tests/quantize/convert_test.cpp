@@ -16,7 +16,7 @@
 
 #include "base/float16.h"
 #include "codec/affine.h"
-#include "format/bundle.h"
+#include "format/targets/bundle.h"
 #include "kernels/instruction_set.h"
 #include "quantize/source_rows.h"
 
@@ -125,14 +125,14 @@ TEST_F(ConvertTest, reported_errors_and_sizes_are_those_of_the_files) {
         EXPECT_TRUE(bundle->checkpoint.read(s, 0, b).ok());
         return b;
       };
-      const auto words = payload(m.weight), scales = payload(m.scales), biases = payload(m.biases);
+      const auto words = payload(m.planes[0]), scales = payload(m.planes[1]), biases = payload(m.planes[2]);
       std::vector<std::uint32_t> packed(words.size() / 4);
       std::memcpy(packed.data(), words.data(), words.size());
       std::vector<std::uint8_t> codes(static_cast<std::size_t>(n));
-      codec::unpack(packed.data(), m.bits, codes);
+      codec::unpack(packed.data(), m.format->bits, codes);
       double error = 0, norm = 0;
       for (std::int64_t e = 0; e < n; ++e) {
-        const std::int64_t g = e / in * (in / m.group_size) + e % in / m.group_size;
+        const std::int64_t g = e / in * (in / m.format->group_size) + e % in / m.format->group_size;
         std::uint16_t s = 0, b = 0;
         std::memcpy(&s, scales.data() + g * 2, 2);
         std::memcpy(&b, biases.data() + g * 2, 2);

@@ -94,7 +94,7 @@ arch::Model model_of(int n_layers) {
   arch::Model model;
   for (int layer = 0; layer < n_layers; ++layer) {
     arch::OutTensor t;
-    t.module = t.unit = "l" + std::to_string(layer) + ".v";
+    t.module = t.unit = t.canonical = "l" + std::to_string(layer) + ".v";
     t.name = t.module + ".weight";
     t.shape = {64, 64 * (layer + 1)};
     t.role = arch::Role::attn_v;

@@ -70,9 +70,9 @@ Status bind_block(Binder& binder, const std::string& prefix, Experts* block) {
   const auto n_experts = static_cast<std::size_t>(m.n_experts);
   const std::string at = prefix + "mlp.";
   JANG_TRY(binder.take(at + "gate", m.n_experts, hidden, Precision::exact, &block->router));
-  JANG_TRY(binder.take(at + "switch_mlp.gate_proj", m.ffn, hidden, binder.precision(), &block->gate, n_experts));
-  JANG_TRY(binder.take(at + "switch_mlp.up_proj", m.ffn, hidden, binder.precision(), &block->up, n_experts));
-  JANG_TRY(binder.take(at + "switch_mlp.down_proj", hidden, m.ffn, binder.precision(), &block->down, n_experts));
+  JANG_TRY(binder.take(at + "experts.gate_proj", m.ffn, hidden, binder.precision(), &block->gate, n_experts));
+  JANG_TRY(binder.take(at + "experts.up_proj", m.ffn, hidden, binder.precision(), &block->up, n_experts));
+  JANG_TRY(binder.take(at + "experts.down_proj", hidden, m.ffn, binder.precision(), &block->down, n_experts));
   if (m.shared_ffn == 0) return {};
   JANG_TRY(binder.take(at + "shared_expert_gate", 1, hidden, Precision::exact, &block->shared_router));
   return bind_block(binder, at + "shared_expert.", m.shared_ffn, &block->shared);

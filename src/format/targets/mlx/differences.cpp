@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the MLX class of a listed family computes otherwise than config.json asks and transformers does, from reading the classes of
+// mlx-lm 0.32 (families.cpp). The bundle opens there and answers, but not as the model: that is said when it is made.
+//
+//   activation    the classes have one built in, whatever the config names
+//   window        only gemma3's has one; the others see the whole text, which is the same up to its length
+//   softcaps      none has them
+//   heads         qwen2's are of hidden_size / num_attention_heads values, whatever the config says: others end the load
+//   RoPE          types they do not know end the load; qwen3_moe's has no scaling; yarn's attention_factor and truncate are not read
+#include "format/targets/mlx/differences.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace jang::targets::mlx {
+namespace {
+
+using arch::Dim;
+using arch::Family;
+using arch::Geometry;
+using arch::Traits;
+using arch::WindowRule;
+
+using Sentences = std::vector<std::string>;
+
+std::string text_at(const json::Value& object, const char* key, std::string_view fallback) {
+  const json::Value* value = json::find(object, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string(fallback);
+}
+
+// The name of the function behind a name.
+std::string_view function_of(std::string_view activation) {
+  constexpr std::array<std::string_view, 3> kTanh = {"gelu_pytorch_tanh", "gelu_new", "gelu_fast"};
+  if (activation == "swish") return "silu";
+  return std::ranges::find(kTanh, activation) != kTanh.end() ? kTanh.front() : activation;
+}
+
+void check_activation(const Family& family, const json::Value& text, Sentences* out) {
+  const Traits& traits = family.traits;
+  const std::string name = text_at(text, std::string(traits.activation_key).c_str(), traits.activation);
+  if (function_of(name) == function_of(traits.activation)) return;
+  out->push_back(
+      fmt::format("config.json asks for the activation {}, mlx-lm's class of {} always computes {}: its answers will differ from "
+                  "the model's",
+                  json::quote(name), family.name, traits.activation));
+}
+
+bool is_true(const json::Value& text, const char* key) {
+  const json::Value* value = json::find(text, key);
+  return value != nullptr && value->is_boolean() && value->get<bool>();
+}
+
+std::int64_t number_at(const json::Value& text, const char* key, std::int64_t fallback) {
+  const json::Value* value = json::find(text, key);
+  return value != nullptr && value->is_number_integer() ? value->get<std::int64_t>() : fallback;
+}
+
+void check_window(const Family& family, const FamilyRow& habits, const json::Value& text, Sentences* out) {
+  const WindowRule rule = family.traits.window;
+  if (habits.has_window || rule == WindowRule::none) return;
+  const bool is_null = text.contains("sliding_window") && json::find(text, "sliding_window") == nullptr;
+  if (is_null || (rule != WindowRule::always && !is_true(text, "use_sliding_window"))) return;
+  const std::int64_t window = number_at(text, "sliding_window", family.traits.default_window);
+  if (window >= number_at(text, "max_position_embeddings", family.traits.max_positions)) return;
+  out->push_back(
+      fmt::format("config.json asks for a sliding window of {}, mlx-lm's class of {} has none: its answers to texts longer than "
+                  "that will differ from the model's",
+                  window, family.name));
+}
+
+void check_softcaps(const Family& family, const json::Value& text, Sentences* out) {
+  const std::pair<const char*, bool> caps[] = {{"attn_logit_softcapping", family.traits.attention_softcap},
+                                               {"final_logit_softcapping", family.traits.logit_softcap}};
+  for (const auto& [key, applies] : caps)
+    if (applies && json::find(text, key) != nullptr)
+      out->push_back(fmt::format("config.json asks for {}, mlx-lm's class of {} has none: its answers will differ from the model's", key,
+                                 family.name));
+}
+
+void check_yarn(const json::Value& rope, Sentences* out) {
+  for (const char* key : {"attention_factor", "truncate"}) {
+    const json::Value* value = json::find(rope, key);
+    if (value == nullptr || *value == true) continue;
+    out->push_back(
+        fmt::format("config.json sets the RoPE's {}, which mlx-lm does not read: its answers will differ from the model's", key));
+  }
+}
+
+void check_rope(const Family& family, const FamilyRow& habits, const json::Value& text, Sentences* out) {
+  for (const char* place : {"rope_scaling", "rope_parameters"}) {
+    const json::Value* rope = json::find(text, place);
+    if (rope == nullptr || !rope->is_object() || rope->empty()) continue;
+    if (const json::Value* local = json::find(*rope, "sliding_attention"); local != nullptr && local->is_object()) {
+      const std::string type = text_at(*local, "rope_type", "default");
+      if (type != "default")
+        out->push_back(
+            fmt::format("config.json asks for the RoPE type {} in sliding layers, mlx-lm's class of {} turns them plainly: its "
+                        "answers will differ from the model's",
+                        json::quote(type), family.name));
+      continue;
+    }
+    const std::string type = text_at(*rope, "rope_type", text_at(*rope, "type", "default"));
+    if (type == "yarn") check_yarn(*rope, out);
+    if (type != "default" && type != "mrope" && !habits.scales_rope)
+      out->push_back(
+          fmt::format("config.json asks for the RoPE type {}, mlx-lm's class of {} has plain RoPE only: its answers will differ "
+                      "from the model's",
+                      json::quote(type), family.name));
+    return;  // rope_scaling decides where it stands
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const arch::Family& family, const json::Value& text) {
+  const FamilyRow& habits = family_row(family.name);
+  Sentences out;
+  check_activation(family, text, &out);
+  check_window(family, habits, text, &out);
+  check_softcaps(family, text, &out);
+  check_rope(family, habits, text, &out);
+  if (is_true(text, "use_bidirectional_attention"))
+    out.push_back(
+        fmt::format("config.json asks for use_bidirectional_attention, mlx-lm's class of {} is causal: its answers will differ "
+                    "from the model's",
+                    family.name));
+  if (is_true(text, "rope_traditional"))
+    out.emplace_back("config.json sets rope_traditional, which only mlx-lm reads: it pairs neighbours there, halves elsewhere");
+  return out;
+}
+
+std::string heads_refusal(const arch::Family& family, const arch::Geometry& geometry) {
+  if (family_row(family.name).reads_head_dim || geometry.size(Dim::q) == geometry.size(Dim::hidden)) return {};
+  return fmt::format(
+      "config.json gives heads of {} values (head_dim), and mlx-lm's class of {} makes them hidden_size / "
+      "num_attention_heads wide whatever it says; only a later mlx-lm can open this model",
+      geometry.size(Dim::head), family.name);
+}
+
+std::string rope_refusal(const json::Value& text) {
+  constexpr std::array<std::string_view, 10> kKnown = {"default",       "linear",   "dynamic",      "llama3",         "yarn",
+                                                       "deepseek_yarn", "longrope", "proportional", "telechat3-yarn", "mrope"};
+  const json::Value* rope = json::find(text, "rope_scaling");
+  if (rope == nullptr || !rope->is_object()) return {};
+  const std::string type = text_at(*rope, "type", text_at(*rope, "rope_type", "default"));
+  if (std::ranges::find(kKnown, type) != kKnown.end()) return {};
+  return fmt::format("config.json asks for the RoPE type {}, which mlx-lm does not know", json::quote(type));
+}
+
+}  // namespace jang::targets::mlx

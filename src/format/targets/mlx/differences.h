@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What mlx-lm's class of a listed family computes otherwise than config.json asks, or would refuse.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "arch/family.h"
+#include "format/targets/mlx/families.h"
+#include "json/json.h"
+
+namespace jang::targets::mlx {
+
+// What the class computes otherwise than the config says, one sentence each. `text`: the object with the language model's numbers.
+[[nodiscard]] std::vector<std::string> differences(const arch::Family& family, const json::Value& text);
+// Why the class would refuse the width of the heads; empty when it takes it.
+[[nodiscard]] std::string heads_refusal(const arch::Family& family, const arch::Geometry& geometry);
+// Why the class would refuse a config's RoPE; empty when it takes it.
+[[nodiscard]] std::string rope_refusal(const json::Value& text);
+
+}  // namespace jang::targets::mlx

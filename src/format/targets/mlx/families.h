@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What mlx-lm's classes make of the listed families (arch/registry.cpp): spelling and habits, one row per family.
+#pragma once
+
+#include <string_view>
+
+namespace jang::targets::mlx {
+
+struct FamilyRow {
+  std::string_view family;        // arch::Family::name
+  std::string_view model_type{};  // what config.json must say for mlx-lm to find the class; empty: as the source
+  std::string_view prefix{};      // before every canonical name
+  bool vocab_at_top = false;      // reads vocab_size outside text_config
+  bool routers_8bit = false;      // its own predicate forces routers and the shared expert's gate to 8 bits, group 64
+  bool scales_rope = true;        // reads rope_scaling
+  bool has_window = false;
+  bool reads_head_dim = true;  // else heads are of hidden_size / num_attention_heads values
+};
+
+// Every listed family has a row; a test checks it.
+[[nodiscard]] const FamilyRow& family_row(std::string_view family);
+
+}  // namespace jang::targets::mlx

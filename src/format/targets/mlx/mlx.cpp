@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The target's table of functions.
+#include "format/targets/mlx/mlx.h"
+
+#include "arch/family.h"
+#include "format/targets/mlx/documents.h"
+#include "format/targets/mlx/generic_spelling.h"
+#include "format/targets/mlx/quantization.h"
+#include "format/targets/mlx/side_file_names.h"
+#include "format/targets/mlx/spelling.h"
+
+namespace jang::targets::mlx {
+namespace {
+
+class Mlx final : public Target {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "mlx"; }
+
+  void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) const override {
+    const auto type = json::get_string(config, "model_type", "");
+    if (type.ok() && arch::find_family(*type) != nullptr) unspell_family(tensors, facts);
+  }
+
+  [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
+    const arch::Family* family = arch::find_family(model->model_type);
+    JANG_TRY(family != nullptr ? spell_family(*family, stored, model) : spell_generic(stored, facts, model));
+    if (!model->refusal.empty())
+      model->warnings.insert(model->warnings.begin(), "stock mlx-lm would refuse a bundle of this model: " + model->refusal);
+    return {};
+  }
+
+  [[nodiscard]] std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
+                                              DType params) const override {
+    return whole_parts(tensor, format, params, kPlaneNames);
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "mlx"}}; }
+  [[nodiscard]] std::vector<Document> documents(const Record& record) const override { return mlx::documents(record); }
+  [[nodiscard]] Copying copies(std::string_view file_name) const override { return mlx::copies(file_name); }
+
+  // Also every directory that is packed in no way at all: a source.
+  [[nodiscard]] bool recognises(const format::Checkpoint& /*checkpoint*/) const override { return true; }
+  [[nodiscard]] Status read(format::Bundle* bundle) const override { return read_modules(bundle); }
+  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override { check_documents(bundle, findings); }
+};
+
+}  // namespace
+
+const Target& target() {
+  static const Mlx kTarget;
+  return kTarget;
+}
+
+}  // namespace jang::targets::mlx

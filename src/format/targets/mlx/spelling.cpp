@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names and shapes of the listed families. The mapping is one to one, so that a finished bundle is read by the same tables as its source.
+#include "format/targets/mlx/spelling.h"
+
+#include <algorithm>
+
+#include "arch/path.h"
+#include "format/targets/mlx/config.h"
+#include "format/targets/mlx/differences.h"
+#include "format/targets/mlx/families.h"
+
+namespace jang::targets::mlx {
+namespace {
+
+using arch::OutTensor;
+using arch::Role;
+
+constexpr std::string_view kCanonicalExperts = ".mlp.experts.", kStackedExperts = ".mlp.switch_mlp.";
+
+void replace_part(std::string* name, std::string_view from, std::string_view to) {
+  if (const std::size_t at = name->find(from); at != std::string::npos) name->replace(at, from.size(), to);
+}
+
+// [C, 1, K] and [C, K, 1] are the same bytes.
+void swap_taps(Shape* shape) {
+  if (shape->size() == 3) std::swap((*shape)[1], (*shape)[2]);
+}
+
+// Pieces of a convolution were counted in rows of the published form; a converted copy stores other rows.
+void spell_tensor(std::string_view prefix, std::span<const TensorInfo> stored, OutTensor* t) {
+  for (std::string* name : {&t->name, &t->module, &t->rule}) replace_part(name, kCanonicalExperts, kStackedExperts);
+  t->name.insert(0, prefix);
+  t->module.insert(0, prefix);
+  if (t->role != Role::conv) return;
+  swap_taps(&t->shape);
+  for (arch::Piece& p : t->pieces) p.n_rows = rows(stored[static_cast<std::size_t>(p.source)].shape);
+}
+
+// Where mlx-lm's mixed recipes look for the layer number: the first component of digits in the path of the first down_proj module, or the
+// last component when there is none.
+int layer_component(const std::vector<OutTensor>& tensors) {
+  for (const OutTensor& t : tensors) {
+    if (t.module.find("down_proj") == std::string::npos) continue;
+    const auto parts = arch::split_path(t.module);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      if (arch::component_number(parts[i]) >= 0) return static_cast<int>(i);
+    return static_cast<int>(parts.size()) - 1;
+  }
+  return 2;
+}
+
+}  // namespace
+
+Status spell_family(const arch::Family& family, std::span<const TensorInfo> stored, arch::Model* model) {
+  const FamilyRow& row = family_row(family.name);
+  const json::Value& text = *arch::language_config(family, &model->config);
+  JANG_ASSIGN(arch::Geometry geometry, arch::read_geometry(text, family.reads));
+  geometry.tied = model->tied;
+  for (OutTensor& t : model->tensors) {
+    spell_tensor(row.prefix, stored, &t);
+    if (row.routers_8bit && (t.role == Role::router || t.role == Role::shared_router)) model->eight_bit_modules.push_back(t.module);
+  }
+  model->layer_component = layer_component(model->tensors);
+  if (row.scales_rope) model->refusal = rope_refusal(text);
+  if (model->refusal.empty()) model->refusal = heads_refusal(family, geometry);
+  for (std::string& difference : differences(family, text)) model->warnings.push_back(std::move(difference));
+  finish_config(family, row, geometry, &model->config);
+  return {};
+}
+
+// Copies that mlx-lm's tools have converted hold norms that are shifted already; they are known by their convolutions, as in the classes.
+void unspell_family(std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) {
+  bool as_published = false;
+  for (TensorInfo& t : *tensors) {
+    replace_part(&t.name, kStackedExperts, kCanonicalExperts);
+    if (!arch::ends_with_path(t.name, "conv1d.weight") || t.shape.empty()) continue;
+    if (t.shape.back() != 1)
+      as_published = true;
+    else
+      swap_taps(&t.shape);
+  }
+  facts->plain_norms = !as_published;
+}
+
+}  // namespace jang::targets::mlx

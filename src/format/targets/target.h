@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// A target: what one family of loaders expects of a directory. It knows spelling, stacking, configuration and side files of its own;
+// nothing else in the program knows a loader's name. Two directions:
+//
+//   write   arch::Model in canonical names -> spell() -> the same tensors under the target's names and shapes, its config, its refusals;
+//           parts() -> what is stored of every tensor; documents() and copies() -> the files beside them
+//   read    a directory -> read() -> its packed modules by path, format and planes (bundle.h);
+//           tensors as it names them -> published() -> canonical names and shapes, for arch::describe
+//
+// Adding a target = a folder here + one line in targets.cpp.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arch/arch.h"
+#include "codec/weight_format.h"
+#include "format/checkpoint.h"
+#include "format/targets/bundle.h"
+#include "jang/status.h"
+#include "json/json.h"
+#include "tensor/shape.h"
+
+namespace jang::targets {
+
+// Something stored: rows of one plane of a tensor of the model, or of the tensor's plain values.
+struct StoredPart {
+  int tensor = 0;                          // index into arch::Model::tensors
+  int plane = -1;                          // index into the format's planes; -1: plain values
+  std::int64_t row_begin = 0, n_rows = 0;  // of the tensor seen as [product of leading dimensions, last dimension]
+  TensorInfo info;                         // name, dtype and shape on disk
+  int shard = 0;
+  std::uint64_t offset_bytes = 0;  // from the start of the shard file
+};
+
+struct Layout;  // layout.h
+
+// How one tensor was stored, and why.
+struct TensorRecord {
+  const codec::WeightFormat* format = nullptr;  // null: plain
+  std::string_view tier{}, reason{};
+  std::optional<double> error{};  // squared error over squared norm, as measured while encoding
+};
+
+// What there is to say about a finished conversion.
+struct Record {
+  const arch::Model& model;
+  const format::Checkpoint& source;
+  const Layout& layout;
+  DType dtype;                            // of parameters and plain floats
+  std::span<const TensorRecord> tensors;  // index as in arch::Model::tensors
+  std::string_view profile{}, method{}, allocation{};
+  std::string_view statistics{};   // digest, empty where none weighted the fit
+  std::string_view calibration{};  // "none", "self", "file" or "random": what was measured on
+  std::uint64_t params = 0;
+  double code_bits = 0, stored_bits = 0;
+};
+
+struct Document {
+  std::string name, text;
+};
+
+enum class Copying : std::uint8_t {
+  no,
+  by_kind,  // for its extension
+  by_name,  // a well-known name: a link may lead to a file of that name anywhere
+};
+
+class Target {
+ public:
+  Target() = default;
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+  virtual ~Target() = default;
+
+  [[nodiscard]] virtual std::string_view name() const = 0;
+
+  // Reading: tensors that this target's writers (or its loaders' tools) have renamed or reshaped get their canonical names and shapes
+  // again; the order stays. Tensors in other spellings are left alone. Bytes never change. `facts` learns what the spelling tells about
+  // values.
+  virtual void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) const = 0;
+
+  // Writing: names, modules, shapes, `quantizable`, `add`, `config` and whatever else of the model the loaders see otherwise than
+  // canonical; warnings and `refusal`. `stored`: the source's tensors as its files name them. Errors: corrupt (tensors that do not fit the
+  // loaders' form), unsupported.
+  [[nodiscard]] virtual Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const = 0;
+
+  // Writing: what is stored of one tensor in a format (null: plain), without a place; together every row of every plane once.
+  [[nodiscard]] virtual std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
+                                                      DType params) const = 0;
+  // Entries of a file's safetensors metadata.
+  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> file_metadata() const = 0;
+  // The text files that make the tensors a model, in the order in which they are written: the one that loaders look for comes last.
+  [[nodiscard]] virtual std::vector<Document> documents(const Record& record) const = 0;
+  // Whether a file of the source directory (a bare name) comes along.
+  [[nodiscard]] virtual Copying copies(std::string_view file_name) const = 0;
+
+  // Reading: whether an opened directory is one of this target's. The default target takes what no other knows.
+  [[nodiscard]] virtual bool recognises(const format::Checkpoint& checkpoint) const = 0;
+  // Its packed modules and plain tensors. Errors: corrupt, unsupported, each naming file and module.
+  [[nodiscard]] virtual Status read(format::Bundle* bundle) const = 0;
+  // What its documents say wrongly about its tensors.
+  virtual void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const = 0;
+};
+
+// The parts most targets store: one for each plane, `<module>.<name of the plane>` with `names` by plane, or the tensor under its name.
+[[nodiscard]] std::vector<StoredPart> whole_parts(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params,
+                                                  std::span<const std::string_view> names);
+// Storage type of an unpacked tensor: integers and keep_dtype tensors as they are, floats in `params`.
+[[nodiscard]] DType stored_dtype(const arch::OutTensor& tensor, DType params);
+
+// targets.cpp: the explicit table, the default first.
+[[nodiscard]] std::span<const Target* const> targets();
+[[nodiscard]] const Target& default_target();
+
+// Describes a source, in whatever spelling some target knows, in canonical names: arch::describe behind check_source and published().
+// Errors: those of both.
+[[nodiscard]] Result<arch::Model> describe_canonical(const json::Value& config, std::span<const TensorInfo> stored,
+                                                     arch::SourceFacts facts = {});
+// The same as the target keeps it.
+[[nodiscard]] Result<arch::Model> describe_source(const json::Value& config, std::span<const TensorInfo> stored,
+                                                  const arch::SourceFacts& facts = {}, const Target& target = default_target());
+
+}  // namespace jang::targets

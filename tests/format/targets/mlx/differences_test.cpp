@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said when the MLX class of a family computes otherwise than the config asks; and silence where it does not.
+#include <gtest/gtest.h>
+
+#include "../../../arch/fake_model.h"
+
+namespace jang::targets::mlx {
+namespace {
+
+using namespace arch;
+using namespace arch::testing;
+
+struct Case {
+  std::string name, family;
+  json::Value keys;
+  std::string said;  // part of the warning; empty: silence
+};
+
+FakeModel model_of(const std::string& family) {
+  for (const NamedModel& m : all_models())
+    if (m.name == family) return m.model;
+  return dense(family);
+}
+
+class Differences : public ::testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(
+    Mlx, Differences,
+    ::testing::Values(
+        Case{"gelu_llama", "llama", {{"hidden_act", "gelu"}}, "activation \"gelu\""},
+        Case{"tanh_mistral", "mistral", {{"hidden_act", "gelu_pytorch_tanh"}}, "activation"},
+        Case{"relu_qwen2", "qwen2", {{"hidden_act", "relu"}}, "activation"},
+        Case{"gelu_gemma", "gemma3_text", {{"hidden_activation", "gelu"}}, "activation"},
+        Case{"swish_is_silu", "llama", {{"hidden_act", "swish"}}, ""}, Case{"silu_llama", "llama", {{"hidden_act", "silu"}}, ""},
+        Case{"tanh_gemma", "gemma3_text", {{"hidden_activation", "gelu_pytorch_tanh"}}, ""},
+        Case{"other_key_gemma", "gemma3_text", {{"hidden_act", "gelu"}}, ""},
+        Case{"window_mistral", "mistral", {{"sliding_window", 64}, {"max_position_embeddings", 512}}, "sliding window of 64"},
+        Case{"null_window_mistral", "mistral", {{"sliding_window", nullptr}, {"max_position_embeddings", 512}}, ""},
+        Case{"wide_window_mistral", "mistral", {{"sliding_window", 512}, {"max_position_embeddings", 512}}, ""},
+        Case{"window_qwen2",
+             "qwen2",
+             {{"sliding_window", 64}, {"use_sliding_window", true}, {"max_position_embeddings", 512}},
+             "sliding window of 64"},
+        Case{"unused_window_qwen2", "qwen2", {{"sliding_window", 64}, {"use_sliding_window", false}}, ""},
+        Case{"softcap_gemma", "gemma3_text", {{"final_logit_softcapping", 30.0}}, "final_logit_softcapping"},
+        Case{"attention_softcap_gemma", "gemma3_text", {{"attn_logit_softcapping", 50.0}}, ""},
+        Case{"null_softcap_gemma", "gemma3_text", {{"final_logit_softcapping", nullptr}}, ""},
+        Case{"bidirectional_gemma", "gemma3_text", {{"use_bidirectional_attention", true}}, "use_bidirectional_attention"},
+        Case{"yarn_attention_factor",
+             "llama",
+             {{"rope_scaling",
+               {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}, {"attention_factor", 1.5}}}},
+             "attention_factor"},
+        Case{"yarn_truncate",
+             "llama",
+             {{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}, {"truncate", false}}}},
+             "truncate"},
+        Case{"plain_yarn",
+             "llama",
+             {{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}}}},
+             ""},
+        Case{"sliding_rope_gemma",
+             "gemma3_text",
+             {{"rope_parameters",
+               {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 1e6}}},
+                {"sliding_attention", {{"rope_type", "linear"}, {"factor", 2.0}, {"rope_theta", 1e4}}}}}},
+             "sliding layers"},
+        Case{"traditional_llama", "llama", {{"rope_traditional", true}}, "rope_traditional"}),
+    [](const auto& p) { return p.param.name; });
+
+TEST_P(Differences, are_said) {
+  FakeModel m = model_of(GetParam().family);
+  for (const auto& [key, value] : GetParam().keys.items()) m.config[key] = value;
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  std::string all;
+  for (const std::string& w : model->warnings) all += w + "\n";
+  if (GetParam().said.empty())
+    EXPECT_EQ(all, "");
+  else
+    EXPECT_NE(all.find(GetParam().said), std::string::npos) << all;
+}
+
+TEST(Differences, a_mixture_without_scaled_rope_says_so) {
+  FakeModel m = qwen3_moe(Experts::each);
+  m.config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 4.0}};
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok());
+  ASSERT_EQ(model->warnings.size(), 1u);
+  EXPECT_NE(model->warnings[0].find("plain RoPE only"), std::string::npos);
+}
+
+TEST(Differences, an_unknown_rope_type_is_refused) {
+  FakeModel m = dense("llama");
+  m.config["rope_scaling"] = {{"rope_type", "spiral"}, {"factor", 4.0}};
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok());
+  EXPECT_NE(model->refusal.find("spiral"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace jang::targets::mlx
