@@ -56,6 +56,14 @@ def shapes(settings):
     return found
 
 
+def names(settings):
+    """Names of the parameters; None when the class refuses the settings."""
+    try:
+        return set(mlx_classes.parameters(mlx_classes.skeleton(settings)))
+    except Exception:
+        return None
+
+
 def evaluate(formula, text, derive):
     """The number, or None when a key is absent or a quotient not whole."""
     total = 0
@@ -152,12 +160,16 @@ def biases(name, trials):
     except Exception:
         flips = []
     pairs = [{**a, **b} for a, b in itertools.combinations(flips, 2)] if len(flips) < 8 else []
-    builds = [made for made in (shapes(changed(base, c)) for c in ({}, *flips, *pairs)) if made is not None]
-    builds += [made for made in (shapes(mlx_classes.config(name, v.items())) for v in mlx_classes.variants(name)) if made is not None]
-    kept = set.intersection(*({pattern(n) for n, v in t.source.items() if v.ndim == 2} & set(builds[0]) for t in trials)) if trials else set()
+    builds = [made for made in (names(changed(base, c)) for c in ({}, *flips, *pairs)) if made is not None]
+    builds += [made for made in (names(mlx_classes.config(name, v.items())) for v in mlx_classes.variants(name)) if made is not None]
+    own = {pattern(n) for n in builds[0]}
+    kept = set.intersection(*({pattern(n) for n, v in t.source.items() if v.ndim == 2} & own for t in trials)) if trials else set()
     modules = sorted(n.removesuffix(".weight") for n in kept if n.endswith(".weight"))
-    always = [m for m in modules if all(f"{m}.bias" in made for made in builds if f"{m}.weight" in made)]
-    never = [m for m in modules if all(f"{m}.bias" not in made for made in builds)]
+    with_bias = {pattern(n.removesuffix(".bias")) for made in builds for n in made if n.endswith(".bias")}
+    without = {pattern(n.removesuffix(".weight")) for made in builds for n in made
+               if n.endswith(".weight") and n.removesuffix("weight") + "bias" not in made}
+    always = [m for m in modules if m in with_bias - without]
+    never = [m for m in modules if m not in with_bias]
     return [m for m in always if refuses(trials, m, False)], [m for m in never if refuses(trials, m, True)]
 
 

@@ -2591,7 +2591,7 @@ constexpr std::string_view kRwkv7Required[] = {"vocab_size",        "hidden_size
                                                "head_dim",          "num_hidden_layers", "a_low_rank_dim",    "v_low_rank_dim",
                                                "gate_low_rank_dim", "decay_low_rank_dim"};
 constexpr std::string_view kRwkv7NotNull[] = {"head_dim"};
-constexpr std::string_view kRwkv7Biased[] = {"model.layers.*.attn.g_norm", "model.layers.*.attn.{a_lora,v_lora,w_lora}.lora.*"};
+constexpr std::string_view kRwkv7Biased[] = {"model.layers.*.attn.g_norm"};
 constexpr std::string_view kRwkv7Unbiased[] = {"model.embeddings", "model.layers.*.attn.g_lora.lora.*",
                                                "model.layers.*.attn.{k_proj,o_proj,r_proj,v_proj}", "model.layers.*.ffn.{key,value}"};
 constexpr ClassShape kRwkv7Shapes[] = {
