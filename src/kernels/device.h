@@ -122,6 +122,8 @@ struct Route {
   Routing routing;  // written
 };
 
+class Backward;
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -188,6 +190,11 @@ class Device {
   // out[i, j] += sum over rows t of x[t, i] x[t, j], for j >= i: the upper triangle of a Gram matrix. x: [n, columns], contiguous;
   // out: [columns, columns], contiguous. columns % 32 == 0.
   virtual void gram(const Tensor& x, const Tensor& out) = 0;
+
+  // --- gradients
+
+  // The ops' gradients (backward.h), of the device and as long as it lives. Null where it has none.
+  [[nodiscard]] virtual Backward* backward() { return nullptr; }
 
   // --- quantization, on host memory
 

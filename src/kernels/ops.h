@@ -72,6 +72,19 @@ struct DeltaArgs {
   std::int64_t out_stride = 0;
 };
 
+// c[i, j] (+)= sum_k a(i, k) b[k, j], where a(i, k) = a[i * a_row + k * a_step]: both products of a linear map's backward. The sum over k
+// has one order for every m and n.
+struct ProductArgs {
+  std::int64_t m = 0, n = 0, k = 0;
+  const float* a = nullptr;
+  std::int64_t a_row = 0, a_step = 1;
+  const float* b = nullptr;
+  std::int64_t b_row = 0;
+  float* c = nullptr;
+  std::int64_t c_row = 0;
+  bool add = false;
+};
+
 struct Ops {
   // One row of a matrix as floats: embedding lookup. Any supported format.
   void (*dequantize_row)(const MatrixView& w, std::int64_t row, float* out);
@@ -98,6 +111,8 @@ struct Ops {
   void (*softmax)(float* x, std::int64_t n);
   // log(sum(exp(x))) with the maximum taken out, in double.
   double (*log_sum_exp)(const float* x, std::int64_t n);
+  // Contract at ProductArgs.
+  void (*product)(const ProductArgs& a);
 };
 
 }  // namespace jang::kernels

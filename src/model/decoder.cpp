@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "model/bind.h"
-#include "model/graph.h"
+#include "model/decoder_impl.h"
 
 namespace jang::model {
 namespace {
@@ -22,36 +22,7 @@ Status out_of_memory(std::int64_t n) {
   return {StatusCode::out_of_memory, fmt::format("no memory for a forward over {} tokens and its caches", n)};
 }
 
-// Positions whose cosines and sines are in the workspace, by row; they are kept while the positions stay the same. Empty: none are.
-using RotatedPositions = std::vector<std::int32_t>;
-
 }  // namespace
-
-struct Decoder::Impl {
-  arch::DecoderConfig config;
-  kernels::Device& device;
-  Weights weights;  // biases; matrices were moved into the graph
-  Graph graph;
-  Probe* probe = nullptr;
-  Workspace workspace;
-  std::vector<Linear*> maps;
-  std::vector<std::string> modules;
-  RotatedPositions rotation, local_rotation;
-
-  Linear* find(std::string_view module) const {
-    const auto it = std::find_if(maps.begin(), maps.end(), [&](const Linear* m) { return m->module == module; });
-    return it == maps.end() ? nullptr : *it;
-  }
-  const Linear& head_map() const { return graph.head.exists() ? graph.head : graph.embedding; }
-
-  Result<Forward> forward(std::span<const BatchItem> batch, std::int64_t n);
-  Status reserve(Forward& f, int begin, int end);
-  Status reserve_recurrent(Forward& f, int layer);
-  Status rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines,
-                RotatedPositions* rotated);
-  void norm(const Tensor& x, const Tensor& weight, const Tensor& out);
-  void run_layer(Forward& f, int l, const Tensor& x);
-};
 
 kernels::Activation Forward::activation() const {
   return config.activation == arch::Activation::silu ? kernels::Activation::silu : kernels::Activation::gelu_tanh;

@@ -55,6 +55,7 @@ class Decoder {
   void set_probe(Probe* probe);  // null: none
 
  private:
+  friend class Gradients;  // backward.h
   struct Impl;
   explicit Decoder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

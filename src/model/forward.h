@@ -3,6 +3,7 @@
 // branch (workspace.branch) [n, hidden]; the decoder adds it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -23,6 +24,9 @@ struct BatchItem {
   std::int64_t n_tokens = 0;
 };
 
+// Tokens an MLP or expert block takes at a time: bounds its memory.
+inline constexpr std::int64_t kMlpTokens = 512;
+
 struct Forward {
   const arch::DecoderConfig& config;
   kernels::Device& device;
@@ -32,14 +36,14 @@ struct Forward {
   std::int64_t n = 0;                                // tokens of all items
   std::vector<kernels::SequenceRun> runs;            // by item
   std::vector<std::span<const std::int32_t>> pages;  // by item
+  Kept* kept = nullptr;                              // filled for a backward, if there is one to come
 
   [[nodiscard]] kernels::KvBatch kv() const { return {&batch.front().sequence->pool().store(), runs, pages}; }
   [[nodiscard]] kernels::Activation activation() const;
+  // Tokens of a chunk of an MLP or expert block; for a backward all of them, so that the workspace holds them all at the end.
+  [[nodiscard]] std::int64_t chunk_tokens() const { return kept != nullptr ? n : std::min(n, kMlpTokens); }
   // Tells the probe, if there is one, what goes into these maps.
   void see(std::initializer_list<const Linear*> maps, int expert, const kernels::Tensor& x) const;
 };
-
-// Tokens an MLP or expert block takes at a time: bounds its memory.
-inline constexpr std::int64_t kMlpTokens = 512;
 
 }  // namespace jang::model

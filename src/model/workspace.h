@@ -47,4 +47,12 @@ struct Workspace {
   Array cosines, sines, local_cosines, local_sines;
 };
 
+// What a backward needs of the forward of a layer and the forward would overwrite.
+struct Kept {
+  Array q, k, attended;             // attention: before norm and rotation; before the gate
+  Array qkv, ba, mixed;             // gated delta: what the rule was given, what it gave
+  Array activated, slot_activated;  // act(gate) * up of the MLP, or of the shared expert; by slot
+  Array router;                     // logits of the router
+};
+
 }  // namespace jang::model

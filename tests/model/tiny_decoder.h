@@ -28,6 +28,7 @@ class HostDecoder {
     return decoder_.replace(module, views);
   }
   [[nodiscard]] std::int64_t bytes_per_token() const { return decoder_.bytes_per_token(); }
+  [[nodiscard]] Decoder& decoder() { return decoder_; }
   void set_probe(Probe* probe) { decoder_.set_probe(probe); }
 
   // A new sequence of a pool of that type; sequences of one type share their pool.

@@ -121,6 +121,7 @@ class GuardedDevice final : public kernels::CpuDevice {
     const Opened opened(this);
     CpuDevice::combine(x, routing, out);
   }
+  [[nodiscard]] kernels::Backward* backward() override { return &backward_; }
 
  private:
   static constexpr std::size_t kArenaBytes = std::size_t{64} << 30;  // of addresses; memory comes as pages are written
@@ -152,6 +153,86 @@ class GuardedDevice final : public kernels::CpuDevice {
     GuardedDevice* device_;
   };
 
+  class GuardedBackward final : public kernels::CpuBackward {
+   public:
+    explicit GuardedBackward(GuardedDevice* device) : CpuBackward(device->ops(), device->parallel()), device_(device) {}
+
+    void linear(std::span<const kernels::LinearGradient> maps, bool add, const kernels::Tensor& dx) override {
+      const Opened opened(device_);
+      CpuBackward::linear(maps, add, dx);
+    }
+    void expert_linear(std::span<const kernels::LinearGradient> maps, const kernels::Routing& routing, bool add,
+                       const kernels::Tensor& dx) override {
+      const Opened opened(device_);
+      CpuBackward::expert_linear(maps, routing, add, dx);
+    }
+    void weight(const kernels::Tensor& dy, const kernels::Tensor& x, const kernels::Tensor& dw) override {
+      const Opened opened(device_);
+      CpuBackward::weight(dy, x, dw);
+    }
+    void softcap(const kernels::Tensor& logits, float softcap, const kernels::Tensor& dlogits) override {
+      const Opened opened(device_);
+      CpuBackward::softcap(logits, softcap, dlogits);
+    }
+    void embed(const kernels::Tensor& ids, float scale, const kernels::Tensor& dout, std::int64_t first,
+               const kernels::Tensor& dtable) override {
+      const Opened opened(device_);
+      CpuBackward::embed(ids, scale, dout, first, dtable);
+    }
+    void add(const kernels::Tensor& x, const kernels::Tensor& to) override {
+      const Opened opened(device_);
+      CpuBackward::add(x, to);
+    }
+    void norm(const kernels::NormGradient& op) override {
+      const Opened opened(device_);
+      CpuBackward::norm(op);
+    }
+    void glu(kernels::Activation activation, const kernels::Tensor& gate, const kernels::Tensor& up, const kernels::Tensor& dout,
+             const kernels::Tensor& dgate, const kernels::Tensor& dup) override {
+      const Opened opened(device_);
+      CpuBackward::glu(activation, gate, up, dout, dgate, dup);
+    }
+    void add_gated(const kernels::Tensor& x, const kernels::Tensor& gate, const kernels::Tensor& dout, const kernels::Tensor& dx,
+                   const kernels::Tensor& dgate) override {
+      const Opened opened(device_);
+      CpuBackward::add_gated(x, gate, dout, dx, dgate);
+    }
+    void rope(const kernels::RopeGradient& op) override {
+      const Opened opened(device_);
+      CpuBackward::rope(op);
+    }
+    void attend(const kernels::AttendGradient& op) override {
+      const Opened opened(device_);
+      CpuBackward::attend(op);
+    }
+    void conv(const kernels::ConvGradient& op) override {
+      const Opened opened(device_);
+      CpuBackward::conv(op);
+    }
+    void delta(const kernels::DeltaGradient& op) override {
+      const Opened opened(device_);
+      CpuBackward::delta(op);
+    }
+    void combine(const kernels::Tensor& x, const kernels::Routing& routing, const kernels::Tensor& dout, const kernels::Tensor& dx,
+                 const kernels::Tensor& dweights) override {
+      const Opened opened(device_);
+      CpuBackward::combine(x, routing, dout, dx, dweights);
+    }
+    void route(const kernels::Tensor& logits, bool normalized, const kernels::Routing& routing, const kernels::Tensor& dweights,
+               const kernels::Tensor& dlogits) override {
+      const Opened opened(device_);
+      CpuBackward::route(logits, normalized, routing, dweights, dlogits);
+    }
+    void sum_slots(const kernels::Tensor& dslots, const kernels::Routing& routing, const kernels::Tensor& dx) override {
+      const Opened opened(device_);
+      CpuBackward::sum_slots(dslots, routing, dx);
+    }
+
+   private:
+    GuardedDevice* device_;
+  };
+
+  GuardedBackward backward_{this};
   std::byte* arena_ = nullptr;
   std::size_t used_ = 0;
   int depth_ = 0;

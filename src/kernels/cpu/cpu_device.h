@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "kernels/cpu/cpu_backward.h"
 #include "kernels/cpu/linear_tasks.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/device.h"
@@ -58,7 +59,13 @@ class CpuDevice : public Device {
   void combine(const Tensor& x, const Routing& routing, const Tensor& out) override;
 
   void gram(const Tensor& x, const Tensor& out) override;
+  [[nodiscard]] Backward* backward() override { return &backward_; }
+
   [[nodiscard]] EncodeError encode(EncodeMethod method, const EncodeArgs& args) const override;
+
+ protected:
+  [[nodiscard]] const Ops& ops() const { return ops_; }
+  [[nodiscard]] const Parallel& parallel() const { return parallel_; }
 
  private:
   // Room in one of the scratch blocks; null, and the failure is kept for wait(), when there is no memory.
@@ -74,6 +81,7 @@ class CpuDevice : public Device {
   const InstructionSet& set_;
   const Ops& ops_;
   Parallel parallel_;
+  CpuBackward backward_{ops_, parallel_};
   std::atomic<bool> overflowed_ = false;           // keys or values exceeded an f16 cache
   Status failed_;                                  // first failure since the last wait()
   AlignedBuffer<std::byte> inputs_, slot_inputs_;  // prepared rows

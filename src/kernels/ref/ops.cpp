@@ -178,6 +178,15 @@ double log_sum_exp(const float* x, std::int64_t n) {
   return largest + std::log(sum);
 }
 
+void product(const ProductArgs& p) {
+  for (std::int64_t i = 0; i < p.m; ++i)
+    for (std::int64_t j = 0; j < p.n; ++j) {
+      double sum = p.add ? d(p.c[i * p.c_row + j]) : 0.0;
+      for (std::int64_t k = 0; k < p.k; ++k) sum += d(p.a[i * p.a_row + k * p.a_step]) * d(p.b[k * p.b_row + j]);
+      p.c[i * p.c_row + j] = static_cast<float>(sum);
+    }
+}
+
 }  // namespace
 
 const Ops kOps{.dequantize_row = dequantize_row,
@@ -192,6 +201,7 @@ const Ops kOps{.dequantize_row = dequantize_row,
                .delta_rule = delta_rule,
                .conv_silu = conv_silu,
                .softmax = softmax,
-               .log_sum_exp = log_sum_exp};
+               .log_sum_exp = log_sum_exp,
+               .product = product};
 
 }  // namespace jang::kernels::ref

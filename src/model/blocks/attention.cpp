@@ -40,6 +40,8 @@ bool reserve(Forward& f, const Attention&) {
   const std::int64_t q = f.n * c.n_heads * c.head_dim, kv = f.n * c.n_kv_heads * c.head_dim;
   Workspace& w = f.workspace;
   if (c.gated_attention && (!w.q_gate.reserve(f.device, 2 * q) || !w.gate.reserve(f.device, q))) return false;
+  if (f.kept != nullptr && !(f.kept->q.reserve(f.device, q) && f.kept->k.reserve(f.device, kv) && f.kept->attended.reserve(f.device, q)))
+    return false;
   return w.q.reserve(f.device, q) && w.k.reserve(f.device, kv) && w.v.reserve(f.device, kv) && w.attended.reserve(f.device, q);
 }
 
@@ -57,6 +59,10 @@ void run(Forward& f, const Attention& block, int layer) {
   const kernels::LinearOut maps[] = {{block.q.weight.get(), q_out}, {block.k.weight.get(), k}, {block.v.weight.get(), v}};
   f.device.linear(x, maps);
   if (c.gated_attention) cut_gates(f, q_out, q, gate);
+  if (f.kept != nullptr && c.qk_norm) {
+    f.device.copy(q, f.kept->q.matrix(f.n, q_size));
+    f.device.copy(k, f.kept->k.matrix(f.n, kv_size));
+  }
 
   const kernels::KvLayer& cache = f.batch.front().sequence->pool().layer(layer);
   const std::int64_t half = (sliding ? c.local_rope : c.rope).dims / 2;
@@ -79,6 +85,7 @@ void run(Forward& f, const Attention& block, int layer) {
                    .softcap = c.attention_softcap,
                    .cache = cache},
                   f.kv());
+  if (f.kept != nullptr && c.gated_attention) f.device.copy(attended, f.kept->attended.matrix(f.n, q_size));
   if (c.gated_attention) f.device.glu(kernels::Activation::sigmoid, gate, attended, attended);
   f.see({&block.o}, -1, attended);
   const kernels::LinearOut out[] = {{block.o.weight.get(), w.branch.matrix(f.n, c.hidden)}};

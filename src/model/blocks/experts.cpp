@@ -34,6 +34,7 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   const Routing routing{w.route_weights.matrix(n, moe.top_k), w.route_slots.matrix(n, moe.top_k, DType::i32),
                         w.route_tokens.matrix(slots, 1, DType::i32), w.route_begin.matrix(moe.n_experts + 1, 1, DType::i32)};
   const Tensor gate = w.slot_gate.matrix(slots, moe.ffn), up = w.slot_up.matrix(slots, moe.ffn);
+  const Tensor activated = f.kept != nullptr ? f.kept->slot_activated.matrix(slots, moe.ffn) : gate;
   const Tensor slot_out = w.slot_out.matrix(slots, x.columns);
 
   if (block.shared_router.exists())
@@ -42,15 +43,16 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
     f.see({&block.router}, -1, x);
   const kernels::LinearOut router[] = {{block.router.weight.get(), logits}};
   f.device.linear(x, router);
+  if (f.kept != nullptr) f.device.copy(logits, f.kept->router.matrix(n, moe.n_experts));
   f.device.route({logits, moe.norm_topk, routing});
 
   see_experts(f, {&block.gate, &block.up}, routing, x, false);
   const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
   f.device.expert_linear(x, false, routing, maps);
-  f.device.glu(f.activation(), gate, up, gate);
-  see_experts(f, {&block.down}, routing, gate, true);
+  f.device.glu(f.activation(), gate, up, activated);
+  see_experts(f, {&block.down}, routing, activated, true);
   const kernels::LinearOut down[] = {{block.down.weight.get(), slot_out}};
-  f.device.expert_linear(gate, true, routing, down);
+  f.device.expert_linear(activated, true, routing, down);
   f.device.combine(slot_out, routing, out);
 
   if (!block.shared_router.exists()) return;
@@ -82,8 +84,10 @@ bool reserve(Forward& f, const Experts& block) {
   Workspace& w = f.workspace;
   kernels::Device& d = f.device;
   const arch::MoeConfig& moe = f.config.moe;
-  const std::int64_t chunk = std::min(f.n, kMlpTokens), slots = chunk * moe.top_k, hidden = f.config.hidden;
+  const std::int64_t chunk = f.chunk_tokens(), slots = chunk * moe.top_k, hidden = f.config.hidden;
   if (block.shared_router.exists() && !(reserve(f, block.shared) && w.shared_gate.reserve(d, chunk) && w.shared.reserve(d, chunk * hidden)))
+    return false;
+  if (f.kept != nullptr && !(f.kept->slot_activated.reserve(d, slots * moe.ffn) && f.kept->router.reserve(d, chunk * moe.n_experts)))
     return false;
   if (f.probe != nullptr && !w.gathered.reserve(d, chunk * hidden)) return false;
   return w.router.reserve(d, chunk * moe.n_experts) && w.slot_gate.reserve(d, slots * moe.ffn) && w.slot_up.reserve(d, slots * moe.ffn) &&
@@ -92,8 +96,8 @@ bool reserve(Forward& f, const Experts& block) {
 }
 
 void run(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) {
-  for (std::int64_t begin = 0; begin < x.rows; begin += kMlpTokens) {
-    const std::int64_t chunk = std::min(kMlpTokens, x.rows - begin);
+  for (std::int64_t begin = 0; begin < x.rows; begin += f.chunk_tokens()) {
+    const std::int64_t chunk = std::min(f.chunk_tokens(), x.rows - begin);
     run_chunk(f, block, x.row_range(begin, chunk), out.row_range(begin, chunk));
   }
 }

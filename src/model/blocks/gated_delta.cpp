@@ -76,6 +76,9 @@ bool reserve(Forward& f, const GatedDelta&) {
   Workspace& w = f.workspace;
   if (c.interleaved && (!w.fused.reserve(d, f.n * (c.conv_channels() + c.v_size())) || !w.fused_ba.reserve(d, f.n * 2 * c.value_heads)))
     return false;
+  if (f.kept != nullptr && !(f.kept->qkv.reserve(d, f.n * c.conv_channels()) && f.kept->ba.reserve(d, f.n * 2 * c.value_heads) &&
+                             f.kept->mixed.reserve(d, f.n * c.v_size())))
+    return false;
   return w.mixed.reserve(d, f.n * c.conv_channels()) && w.qkv.reserve(d, f.n * c.conv_channels()) && w.z.reserve(d, f.n * c.v_size()) &&
          w.ba.reserve(d, f.n * 2 * c.value_heads) && w.attended.reserve(d, f.n * c.v_size());
 }
@@ -96,6 +99,10 @@ void run(Forward& f, const GatedDelta& block, int layer) {
     state.position += item.n_tokens;
   }
   f.device.conv({mixed, qkv, block.conv, conv_states}, f.runs);
+  if (f.kept != nullptr) {
+    f.device.copy(qkv, f.kept->qkv.matrix(f.n, c.conv_channels()));
+    f.device.copy(ba, f.kept->ba.matrix(f.n, 2 * c.value_heads));
+  }
   f.device.delta({.key_heads = c.key_heads,
                   .value_heads = c.value_heads,
                   .key_dim = c.key_dim,
@@ -107,6 +114,7 @@ void run(Forward& f, const GatedDelta& block, int layer) {
                   .states = delta_states,
                   .out = o},
                  f.runs);
+  if (f.kept != nullptr) f.device.copy(o, f.kept->mixed.matrix(f.n, c.v_size()));
   const Tensor heads = o.with_columns(c.value_dim);
   f.device.add_norm({.x = heads, .norm = block.norm, .out = heads, .eps = f.config.norm_eps});
   f.device.glu(kernels::Activation::silu, z, o, o);

@@ -16,23 +16,25 @@ Status bind_block(Binder& binder, const std::string& prefix, std::int64_t ffn, M
 }
 
 bool reserve(Forward& f, const Mlp& block) {
-  const std::int64_t values = std::min(f.n, kMlpTokens) * block.gate.n_rows;
+  const std::int64_t values = f.chunk_tokens() * block.gate.n_rows;
+  if (f.kept != nullptr && !f.kept->activated.reserve(f.device, values)) return false;
   return f.workspace.mlp_gate.reserve(f.device, values) && f.workspace.mlp_up.reserve(f.device, values);
 }
 
 void run(Forward& f, const Mlp& block, const kernels::Tensor& x, const kernels::Tensor& out) {
   const std::int64_t ffn = block.gate.n_rows;
-  for (std::int64_t begin = 0; begin < x.rows; begin += kMlpTokens) {
-    const std::int64_t chunk = std::min(kMlpTokens, x.rows - begin);
+  for (std::int64_t begin = 0; begin < x.rows; begin += f.chunk_tokens()) {
+    const std::int64_t chunk = std::min(f.chunk_tokens(), x.rows - begin);
     const kernels::Tensor in = x.row_range(begin, chunk);
     const kernels::Tensor gate = f.workspace.mlp_gate.matrix(chunk, ffn), up = f.workspace.mlp_up.matrix(chunk, ffn);
+    const kernels::Tensor activated = f.kept != nullptr ? f.kept->activated.matrix(chunk, ffn) : gate;
     f.see({&block.gate, &block.up}, -1, in);
     const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
     f.device.linear(in, maps);
-    f.device.glu(f.activation(), gate, up, gate);
-    f.see({&block.down}, -1, gate);
+    f.device.glu(f.activation(), gate, up, activated);
+    f.see({&block.down}, -1, activated);
     const kernels::LinearOut down[] = {{block.down.weight.get(), out.row_range(begin, chunk)}};
-    f.device.linear(gate, down);
+    f.device.linear(activated, down);
   }
 }
 

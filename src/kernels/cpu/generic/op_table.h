@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/generic/attention.h"
+#include "kernels/cpu/generic/product.h"
 #include "kernels/cpu/generic/recurrent.h"
 
 namespace jang::kernels::generic {
@@ -22,7 +23,8 @@ constexpr Ops ops() {
           .delta_rule = delta_rule<V>,
           .conv_silu = conv_silu<V>,
           .softmax = softmax<V>,
-          .log_sum_exp = log_sum_exp<V>};
+          .log_sum_exp = log_sum_exp<V>,
+          .product = product<V>};
 }
 
 }  // namespace jang::kernels::generic

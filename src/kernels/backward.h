@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradients of the ops of a Device, on its tensors. d<name> is the gradient of a scalar by <name>, of its shape; an op turns that of what
+// the forward op wrote into those of what it read. Formulas are those of device.h; what a forward op overwrites is asked for as it was.
+//
+// The rules of Device hold: ops are enqueued, faults are kept for read() and wait(). Arithmetic is exact (float32 activations, weights as
+// they are stored), sums have a fixed order whatever the number of threads. A text is one run of a sequence from its first token: no op
+// here reads a cache. Outputs are overwritten unless an op says that it adds; gradients flow to inputs and to weights, not to the gains of
+// norms, biases and convolutions.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/device.h"
+
+namespace jang::kernels {
+
+// The gradient of what a map wrote (LinearOut).
+struct LinearGradient {
+  const Weight* weight = nullptr;
+  Tensor dy;  // [n, rows of W], any stride
+};
+
+// Of out = norm(x; norm) as in AddNorm.
+struct NormGradient {
+  Tensor x{}, norm{};   // [n, size], [1, size] or absent
+  Tensor dout{}, dx{};  // dx may be dout
+  float eps = 0, offset = 0;
+  bool add = false;  // dx += instead of dx =; not in place then
+};
+
+// Of normalising and rotating heads, as RopeStore does with queries or keys.
+struct RopeGradient {
+  Tensor x{};                 // [n, heads * head_dim]: before norm and rotation; read only with a norm
+  Tensor norm{};              // [1, head_dim], or absent
+  Tensor cosines{}, sines{};  // [n, half]
+  std::int64_t head_dim = 0;
+  float eps = 0, offset = 0;
+  Tensor d{};  // [n, heads * head_dim]: of the rotated heads, becomes that of x
+};
+
+// Of Attend over a whole text: row i is position i.
+struct AttendGradient {
+  Tensor q{}, k{}, v{};     // as attention sees them; [n, heads * head_dim], [n, kv_heads * head_dim], [n, kv_heads * value_dim]
+  Tensor dout{};            // [n, heads * value_dim]
+  Tensor dq{}, dk{}, dv{};  // of the shapes of q, k, v
+  std::int64_t heads = 0, kv_heads = 0, window = 0;
+  float scale = 1, softcap = 0;
+};
+
+// Of Conv over a whole text, the state before it being zero. Rows are contiguous.
+struct ConvGradient {
+  Tensor x{}, weight{};  // [n, channels], [channels, kernel]
+  Tensor dout{}, dx{};   // [n, channels]; dout is overwritten
+};
+
+// Of Delta over a whole text, the state before it being zero. Rows are contiguous.
+struct DeltaGradient {
+  std::int64_t key_heads = 0, value_heads = 0, key_dim = 0, value_dim = 0;
+  Tensor qkv{}, ba{};         // as Delta was given them
+  Tensor a_log{}, dt_bias{};  // [1, value_heads]
+  Tensor dout{};              // [n, value_heads * value_dim]
+  Tensor dqkv{}, dba{};
+};
+
+class Backward {
+ public:
+  virtual ~Backward() = default;
+
+  // --- linear maps
+
+  // dx (+)= sum over the maps of dy W, each map of one matrix. dx: [n, columns].
+  virtual void linear(std::span<const LinearGradient> maps, bool add, const Tensor& dx) = 0;
+  // The same through the experts of the slots: dx[slot] (+)= sum over the maps of dy[slot] W_e. dx: [n * top_k, columns].
+  virtual void expert_linear(std::span<const LinearGradient> maps, const Routing& routing, bool add, const Tensor& dx) = 0;
+  // dw = dy^T x, for some rows of a matrix: dy: [n, those rows], any stride; x: [n, columns]; dw: [rows, columns].
+  virtual void weight(const Tensor& dy, const Tensor& x, const Tensor& dw) = 0;
+  // dlogits *= 1 - (logits / softcap)^2: through the cap of head.
+  virtual void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) = 0;
+
+  // --- rows
+
+  // dtable[ids[i] - first] += scale * dout[i] where that row exists. dtable: rows [first, first + rows) of the table's gradient.
+  virtual void embed(const Tensor& ids, float scale, const Tensor& dout, std::int64_t first, const Tensor& dtable) = 0;
+  // to += x
+  virtual void add(const Tensor& x, const Tensor& to) = 0;
+  virtual void norm(const NormGradient& op) = 0;
+  // Of out = act(gate) * up. dgate and dup may be dout, gate or up.
+  virtual void glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& dout, const Tensor& dgate,
+                   const Tensor& dup) = 0;
+  // Of out += sigmoid(gate) * x: dgate [n, 1] and dx.
+  virtual void add_gated(const Tensor& x, const Tensor& gate, const Tensor& dout, const Tensor& dx, const Tensor& dgate) = 0;
+
+  // --- attention and recurrent layers
+
+  virtual void rope(const RopeGradient& op) = 0;
+  virtual void attend(const AttendGradient& op) = 0;
+  virtual void conv(const ConvGradient& op) = 0;
+  virtual void delta(const DeltaGradient& op) = 0;
+
+  // --- experts
+
+  // Of combine: dx[slot] = weight of the slot * dout[token]; dweights[t, c] = x[slots[t, c]] . dout[t].
+  virtual void combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) = 0;
+  // Of route, through the probabilities of the chosen experts; the choice itself has no gradient. logits: as route was given them.
+  virtual void route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) = 0;
+  // dx[t] += sum over choices of dslots[slots[t, c]]: of maps whose slots read the row of their token.
+  virtual void sum_slots(const Tensor& dslots, const Routing& routing, const Tensor& dx) = 0;
+};
+
+}  // namespace jang::kernels

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backward of the ops on rows and of routing on the CPU; sums in double.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/cpu_backward.h"
+#include "kernels/cpu/cpu_device.h"
+#include "kernels/cpu/norm_gradient.h"
+
+namespace jang::kernels {
+namespace {
+
+float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
+
+// Value and derivative of the activation.
+struct Activated {
+  float value, slope;
+};
+Activated activate(Activation activation, float x) {
+  if (activation == Activation::gelu_tanh) {
+    constexpr float kRoot = 0.797884561f, kCube = 0.044715f;  // sqrt(2 / pi)
+    const float t = std::tanh(kRoot * (x + kCube * x * x * x));
+    return {0.5f * x * (1.0f + t), 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * kRoot * (1.0f + 3.0f * kCube * x * x)};
+  }
+  const float s = sigmoid(x);
+  if (activation == Activation::sigmoid) return {s, s * (1.0f - s)};
+  return {x * s, s * (1.0f + x * (1.0f - s))};
+}
+
+double dot(const float* a, const float* b, std::int64_t n) {
+  double sum = 0;
+  for (std::int64_t j = 0; j < n; ++j) sum += static_cast<double>(a[j]) * static_cast<double>(b[j]);
+  return sum;
+}
+
+// The expert of a slot: slots are ordered by expert.
+std::int64_t expert_of(const Routing& routing, std::int32_t slot) {
+  const auto* begin = row_of<const std::int32_t>(routing.begin);
+  return std::upper_bound(begin, begin + routing.begin.rows, slot) - begin - 1;
+}
+
+}  // namespace
+
+void CpuBackward::add(const Tensor& x, const Tensor& to) {
+  parallel_.run(x.rows, x.columns / 4, [&](std::int64_t i) { ops_.add(row_of(to, i), row_of(x, i), x.columns); });
+}
+
+void CpuBackward::norm(const NormGradient& op) {
+  const float* gain = op.norm.exists() ? row_of(op.norm) : nullptr;
+  parallel_.run(op.x.rows, op.x.columns, [&](std::int64_t i) {
+    norm_gradient(row_of(op.x, i), gain, op.x.columns, op.eps, op.offset, row_of(op.dout, i), op.add, row_of(op.dx, i));
+  });
+}
+
+void CpuBackward::glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& dout, const Tensor& dgate,
+                      const Tensor& dup) {
+  parallel_.run(dout.rows, dout.columns * 10, [&](std::int64_t i) {
+    const float* g = row_of(gate, i);
+    const float* u = row_of(up, i);
+    const float* d = row_of(dout, i);
+    float* dg = row_of(dgate, i);
+    float* du = row_of(dup, i);
+    for (std::int64_t j = 0; j < dout.columns; ++j) {
+      const Activated a = activate(activation, g[j]);
+      const float through_gate = d[j] * u[j] * a.slope, through_up = d[j] * a.value;  // both are read before either is written
+      dg[j] = through_gate;
+      du[j] = through_up;
+    }
+  });
+}
+
+void CpuBackward::add_gated(const Tensor& x, const Tensor& gate, const Tensor& dout, const Tensor& dx, const Tensor& dgate) {
+  parallel_.run(x.rows, x.columns, [&](std::int64_t i) {
+    const float s = sigmoid(*row_of(gate, i));
+    *row_of(dgate, i) = static_cast<float>(dot(row_of(x, i), row_of(dout, i), x.columns)) * s * (1.0f - s);
+    for (std::int64_t j = 0; j < x.columns; ++j) row_of(dx, i)[j] = s * row_of(dout, i)[j];
+  });
+}
+
+void CpuBackward::combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) {
+  const std::int64_t top_k = routing.slots.columns;
+  parallel_.run(dout.rows, top_k * dout.columns, [&](std::int64_t t) {
+    const float* d = row_of(dout, t);
+    for (std::int64_t c = 0; c < top_k; ++c) {
+      const std::int32_t slot = row_of<const std::int32_t>(routing.slots, t)[c];
+      const float weight = row_of(routing.weights, t)[c];
+      row_of(dweights, t)[c] = static_cast<float>(dot(row_of(x, slot), d, dout.columns));
+      float* to = row_of(dx, slot);
+      for (std::int64_t j = 0; j < dout.columns; ++j) to[j] = weight * d[j];
+    }
+  });
+}
+
+// With w = p[chosen] (/ s, s their sum) and p = softmax(logits):
+//   dp[chosen] = dw (normalized: (dw - sum_c w_c dw_c) / s);  dlogits = p * (dp - sum_j p_j dp_j)
+void CpuBackward::route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) {
+  const std::int64_t top_k = routing.slots.columns, n_experts = logits.columns;
+  parallel_.run(logits.rows, 10 * n_experts, [&](std::int64_t t) {
+    std::vector<float> p(row_of(logits, t), row_of(logits, t) + n_experts);
+    ops_.softmax(p.data(), n_experts);
+    const float* dw = row_of(dweights, t);
+    const auto* slots = row_of<const std::int32_t>(routing.slots, t);
+    double sum = 0, mean = 0;  // of the chosen probabilities; of dw over the weights
+    for (std::int64_t c = 0; c < top_k; ++c) {
+      const float chosen = p[static_cast<std::size_t>(expert_of(routing, slots[c]))];
+      sum += static_cast<double>(chosen);
+      mean += static_cast<double>(chosen) * static_cast<double>(dw[c]);
+    }
+    mean /= sum;
+    float* d = row_of(dlogits, t);
+    std::fill_n(d, n_experts, 0.0f);
+    double all = 0;
+    for (std::int64_t c = 0; c < top_k; ++c) {
+      const std::int64_t e = expert_of(routing, slots[c]);
+      const double dp = normalized ? (static_cast<double>(dw[c]) - mean) / sum : static_cast<double>(dw[c]);
+      d[e] = static_cast<float>(dp);
+      all += static_cast<double>(p[static_cast<std::size_t>(e)]) * dp;
+    }
+    for (std::int64_t e = 0; e < n_experts; ++e) d[e] = p[static_cast<std::size_t>(e)] * (d[e] - static_cast<float>(all));
+  });
+}
+
+void CpuBackward::sum_slots(const Tensor& dslots, const Routing& routing, const Tensor& dx) {
+  const std::int64_t top_k = routing.slots.columns;
+  parallel_.run(dx.rows, top_k * dx.columns / 4, [&](std::int64_t t) {
+    for (std::int64_t c = 0; c < top_k; ++c)
+      ops_.add(row_of(dx, t), row_of(dslots, row_of<const std::int32_t>(routing.slots, t)[c]), dx.columns);
+  });
+}
+
+}  // namespace jang::kernels

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backward of the mixture: from the sum through the slots to router and input, then the shared expert.
+#include "model/blocks/experts_backward.h"
+
+#include "model/blocks/mlp_backward.h"
+
+namespace jang::model {
+namespace {
+
+using kernels::LinearGradient;
+using kernels::Routing;
+using kernels::Tensor;
+
+// Hands over the gradients of the maps expert by expert. x: by slot, or the rows of the slots' tokens; `gathered`: room for those.
+struct ExpertGradient {
+  const Linear* map;
+  Tensor dy;  // by slot
+};
+void hand_over(BackwardPass& pass, std::initializer_list<ExpertGradient> maps, const Routing& routing, const Tensor& x, bool by_slot,
+               const Tensor& gathered) {
+  std::vector<std::int32_t> begin(static_cast<std::size_t>(routing.begin.rows));
+  if (pass.status.ok()) pass.status = pass.forward.device.read(routing.begin, begin.data());
+  for (std::size_t e = 0; e + 1 < begin.size() && pass.status.ok(); ++e) {
+    const std::int64_t first = begin[e], n = begin[e + 1] - begin[e];
+    if (n == 0) continue;
+    const Tensor rows = by_slot ? x.row_range(first, n) : gathered.row_range(0, n);
+    if (!by_slot) pass.forward.device.gather_rows(x, routing.tokens.row_range(first, n), rows);
+    for (const ExpertGradient& map : maps) pass.weight(*map.map, static_cast<int>(e), map.dy.row_range(first, n), rows);
+  }
+}
+
+void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
+  const Workspace& w = pass.forward.workspace;
+  if (!pass.reserve(&pass.space.shared, x.rows, x.columns) || !pass.reserve(&pass.space.shared_gate, x.rows, 1)) return;
+  const Tensor dshared = pass.space.shared.matrix(x.rows, x.columns), dgate = pass.space.shared_gate.matrix(x.rows, 1);
+  pass.ops.add_gated(w.shared.matrix(x.rows, x.columns), w.shared_gate.matrix(x.rows, 1), dout, dshared, dgate);
+  pass.weight(block.shared_router, -1, dgate, x);
+  const LinearGradient gates[] = {{block.shared_router.weight.get(), dgate}};
+  pass.ops.linear(gates, true, dx);
+  backward(pass, block.shared, x, dshared, true, dx);
+}
+
+}  // namespace
+
+void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
+  const Forward& f = pass.forward;
+  const arch::MoeConfig& moe = f.config.moe;
+  const Workspace& w = f.workspace;
+  GradientSpace& space = pass.space;
+  const std::int64_t n = x.rows, slots = n * moe.top_k, hidden = x.columns;
+  if (!pass.reserve(&space.slots, slots, hidden) || !pass.reserve(&space.slot_ffn, slots, moe.ffn) ||
+      !pass.reserve(&space.weights, n, moe.top_k) || !pass.reserve(&space.router, n, moe.n_experts))
+    return;
+  const Routing routing{w.route_weights.matrix(n, moe.top_k), w.route_slots.matrix(n, moe.top_k, DType::i32),
+                        w.route_tokens.matrix(slots, 1, DType::i32), w.route_begin.matrix(moe.n_experts + 1, 1, DType::i32)};
+  const Tensor gate = w.slot_gate.matrix(slots, moe.ffn), up = w.slot_up.matrix(slots, moe.ffn);
+  const Tensor slot_out = w.slot_out.matrix(slots, hidden), dslots = space.slots.matrix(slots, hidden);
+  const Tensor dactivated = space.slot_ffn.matrix(slots, moe.ffn), dweights = space.weights.matrix(n, moe.top_k);
+  const Tensor dlogits = space.router.matrix(n, moe.n_experts);
+
+  pass.ops.combine(slot_out, routing, dout, dslots, dweights);
+  hand_over(pass, {{&block.down, dslots}}, routing, f.kept->slot_activated.matrix(slots, moe.ffn), true, {});
+  const LinearGradient down[] = {{block.down.weight.get(), dslots}};
+  pass.ops.expert_linear(down, routing, false, dactivated);
+  pass.ops.glu(f.activation(), gate, up, dactivated, gate, up);
+  hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, x, false, slot_out);
+  const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
+  pass.ops.expert_linear(maps, routing, false, dslots);
+
+  pass.ops.route(f.kept->router.matrix(n, moe.n_experts), moe.norm_topk, routing, dweights, dlogits);
+  pass.weight(block.router, -1, dlogits, x);
+  const LinearGradient router[] = {{block.router.weight.get(), dlogits}};
+  pass.ops.linear(router, false, dx);
+  pass.ops.sum_slots(dslots, routing, dx);
+  if (block.shared_router.exists()) shared_backward(pass, block, x, dout, dx);
+}
+
+}  // namespace jang::model

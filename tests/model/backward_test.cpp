@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradients of every matrix of random models of every family against differences of the loss itself, on several devices; what the sink is
+// told and what it stops. Equality with torch is the oracle tests' (tests/oracle/check_gradients.py).
+#include "model/backward.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tiny_decoder.h"
+
+namespace jang::model {
+namespace {
+
+using namespace testing;
+using arch::testing::all_models;
+using arch::testing::NamedModel;
+
+// Gradients on the host, by module, a matrix per expert.
+class Collected final : public GradientSink {
+ public:
+  explicit Collected(HostDecoder& decoder) : decoder_(decoder) {}
+  Status weight(const WeightGradient& part) override {
+    const std::string module(part.module);
+    const std::span<const kernels::MatrixView> views = decoder_.matrices(module);
+    const auto columns = static_cast<std::size_t>(views.front().n_cols), rows = static_cast<std::size_t>(views.front().n_rows);
+    std::vector<float>& all = gradients[module];
+    all.resize(views.size() * rows * columns);
+    const std::size_t at = (static_cast<std::size_t>(std::max(part.expert, 0)) * rows + static_cast<std::size_t>(part.first_row)) * columns;
+    EXPECT_EQ(part.gradient.columns, views.front().n_cols);
+    EXPECT_EQ(part.expert >= 0, views.size() > 1) << module;
+    rows_seen += part.gradient.rows;
+    return decoder_.device().read(part.gradient, all.data() + at);
+  }
+  std::map<std::string, std::vector<float>> gradients;
+  std::int64_t rows_seen = 0;
+
+ private:
+  HostDecoder& decoder_;
+};
+
+// loss = sum over tokens and ids of cotangent * logit.
+struct Loss {
+  std::vector<std::int32_t> ids = tokens(70, 5);  // more than a block of queries
+  std::vector<float> cotangents;
+  explicit Loss(std::int64_t vocab) {
+    std::mt19937 random(11);
+    std::normal_distribution<float> normal;
+    cotangents.resize(ids.size() * static_cast<std::size_t>(vocab));
+    for (float& c : cotangents) c = normal(random);
+  }
+  double of(HostDecoder& d) const {
+    Sequence s = d.sequence();
+    const std::vector<float> logits = head(d, run(d, s, ids));
+    double sum = 0;
+    for (std::size_t i = 0; i < logits.size(); ++i) sum += static_cast<double>(logits[i]) * static_cast<double>(cotangents[i]);
+    return sum;
+  }
+  Status backward(HostDecoder& d, GradientSink& sink) const {
+    JANG_ASSIGN(Gradients gradients, Gradients::create(d.decoder()));
+    JANG_ASSIGN(const kernels::Tensor logits, gradients.forward(ids));
+    JANG_TRY(d.device().write(cotangents.data(), logits));
+    return gradients.backward(logits, sink);
+  }
+};
+
+double norm(std::span<const float> x) {
+  double sum = 0;
+  for (const float v : x) sum += static_cast<double>(v) * static_cast<double>(v);
+  return std::sqrt(sum);
+}
+double dot(std::span<const float> x, std::span<const float> y) {
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+  return sum;
+}
+
+// A module's matrices moved along a direction.
+class Moved {
+ public:
+  Moved(HostDecoder& d, const std::string& module) : d_(d), module_(module) {
+    const auto views = d.matrices(module);
+    own_.assign(views.begin(), views.end());
+    for (const kernels::MatrixView& v : own_) {
+      const auto* from = reinterpret_cast<const float*>(v.data);
+      values_.insert(values_.end(), from, from + v.n_rows * v.n_cols);
+    }
+  }
+  double loss(const Loss& loss, std::span<const float> direction, double step) {
+    std::vector<float> moved(values_.size());
+    for (std::size_t i = 0; i < moved.size(); ++i)
+      moved[i] = static_cast<float>(static_cast<double>(values_[i]) + step * static_cast<double>(direction[i]));
+    std::vector<kernels::MatrixView> views = own_;
+    const float* at = moved.data();
+    for (kernels::MatrixView& v : views) {
+      v.data = reinterpret_cast<const std::byte*>(at);
+      at += v.n_rows * v.n_cols;
+    }
+    EXPECT_TRUE(d_.replace(module_, views).ok());
+    const double value = loss.of(d_);
+    EXPECT_TRUE(d_.replace(module_, own_).ok());
+    return value;
+  }
+  [[nodiscard]] const std::vector<float>& values() const { return values_; }
+
+ private:
+  HostDecoder& d_;
+  std::string module_;
+  std::vector<kernels::MatrixView> own_;
+  std::vector<float> values_;
+};
+
+// Slope of f at zero by central differences without their error of second order; of several steps that at which the differences agree best,
+// since large ones meet curvature and small ones rounding.
+template <typename F>
+double slope(const F& f, double step) {
+  double best = 0, least = 1e300;
+  for (int i = 0; i < 3; ++i, step /= 10) {
+    const double near = (f(step) - f(-step)) / (2 * step), far = (f(2 * step) - f(-2 * step)) / (4 * step);
+    if (std::abs(near - far) > least) continue;
+    least = std::abs(near - far);
+    best = (4 * near - far) / 3;
+  }
+  return best;
+}
+
+// Along itself and a random direction of equal length at once, so that a gradient that is too short, or long where it should not be, shows.
+void check_module(HostDecoder& d, const Loss& loss, const std::string& module, const std::vector<float>& gradient) {
+  Moved moved(d, module);
+  const double length = norm(gradient), size = norm(moved.values());
+  ASSERT_GT(length, 0) << module;
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  std::vector<float> direction(gradient.size());
+  for (float& v : direction) v = normal(random);
+  const double other = norm(direction);
+  for (std::size_t i = 0; i < direction.size(); ++i)
+    direction[i] = static_cast<float>(static_cast<double>(gradient[i]) / length + static_cast<double>(direction[i]) / other);
+  const double measured = slope([&](double step) { return moved.loss(loss, direction, step); }, 1e-3 * size);
+  EXPECT_NEAR(measured, dot(gradient, direction), 2e-3 * length) << module;
+}
+
+class EveryDecoderBackward : public ::testing::TestWithParam<NamedModel> {};
+INSTANTIATE_TEST_SUITE_P(Backward, EveryDecoderBackward, ::testing::ValuesIn(all_models()), [](const auto& p) { return p.param.name; });
+
+// All experts are chosen: another choice would be a step of the loss, and no slope tells of it. Gemma's head with a cap, which bends.
+arch::testing::FakeModel made_smooth(arch::testing::FakeModel model) {
+  if (model.config["model_type"] == "gemma3_text") model.config["final_logit_softcapping"] = 2.0;
+  for (json::Value* config : {&model.config, model.config.contains("text_config") ? &model.config["text_config"] : nullptr})
+    if (config != nullptr && config->contains("num_experts")) (*config)["num_experts_per_tok"] = (*config)["num_experts"];
+  return model;
+}
+
+TEST_P(EveryDecoderBackward, gradients_are_the_slopes_of_the_loss) {
+  const TinyModel model(made_smooth(GetParam().model));
+  auto made = model.decoder();
+  ASSERT_TRUE(made.ok()) << model.error << made.status().message();
+  HostDecoder& d = made.value();
+  const Loss loss(d.config().vocab);
+  Collected found(d);
+  const Status s = loss.backward(d, found);
+  ASSERT_TRUE(s.ok()) << s.message();
+  EXPECT_EQ(found.gradients.size(), d.modules().size());
+  for (const std::string& module : d.modules()) check_module(d, loss, module, found.gradients[module]);
+}
+
+TEST_P(EveryDecoderBackward, the_reference_agrees_and_threads_do_not_change_a_bit) {
+  const TinyModel model(GetParam().model);
+  ThreadPool pool(3);
+  const auto gradients = [&](Result<std::unique_ptr<kernels::Device>> device) {
+    auto made = model.decoder(std::move(device));
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    const Loss loss(made->config().vocab);
+    Collected found(made.value());
+    EXPECT_TRUE(loss.backward(made.value(), found).ok());
+    return found.gradients;
+  };
+  const auto expected = gradients(kernels::open_device("ref", nullptr)), single = gradients(jang::test::open_test_device(nullptr));
+  EXPECT_EQ(single, gradients(jang::test::open_test_device(&pool)));
+  for (const auto& [module, gradient] : expected) {
+    std::vector<float> off = single.at(module);
+    for (std::size_t i = 0; i < off.size(); ++i) off[i] -= gradient[i];
+    EXPECT_LT(norm(off), 1e-4 * norm(gradient)) << module;  // a few layers of float32 sums of some hundred terms
+  }
+}
+
+}  // namespace
+}  // namespace jang::model
