@@ -8,6 +8,8 @@
 #include <cmath>
 
 #include "arch/family.h"
+#include "arch/geometry.h"
+#include "arch/registry.h"
 
 namespace jang::arch {
 namespace {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "arch/describe.h"
 #include "fake_model.h"
 
 namespace jang::arch {
