@@ -2,8 +2,8 @@
 // The architecture as a test: a file under src/ includes its own folder, strictly lower layers, include/jang and third parties. kLayers is
 // the table of the design; a new folder is a new row, and so is a folder inside one that has a layer of its own (format/targets lies above
 // arch, the rest of format beside it). Beyond layers: arch sees neither codec nor format and spells nothing as a target does, model sees no
-// format, one kernel backend does not see another, front ends see the public API and themselves only, and simdjson's header belongs to json,
-// format and text.
+// format, one kernel backend does not see another, front ends see the public API and themselves only, and simdjson's header belongs to
+// json, format and text.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,24 +27,15 @@ struct Layer {
   std::string_view forbidden;  // lower folders that it must not see all the same, separated by spaces
 };
 constexpr auto kLayers = std::to_array<Layer>({
-    {"base", 0, ""},
-    {"tensor", 1, ""},
-    {"json", 1, ""},
-    {"codec", 2, ""},
-    {"format", 3, ""},
-    {"arch", 3, "codec format"},
-    {"text", 3, ""},
-    {"format/targets", 3.5, ""},
-    {"plan", 4, ""},
-    {"kernels", 4, "format arch text json"},
-    {"quantize", 5, ""},
-    {"model", 5, "format"},
-    {"engine", 6, ""},
-    {"eval", 7, ""},
-    {"calibrate", 7, ""},
-    {"experiment", 8, ""},
-    {"api", 9, ""},
-    {"server", 10, ""},
+    {"base", 0, ""},      {"tensor", 1, ""},
+    {"json", 1, ""},      {"codec", 2, ""},
+    {"format", 3, ""},    {"arch", 3, "codec format"},
+    {"text", 3, ""},      {"format/targets", 3.5, ""},
+    {"plan", 4, ""},      {"kernels", 4, "format arch text json"},
+    {"quantize", 5, ""},  {"model", 5, "format"},
+    {"engine", 6, ""},    {"eval", 7, ""},
+    {"calibrate", 7, ""}, {"experiment", 8, ""},
+    {"api", 9, ""},       {"server", 10, ""},
     {"cli", 10, ""},
 });
 

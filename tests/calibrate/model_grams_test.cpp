@@ -82,7 +82,7 @@ TEST_F(CalibrateGrams, diagonals_are_the_moments) {
     const std::string layer = "model.layers." + std::to_string(stage) + ".";
     for (const char* module : {"self_attn.q_proj", "self_attn.o_proj"}) expect_diagonal(grams, layer + module, 0);
     for (const std::size_t expert : {0u, 7u, 15u})
-      for (const char* module : {"mlp.switch_mlp.up_proj", "mlp.switch_mlp.down_proj"}) expect_diagonal(grams, layer + module, expert);
+      for (const char* module : {"mlp.experts.up_proj", "mlp.experts.down_proj"}) expect_diagonal(grams, layer + module, expert);
     // Maps that share their inputs share the matrix.
     EXPECT_EQ(grams.of(tensor_of(*engine_, layer + "self_attn.q_proj"), 0), grams.of(tensor_of(*engine_, layer + "self_attn.v_proj"), 0));
   }
@@ -95,7 +95,7 @@ TEST_F(CalibrateGrams, threads_do_not_change_a_bit) {
   ModelGrams two(*engine_, engine_->described(), windows_, nullptr), one(*alone, alone->described(), windows_, nullptr);
   ASSERT_TRUE(two.prepare(1).ok());
   ASSERT_TRUE(one.prepare(1).ok());
-  for (const char* module : {"model.layers.1.self_attn.o_proj", "model.layers.1.mlp.switch_mlp.down_proj"}) {
+  for (const char* module : {"model.layers.1.self_attn.o_proj", "model.layers.1.mlp.experts.down_proj"}) {
     const kernels::Gram *a = two.of(tensor_of(*engine_, module), 0), *b = one.of(tensor_of(*alone, module), 0);
     ASSERT_TRUE(a != nullptr && b != nullptr);
     EXPECT_TRUE(std::equal(a->factor.get(), a->factor.get() + a->n * a->n, b->factor.get())) << module;

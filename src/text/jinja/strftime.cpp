@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "text/jinja/refused.h"
 #include "text/jinja/runtime.h"
 
@@ -95,8 +96,10 @@ Result<std::string> format_time(std::string_view format, std::int64_t unix_secon
     const bool bare = i + 1 < format.size() && format[i] == '-';  // glibc's flag for a number without zeros before it: %-d
     if (bare) ++i;
     std::optional<std::string> text = expand(civil, format[i]);
-    if (!text)
-      return not_supported(fmt::format("the directive {} of strftime_now()", in_quotes(format.substr(i - (bare ? 2 : 1), bare ? 3 : 2))));
+    if (!text) {
+      const std::size_t begin = i - (bare ? 2 : 1), end = i + utf8::length_at(format[i]);
+      return not_supported(fmt::format("the directive {} of strftime_now()", in_quotes(format.substr(begin, end - begin))));
+    }
     if (bare && text->find_first_not_of("0123456789 ") == std::string::npos)
       text->erase(0, std::min(text->find_first_not_of("0 "), text->size() - 1));
     out += *text;
