@@ -16,7 +16,7 @@
 
 namespace jang::calibrate {
 
-// Windows of 512 tokens that the matrices are worth: half of the gain is there at 8 (docs/numbers.md).
+// Windows of 512 tokens: 32,768 tokens for the largest maps, whose matrices have some thousand columns.
 inline constexpr std::int64_t kGramWindows = 64;
 
 class ModelGrams final : public quantize::Grams {
