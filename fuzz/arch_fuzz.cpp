@@ -53,13 +53,16 @@ void check(const jang::arch::Model& model, const std::vector<jang::TensorInfo>& 
 }
 
 void check(const jang::arch::DecoderConfig& c, const jang::arch::Model& model) {
-  JANG_CHECK(c.n_layers() == model.n_layers && c.sparse.size() == c.layers.size());
-  JANG_CHECK(c.hidden > 0 && c.vocab > 0 && c.head_dim > 0 && c.n_kv_heads > 0 && c.n_heads % c.n_kv_heads == 0);
-  for (const jang::arch::Rope* rope : {&c.rope, &c.local_rope}) {
-    JANG_CHECK(rope->dims > 0 && rope->dims <= c.head_dim && rope->dims % 2 == 0);
-    JANG_CHECK(static_cast<std::int64_t>(rope->inv_freq.size()) == rope->dims / 2);
+  JANG_CHECK(c.n_layers() == model.n_layers && c.hidden > 0 && c.vocab > 0);
+  for (const jang::arch::Rope& rope : c.ropes)
+    JANG_CHECK(rope.dims > 0 && rope.dims % 2 == 0 && static_cast<std::int64_t>(rope.inv_freq.size()) == rope.dims / 2);
+  for (const jang::arch::LayerSpec& layer : c.layers) {
+    if (const auto* a = std::get_if<jang::arch::AttentionSpec>(&layer.mixer)) {
+      JANG_CHECK(a->key_dim > 0 && a->value_dim > 0 && a->n_kv_heads > 0 && a->n_heads % a->n_kv_heads == 0 && a->window >= 0);
+      JANG_CHECK(a->rope >= 0 && c.ropes.at(static_cast<std::size_t>(a->rope)).dims <= a->key_dim);
+    }
+    if (const auto* e = std::get_if<jang::arch::ExpertsSpec>(&layer.ffn)) JANG_CHECK(e->top_k > 0 && e->top_k <= e->n_experts);
   }
-  JANG_CHECK(c.moe.top_k <= c.moe.n_experts && c.window >= 0);
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the config of a described model to the numbers of the graph. Sizes come from the same geometry that bound the tensors, so that graph
-// and weights cannot disagree.
+// From the config of a described model to the numbers of the graph: the model's, those of the blocks, then layer by layer. Sizes come from
+// the same geometry that bound the tensors, so that graph and weights cannot disagree.
 #include "arch/decoder_config.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
+#include <optional>
 
 #include "arch/family.h"
 
@@ -13,6 +14,7 @@ namespace jang::arch {
 namespace {
 
 constexpr std::int64_t kMaxPositions = std::int64_t{1} << 40;
+constexpr int kLocalRope = 1;  // of sliding layers, where the family has one for them
 
 Status corrupt(std::string message) { return {StatusCode::corrupt, "config.json: " + std::move(message)}; }
 
@@ -20,20 +22,6 @@ Status corrupt(std::string message) { return {StatusCode::corrupt, "config.json:
 const json::Value& text_of(const Family& family, const json::Value& config) {
   const json::Value* text = family.text_config ? json::find(config, "text_config") : nullptr;
   return text != nullptr ? *text : config;
-}
-
-void copy_sizes(const Geometry& g, DecoderConfig* c) {
-  c->hidden = g.size(Dim::hidden);
-  c->vocab = g.size(Dim::vocab);
-  c->ffn = g.size(Dim::ffn);
-  c->n_heads = g.n_heads;
-  c->n_kv_heads = g.n_kv_heads;
-  c->head_dim = g.size(Dim::head);
-  c->delta.key_heads = g.size(Dim::delta_key_heads);
-  c->delta.value_heads = g.size(Dim::delta_heads);
-  c->delta.key_dim = g.size(Dim::delta_head_k);
-  c->delta.value_dim = g.size(Dim::delta_head_v);
-  c->delta.conv_kernel = g.size(Dim::conv_kernel);
 }
 
 Result<Activation> read_activation(const Traits& traits, const json::Value& text) {
@@ -52,26 +40,13 @@ Result<float> read_softcap(const json::Value& text, const char* key) {
   return static_cast<float>(cap);
 }
 
-Status read_formulas(const Traits& traits, const json::Value& text, DecoderConfig* c) {
+Status read_model(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
+  c->hidden = g.size(Dim::hidden);
+  c->vocab = g.size(Dim::vocab);
   JANG_ASSIGN(const double eps, json::get_number(text, "rms_norm_eps", 1e-6));
   if (!(eps >= 0) || eps > 1) return corrupt(fmt::format("'rms_norm_eps' is {}, expected 0 to 1", eps));
-  c->norm_eps = static_cast<float>(eps);
-  c->norm_offset = traits.norm_offset;
-  c->four_norms = traits.four_norms;
-  c->qk_norm = traits.qk_norm;
-  c->gated_attention = traits.gated_attention;
-  c->delta.interleaved = traits.delta_interleaved;
-  JANG_ASSIGN(c->activation, read_activation(traits, text));
+  c->norm = {static_cast<float>(eps), traits.norm_offset};
   if (traits.scales_embedding) c->embedding_scale = static_cast<float>(std::sqrt(static_cast<double>(c->hidden)));
-  double scale_of = static_cast<double>(c->head_dim);
-  if (traits.query_pre_attn_scalar) {
-    JANG_ASSIGN(scale_of, json::get_number(text, "query_pre_attn_scalar", scale_of));
-    if (!(scale_of > 0) || scale_of > 1e9) return corrupt(fmt::format("'query_pre_attn_scalar' is {}", scale_of));
-  }
-  c->attention_scale = static_cast<float>(1.0 / std::sqrt(scale_of));
-  if (traits.attention_softcap) {
-    JANG_ASSIGN(c->attention_softcap, read_softcap(text, "attn_logit_softcapping"));
-  }
   if (traits.logit_softcap) {
     JANG_ASSIGN(c->logit_softcap, read_softcap(text, "final_logit_softcapping"));
   }
@@ -82,20 +57,41 @@ Status read_formulas(const Traits& traits, const json::Value& text, DecoderConfi
   return {};
 }
 
-Status read_moe(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
-  c->sparse.resize(static_cast<std::size_t>(g.n_layers));
-  bool any = false;
-  for (int l = 0; l < g.n_layers; ++l) any = (c->sparse[static_cast<std::size_t>(l)] = g.has(When::moe_layer, l)) || any;
-  if (!any) return {};
-  c->moe.n_experts = g.n_experts;
-  c->moe.ffn = g.size(Dim::expert_ffn);
-  c->moe.shared_ffn = g.size(Dim::shared_ffn);
-  JANG_ASSIGN(c->moe.norm_topk, json::get_bool(text, "norm_topk_prob", false));
-  if (traits.always_norm_topk) c->moe.norm_topk = true;
-  JANG_ASSIGN(c->moe.top_k, json::get_int(text, "num_experts_per_tok", 8, 1, 4096));
-  if (c->moe.top_k > c->moe.n_experts)
-    return corrupt(fmt::format("num_experts_per_tok is {}, num_experts only {}", c->moe.top_k, c->moe.n_experts));
-  return {};
+// Of a layer that sees everything.
+Result<AttentionSpec> read_attention(const Traits& traits, const Geometry& g, const json::Value& text) {
+  AttentionSpec a;
+  a.n_heads = g.n_heads;
+  a.n_kv_heads = g.n_kv_heads;
+  a.key_dim = a.value_dim = g.size(Dim::head);
+  double scale_of = static_cast<double>(a.key_dim);
+  if (traits.query_pre_attn_scalar) {
+    JANG_ASSIGN(scale_of, json::get_number(text, "query_pre_attn_scalar", scale_of));
+    if (!(scale_of > 0) || scale_of > 1e9) return corrupt(fmt::format("'query_pre_attn_scalar' is {}", scale_of));
+  }
+  a.scale = static_cast<float>(1.0 / std::sqrt(scale_of));
+  if (traits.attention_softcap) {
+    JANG_ASSIGN(a.softcap, read_softcap(text, "attn_logit_softcapping"));
+  }
+  a.qk_norm = traits.qk_norm;
+  a.gated = traits.gated_attention;
+  return a;
+}
+
+DeltaSpec delta_of(const Traits& traits, const Geometry& g) {
+  return {g.size(Dim::delta_key_heads), g.size(Dim::delta_heads), g.size(Dim::delta_head_k),
+          g.size(Dim::delta_head_v),    g.size(Dim::conv_kernel), traits.delta_interleaved};
+}
+
+Result<ExpertsSpec> read_experts(const Traits& traits, const Geometry& g, const json::Value& text, Activation activation) {
+  ExpertsSpec e;
+  e.n_experts = g.n_experts;
+  e.expert = {g.size(Dim::expert_ffn), activation};
+  if (g.size(Dim::shared_ffn) > 0) e.shared = SharedExpert{{g.size(Dim::shared_ffn), activation}, true};
+  JANG_ASSIGN(e.norm_topk, json::get_bool(text, "norm_topk_prob", false));
+  if (traits.always_norm_topk) e.norm_topk = true;
+  JANG_ASSIGN(e.top_k, json::get_int(text, "num_experts_per_tok", 8, 1, 4096));
+  if (e.top_k > e.n_experts) return corrupt(fmt::format("num_experts_per_tok is {}, num_experts only {}", e.top_k, e.n_experts));
+  return e;
 }
 
 // True when layer_types calls layer `l` sliding. Precondition: checked by check_layer_types.
@@ -130,30 +126,58 @@ Result<Sliding> read_sliding(const Traits& traits, const json::Value& text) {
   return s;
 }
 
-Status read_layers(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
+// The window of every layer; 0: it sees everything.
+Result<std::vector<std::int64_t>> read_windows(const Traits& traits, const Geometry& g, const json::Value& text) {
   JANG_ASSIGN(const Sliding s, read_sliding(traits, text));
   if (s.types != nullptr) JANG_TRY(check_layer_types(*s.types, g.n_layers));
-  bool any = false;
+  std::vector<std::int64_t> windows(static_cast<std::size_t>(g.n_layers), 0);
+  std::int64_t window = 0;  // read when the first layer asks for it
   for (int l = 0; l < g.n_layers; ++l) {
     const bool here = s.types != nullptr                      ? is_sliding(*s.types, l)
                       : traits.window == WindowRule::by_layer ? l >= s.first
                       : traits.window == WindowRule::pattern  ? (l + 1) % s.period != 0
                                                               : true;
-    const bool sliding = s.on && here;
-    any = any || sliding;
-    c->layers.push_back(g.has(When::delta_layer, l) ? LayerKind::gated_delta
-                        : sliding                   ? LayerKind::sliding_attention
-                                                    : LayerKind::full_attention);
     if (s.types != nullptr && here && !s.on) return corrupt(fmt::format("layer {} slides, but there is no sliding window", l));
+    if (!s.on || !here) continue;
+    if (window == 0) {
+      JANG_ASSIGN(window, json::get_int(text, "sliding_window", traits.default_window, 1, kMaxPositions));
+    }
+    windows[static_cast<std::size_t>(l)] = window;
   }
-  if (!any) return {};
-  JANG_ASSIGN(c->window, json::get_int(text, "sliding_window", traits.default_window, 1, kMaxPositions));
+  return windows;
+}
+
+Status read_layers(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
+  JANG_ASSIGN(const Activation activation, read_activation(traits, text));
+  JANG_ASSIGN(const AttentionSpec attention, read_attention(traits, g, text));
+  std::optional<ExpertsSpec> experts;  // read when the first layer asks for them
+  for (int l = 0; l < g.n_layers && !experts; ++l) {
+    if (!g.has(When::moe_layer, l)) continue;
+    JANG_ASSIGN(experts, read_experts(traits, g, text, activation));
+  }
+  JANG_ASSIGN(const std::vector<std::int64_t> windows, read_windows(traits, g, text));
+  for (int l = 0; l < g.n_layers; ++l) {
+    LayerSpec layer;
+    layer.norms = traits.four_norms ? Norms::around : Norms::before;
+    if (g.has(When::delta_layer, l)) {
+      layer.mixer = delta_of(traits, g);
+    } else {
+      AttentionSpec& a = layer.mixer.emplace<AttentionSpec>(attention);
+      a.window = windows[static_cast<std::size_t>(l)];
+      a.rope = a.window > 0 && traits.local_theta != 0 ? kLocalRope : 0;
+    }
+    if (g.has(When::moe_layer, l))
+      layer.ffn = *experts;
+    else
+      layer.ffn = MlpSpec{g.size(Dim::ffn), activation};
+    c->layers.push_back(layer);
+  }
   return {};
 }
 
-// Where each kind of layer has its RoPE: one flat object (rope_scaling where it has anything in it, else rope_parameters), or one object
-// per kind, rope_scaling laid over that of full attention.
-Status read_ropes(const Traits& traits, const json::Value& text, DecoderConfig* c) {
+// Where each kind of layer has its RoPE, the local one behind that of full attention: one flat object (rope_scaling where it has anything
+// in it, else rope_parameters), or one object per kind, rope_scaling laid over that of full attention.
+Status read_ropes(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
   const json::Value* scaling = json::find(text, "rope_scaling");
   const json::Value* parameters = json::find(text, "rope_parameters");
   if (parameters != nullptr && !parameters->is_object()) return corrupt("rope_parameters must be an object");
@@ -161,9 +185,9 @@ Status read_ropes(const Traits& traits, const json::Value& text, DecoderConfig* 
   const bool by_kind = traits.local_theta != 0;
   RopeDefaults defaults{traits.theta, traits.partial_rotary, traits.reads_partial_rotary, c->max_positions, !by_kind};
   if (!by_kind) {
-    JANG_ASSIGN(c->rope,
-                read_rope(scaling != nullptr && !scaling->empty() ? scaling : parameters, text, "rope_theta", c->head_dim, defaults));
-    c->local_rope = c->rope;
+    const json::Value* where = scaling != nullptr && !scaling->empty() ? scaling : parameters;
+    JANG_ASSIGN(Rope rope, read_rope(where, text, "rope_theta", g.size(Dim::head), defaults));
+    c->ropes.push_back(std::move(rope));
     return {};
   }
   const json::Value* full = parameters != nullptr ? json::find(*parameters, "full_attention") : nullptr;
@@ -171,31 +195,60 @@ Status read_ropes(const Traits& traits, const json::Value& text, DecoderConfig* 
   json::Value of_full = full != nullptr ? *full : json::Value::object();
   if (!of_full.is_object()) return corrupt("rope_parameters.full_attention must be an object");
   if (scaling != nullptr) of_full.update(*scaling);
-  JANG_ASSIGN(c->rope, read_rope(&of_full, text, "rope_theta", c->head_dim, defaults));
+  JANG_ASSIGN(Rope rope, read_rope(&of_full, text, "rope_theta", g.size(Dim::head), defaults));
   defaults.theta = traits.local_theta;
-  JANG_ASSIGN(c->local_rope, read_rope(local, text, "rope_local_base_freq", c->head_dim, defaults));
+  JANG_ASSIGN(Rope local_rope, read_rope(local, text, "rope_local_base_freq", g.size(Dim::head), defaults));
+  c->ropes = {std::move(rope), std::move(local_rope)};
+  return {};
+}
+
+// What blocks take for granted. The shared code has read checked numbers, a family's own code may not have.
+bool possible(const AttentionSpec& a, const std::vector<Rope>& ropes) {
+  return a.n_kv_heads > 0 && a.n_heads > 0 && a.n_heads % a.n_kv_heads == 0 && a.key_dim > 0 && a.value_dim > 0 && a.window >= 0 &&
+         a.rope >= 0 && static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims <= a.key_dim;
+}
+bool possible(const DeltaSpec& d, const std::vector<Rope>&) {
+  return d.key_heads > 0 && d.value_heads > 0 && d.value_heads % d.key_heads == 0 && d.key_dim > 0 && d.value_dim > 0 && d.conv_kernel > 1;
+}
+bool possible(const MlpSpec& m) { return m.ffn > 0 && m.clamp >= 0; }
+bool possible(const ExpertsSpec& e) {
+  return e.top_k > 0 && e.top_k <= e.n_experts && e.n_groups > 0 && e.n_experts % e.n_groups == 0 && e.top_groups > 0 &&
+         e.top_groups <= e.n_groups && possible(e.expert) && (!e.shared || possible(e.shared->mlp));
+}
+
+Status check_layers(const DecoderConfig& c) {
+  for (int l = 0; l < c.n_layers(); ++l) {
+    const LayerSpec& layer = c.layers[static_cast<std::size_t>(l)];
+    if (!std::visit([&](const auto& mixer) { return possible(mixer, c.ropes); }, layer.mixer) ||
+        !std::visit([](const auto& ffn) { return possible(ffn); }, layer.ffn))
+      return corrupt(fmt::format("the numbers of layer {} do not make a {} layer", l, c.family));
+  }
   return {};
 }
 
 }  // namespace
+
+Result<DecoderConfig> decoder_config(const Family& family, const Model& described) {
+  const json::Value& text = text_of(family, described.config);
+  if (!text.is_object()) return corrupt("text_config must be an object");
+  JANG_ASSIGN(const Geometry geometry, read_geometry(text, family.reads));
+  DecoderConfig config;
+  config.family = family.name;
+  config.tied = described.tied;
+  JANG_TRY(read_model(family.traits, geometry, text, &config));
+  JANG_TRY(read_layers(family.traits, geometry, text, &config));
+  JANG_TRY(read_ropes(family.traits, geometry, text, &config));
+  if (family.specify != nullptr) JANG_TRY(family.specify(text, &config));
+  JANG_TRY(check_layers(config));
+  return config;
+}
 
 Result<DecoderConfig> decoder_config(const Model& described) {
   const Family* family = find_family(described.model_type);
   if (family == nullptr)
     return Status(StatusCode::unsupported, fmt::format("the engine has no graph for model_type {}; it can be converted, not run",
                                                        json::quote(described.model_type)));
-  const json::Value& text = text_of(*family, described.config);
-  if (!text.is_object()) return corrupt("text_config must be an object");
-  JANG_ASSIGN(const Geometry geometry, read_geometry(text, family->reads));
-  DecoderConfig config;
-  config.family = family->name;
-  config.tied = described.tied;
-  copy_sizes(geometry, &config);
-  JANG_TRY(read_formulas(family->traits, text, &config));
-  JANG_TRY(read_moe(family->traits, geometry, text, &config));
-  JANG_TRY(read_layers(family->traits, geometry, text, &config));
-  JANG_TRY(read_ropes(family->traits, text, &config));
-  return config;
+  return decoder_config(*family, described);
 }
 
 }  // namespace jang::arch

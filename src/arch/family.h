@@ -19,6 +19,8 @@
 
 namespace jang::arch {
 
+struct DecoderConfig;  // decoder_config.h
+
 // A dimension by its meaning; the number comes from the config (geometry.cpp).
 enum class Dim : std::uint8_t {
   none,  // no such dimension: ends a shape of lower rank
@@ -131,7 +133,7 @@ struct Traits {
   std::string_view activation_key = "hidden_act", activation = "silu";
   float norm_offset = 0;          // norms multiply by weight + offset (bundle's weights)
   bool scales_embedding = false;  // by sqrt(hidden_size)
-  bool four_norms = false;        // norms behind attention and MLP too
+  bool four_norms = false;        // norms around mixer and feed-forward, not only before them
   bool qk_norm = false;
   bool gated_attention = false;        // q_proj carries sigmoid gates
   bool query_pre_attn_scalar = false;  // attention scale is its -1/2 power, not head_dim's
@@ -160,6 +162,9 @@ struct Family {
   Traits traits{};
   // Edits the (text) config before its numbers are read. May be null.
   Status (*edit)(json::Value* text) = nullptr;
+  // Edits what the shared code has made of the config and the traits, for classes that compute what neither says: any field of any layer
+  // (layer_spec.h), RoPEs, numbers of the model. The result is checked. May be null.
+  Status (*specify)(const json::Value& text, DecoderConfig* config) = nullptr;
 };
 
 // registry.cpp. Null when nobody listed the type.
@@ -178,6 +183,9 @@ struct Family {
 
 inline constexpr std::string_view kOwnHeadWarning =
     "config.json says that embedding and output head are tied, but the checkpoint's head differs: it is kept, as transformers keeps it";
+
+// decoder_config.cpp. The config of a described model of this family, listed or not. Errors as decoder_config.h has them.
+[[nodiscard]] Result<DecoderConfig> decoder_config(const Family& family, const Model& described);
 
 // describe.cpp. The object with the language model's numbers of a family's config.
 [[nodiscard]] json::Value* language_config(const Family& family, json::Value* config);

@@ -58,7 +58,7 @@ struct Gradients::Impl {
   void layer_back(BackwardPass& pass, int l, const Tensor& d);
   void embedding_back(BackwardPass& pass, const Tensor& dlogits, const Tensor& d);
   kernels::NormGradient norm(const Tensor& at, const Tensor& weight, const Tensor& dout, const Tensor& dx, bool add) const {
-    return {.x = at, .norm = weight, .dout = dout, .dx = dx, .eps = config().norm_eps, .offset = config().norm_offset, .add = add};
+    return {.x = at, .norm = weight, .dout = dout, .dx = dx, .eps = config().norm.eps, .offset = config().norm.offset, .add = add};
   }
 };
 
@@ -144,6 +144,7 @@ Status Gradients::Impl::layer_back(int l, GradientSink& sink, const Tensor& d) {
 
 void Gradients::Impl::layer_back(BackwardPass& pass, int l, const Tensor& d) {
   const Layer& layer = inside.graph.layers[static_cast<std::size_t>(l)];
+  const bool around = layer.norms == arch::Norms::around;
   Forward& f = pass.forward;
   const Tensor before = hidden(inputs[static_cast<std::size_t>(l)]), between = hidden(x);
   const Tensor normed = hidden(inside.workspace.normed), branch = hidden(inside.workspace.branch);
@@ -151,23 +152,23 @@ void Gradients::Impl::layer_back(BackwardPass& pass, int l, const Tensor& d) {
   // The layer once more, up to the branch of its feed-forward.
   inside.norm(before, layer.mixer_norm, normed);
   std::visit([&](const auto& mixer) { run(f, mixer, l); }, layer.mixer);
-  if (config().four_norms) device().copy(branch, raw);
+  if (around) device().copy(branch, raw);
   device().copy(before, between);
   device().add_norm({.x = between,
                      .branch = branch,
                      .branch_norm = layer.mixer_out_norm,
                      .norm = layer.ffn_norm,
                      .out = normed,
-                     .eps = config().norm_eps,
-                     .offset = config().norm_offset});
+                     .eps = config().norm.eps,
+                     .offset = config().norm.offset});
   std::visit([&](const auto& ffn) { run(f, ffn, normed, branch); }, layer.ffn);
   // The way back; a branch's gradient is that of the sum, through its own norm if it has one.
-  if (config().four_norms) ops.norm(norm(branch, layer.ffn_out_norm, d, dbranch, false));
-  std::visit([&](const auto& ffn) { run_back(pass, ffn, normed, config().four_norms ? dbranch : d, dnormed); }, layer.ffn);
+  if (around) ops.norm(norm(branch, layer.ffn_out_norm, d, dbranch, false));
+  std::visit([&](const auto& ffn) { run_back(pass, ffn, normed, around ? dbranch : d, dnormed); }, layer.ffn);
   ops.norm(norm(between, layer.ffn_norm, dnormed, d, true));
-  if (config().four_norms) ops.norm(norm(raw, layer.mixer_out_norm, d, dbranch, false));
+  if (around) ops.norm(norm(raw, layer.mixer_out_norm, d, dbranch, false));
   inside.norm(before, layer.mixer_norm, normed);
-  std::visit([&](const auto& mixer) { run_back(pass, mixer, l, normed, config().four_norms ? dbranch : d, dnormed); }, layer.mixer);
+  std::visit([&](const auto& mixer) { run_back(pass, mixer, l, normed, around ? dbranch : d, dnormed); }, layer.mixer);
   ops.norm(norm(before, layer.mixer_norm, dnormed, d, true));
 }
 
@@ -192,7 +193,7 @@ Status Gradients::backward(const Tensor& dlogits, GradientSink& sink) {
   Impl& s = *impl_;
   JANG_CHECK(s.n() > 0 && dlogits.rows == s.n() && dlogits.columns == s.config().vocab);
   const Tensor d = s.hidden(s.gradient);
-  Forward f{s.config(), s.device(), s.inside.workspace, nullptr, {}, s.n(), {}, {}};
+  Forward f = s.inside.forward(s.n());
   BackwardPass pass{f, s.ops, sink, s.space, {}};
   JANG_TRY(s.head_back(pass, dlogits, d));
   for (int l = s.config().n_layers() - 1; l >= 0; --l) JANG_TRY(s.layer_back(l, sink, d));

@@ -60,6 +60,10 @@ Status upload(kernels::Device& device, Linear* map, std::span<const kernels::Mat
   return {};
 }
 
+Status refuse(const std::string& block, std::string_view field) {
+  return {StatusCode::unsupported, fmt::format("'{}': the engine does not compute {}", block, field)};
+}
+
 Status check_views(const std::string& module, std::span<const kernels::MatrixView> views, std::int64_t n_rows, std::int64_t n_cols) {
   if (views.empty()) return {StatusCode::invalid_argument, fmt::format("'{}' has no matrix", module)};
   for (const kernels::MatrixView& v : views) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// From named weights to the graph: every block finds its maps and vectors by name, checked against the shapes of the config, and the device
+// From named weights to the graph: every block finds its maps and vectors by name, checked against the shapes of its spec, and the device
 // makes them ready. Strict both ways: nothing missing, nothing left over.
 #pragma once
 
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "arch/decoder_config.h"
@@ -23,7 +24,7 @@ class Binder {
          std::vector<std::unique_ptr<kernels::Buffer>>& vectors)
       : config_(config), device_(device), precision_(precision), weights_(weights), vectors_(vectors) {}
 
-  [[nodiscard]] const arch::DecoderConfig& config() const { return config_; }
+  [[nodiscard]] std::int64_t hidden() const { return config_.hidden; }
   [[nodiscard]] kernels::Precision precision() const { return precision_; }
 
   // The map `module` [n_rows, n_cols], with its bias if there is one; `n_views` matrices. Errors: corrupt (missing, wrong shape),
@@ -48,6 +49,9 @@ class Binder {
 
 // Makes the map's views ready on the device, in place of what it had. Errors: those of Device::upload, naming the module.
 [[nodiscard]] Status upload(kernels::Device& device, Linear* map, std::span<const kernels::MatrixView> views);
+
+// What a block answers to a field of its spec that it has no kernel for: unsupported, naming both.
+[[nodiscard]] Status refuse(const std::string& block, std::string_view field);
 
 // All views of one shape and one format? Errors: invalid_argument, naming the module.
 [[nodiscard]] Status check_views(const std::string& module, std::span<const kernels::MatrixView> views, std::int64_t n_rows,

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "model/graph.h"
+
 namespace jang::model {
 namespace {
 
@@ -14,13 +16,14 @@ constexpr std::int64_t kSlabBytes = std::int64_t{16} << 20;  // about; the syste
 }  // namespace
 
 CachePool::CachePool(kernels::Device& device, const arch::DecoderConfig& config, kernels::KvType type, std::int64_t byte_budget)
-    : device_(device), config_(config), byte_budget_(byte_budget) {
+    : device_(device), byte_budget_(byte_budget) {
   std::int64_t bytes = 0;
-  for (const arch::LayerKind kind : config.layers) {
-    kernels::KvLayer layer;
-    if (kind != arch::LayerKind::gated_delta) layer = {type, config.n_kv_heads, config.head_dim, config.head_dim, bytes};
-    bytes += layer.bytes();
-    layers_.push_back(layer);
+  for (const arch::LayerSpec& spec : config.layers) {
+    LayerCache layer = std::visit([](const auto& mixer) { return cache_of(mixer); }, spec.mixer);
+    layer.kv.type = type;
+    layer.kv.offset = bytes;
+    bytes += layer.kv.bytes();
+    layers_.push_back(std::move(layer));
   }
   store_.page_bytes = round_up<std::int64_t>(std::max<std::int64_t>(bytes, 1), 64);
   store_.pages_per_slab = std::max<std::int64_t>(1, kSlabBytes / store_.page_bytes);

@@ -10,6 +10,7 @@
 #include "arch/decoder_config.h"
 #include "jang/status.h"
 #include "kernels/device.h"
+#include "model/layer_cache.h"
 
 namespace jang::model {
 
@@ -27,9 +28,9 @@ class CachePool {
   void copy(std::int32_t from, std::int32_t to);
 
   [[nodiscard]] const kernels::PageStore& store() const { return store_; }
-  // A layer's part of every page; for attention layers only.
-  [[nodiscard]] const kernels::KvLayer& layer(int l) const { return layers_[static_cast<std::size_t>(l)]; }
-  [[nodiscard]] const arch::DecoderConfig& config() const { return config_; }
+  // What a layer keeps: its part of every page, and the shapes of its states.
+  [[nodiscard]] const LayerCache& layer(int l) const { return layers_[static_cast<std::size_t>(l)]; }
+  [[nodiscard]] std::size_t n_layers() const { return layers_.size(); }
   [[nodiscard]] kernels::Device& device() const { return device_; }
   [[nodiscard]] std::int64_t pages_in_use() const { return static_cast<std::int64_t>(holders_.size() - free_.size()); }
   [[nodiscard]] std::int64_t page_bytes() const { return store_.page_bytes; }
@@ -39,9 +40,8 @@ class CachePool {
   [[nodiscard]] kernels::Tensor page(std::int32_t page) const;
 
   kernels::Device& device_;
-  arch::DecoderConfig config_;
   std::int64_t byte_budget_;
-  std::vector<kernels::KvLayer> layers_;
+  std::vector<LayerCache> layers_;
   kernels::PageStore store_;
   std::vector<std::unique_ptr<kernels::Buffer>> slabs_;
   std::vector<std::int32_t> holders_;  // by page

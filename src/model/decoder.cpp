@@ -24,9 +24,7 @@ Status out_of_memory(std::int64_t n) {
 
 }  // namespace
 
-kernels::Activation Forward::activation() const {
-  return config.activation == arch::Activation::silu ? kernels::Activation::silu : kernels::Activation::gelu_tanh;
-}
+Status Forward::out_of_memory() const { return model::out_of_memory(n); }
 
 void Forward::see(std::initializer_list<const Linear*> maps, int expert, const Tensor& x) const {
   if (probe == nullptr) return;
@@ -37,7 +35,12 @@ void Forward::see(std::initializer_list<const Linear*> maps, int expert, const T
 
 Result<Decoder> Decoder::create(const arch::Model& described, Weights weights, kernels::Device& device, kernels::Precision precision) {
   JANG_ASSIGN(arch::DecoderConfig config, arch::decoder_config(described));
-  std::unique_ptr<Impl> impl(new Impl{std::move(config), device, std::move(weights), {}, nullptr, {}, {}, {}, {}, {}});
+  return create(std::move(config), std::move(weights), device, precision);
+}
+
+Result<Decoder> Decoder::create(arch::DecoderConfig config, Weights weights, kernels::Device& device, kernels::Precision precision) {
+  JANG_ASSIGN(Rotations rotations, Rotations::create(device, config.ropes));
+  std::unique_ptr<Impl> impl(new Impl{std::move(config), device, std::move(weights), std::move(rotations), {}, nullptr, {}, {}, {}});
   JANG_ASSIGN(impl->graph, bind_graph(impl->config, device, precision, &impl->weights));
   impl->maps = maps_of(&impl->graph);
   for (const Linear* map : impl->maps) impl->modules.push_back(map->module);
@@ -70,9 +73,8 @@ Status Decoder::replace(std::string_view module, std::span<const kernels::Matrix
 std::int64_t Decoder::bytes_per_token() const {
   std::int64_t total = 0;
   for (const Linear* map : impl_->maps) {
-    const auto n_views = static_cast<std::int64_t>(map->views.size());
     const bool lookup = map == &impl_->graph.embedding && impl_->graph.head.exists();
-    const std::int64_t rows = lookup ? 1 : n_views == 1 ? map->n_rows : map->n_rows * impl_->config.moe.top_k;
+    const std::int64_t rows = lookup ? 1 : map->n_rows * map->n_active;
     total += rows * (map->views.front().row_bytes() + 2 * map->views.front().param_row_bytes());
   }
   return total;
@@ -92,8 +94,11 @@ Status Decoder::embed(std::span<const std::int32_t> tokens, const Tensor& x) {
   return impl_->device.wait();
 }
 
+Forward Decoder::Impl::forward(std::int64_t n) { return {device, workspace, rotations, config.hidden, config.norm, probe, n}; }
+
 Result<Forward> Decoder::Impl::forward(std::span<const BatchItem> batch, std::int64_t n) {
-  Forward f{config, device, workspace, probe, batch, n, {}, {}};
+  Forward f = forward(n);
+  f.batch = batch;
   std::int64_t row = 0;
   for (const BatchItem& item : batch) {
     JANG_CHECK(&item.sequence->pool() == &batch.front().sequence->pool() && &item.sequence->pool().device() == &device);
@@ -108,55 +113,16 @@ Result<Forward> Decoder::Impl::forward(std::span<const BatchItem> batch, std::in
 Status Decoder::Impl::reserve(Forward& f, int begin, int end) {
   if (!workspace.normed.reserve(device, f.n * config.hidden) || !workspace.branch.reserve(device, f.n * config.hidden))
     return out_of_memory(f.n);
-  const auto room = [&](const auto& block) { return model::reserve(f, block); };
   for (int l = begin; l < end; ++l) {
     const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
-    if (!std::visit(room, layer.mixer) || !std::visit(room, layer.ffn)) return out_of_memory(f.n);
-    switch (config.layers[static_cast<std::size_t>(l)]) {
-      case arch::LayerKind::gated_delta: JANG_TRY(reserve_recurrent(f, l)); break;
-      case arch::LayerKind::full_attention:
-        JANG_TRY(rotate(f, config.rope, graph.rope_frequencies, &workspace.cosines, &workspace.sines, &rotation));
-        break;
-      case arch::LayerKind::sliding_attention:
-        JANG_TRY(
-            rotate(f, config.local_rope, graph.local_rope_frequencies, &workspace.local_cosines, &workspace.local_sines, &local_rotation));
-        break;
-    }
+    JANG_TRY(std::visit([&](const auto& mixer) { return model::reserve(f, mixer, l); }, layer.mixer));
+    JANG_TRY(std::visit([&](const auto& ffn) { return model::reserve(f, ffn); }, layer.ffn));
   }
-  return {};
-}
-
-Status Decoder::Impl::reserve_recurrent(Forward& f, int layer) {
-  for (const BatchItem& item : f.batch) {
-    const RecurrentState* state = item.sequence->recurrent(layer);
-    if (state == nullptr) return out_of_memory(f.n);
-    if (state->position != item.sequence->length())
-      return {StatusCode::invalid_argument, fmt::format("recurrent layer {} has taken in {} tokens, the sequence is at {}", layer,
-                                                        state->position, item.sequence->length())};
-  }
-  return {};
-}
-
-Status Decoder::Impl::rotate(const Forward& f, const arch::Rope& rope, const Tensor& frequencies, Array* cosines, Array* sines,
-                             RotatedPositions* rotated) {
-  std::vector<std::int32_t> positions;
-  positions.reserve(static_cast<std::size_t>(f.n));
-  for (const kernels::SequenceRun& run : f.runs)
-    for (std::int64_t i = 0; i < run.n_rows; ++i) positions.push_back(static_cast<std::int32_t>(run.position + i));
-  if (positions == *rotated) return {};
-  rotated->clear();
-  const std::int64_t half = frequencies.columns;
-  if (!workspace.positions.reserve(device, f.n, DType::i32) || !cosines->reserve(device, f.n * half) || !sines->reserve(device, f.n * half))
-    return out_of_memory(f.n);
-  const Tensor on_device = workspace.positions.matrix(f.n, 1, DType::i32);
-  JANG_TRY(device.write(positions.data(), on_device));
-  device.rotation(on_device, frequencies, rope.attention_factor, cosines->matrix(f.n, half), sines->matrix(f.n, half));
-  *rotated = std::move(positions);
   return {};
 }
 
 void Decoder::Impl::norm(const Tensor& x, const Tensor& weight, const Tensor& out) {
-  device.add_norm({.x = x, .norm = weight, .out = out, .eps = config.norm_eps, .offset = config.norm_offset});
+  device.add_norm({.x = x, .norm = weight, .out = out, .eps = config.norm.eps, .offset = config.norm.offset});
 }
 
 void Decoder::Impl::run_layer(Forward& f, int l, const Tensor& x) {
@@ -169,10 +135,10 @@ void Decoder::Impl::run_layer(Forward& f, int l, const Tensor& x) {
                    .branch_norm = layer.mixer_out_norm,
                    .norm = layer.ffn_norm,
                    .out = normed,
-                   .eps = config.norm_eps,
-                   .offset = config.norm_offset});
+                   .eps = config.norm.eps,
+                   .offset = config.norm.offset});
   std::visit([&](const auto& ffn) { run(f, ffn, normed, branch); }, layer.ffn);
-  device.add_norm({.x = x, .branch = branch, .branch_norm = layer.ffn_out_norm, .eps = config.norm_eps, .offset = config.norm_offset});
+  device.add_norm({.x = x, .branch = branch, .branch_norm = layer.ffn_out_norm, .eps = config.norm.eps, .offset = config.norm.offset});
 }
 
 Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, const Tensor& x) {
@@ -193,7 +159,7 @@ Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, con
 Status Decoder::head(const Tensor& x, const Tensor& logits) {
   const arch::DecoderConfig& c = impl_->config;
   const Linear& map = impl_->head_map();
-  const Forward f{c, impl_->device, impl_->workspace, impl_->probe, {}, x.rows, {}, {}};
+  const Forward f = impl_->forward(x.rows);
   for (std::int64_t begin = 0; begin < x.rows; begin += kHeadRows) {
     const std::int64_t rows = std::min(kHeadRows, x.rows - begin);
     if (!impl_->workspace.normed.reserve(impl_->device, rows * c.hidden)) return out_of_memory(rows);

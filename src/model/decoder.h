@@ -29,6 +29,9 @@ class Decoder {
   // tensor: names it), out_of_memory.
   [[nodiscard]] static Result<Decoder> create(const arch::Model& described, Weights weights, kernels::Device& device,
                                               kernels::Precision precision);
+  // Of a config as arch::decoder_config makes them. Errors: also unsupported (a field of a layer's spec that its block does not compute).
+  [[nodiscard]] static Result<Decoder> create(arch::DecoderConfig config, Weights weights, kernels::Device& device,
+                                              kernels::Precision precision);
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;
   ~Decoder();

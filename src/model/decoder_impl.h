@@ -14,19 +14,16 @@
 
 namespace jang::model {
 
-// Positions whose cosines and sines are in the workspace, by row; they are kept while the positions stay the same. Empty: none are.
-using RotatedPositions = std::vector<std::int32_t>;
-
 struct Decoder::Impl {
   arch::DecoderConfig config;
   kernels::Device& device;
   Weights weights;  // biases; matrices were moved into the graph
+  Rotations rotations;
   Graph graph;
   Probe* probe = nullptr;
   Workspace workspace;
   std::vector<Linear*> maps;
   std::vector<std::string> modules;
-  RotatedPositions rotation, local_rotation;
 
   Linear* find(std::string_view module) const {
     const auto it = std::find_if(maps.begin(), maps.end(), [&](const Linear* m) { return m->module == module; });
@@ -34,11 +31,9 @@ struct Decoder::Impl {
   }
   const Linear& head_map() const { return graph.head.exists() ? graph.head : graph.embedding; }
 
+  Forward forward(std::int64_t n);  // over n rows of no sequence
   Result<Forward> forward(std::span<const BatchItem> batch, std::int64_t n);
   Status reserve(Forward& f, int begin, int end);
-  Status reserve_recurrent(Forward& f, int layer);
-  Status rotate(const Forward& f, const arch::Rope& rope, const kernels::Tensor& frequencies, Array* cosines, Array* sines,
-                RotatedPositions* rotated);
   void norm(const kernels::Tensor& x, const kernels::Tensor& weight, const kernels::Tensor& out);
   void run_layer(Forward& f, int l, const kernels::Tensor& x);
 };

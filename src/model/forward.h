@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One forward over a batch: what every block needs to know. Blocks read normalised inputs (workspace.normed) [n, hidden] and write their
-// branch (workspace.branch) [n, hidden]; the decoder adds it.
+// branch (workspace.branch) [n, hidden]; the decoder adds it. What else a block computes stands in its own spec.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "kernels/device.h"
 #include "model/linear.h"
 #include "model/probe.h"
+#include "model/rotations.h"
 #include "model/sequence.h"
 #include "model/workspace.h"
 
@@ -28,18 +29,20 @@ struct BatchItem {
 inline constexpr std::int64_t kMlpTokens = 512;
 
 struct Forward {
-  const arch::DecoderConfig& config;
   kernels::Device& device;
   Workspace& workspace;
+  Rotations& rotations;
+  std::int64_t hidden = 0;
+  arch::RmsNorm norm{};  // eps and offset of every norm of the model
   Probe* probe = nullptr;
-  std::span<const BatchItem> batch;
-  std::int64_t n = 0;                                // tokens of all items
-  std::vector<kernels::SequenceRun> runs;            // by item
-  std::vector<std::span<const std::int32_t>> pages;  // by item
-  Kept* kept = nullptr;                              // filled for a backward, if there is one to come
+  std::int64_t n = 0;                                  // tokens of all items
+  std::span<const BatchItem> batch{};                  // none: an output head alone
+  std::vector<kernels::SequenceRun> runs{};            // by item
+  std::vector<std::span<const std::int32_t>> pages{};  // by item
+  Kept* kept = nullptr;                                // filled for a backward, if there is one to come
 
   [[nodiscard]] kernels::KvBatch kv() const { return {&batch.front().sequence->pool().store(), runs, pages}; }
-  [[nodiscard]] kernels::Activation activation() const;
+  [[nodiscard]] Status out_of_memory() const;
   // Tokens of a chunk of an MLP or expert block; for a backward all of them, so that the workspace holds them all at the end.
   [[nodiscard]] std::int64_t chunk_tokens() const { return kept != nullptr ? n : std::min(n, kMlpTokens); }
   // Tells the probe, if there is one, what goes into these maps.

@@ -9,31 +9,35 @@
 namespace jang::model {
 namespace {
 
-Status bind_layer(Binder& binder, int l, Layer* layer) {
-  const arch::DecoderConfig& c = binder.config();
-  const auto at = static_cast<std::size_t>(l);
-  const std::string prefix = fmt::format("model.layers.{}.", l);
-  JANG_TRY(binder.vector(prefix + "input_layernorm.weight", c.hidden, &layer->mixer_norm));
-  JANG_TRY(binder.vector(prefix + "post_attention_layernorm.weight", c.hidden, c.four_norms ? &layer->mixer_out_norm : &layer->ffn_norm));
-  if (c.four_norms) {
-    JANG_TRY(binder.vector(prefix + "pre_feedforward_layernorm.weight", c.hidden, &layer->ffn_norm));
-    JANG_TRY(binder.vector(prefix + "post_feedforward_layernorm.weight", c.hidden, &layer->ffn_out_norm));
-  }
-  if (c.layers[at] == arch::LayerKind::gated_delta)
-    JANG_TRY(bind_block(binder, prefix, &layer->mixer.emplace<GatedDelta>()));
-  else
-    JANG_TRY(bind_block(binder, prefix, &layer->mixer.emplace<Attention>()));
-  if (c.sparse[at]) return bind_block(binder, prefix, &layer->ffn.emplace<Experts>());
-  return bind_block(binder, prefix + "mlp.", c.ffn, &layer->ffn.emplace<Mlp>());
+// The block of every spec.
+Status bind_part(Binder& binder, const std::string& prefix, const arch::AttentionSpec& spec, Layer* layer) {
+  return bind_block(binder, prefix + "self_attn.", spec, &layer->mixer.emplace<Attention>());
+}
+Status bind_part(Binder& binder, const std::string& prefix, const arch::DeltaSpec& spec, Layer* layer) {
+  return bind_block(binder, prefix + "linear_attn.", spec, &layer->mixer.emplace<GatedDelta>());
+}
+Status bind_part(Binder& binder, const std::string& prefix, const arch::MlpSpec& spec, Layer* layer) {
+  return bind_block(binder, prefix + "mlp.", spec, &layer->ffn.emplace<Mlp>());
+}
+Status bind_part(Binder& binder, const std::string& prefix, const arch::ExpertsSpec& spec, Layer* layer) {
+  return bind_block(binder, prefix + "mlp.", spec, &layer->ffn.emplace<Experts>());
 }
 
-Status upload_frequencies(kernels::Device& device, const arch::Rope& rope, Graph* graph, kernels::Tensor* out) {
-  const auto half = static_cast<std::int64_t>(rope.inv_freq.size());
-  if (half == 0) return {};
-  graph->vectors.push_back(device.allocate(half * size_bytes(DType::f32)));
-  if (graph->vectors.back() == nullptr) return {StatusCode::out_of_memory, "no memory for the frequencies of RoPE"};
-  *out = {graph->vectors.back().get(), 0, DType::f32, 1, half, half};
-  return device.write(rope.inv_freq.data(), *out);
+Status bind_norms(Binder& binder, const std::string& prefix, arch::Norms norms, Layer* layer) {
+  layer->norms = norms;
+  const bool around = norms == arch::Norms::around;
+  JANG_TRY(binder.vector(prefix + "input_layernorm.weight", binder.hidden(), &layer->mixer_norm));
+  JANG_TRY(binder.vector(prefix + "post_attention_layernorm.weight", binder.hidden(), around ? &layer->mixer_out_norm : &layer->ffn_norm));
+  if (!around) return {};
+  JANG_TRY(binder.vector(prefix + "pre_feedforward_layernorm.weight", binder.hidden(), &layer->ffn_norm));
+  return binder.vector(prefix + "post_feedforward_layernorm.weight", binder.hidden(), &layer->ffn_out_norm);
+}
+
+Status bind_layer(Binder& binder, const std::string& prefix, const arch::LayerSpec& spec, Layer* layer) {
+  JANG_TRY(bind_norms(binder, prefix, spec.norms, layer));
+  const auto bind = [&](const auto& part) { return bind_part(binder, prefix, part, layer); };
+  JANG_TRY(std::visit(bind, spec.mixer));
+  return std::visit(bind, spec.ffn);
 }
 
 void add_maps(std::initializer_list<Linear*> some, std::vector<Linear*>* maps) {
@@ -57,12 +61,11 @@ Result<Graph> bind_graph(const arch::DecoderConfig& config, kernels::Device& dev
   // The embedding is looked up; only as head it is a map like the others.
   const auto lookup = config.tied ? precision : kernels::Precision::exact;
   JANG_TRY(binder.take("model.embed_tokens", config.vocab, config.hidden, lookup, &graph.embedding));
-  for (std::size_t l = 0; l < graph.layers.size(); ++l) JANG_TRY(bind_layer(binder, static_cast<int>(l), &graph.layers[l]));
+  for (std::size_t l = 0; l < graph.layers.size(); ++l)
+    JANG_TRY(bind_layer(binder, fmt::format("model.layers.{}.", l), config.layers[l], &graph.layers[l]));
   JANG_TRY(binder.vector("model.norm.weight", config.hidden, &graph.final_norm));
   if (!config.tied) JANG_TRY(binder.take("lm_head", config.vocab, config.hidden, precision, &graph.head));
   JANG_TRY(binder.check_leftovers());
-  JANG_TRY(upload_frequencies(device, config.rope, &graph, &graph.rope_frequencies));
-  JANG_TRY(upload_frequencies(device, config.local_rope, &graph, &graph.local_rope_frequencies));
   return graph;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bound graph of a decoder: its blocks, layer by layer, and the vectors they point at.
+// The bound graph of a decoder: its blocks, layer by layer, and the vectors they point at. A mixer is a struct with the functions that
+// attention.h has, a feed-forward one with those of mlp.h.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@
 namespace jang::model {
 
 struct Layer {
-  kernels::Tensor mixer_norm, mixer_out_norm;  // out norms: with four_norms only
+  arch::Norms norms = arch::Norms::before;
+  kernels::Tensor mixer_norm, mixer_out_norm;  // [1, hidden]; out norms: with Norms::around only
   kernels::Tensor ffn_norm, ffn_out_norm;
   std::variant<Attention, GatedDelta> mixer;
   std::variant<Mlp, Experts> ffn;
@@ -23,7 +25,7 @@ struct Layer {
 
 struct Graph {
   Linear embedding, head;  // head does not exist when tied: the embedding serves
-  kernels::Tensor final_norm, rope_frequencies, local_rope_frequencies;
+  kernels::Tensor final_norm;
   std::vector<Layer> layers;
   std::vector<std::unique_ptr<kernels::Buffer>> vectors;  // behind the tensors
 };

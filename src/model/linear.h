@@ -18,6 +18,7 @@ struct Linear {
   kernels::Precision precision = kernels::Precision::exact;
   std::span<const float> bias;  // [n_rows] or empty
   std::int64_t n_rows = 0, n_cols = 0;
+  std::int64_t n_active = 1;  // matrices that a token goes through
   std::unique_ptr<kernels::Weight> weight;
 
   [[nodiscard]] bool exists() const { return weight != nullptr; }

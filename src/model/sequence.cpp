@@ -12,9 +12,6 @@ namespace {
 
 using kernels::kPagePositions;
 
-std::int64_t conv_values(const arch::DeltaConfig& c) { return (c.conv_kernel - 1) * c.conv_channels(); }
-std::int64_t delta_values(const arch::DeltaConfig& c) { return c.value_heads * c.key_dim * c.value_dim; }
-
 bool zeros(kernels::Device& device, std::int64_t n, Array* out) {
   if (!out->reserve(device, n)) return false;
   const std::vector<float> values(static_cast<std::size_t>(n), 0.0f);
@@ -30,7 +27,7 @@ bool duplicate(kernels::Device& device, const Array& from, Array* out) {
 
 }  // namespace
 
-Sequence::Sequence(std::shared_ptr<CachePool> pool) : pool_(std::move(pool)) { recurrent_.resize(pool_->config().layers.size()); }
+Sequence::Sequence(std::shared_ptr<CachePool> pool) : pool_(std::move(pool)) { recurrent_.resize(pool_->n_layers()); }
 
 Sequence::~Sequence() {
   if (pool_ != nullptr) release_pages(0);
@@ -96,10 +93,11 @@ Status Sequence::reserve(std::int64_t n) {
 
 RecurrentState* Sequence::recurrent(int layer) {
   RecurrentState& s = recurrent_[static_cast<std::size_t>(layer)];
-  if (s.delta.exists()) return &s;
-  const arch::DeltaConfig& c = pool_->config().delta;
-  if (!zeros(pool_->device(), conv_values(c), &s.conv) || !zeros(pool_->device(), delta_values(c), &s.delta)) return nullptr;
-  s.position = 0;
+  if (!s.arrays.empty()) return &s;
+  std::vector<Array> arrays;
+  for (const StateShape& shape : pool_->layer(layer).states)
+    if (!zeros(pool_->device(), shape.rows * shape.columns, &arrays.emplace_back())) return nullptr;
+  s = {std::move(arrays), 0};
   return &s;
 }
 
@@ -108,8 +106,8 @@ Sequence Sequence::clone() const {
   for (std::size_t l = 0; l < recurrent_.size(); ++l) {
     const RecurrentState& from = recurrent_[l];
     RecurrentState& to = copied.recurrent_[l];
-    if (!from.delta.exists()) continue;
-    if (!duplicate(pool_->device(), from.conv, &to.conv) || !duplicate(pool_->device(), from.delta, &to.delta)) return Sequence(pool_);
+    for (const Array& array : from.arrays)
+      if (!duplicate(pool_->device(), array, &to.arrays.emplace_back())) return Sequence(pool_);
     to.position = from.position;
   }
   const auto filled = std::min(pages_.size(), static_cast<std::size_t>(ceil_div(length_, kPagePositions)));
@@ -121,7 +119,8 @@ Sequence Sequence::clone() const {
 
 std::int64_t Sequence::bytes() const {
   std::int64_t total = static_cast<std::int64_t>(pages_.size()) * pool_->page_bytes();
-  for (const RecurrentState& s : recurrent_) total += s.conv.bytes() + s.delta.bytes();
+  for (const RecurrentState& s : recurrent_)
+    for (const Array& array : s.arrays) total += array.bytes();
   return total;
 }
 

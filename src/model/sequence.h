@@ -14,9 +14,9 @@
 
 namespace jang::model {
 
-// State of a gated delta layer: the last conv_kernel - 1 inputs of the convolution, oldest first, and [value head * key dim, value dim].
+// The states of a recurrent layer, in the order and of the shapes of its LayerCache.
 struct RecurrentState {
-  Array conv, delta;          // do not exist before the first token
+  std::vector<Array> arrays;  // none before the first token
   std::int64_t position = 0;  // tokens taken in
 };
 
@@ -45,7 +45,7 @@ class Sequence {
   // Pages for n more positions, none of those to be written shared with another sequence. Errors: out_of_memory; nothing changes then.
   [[nodiscard]] Status reserve(std::int64_t n);
   [[nodiscard]] std::span<const std::int32_t> pages() const { return pages_; }
-  // The state of a recurrent layer, zeros before the first token. Null when there is no memory.
+  // The states of a recurrent layer, zeros before the first token. Null when there is no memory.
   [[nodiscard]] RecurrentState* recurrent(int layer);
 
  private:

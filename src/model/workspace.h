@@ -43,8 +43,7 @@ struct Workspace {
   Array router, shared_gate, shared, gathered;  // experts, of a chunk of tokens
   Array slot_gate, slot_up, slot_out;           // by slot
   Array route_weights, route_slots, route_tokens, route_begin;
-  Array tokens, positions;  // i32 [n, 1]
-  Array cosines, sines, local_cosines, local_sines;
+  Array tokens;  // i32 [n, 1]
 };
 
 // What a backward needs of the forward of a layer and the forward would overwrite.

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the graph of each family is told: traits no config says, layer kinds, windows; and config numbers that are refused.
+// What the graph of each family is told: traits no config says, blocks and windows by layer, what a family specifies itself; and config
+// numbers that are refused.
 #include "arch/decoder_config.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <stdexcept>
+#include <type_traits>
 
+#include "arch/family.h"
 #include "fake_model.h"
 
 namespace jang::arch {
@@ -18,6 +22,31 @@ Result<DecoderConfig> configured(const FakeModel& m) {
   return decoder_config(described);
 }
 
+// Of the first layer that has it.
+template <typename Spec>
+const Spec& first(const DecoderConfig& c) {
+  for (const LayerSpec& layer : c.layers) {
+    if constexpr (std::is_same_v<Spec, AttentionSpec> || std::is_same_v<Spec, DeltaSpec>) {
+      if (const Spec* spec = std::get_if<Spec>(&layer.mixer)) return *spec;
+    } else {
+      if (const Spec* spec = std::get_if<Spec>(&layer.ffn)) return *spec;
+    }
+  }
+  throw std::logic_error("no layer has it");
+}
+
+// By layer; -1: no attention.
+std::vector<std::int64_t> windows(const Result<DecoderConfig>& c) {
+  EXPECT_TRUE(c.ok()) << c.status().message();
+  std::vector<std::int64_t> found;
+  for (const LayerSpec& layer : c->layers) {
+    const auto* attention = std::get_if<AttentionSpec>(&layer.mixer);
+    found.push_back(attention == nullptr ? -1 : attention->window);
+  }
+  return found;
+}
+using Windows = std::vector<std::int64_t>;
+
 class EveryConfig : public ::testing::TestWithParam<NamedModel> {};
 INSTANTIATE_TEST_SUITE_P(DecoderConfig, EveryConfig, ::testing::ValuesIn(all_models()), [](const auto& p) { return p.param.name; });
 
@@ -26,16 +55,23 @@ TEST_P(EveryConfig, every_family_is_read) {
   ASSERT_TRUE(c.ok()) << c.status().message();
   EXPECT_EQ(c->hidden, 128);
   EXPECT_EQ(c->vocab, 512);
-  EXPECT_EQ(c->n_heads, 4);
-  EXPECT_EQ(c->n_kv_heads, 2);
-  EXPECT_EQ(c->head_dim, 32);
-  EXPECT_EQ(c->layers.size(), c->sparse.size());
-  EXPECT_EQ(c->norm_eps, 1e-6f);
-  EXPECT_EQ(static_cast<std::int64_t>(c->rope.inv_freq.size()), c->rope.dims / 2);
-  const bool moe = std::count(c->sparse.begin(), c->sparse.end(), true) > 0;
-  EXPECT_EQ(c->moe.n_experts, moe ? 4 : 0);
-  EXPECT_EQ(c->moe.top_k, moe ? 2 : 0);
-  EXPECT_EQ(c->has_delta(), std::count(c->layers.begin(), c->layers.end(), LayerKind::gated_delta) > 0);
+  EXPECT_EQ(c->norm.eps, 1e-6f);
+  const AttentionSpec& attention = first<AttentionSpec>(*c);
+  EXPECT_EQ(attention.n_heads, 4);
+  EXPECT_EQ(attention.n_kv_heads, 2);
+  EXPECT_EQ(attention.key_dim, 32);
+  EXPECT_EQ(attention.value_dim, 32);
+  for (const Rope& rope : c->ropes) EXPECT_EQ(static_cast<std::int64_t>(rope.inv_freq.size()), rope.dims / 2);
+  const std::string& name = GetParam().name;
+  const bool moe = name.find("moe") != std::string::npos || name == "qwen3_next";
+  EXPECT_EQ(std::holds_alternative<ExpertsSpec>(c->layers.front().ffn), moe);
+  if (moe) {
+    EXPECT_EQ(first<ExpertsSpec>(*c).n_experts, 4);
+    EXPECT_EQ(first<ExpertsSpec>(*c).top_k, 2);
+    EXPECT_EQ(first<ExpertsSpec>(*c).expert.ffn, 64);
+  }
+  const bool hybrid = name.starts_with("qwen3_5") || name == "qwen3_next";
+  EXPECT_EQ(std::holds_alternative<DeltaSpec>(c->layers.front().mixer), hybrid);
 }
 
 // A bundle's config, edited for the MLX class, must say the same as the source's.
@@ -47,14 +83,11 @@ TEST_P(EveryConfig, the_bundle_says_the_same) {
   const auto a = configured(GetParam().model), b = configured(bundle);
   ASSERT_TRUE(a.ok() && b.ok()) << b.status().message();
   EXPECT_EQ(a->layers, b->layers);
-  EXPECT_EQ(a->sparse, b->sparse);
-  EXPECT_EQ(a->window, b->window);
+  EXPECT_EQ(a->norm, b->norm);
   EXPECT_EQ(a->tied, b->tied);
-  EXPECT_EQ(a->attention_scale, b->attention_scale);
-  EXPECT_EQ(a->rope.inv_freq, b->rope.inv_freq);
-  EXPECT_EQ(a->local_rope.inv_freq, b->local_rope.inv_freq);
-  EXPECT_EQ(a->moe.norm_topk, b->moe.norm_topk);
-  EXPECT_EQ(a->moe.top_k, b->moe.top_k);
+  EXPECT_EQ(a->embedding_scale, b->embedding_scale);
+  ASSERT_EQ(a->ropes.size(), b->ropes.size());
+  for (std::size_t i = 0; i < a->ropes.size(); ++i) EXPECT_EQ(a->ropes[i].inv_freq, b->ropes[i].inv_freq);
 }
 
 TEST_P(EveryConfig, no_number_is_believed) {
@@ -71,7 +104,7 @@ TEST_P(EveryConfig, no_number_is_believed) {
       const auto c = configured(m);  // any typed answer; never a crash
       if (c.ok()) {
         EXPECT_GT(c->hidden, 0);
-        EXPECT_GT(c->head_dim, 0);
+        EXPECT_GT(first<AttentionSpec>(*c).key_dim, 0);
       }
     }
 }
@@ -85,43 +118,43 @@ TEST(DecoderConfig, traits_of_gemma) {
   m.config["attn_logit_softcapping"] = 50.0;
   const auto c = configured(m);
   ASSERT_TRUE(c.ok()) << c.status().message();
-  EXPECT_EQ(c->norm_offset, 1.0f);
-  EXPECT_EQ(c->activation, Activation::gelu_tanh);
+  const AttentionSpec& attention = first<AttentionSpec>(*c);
+  EXPECT_EQ(c->norm.offset, 1.0f);
+  EXPECT_EQ(first<MlpSpec>(*c).activation, Activation::gelu_tanh);
   EXPECT_FLOAT_EQ(c->embedding_scale, std::sqrt(128.0f));
-  EXPECT_FLOAT_EQ(c->attention_scale, 0.125f);
-  EXPECT_TRUE(c->four_norms && c->qk_norm && c->tied);
+  EXPECT_FLOAT_EQ(attention.scale, 0.125f);
+  EXPECT_TRUE(attention.qk_norm && c->tied);
   EXPECT_EQ(c->logit_softcap, 30.0f);
-  EXPECT_EQ(c->attention_softcap, 0.0f) << "transformers' class does not apply it";
-  EXPECT_EQ(c->window, 16);
-  using enum LayerKind;
-  EXPECT_EQ(c->layers, (std::vector<LayerKind>{sliding_attention, sliding_attention, full_attention, sliding_attention, sliding_attention,
-                                               full_attention, sliding_attention}));
-  EXPECT_EQ(c->rope.theta, 10000.0) << "of the config";
+  EXPECT_EQ(attention.softcap, 0.0f) << "transformers' class does not apply it";
+  EXPECT_EQ(windows(c), (Windows{16, 16, 0, 16, 16, 0, 16}));
+  for (const LayerSpec& layer : c->layers) {
+    EXPECT_EQ(layer.norms, Norms::around);
+    EXPECT_EQ(std::get<AttentionSpec>(layer.mixer).rope, std::get<AttentionSpec>(layer.mixer).window > 0 ? 1 : 0);
+  }
+  EXPECT_EQ(c->ropes.at(0).theta, 10000.0) << "of the config";
   m.config.erase("rope_theta");
   m.config["rope_local_base_freq"] = 5000.0;
   const auto defaults = configured(m);
   ASSERT_TRUE(defaults.ok());
-  EXPECT_EQ(defaults->rope.theta, 1e6);
-  EXPECT_EQ(defaults->local_rope.theta, 5000.0);
+  EXPECT_EQ(defaults->ropes.at(0).theta, 1e6);
+  EXPECT_EQ(defaults->ropes.at(1).theta, 5000.0);
 }
 
 TEST(DecoderConfig, windows_of_the_families) {
-  using enum LayerKind;
   FakeModel mistral = dense("mistral");
-  EXPECT_EQ(configured(mistral)->window, 4096) << "transformers' default where the key is absent";
+  EXPECT_EQ(windows(configured(mistral)), (Windows{4096, 4096})) << "transformers' default where the key is absent";
   mistral.config["sliding_window"] = nullptr;
-  EXPECT_EQ(configured(mistral)->window, 0);
-  EXPECT_EQ(configured(mistral)->layers, (std::vector<LayerKind>{full_attention, full_attention}));
+  EXPECT_EQ(windows(configured(mistral)), (Windows{0, 0}));
 
   for (const char* type : {"qwen2", "qwen3"}) {
     FakeModel qwen = dense(type);
     qwen.config["sliding_window"] = 64;
     qwen.config["max_window_layers"] = 1;
-    EXPECT_EQ(configured(qwen)->window, 0) << "use_sliding_window decides";
+    EXPECT_EQ(windows(configured(qwen)), (Windows{0, 0})) << "use_sliding_window decides";
     qwen.config["use_sliding_window"] = true;
-    EXPECT_EQ(configured(qwen)->layers, (std::vector<LayerKind>{full_attention, sliding_attention}));
+    EXPECT_EQ(windows(configured(qwen)), (Windows{0, 64}));
     qwen.config["layer_types"] = {"sliding_attention", "full_attention"};
-    EXPECT_EQ(configured(qwen)->layers, (std::vector<LayerKind>{sliding_attention, full_attention}));
+    EXPECT_EQ(windows(configured(qwen)), (Windows{64, 0}));
     qwen.config["use_sliding_window"] = false;
     EXPECT_EQ(configured(qwen).status().code(), StatusCode::corrupt) << "a sliding layer without a window";
     qwen.config["layer_types"] = {"full_attention", "chunked_attention"};
@@ -132,23 +165,25 @@ TEST(DecoderConfig, windows_of_the_families) {
   FakeModel moe = qwen3_moe(Experts::each);
   moe.config["use_sliding_window"] = true;
   moe.config["sliding_window"] = 32;
-  EXPECT_EQ(configured(moe)->layers, (std::vector<LayerKind>{sliding_attention, sliding_attention}));
+  EXPECT_EQ(windows(configured(moe)), (Windows{32, 32}));
   FakeModel llama = dense("llama");
   llama.config["sliding_window"] = 32;
-  EXPECT_EQ(configured(llama)->window, 0) << "its class knows none";
+  EXPECT_EQ(windows(configured(llama)), (Windows{0, 0})) << "its class knows none";
 }
 
 TEST(DecoderConfig, hybrids_say_which_layer_is_what) {
-  using enum LayerKind;
   const auto c = configured(qwen3_next());
   ASSERT_TRUE(c.ok()) << c.status().message();
-  EXPECT_EQ(c->layers, (std::vector<LayerKind>{gated_delta, gated_delta, gated_delta, full_attention}));
-  EXPECT_EQ(c->sparse, (std::vector<bool>{true, false, true, true}));
-  EXPECT_TRUE(c->delta.interleaved && c->gated_attention && c->moe.norm_topk);
-  EXPECT_EQ(c->rope.dims, 8) << "a quarter of head_dim";
-  EXPECT_EQ(c->delta.conv_channels(), 192);
-  EXPECT_EQ(c->moe.shared_ffn, 64);
-  EXPECT_FALSE(configured(qwen3_5(true, false))->delta.interleaved);
+  EXPECT_EQ(windows(c), (Windows{-1, -1, -1, 0}));
+  for (std::size_t l = 0; l < 4; ++l) EXPECT_EQ(std::holds_alternative<MlpSpec>(c->layers[l].ffn), l == 1) << l;
+  EXPECT_TRUE(first<DeltaSpec>(*c).interleaved && first<AttentionSpec>(*c).gated && first<ExpertsSpec>(*c).norm_topk);
+  EXPECT_EQ(c->ropes.at(0).dims, 8) << "a quarter of head_dim";
+  EXPECT_EQ(first<DeltaSpec>(*c).conv_channels(), 192);
+  ASSERT_TRUE(first<ExpertsSpec>(*c).shared);
+  EXPECT_EQ(first<ExpertsSpec>(*c).shared->mlp.ffn, 64);
+  EXPECT_TRUE(first<ExpertsSpec>(*c).shared->gated);
+  EXPECT_FALSE(first<ExpertsSpec>(*configured(qwen3_moe(Experts::each))).shared);
+  EXPECT_FALSE(first<DeltaSpec>(*configured(qwen3_5(true, false))).interleaved);
 }
 
 TEST(DecoderConfig, what_no_kernel_computes_is_unsupported) {
@@ -165,6 +200,64 @@ TEST(DecoderConfig, what_no_kernel_computes_is_unsupported) {
   const Status s = decoder_config(generic).status();
   EXPECT_EQ(s.code(), StatusCode::unsupported);
   EXPECT_NE(s.message().find("phi9"), std::string::npos);
+}
+
+// A family of known blocks whose class alternates its layers and scores experts in its own way, which no trait says.
+Status specify_toy(const json::Value& text, DecoderConfig* c) {
+  JANG_ASSIGN(const double local_theta, json::get_number(text, "toy_local_theta", 500));
+  const RopeDefaults defaults{.theta = local_theta};
+  JANG_ASSIGN(Rope local, read_rope(nullptr, json::Value::object(), "rope_theta", 16, defaults));
+  c->ropes.push_back(std::move(local));
+  c->embedding_scale = 12;
+  JANG_ASSIGN(const std::int64_t kv_heads, json::get_int(text, "toy_kv_heads", 1, -4, 64));
+  for (std::size_t l = 1; l < c->layers.size(); l += 2) {
+    LayerSpec& layer = c->layers[l];
+    auto& attention = std::get<AttentionSpec>(layer.mixer);
+    attention.n_kv_heads = kv_heads;
+    attention.key_dim = 48;
+    attention.window = 7;
+    attention.rope = 1;
+    attention.sinks = true;
+    layer.norms = Norms::around;
+    layer.ffn = ExpertsSpec{.n_experts = 8,
+                            .top_k = 2,
+                            .expert = {32, Activation::gelu_tanh, 7.0f},
+                            .scoring = Scoring::sigmoid,
+                            .weights_scale = 2.5f,
+                            .n_groups = 4,
+                            .top_groups = 2,
+                            .correction_bias = true,
+                            .expert_biases = true,
+                            .shared = SharedExpert{{32}, false}};
+  }
+  return {};
+}
+
+TEST(DecoderConfig, a_family_has_the_last_word_on_every_layer) {
+  Family toy = *find_family("llama");
+  toy.name = "toy";
+  toy.specify = specify_toy;
+  FakeModel m = dense("llama", 3);
+  const auto plain = configured(m), c = decoder_config(toy, *m.describe());
+  ASSERT_TRUE(plain.ok() && c.ok()) << c.status().message();
+  EXPECT_EQ(c->family, "toy");
+  EXPECT_EQ(c->embedding_scale, 12.0f);
+  EXPECT_EQ(c->ropes.at(1).theta, 500.0);
+  EXPECT_EQ(c->layers[0], plain->layers[0]);
+  EXPECT_EQ(c->layers[2], plain->layers[2]);
+  EXPECT_EQ(windows(c), (Windows{0, 7, 0}));
+  const auto& attention = std::get<AttentionSpec>(c->layers[1].mixer);
+  EXPECT_EQ(attention.n_heads, 4) << "what is not specified stays as it was read";
+  EXPECT_EQ(attention.k_size(), 48);
+  EXPECT_EQ(attention.v_size(), 32);
+  EXPECT_EQ(std::get<ExpertsSpec>(c->layers[1].ffn).scoring, Scoring::sigmoid);
+
+  for (const int kv_heads : {0, -4, 3, 8}) {  // numbers that do not make a layer, whoever read them
+    m.config["toy_kv_heads"] = kv_heads;
+    const Status s = decoder_config(toy, *m.describe()).status();
+    EXPECT_EQ(s.code(), StatusCode::corrupt) << kv_heads;
+    EXPECT_NE(s.message().find("layer 1"), std::string::npos) << s.message();
+  }
 }
 
 TEST(DecoderConfig, more_experts_a_token_than_there_are_is_corrupt) {
@@ -251,7 +344,7 @@ void expect_frequencies(const std::vector<float>& found, const std::vector<float
 TEST_P(RopeSpellings, frequencies_are_those_of_transformers) {
   const auto c = configured(spelt(GetParam()));
   ASSERT_TRUE(c.ok()) << c.status().message();
-  expect_frequencies(c->rope.inv_freq, GetParam().inv_freq);
+  expect_frequencies(c->ropes.at(0).inv_freq, GetParam().inv_freq);
 }
 
 TEST_P(RopeSpellings, the_bundle_says_the_same_to_everyone) {
@@ -261,7 +354,7 @@ TEST_P(RopeSpellings, the_bundle_says_the_same_to_everyone) {
   m.config = model->config;
   const auto c = configured(m);
   ASSERT_TRUE(c.ok()) << c.status().message();
-  expect_frequencies(c->rope.inv_freq, GetParam().inv_freq);
+  expect_frequencies(c->ropes.at(0).inv_freq, GetParam().inv_freq);
   EXPECT_EQ(m.config["rope_theta"], GetParam().mlx_theta);
   const json::Value* scaling = json::find(m.config, "rope_scaling");
   if (scaling == nullptr || scaling->empty()) return;
@@ -269,7 +362,7 @@ TEST_P(RopeSpellings, the_bundle_says_the_same_to_everyone) {
   if (old != nullptr && scaling->contains("rope_type")) {
     EXPECT_EQ(*old, (*scaling)["rope_type"]);
   }
-  if (c->rope.type == "yarn" || c->rope.type == "llama3") {
+  if (c->ropes.at(0).type == "yarn" || c->ropes.at(0).type == "llama3") {
     EXPECT_TRUE(scaling->contains("original_max_position_embeddings"));
     EXPECT_TRUE((*scaling)["factor"].is_number());
   }
@@ -284,10 +377,10 @@ TEST(DecoderConfig, gemma_lays_rope_scaling_over_full_attention) {
     m.config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 8.0}};
     const auto c = configured(m);
     ASSERT_TRUE(c.ok()) << c.status().message();
-    EXPECT_EQ(c->rope.theta, 500.0);
-    EXPECT_EQ(c->rope.inv_freq[0], 0.125f);
-    EXPECT_EQ(c->local_rope.theta, 100.0);
-    EXPECT_EQ(c->local_rope.inv_freq[0], 1.0f);
+    EXPECT_EQ(c->ropes.at(0).theta, 500.0);
+    EXPECT_EQ(c->ropes.at(0).inv_freq[0], 0.125f);
+    EXPECT_EQ(c->ropes.at(1).theta, 100.0);
+    EXPECT_EQ(c->ropes.at(1).inv_freq[0], 1.0f);
     return;
   }
   FAIL() << "no gemma3_text among the models";

@@ -54,7 +54,7 @@ TEST(Moments, experts_see_every_token_top_k_times) {
   EXPECT_EQ(up.tokens.size(), 16u);
   std::int64_t sum = 0;
   for (const std::int64_t n : up.tokens) sum += n;
-  EXPECT_EQ(sum, 3 * 24 * engine->decoder().config().moe.top_k);
+  EXPECT_EQ(sum, 3 * 24 * std::get<arch::ExpertsSpec>(engine->decoder().config().layers[1].ffn).top_k);
   EXPECT_TRUE(inputs->contains("lm_head"));
   EXPECT_FALSE(inputs->contains("model.embed_tokens"));  // only looked up
   const format::InputStatistics& q = inputs->at("model.layers.0.self_attn.q_proj");

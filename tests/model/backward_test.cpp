@@ -151,17 +151,30 @@ arch::testing::FakeModel made_smooth(arch::testing::FakeModel model) {
   return model;
 }
 
-TEST_P(EveryDecoderBackward, gradients_are_the_slopes_of_the_loss) {
-  const TinyModel model(made_smooth(GetParam().model));
-  auto made = model.decoder();
-  ASSERT_TRUE(made.ok()) << model.error << made.status().message();
-  HostDecoder& d = made.value();
+void expect_slopes(HostDecoder& d) {
   const Loss loss(d.config().vocab);
   Collected found(d);
   const Status s = loss.backward(d, found);
   ASSERT_TRUE(s.ok()) << s.message();
   EXPECT_EQ(found.gradients.size(), d.modules().size());
   for (const std::string& module : d.modules()) check_module(d, loss, module, found.gradients[module]);
+}
+
+TEST_P(EveryDecoderBackward, gradients_are_the_slopes_of_the_loss) {
+  const TinyModel model(made_smooth(GetParam().model));
+  auto made = model.decoder();
+  ASSERT_TRUE(made.ok()) << model.error << made.status().message();
+  expect_slopes(made.value());
+}
+
+TEST(Backward, gradients_are_the_slopes_where_every_layer_is_another) {
+  arch::DecoderConfig config = varied_config();
+  for (arch::LayerSpec& layer : config.layers)
+    if (auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn)) experts->top_k = experts->n_experts;
+  const SpecModel model(config);
+  auto made = model.decoder();
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  expect_slopes(made.value());
 }
 
 TEST_P(EveryDecoderBackward, the_reference_agrees_and_threads_do_not_change_a_bit) {

@@ -11,10 +11,13 @@ namespace {
 
 arch::DecoderConfig config() {
   arch::DecoderConfig c;
-  c.n_kv_heads = 3;
-  c.head_dim = 8;
-  c.layers = {arch::LayerKind::gated_delta, arch::LayerKind::full_attention, arch::LayerKind::full_attention};
-  c.delta = {2, 4, 8, 16, 4, false};
+  const arch::AttentionSpec attention{.n_heads = 6, .n_kv_heads = 3, .key_dim = 8, .value_dim = 8};
+  const arch::AttentionSpec wide{.n_heads = 4, .n_kv_heads = 2, .key_dim = 48, .value_dim = 32};
+  c.layers.resize(5);
+  c.layers[0].mixer = arch::DeltaSpec{2, 4, 8, 16, 4, false};
+  c.layers[1].mixer = c.layers[2].mixer = attention;
+  c.layers[3].mixer = arch::DeltaSpec{1, 2, 4, 8, 3, false};
+  c.layers[4].mixer = wide;
   return c;
 }
 
@@ -32,10 +35,14 @@ INSTANTIATE_TEST_SUITE_P(Sequence, SequenceTypes,
 TEST_P(SequenceTypes, layers_of_a_page_lie_one_behind_another) {
   const auto p = pool();
   const std::int64_t row = kernels::kv_row_bytes(GetParam(), 8);
-  EXPECT_EQ(p->layer(1).offset, 0);
-  EXPECT_EQ(p->layer(1).bytes(), 2 * 3 * 64 * row);
-  EXPECT_EQ(p->layer(2).offset, p->layer(1).bytes());
-  EXPECT_GE(p->page_bytes(), 2 * p->layer(1).bytes());
+  const auto kv = [&](int l) { return p->layer(l).kv; };
+  EXPECT_EQ(kv(0).bytes(), 0) << "a recurrent layer has no part of a page";
+  EXPECT_EQ(kv(1).offset, 0);
+  EXPECT_EQ(kv(1).bytes(), 2 * 3 * 64 * row);
+  EXPECT_EQ(kv(2).offset, kv(1).bytes());
+  EXPECT_EQ(kv(4).offset, 2 * kv(1).bytes());
+  EXPECT_EQ(kv(4).bytes(), 2 * 64 * (kernels::kv_row_bytes(GetParam(), 48) + kernels::kv_row_bytes(GetParam(), 32)));
+  EXPECT_GE(p->page_bytes(), 2 * kv(1).bytes() + kv(4).bytes());
 }
 
 TEST_P(SequenceTypes, pages_follow_the_positions) {
@@ -105,9 +112,13 @@ TEST(Sequence, recurrent_states_start_at_zero_and_are_copied) {
   Sequence s(pool);
   RecurrentState* state = s.recurrent(0);
   ASSERT_NE(state, nullptr);
-  EXPECT_EQ(state->conv.bytes(), 4 * 3 * (2 * 16 + 64));
-  EXPECT_EQ(state->delta.bytes(), 4 * 4 * 8 * 16);
-  const kernels::Tensor all = state->delta.matrix(1, 4 * 8 * 16), one = all.column_range(5, 1);
+  ASSERT_EQ(state->arrays.size(), 2u) << "of the convolution and of the rule";
+  EXPECT_EQ(state->arrays[0].bytes(), 4 * 3 * (2 * 16 + 64));
+  EXPECT_EQ(state->arrays[1].bytes(), 4 * 4 * 8 * 16);
+  ASSERT_NE(s.recurrent(3), nullptr);
+  EXPECT_EQ(s.recurrent(3)->arrays[0].bytes(), 4 * 2 * (2 * 4 + 16)) << "another layer, other widths";
+  EXPECT_EQ(s.recurrent(3)->arrays[1].bytes(), 4 * 2 * 4 * 8);
+  const kernels::Tensor all = state->arrays[1].matrix(1, 4 * 8 * 16), one = all.column_range(5, 1);
   std::vector<float> values(4 * 8 * 16, 1.0f);
   ASSERT_TRUE(device->read(all, values.data()).ok());
   EXPECT_EQ(values, std::vector<float>(values.size(), 0.0f));
@@ -118,7 +129,7 @@ TEST(Sequence, recurrent_states_start_at_zero_and_are_copied) {
   Sequence copy = s.clone();
   ASSERT_TRUE(device->write(&four, one).ok());
   float found = 0;
-  ASSERT_TRUE(device->read(copy.recurrent(0)->delta.matrix(1, 4 * 8 * 16).column_range(5, 1), &found).ok());
+  ASSERT_TRUE(device->read(copy.recurrent(0)->arrays[1].matrix(1, 4 * 8 * 16).column_range(5, 1), &found).ok());
   EXPECT_EQ(found, 3.0f);
   EXPECT_FALSE(copy.truncate(1));
   EXPECT_TRUE(copy.truncate(2));

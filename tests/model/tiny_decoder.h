@@ -115,6 +115,161 @@ class TinyModel {
   Weights weights_;
 };
 
+// A model of a config made by hand: random weights for all that the specs of its layers ask for.
+class SpecModel {
+ public:
+  explicit SpecModel(arch::DecoderConfig config, unsigned seed = 7) : config_(std::move(config)), random_(seed) {
+    matrix("model.embed_tokens", config_.vocab, config_.hidden);
+    for (int l = 0; l < config_.n_layers(); ++l) {
+      const arch::LayerSpec& layer = config_.layers[static_cast<std::size_t>(l)];
+      const std::string prefix = prefix_of(l);
+      for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) vector(prefix + norm + ".weight", config_.hidden, 1);
+      for (const char* norm : {"pre_feedforward_layernorm", "post_feedforward_layernorm"})
+        if (layer.norms == arch::Norms::around) vector(prefix + norm + ".weight", config_.hidden, 1);
+      const auto add = [&](const auto& spec) { this->add(prefix, spec); };
+      std::visit(add, layer.mixer);
+      std::visit(add, layer.ffn);
+    }
+    vector("model.norm.weight", config_.hidden, 1);
+    if (!config_.tied) matrix("lm_head", config_.vocab, config_.hidden);
+  }
+
+  [[nodiscard]] const arch::DecoderConfig& config() const { return config_; }
+  [[nodiscard]] const Weights& weights() const { return weights_; }
+  [[nodiscard]] Weights& weights() { return weights_; }
+  [[nodiscard]] Result<HostDecoder> decoder(Result<std::unique_ptr<kernels::Device>> device = jang::test::open_test_device()) const {
+    return decoder(config_, weights_, std::move(device));
+  }
+  // Of one layer of this model, with its weights.
+  [[nodiscard]] Result<HostDecoder> layer_alone(int l) const {
+    arch::DecoderConfig config = config_;
+    config.layers = {config_.layers[static_cast<std::size_t>(l)]};
+    Weights weights;
+    const auto take = [&](const auto& from, auto* to) {
+      for (const auto& [name, value] : from) {
+        if (name.starts_with(prefix_of(l)))
+          (*to)[prefix_of(0) + name.substr(prefix_of(l).size())] = value;
+        else if (!name.starts_with("model.layers."))
+          (*to)[name] = value;
+      }
+    };
+    take(weights_.matrices, &weights.matrices);
+    take(weights_.vectors, &weights.vectors);
+    return decoder(config, weights, jang::test::open_test_device());
+  }
+
+ private:
+  static std::string prefix_of(int l) { return "model.layers." + std::to_string(l) + "."; }
+  static Result<HostDecoder> decoder(const arch::DecoderConfig& config, const Weights& weights,
+                                     Result<std::unique_ptr<kernels::Device>> device) {
+    JANG_TRY(device.status());
+    JANG_ASSIGN(Decoder bound, Decoder::create(config, weights, *device.value(), kernels::Precision::exact));
+    return HostDecoder(std::move(device).value(), std::move(bound));
+  }
+
+  std::vector<float> normal(std::int64_t n, float centre, float spread) {
+    std::normal_distribution<float> values(centre, spread);
+    std::vector<float> made(static_cast<std::size_t>(n));
+    for (float& v : made) v = values(random_);
+    return made;
+  }
+  void vector(const std::string& name, std::int64_t n, float centre) { weights_.vectors[name] = normal(n, centre, 0.2f); }
+  void matrix(const std::string& module, std::int64_t n_rows, std::int64_t n_cols, std::int64_t n = 1) {
+    const std::vector<float>& values = values_[module] = normal(n * n_rows * n_cols, 0, 0.1f);
+    for (std::int64_t i = 0; i < n; ++i) {
+      kernels::MatrixView view;
+      view.n_rows = n_rows;
+      view.n_cols = n_cols;
+      view.data = reinterpret_cast<const std::byte*>(values.data() + i * n_rows * n_cols);
+      weights_.matrices[module].push_back(view);
+    }
+  }
+
+  void add(const std::string& prefix, const arch::AttentionSpec& s) {
+    const std::string at = prefix + "self_attn.";
+    matrix(at + "q_proj", s.gated ? s.q_size() + s.out_size() : s.q_size(), config_.hidden);
+    matrix(at + "k_proj", s.k_size(), config_.hidden);
+    matrix(at + "v_proj", s.v_size(), config_.hidden);
+    matrix(at + "o_proj", config_.hidden, s.out_size());
+    for (const char* norm : {"q_norm.weight", "k_norm.weight"})
+      if (s.qk_norm) vector(at + norm, s.key_dim, 1);
+  }
+  void add(const std::string& prefix, const arch::DeltaSpec& s) {
+    const std::string at = prefix + "linear_attn.";
+    if (s.interleaved) {
+      matrix(at + "in_proj_qkvz", s.conv_channels() + s.v_size(), config_.hidden);
+      matrix(at + "in_proj_ba", 2 * s.value_heads, config_.hidden);
+    } else {
+      matrix(at + "in_proj_qkv", s.conv_channels(), config_.hidden);
+      matrix(at + "in_proj_z", s.v_size(), config_.hidden);
+      matrix(at + "in_proj_b", s.value_heads, config_.hidden);
+      matrix(at + "in_proj_a", s.value_heads, config_.hidden);
+    }
+    matrix(at + "out_proj", config_.hidden, s.v_size());
+    vector(at + "conv1d.weight", s.conv_channels() * s.conv_kernel, 0);
+    vector(at + "A_log", s.value_heads, 0);
+    vector(at + "dt_bias", s.value_heads, 0);
+    vector(at + "norm.weight", s.value_dim, 1);
+  }
+  void add_mlp(const std::string& at, std::int64_t ffn, std::int64_t n = 1) {
+    matrix(at + "gate_proj", ffn, config_.hidden, n);
+    matrix(at + "up_proj", ffn, config_.hidden, n);
+    matrix(at + "down_proj", config_.hidden, ffn, n);
+  }
+  void add(const std::string& prefix, const arch::MlpSpec& s) { add_mlp(prefix + "mlp.", s.ffn); }
+  void add(const std::string& prefix, const arch::ExpertsSpec& s) {
+    matrix(prefix + "mlp.gate", s.n_experts, config_.hidden);
+    add_mlp(prefix + "mlp.experts.", s.expert.ffn, s.n_experts);
+    if (!s.shared) return;
+    if (s.shared->gated) matrix(prefix + "mlp.shared_expert_gate", 1, config_.hidden);
+    add_mlp(prefix + "mlp.shared_expert.", s.shared->mlp.ffn);
+  }
+
+  arch::DecoderConfig config_;
+  std::mt19937 random_;
+  std::map<std::string, std::vector<float>> values_;
+  Weights weights_;
+};
+
+// Four layers of which no two have a number in common: heads, widths, windows, RoPEs, kinds of block and of norms.
+inline arch::DecoderConfig varied_config() {
+  using enum arch::Activation;
+  arch::DecoderConfig c;
+  c.family = "varied";
+  c.hidden = 128;
+  c.vocab = 512;
+  c.norm = {1e-6f, 0};
+  for (const auto& [theta, dims] : {std::pair{1e4, 32}, {500.0, 8}}) {
+    const arch::RopeDefaults defaults{.theta = theta};
+    c.ropes.push_back(arch::read_rope(nullptr, json::Value::object(), "rope_theta", dims, defaults).value());
+  }
+  const arch::AttentionSpec narrow{
+      .n_heads = 4, .n_kv_heads = 2, .key_dim = 32, .value_dim = 32, .scale = 0.18f, .softcap = 0, .qk_norm = true};
+  const arch::AttentionSpec gated{.n_heads = 9,
+                                  .n_kv_heads = 3,
+                                  .key_dim = 16,
+                                  .value_dim = 16,
+                                  .scale = 0.25f,
+                                  .softcap = 20,
+                                  .qk_norm = false,
+                                  .gated = true,
+                                  .sinks = false,
+                                  .window = 8,
+                                  .rope = 1};
+  const arch::ExpertsSpec experts{.n_experts = 4,
+                                  .top_k = 2,
+                                  .expert = {64, gelu_tanh},
+                                  .scoring = arch::Scoring::softmax_of_chosen,
+                                  .shared = arch::SharedExpert{{48, silu}, false}};
+  c.layers = {{narrow, arch::MlpSpec{256, silu}, arch::Norms::before},
+              {gated, experts, arch::Norms::around},
+              {arch::DeltaSpec{2, 4, 32, 16, 4, false}, arch::MlpSpec{96, gelu_tanh}, arch::Norms::before},
+              {arch::DeltaSpec{1, 2, 16, 32, 3, true},
+               arch::ExpertsSpec{.n_experts = 3, .top_k = 1, .expert = {32, silu}, .shared = arch::SharedExpert{{32, gelu_tanh}, true}},
+               arch::Norms::around}};
+  return c;
+}
+
 // A matrix in MLX affine codes, owning them.
 struct PackedMatrix {
   std::vector<std::uint32_t> words;
@@ -162,6 +317,46 @@ inline std::vector<float> head(HostDecoder& decoder, const std::vector<float>& x
   std::vector<float> logits(static_cast<std::size_t>(n * decoder.config().vocab));
   EXPECT_TRUE(decoder.head(x.data(), n, logits.data()).ok());
   return logits;
+}
+
+// Every step is one token of several sequences, as a server decodes: bits equal those of each sequence alone.
+inline void expect_each_sequence_as_alone(HostDecoder& d) {
+  const auto hidden = static_cast<std::size_t>(d.config().hidden);
+  const std::vector<std::vector<std::int32_t>> prompts = {tokens(70, 1), tokens(3, 2), tokens(130, 3)};
+  constexpr int kSteps = 5;
+  std::vector<std::vector<float>> expected;  // rows of the steps, by sequence
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    Sequence s = d.sequence();
+    (void)run(d, s, prompts[i]);
+    std::vector<float> rows;
+    for (const std::int32_t id : tokens(kSteps, 10 + static_cast<unsigned>(i))) {
+      const auto row = run(d, s, {&id, 1});
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    expected.push_back(rows);
+  }
+  std::vector<Sequence> together;
+  for (const auto& prompt : prompts) {
+    together.push_back(d.sequence());
+    (void)run(d, together.back(), prompt);
+  }
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<std::int32_t> ids;
+    std::vector<BatchItem> batch;
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      ids.push_back(tokens(kSteps, 10 + static_cast<unsigned>(i))[static_cast<std::size_t>(step)]);
+      batch.push_back({&together[i], 1});
+    }
+    std::vector<float> x(ids.size() * hidden);
+    ASSERT_TRUE(d.embed(ids, x.data()).ok());
+    ASSERT_TRUE(d.layers(batch, 0, d.config().n_layers(), x.data()).ok());
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      together[i].advance(1);
+      const auto at = expected[i].begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(step) * hidden);
+      EXPECT_TRUE(std::equal(at, at + static_cast<std::ptrdiff_t>(hidden), x.begin() + static_cast<std::ptrdiff_t>(i * hidden)))
+          << "sequence " << i << " step " << step;
+    }
+  }
 }
 
 // Largest difference of `b` from `a`, relative to the largest value of `a`.

@@ -3,7 +3,7 @@
 //
 //   q, k, v = W x;  q, k normalised per head (qk_norm), rotated by position;  k, v stored;  out = W_o (attention(q) [* sigmoid(gate)])
 //
-// With gated_attention q_proj gives, per head, head_dim query values followed by head_dim gate values.
+// With spec.gated q_proj gives, per head, key_dim query values followed by value_dim gate values.
 #pragma once
 
 #include <string>
@@ -15,13 +15,17 @@ namespace jang::model {
 class Binder;
 
 struct Attention {
+  arch::AttentionSpec spec;
   Linear q, k, v, o;
-  kernels::Tensor q_norm, k_norm;  // [1, head_dim]; absent without qk_norm
+  kernels::Tensor q_norm, k_norm;  // [1, key_dim]; absent without qk_norm
 };
 
-[[nodiscard]] Status bind_block(Binder& binder, const std::string& prefix, Attention* block);
-// The memory of a forward. False when there is none.
-[[nodiscard]] bool reserve(Forward& f, const Attention& block);
+// Keys and values, no states.
+[[nodiscard]] LayerCache cache_of(const arch::AttentionSpec& spec);
+// `prefix`: of the block's modules, with its dot. Errors: those of Binder; unsupported (a field of the spec that is not computed).
+[[nodiscard]] Status bind_block(Binder& binder, const std::string& prefix, const arch::AttentionSpec& spec, Attention* block);
+// Memory and rotations of a forward. Errors: out_of_memory.
+[[nodiscard]] Status reserve(Forward& f, const Attention& block, int layer);
 void run(Forward& f, const Attention& block, int layer);
 
 }  // namespace jang::model

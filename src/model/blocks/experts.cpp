@@ -26,15 +26,37 @@ void see_experts(Forward& f, std::initializer_list<const Linear*> maps, const Ro
   }
 }
 
+Status check_spec(const std::string& block, const arch::ExpertsSpec& s) {
+  if (s.scoring == arch::Scoring::sigmoid) return refuse(block, "scoring by sigmoid");
+  if (s.weights_scale != 1) return refuse(block, "weights_scale");
+  if (s.n_groups != 1) return refuse(block, "n_groups");
+  if (s.correction_bias) return refuse(block, "correction_bias");
+  if (s.expert_biases) return refuse(block, "expert_biases");
+  return {};
+}
+
+// out += shared(x), weighed by its gate if it has one.
+void add_shared(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) {
+  const Workspace& w = f.workspace;
+  const Tensor shared = w.shared.matrix(x.rows, x.columns), gate = block.spec.shared->gated ? w.shared_gate.matrix(x.rows, 1) : Tensor();
+  if (gate.exists()) {
+    const kernels::LinearOut gates[] = {{block.shared_router.weight.get(), gate}};
+    f.device.linear(x, gates);
+  }
+  run(f, block.shared, x, shared);
+  f.device.add_gated(shared, gate, out);
+}
+
 void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) {
-  const arch::MoeConfig& moe = f.config.moe;
+  const arch::ExpertsSpec& moe = block.spec;
+  const std::int64_t ffn = moe.expert.ffn;
   const Workspace& w = f.workspace;
   const std::int64_t n = x.rows, slots = n * moe.top_k;
   const Tensor logits = w.router.matrix(n, moe.n_experts);
   const Routing routing{w.route_weights.matrix(n, moe.top_k), w.route_slots.matrix(n, moe.top_k, DType::i32),
                         w.route_tokens.matrix(slots, 1, DType::i32), w.route_begin.matrix(moe.n_experts + 1, 1, DType::i32)};
-  const Tensor gate = w.slot_gate.matrix(slots, moe.ffn), up = w.slot_up.matrix(slots, moe.ffn);
-  const Tensor activated = f.kept != nullptr ? f.kept->slot_activated.matrix(slots, moe.ffn) : gate;
+  const Tensor gate = w.slot_gate.matrix(slots, ffn), up = w.slot_up.matrix(slots, ffn);
+  const Tensor activated = f.kept != nullptr ? f.kept->slot_activated.matrix(slots, ffn) : gate;
   const Tensor slot_out = w.slot_out.matrix(slots, x.columns);
 
   if (block.shared_router.exists())
@@ -44,55 +66,52 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   const kernels::LinearOut router[] = {{block.router.weight.get(), logits}};
   f.device.linear(x, router);
   if (f.kept != nullptr) f.device.copy(logits, f.kept->router.matrix(n, moe.n_experts));
-  f.device.route({logits, moe.norm_topk, routing});
+  f.device.route({logits, normalizes(moe), routing});
 
   see_experts(f, {&block.gate, &block.up}, routing, x, false);
   const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
   f.device.expert_linear(x, false, routing, maps);
-  f.device.glu(f.activation(), gate, up, activated);
+  f.device.glu(kernel_of(moe.expert.activation), gate, up, activated);
   see_experts(f, {&block.down}, routing, activated, true);
   const kernels::LinearOut down[] = {{block.down.weight.get(), slot_out}};
   f.device.expert_linear(activated, true, routing, down);
   f.device.combine(slot_out, routing, out);
 
-  if (!block.shared_router.exists()) return;
-  const Tensor shared_gate = w.shared_gate.matrix(n, 1), shared = w.shared.matrix(n, x.columns);
-  const kernels::LinearOut gates[] = {{block.shared_router.weight.get(), shared_gate}};
-  f.device.linear(x, gates);
-  run(f, block.shared, x, shared);
-  f.device.add_gated(shared, shared_gate, out);
+  if (moe.shared) add_shared(f, block, x, out);
 }
 
 }  // namespace
 
-Status bind_block(Binder& binder, const std::string& prefix, Experts* block) {
+Status bind_block(Binder& binder, const std::string& prefix, const arch::ExpertsSpec& spec, Experts* block) {
   using kernels::Precision;
-  const arch::MoeConfig& m = binder.config().moe;
-  const std::int64_t hidden = binder.config().hidden;
-  const auto n_experts = static_cast<std::size_t>(m.n_experts);
-  const std::string at = prefix + "mlp.";
-  JANG_TRY(binder.take(at + "gate", m.n_experts, hidden, Precision::exact, &block->router));
-  JANG_TRY(binder.take(at + "experts.gate_proj", m.ffn, hidden, binder.precision(), &block->gate, n_experts));
-  JANG_TRY(binder.take(at + "experts.up_proj", m.ffn, hidden, binder.precision(), &block->up, n_experts));
-  JANG_TRY(binder.take(at + "experts.down_proj", hidden, m.ffn, binder.precision(), &block->down, n_experts));
-  if (m.shared_ffn == 0) return {};
-  JANG_TRY(binder.take(at + "shared_expert_gate", 1, hidden, Precision::exact, &block->shared_router));
-  return bind_block(binder, at + "shared_expert.", m.shared_ffn, &block->shared);
+  JANG_TRY(check_spec(prefix, spec));
+  JANG_TRY(check_spec(prefix, spec.expert));
+  block->spec = spec;
+  const std::int64_t hidden = binder.hidden(), ffn = spec.expert.ffn;
+  const auto n_experts = static_cast<std::size_t>(spec.n_experts);
+  JANG_TRY(binder.take(prefix + "gate", spec.n_experts, hidden, Precision::exact, &block->router));
+  JANG_TRY(binder.take(prefix + "experts.gate_proj", ffn, hidden, binder.precision(), &block->gate, n_experts));
+  JANG_TRY(binder.take(prefix + "experts.up_proj", ffn, hidden, binder.precision(), &block->up, n_experts));
+  JANG_TRY(binder.take(prefix + "experts.down_proj", hidden, ffn, binder.precision(), &block->down, n_experts));
+  for (Linear* map : {&block->gate, &block->up, &block->down}) map->n_active = spec.top_k;
+  if (!spec.shared) return {};
+  if (spec.shared->gated) JANG_TRY(binder.take(prefix + "shared_expert_gate", 1, hidden, Precision::exact, &block->shared_router));
+  return bind_block(binder, prefix + "shared_expert.", spec.shared->mlp, &block->shared);
 }
 
-bool reserve(Forward& f, const Experts& block) {
+Status reserve(Forward& f, const Experts& block) {
   Workspace& w = f.workspace;
   kernels::Device& d = f.device;
-  const arch::MoeConfig& moe = f.config.moe;
-  const std::int64_t chunk = f.chunk_tokens(), slots = chunk * moe.top_k, hidden = f.config.hidden;
-  if (block.shared_router.exists() && !(reserve(f, block.shared) && w.shared_gate.reserve(d, chunk) && w.shared.reserve(d, chunk * hidden)))
-    return false;
-  if (f.kept != nullptr && !(f.kept->slot_activated.reserve(d, slots * moe.ffn) && f.kept->router.reserve(d, chunk * moe.n_experts)))
-    return false;
-  if (f.probe != nullptr && !w.gathered.reserve(d, chunk * hidden)) return false;
-  return w.router.reserve(d, chunk * moe.n_experts) && w.slot_gate.reserve(d, slots * moe.ffn) && w.slot_up.reserve(d, slots * moe.ffn) &&
-         w.slot_out.reserve(d, slots * hidden) && w.route_weights.reserve(d, slots) && w.route_slots.reserve(d, slots, DType::i32) &&
-         w.route_tokens.reserve(d, slots, DType::i32) && w.route_begin.reserve(d, moe.n_experts + 1, DType::i32);
+  const arch::ExpertsSpec& moe = block.spec;
+  const std::int64_t chunk = f.chunk_tokens(), slots = chunk * moe.top_k, ffn = slots * moe.expert.ffn;
+  bool room = w.router.reserve(d, chunk * moe.n_experts) && w.slot_gate.reserve(d, ffn) && w.slot_up.reserve(d, ffn) &&
+              w.slot_out.reserve(d, slots * f.hidden) && w.route_weights.reserve(d, slots) && w.route_slots.reserve(d, slots, DType::i32) &&
+              w.route_tokens.reserve(d, slots, DType::i32) && w.route_begin.reserve(d, moe.n_experts + 1, DType::i32);
+  if (f.kept != nullptr) room = room && f.kept->slot_activated.reserve(d, ffn) && f.kept->router.reserve(d, chunk * moe.n_experts);
+  if (f.probe != nullptr) room = room && w.gathered.reserve(d, chunk * f.hidden);
+  if (moe.shared) room = room && w.shared_gate.reserve(d, chunk) && w.shared.reserve(d, chunk * f.hidden);
+  if (!room) return f.out_of_memory();
+  return moe.shared ? reserve(f, block.shared) : Status();
 }
 
 void run(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) {

@@ -30,6 +30,7 @@ void hand_over(BackwardPass& pass, std::initializer_list<ExpertGradient> maps, c
 }
 
 void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
+  if (!block.spec.shared->gated) return backward(pass, block.shared, x, dout, true, dx);
   const Workspace& w = pass.forward.workspace;
   if (!pass.reserve(&pass.space.shared, x.rows, x.columns) || !pass.reserve(&pass.space.shared_gate, x.rows, 1)) return;
   const Tensor dshared = pass.space.shared.matrix(x.rows, x.columns), dgate = pass.space.shared_gate.matrix(x.rows, 1);
@@ -44,35 +45,36 @@ void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, 
 
 void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
   const Forward& f = pass.forward;
-  const arch::MoeConfig& moe = f.config.moe;
+  const arch::ExpertsSpec& moe = block.spec;
+  const std::int64_t ffn = moe.expert.ffn;
   const Workspace& w = f.workspace;
   GradientSpace& space = pass.space;
   const std::int64_t n = x.rows, slots = n * moe.top_k, hidden = x.columns;
-  if (!pass.reserve(&space.slots, slots, hidden) || !pass.reserve(&space.slot_ffn, slots, moe.ffn) ||
+  if (!pass.reserve(&space.slots, slots, hidden) || !pass.reserve(&space.slot_ffn, slots, ffn) ||
       !pass.reserve(&space.weights, n, moe.top_k) || !pass.reserve(&space.router, n, moe.n_experts))
     return;
   const Routing routing{w.route_weights.matrix(n, moe.top_k), w.route_slots.matrix(n, moe.top_k, DType::i32),
                         w.route_tokens.matrix(slots, 1, DType::i32), w.route_begin.matrix(moe.n_experts + 1, 1, DType::i32)};
-  const Tensor gate = w.slot_gate.matrix(slots, moe.ffn), up = w.slot_up.matrix(slots, moe.ffn);
+  const Tensor gate = w.slot_gate.matrix(slots, ffn), up = w.slot_up.matrix(slots, ffn);
   const Tensor slot_out = w.slot_out.matrix(slots, hidden), dslots = space.slots.matrix(slots, hidden);
-  const Tensor dactivated = space.slot_ffn.matrix(slots, moe.ffn), dweights = space.weights.matrix(n, moe.top_k);
+  const Tensor dactivated = space.slot_ffn.matrix(slots, ffn), dweights = space.weights.matrix(n, moe.top_k);
   const Tensor dlogits = space.router.matrix(n, moe.n_experts);
 
   pass.ops.combine(slot_out, routing, dout, dslots, dweights);
-  hand_over(pass, {{&block.down, dslots}}, routing, f.kept->slot_activated.matrix(slots, moe.ffn), true, {});
+  hand_over(pass, {{&block.down, dslots}}, routing, f.kept->slot_activated.matrix(slots, ffn), true, {});
   const LinearGradient down[] = {{block.down.weight.get(), dslots}};
   pass.ops.expert_linear(down, routing, false, dactivated);
-  pass.ops.glu(f.activation(), gate, up, dactivated, gate, up);
+  pass.ops.glu(kernel_of(moe.expert.activation), gate, up, dactivated, gate, up);
   hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, x, false, slot_out);
   const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
   pass.ops.expert_linear(maps, routing, false, dslots);
 
-  pass.ops.route(f.kept->router.matrix(n, moe.n_experts), moe.norm_topk, routing, dweights, dlogits);
+  pass.ops.route(f.kept->router.matrix(n, moe.n_experts), normalizes(moe), routing, dweights, dlogits);
   pass.weight(block.router, -1, dlogits, x);
   const LinearGradient router[] = {{block.router.weight.get(), dlogits}};
   pass.ops.linear(router, false, dx);
   pass.ops.sum_slots(dslots, routing, dx);
-  if (block.shared_router.exists()) shared_backward(pass, block, x, dout, dx);
+  if (moe.shared) shared_backward(pass, block, x, dout, dx);
 }
 
 }  // namespace jang::model

@@ -2,6 +2,8 @@
 // Gated DeltaNet: projections brought into one layout, convolution and delta rule over the states of the sequences, gate and output.
 #include "model/blocks/gated_delta.h"
 
+#include <fmt/format.h>
+
 #include "model/bind.h"
 
 namespace jang::model {
@@ -11,8 +13,8 @@ using kernels::ColumnCopy;
 using kernels::Tensor;
 
 // Cuts the fused projections into the separate layout: queries of all heads, keys of all heads, values of all heads; z; all b, then all a.
-void cut_fused(Forward& f, const Tensor& fused, const Tensor& fused_ba, const Tensor& mixed, const Tensor& z, const Tensor& ba) {
-  const arch::DeltaConfig& c = f.config.delta;
+void cut_fused(Forward& f, const arch::DeltaSpec& c, const Tensor& fused, const Tensor& fused_ba, const Tensor& mixed, const Tensor& z,
+               const Tensor& ba) {
   const std::int64_t per_key = c.value_heads / c.key_heads, v_part = per_key * c.value_dim, head = 2 * c.key_dim + 2 * v_part;
   std::vector<ColumnCopy> cuts, ba_cuts;
   for (std::int64_t h = 0; h < c.key_heads; ++h) {
@@ -29,8 +31,8 @@ void cut_fused(Forward& f, const Tensor& fused, const Tensor& fused_ba, const Te
 }
 
 void project(Forward& f, const GatedDelta& block, const Tensor& x, const Tensor& mixed, const Tensor& z, const Tensor& ba) {
-  const std::int64_t heads = f.config.delta.value_heads;
-  if (!f.config.delta.interleaved) {
+  const std::int64_t heads = block.spec.value_heads;
+  if (!block.spec.interleaved) {
     f.see({&block.qkv, &block.z, &block.b, &block.a}, -1, x);
     const kernels::LinearOut maps[] = {{block.qkv.weight.get(), mixed},
                                        {block.z.weight.get(), z},
@@ -42,60 +44,75 @@ void project(Forward& f, const GatedDelta& block, const Tensor& x, const Tensor&
   const Tensor fused = f.workspace.fused.matrix(f.n, block.qkvz.n_rows), fused_ba = f.workspace.fused_ba.matrix(f.n, 2 * heads);
   const kernels::LinearOut maps[] = {{block.qkvz.weight.get(), fused}, {block.ba.weight.get(), fused_ba}};
   f.device.linear(x, maps);
-  cut_fused(f, fused, fused_ba, mixed, z, ba);
+  cut_fused(f, block.spec, fused, fused_ba, mixed, z, ba);
+}
+
+// The states of the batch's sequences exist and have seen what their sequences have.
+Status ready_states(const Forward& f, int layer) {
+  for (const BatchItem& item : f.batch) {
+    const RecurrentState* state = item.sequence->recurrent(layer);
+    if (state == nullptr) return f.out_of_memory();
+    if (state->position != item.sequence->length())
+      return {StatusCode::invalid_argument, fmt::format("recurrent layer {} has taken in {} tokens, the sequence is at {}", layer,
+                                                        state->position, item.sequence->length())};
+  }
+  return {};
 }
 
 }  // namespace
 
-// Decay and beta come through exponentials: their small maps run exactly, like routers.
-Status bind_block(Binder& binder, const std::string& prefix, GatedDelta* block) {
-  using kernels::Precision;
-  const arch::DeltaConfig& d = binder.config().delta;
-  const std::int64_t hidden = binder.config().hidden;
-  const std::string at = prefix + "linear_attn.";
-  if (d.interleaved) {
-    JANG_TRY(binder.take(at + "in_proj_qkvz", d.conv_channels() + d.v_size(), hidden, binder.precision(), &block->qkvz));
-    JANG_TRY(binder.take(at + "in_proj_ba", 2 * d.value_heads, hidden, Precision::exact, &block->ba));
-  } else {
-    JANG_TRY(binder.take(at + "in_proj_qkv", d.conv_channels(), hidden, binder.precision(), &block->qkv));
-    JANG_TRY(binder.take(at + "in_proj_z", d.v_size(), hidden, binder.precision(), &block->z));
-    JANG_TRY(binder.take(at + "in_proj_b", d.value_heads, hidden, Precision::exact, &block->b));
-    JANG_TRY(binder.take(at + "in_proj_a", d.value_heads, hidden, Precision::exact, &block->a));
-  }
-  JANG_TRY(binder.take(at + "out_proj", hidden, d.v_size(), binder.precision(), &block->out));
-  JANG_TRY(binder.vector(at + "conv1d.weight", d.conv_channels() * d.conv_kernel, &block->conv));
-  block->conv = block->conv.with_columns(d.conv_kernel);
-  JANG_TRY(binder.vector(at + "A_log", d.value_heads, &block->a_log));
-  JANG_TRY(binder.vector(at + "dt_bias", d.value_heads, &block->dt_bias));
-  return binder.vector(at + "norm.weight", d.value_dim, &block->norm);
+LayerCache cache_of(const arch::DeltaSpec& spec) {
+  return {.kv = {}, .states = {{spec.conv_kernel - 1, spec.conv_channels()}, {spec.value_heads * spec.key_dim, spec.value_dim}}};
 }
 
-bool reserve(Forward& f, const GatedDelta&) {
-  const arch::DeltaConfig& c = f.config.delta;
+// Decay and beta come through exponentials: their small maps run exactly, like routers.
+Status bind_block(Binder& binder, const std::string& prefix, const arch::DeltaSpec& d, GatedDelta* block) {
+  using kernels::Precision;
+  block->spec = d;
+  const std::int64_t hidden = binder.hidden();
+  if (d.interleaved) {
+    JANG_TRY(binder.take(prefix + "in_proj_qkvz", d.conv_channels() + d.v_size(), hidden, binder.precision(), &block->qkvz));
+    JANG_TRY(binder.take(prefix + "in_proj_ba", 2 * d.value_heads, hidden, Precision::exact, &block->ba));
+  } else {
+    JANG_TRY(binder.take(prefix + "in_proj_qkv", d.conv_channels(), hidden, binder.precision(), &block->qkv));
+    JANG_TRY(binder.take(prefix + "in_proj_z", d.v_size(), hidden, binder.precision(), &block->z));
+    JANG_TRY(binder.take(prefix + "in_proj_b", d.value_heads, hidden, Precision::exact, &block->b));
+    JANG_TRY(binder.take(prefix + "in_proj_a", d.value_heads, hidden, Precision::exact, &block->a));
+  }
+  JANG_TRY(binder.take(prefix + "out_proj", hidden, d.v_size(), binder.precision(), &block->out));
+  JANG_TRY(binder.vector(prefix + "conv1d.weight", d.conv_channels() * d.conv_kernel, &block->conv));
+  block->conv = block->conv.with_columns(d.conv_kernel);
+  JANG_TRY(binder.vector(prefix + "A_log", d.value_heads, &block->a_log));
+  JANG_TRY(binder.vector(prefix + "dt_bias", d.value_heads, &block->dt_bias));
+  return binder.vector(prefix + "norm.weight", d.value_dim, &block->norm);
+}
+
+Status reserve(Forward& f, const GatedDelta& block, int layer) {
+  const arch::DeltaSpec& c = block.spec;
+  const std::int64_t mixed = f.n * c.conv_channels(), values = f.n * c.v_size(), ba = f.n * 2 * c.value_heads;
   kernels::Device& d = f.device;
   Workspace& w = f.workspace;
-  if (c.interleaved && (!w.fused.reserve(d, f.n * (c.conv_channels() + c.v_size())) || !w.fused_ba.reserve(d, f.n * 2 * c.value_heads)))
-    return false;
-  if (f.kept != nullptr && !(f.kept->qkv.reserve(d, f.n * c.conv_channels()) && f.kept->ba.reserve(d, f.n * 2 * c.value_heads) &&
-                             f.kept->mixed.reserve(d, f.n * c.v_size())))
-    return false;
-  return w.mixed.reserve(d, f.n * c.conv_channels()) && w.qkv.reserve(d, f.n * c.conv_channels()) && w.z.reserve(d, f.n * c.v_size()) &&
-         w.ba.reserve(d, f.n * 2 * c.value_heads) && w.attended.reserve(d, f.n * c.v_size());
+  bool room = w.mixed.reserve(d, mixed) && w.qkv.reserve(d, mixed) && w.z.reserve(d, values) && w.ba.reserve(d, ba) &&
+              w.attended.reserve(d, values);
+  if (c.interleaved) room = room && w.fused.reserve(d, mixed + values) && w.fused_ba.reserve(d, ba);
+  if (f.kept != nullptr) room = room && f.kept->qkv.reserve(d, mixed) && f.kept->ba.reserve(d, ba) && f.kept->mixed.reserve(d, values);
+  return room ? ready_states(f, layer) : f.out_of_memory();
 }
 
 void run(Forward& f, const GatedDelta& block, int layer) {
-  const arch::DeltaConfig& c = f.config.delta;
+  const arch::DeltaSpec& c = block.spec;
   const Workspace& w = f.workspace;
-  const Tensor x = w.normed.matrix(f.n, f.config.hidden), mixed = w.mixed.matrix(f.n, c.conv_channels());
+  const Tensor x = w.normed.matrix(f.n, f.hidden), mixed = w.mixed.matrix(f.n, c.conv_channels());
   const Tensor qkv = w.qkv.matrix(f.n, c.conv_channels()), z = w.z.matrix(f.n, c.v_size());
   const Tensor ba = w.ba.matrix(f.n, 2 * c.value_heads), o = w.attended.matrix(f.n, c.v_size());
   project(f, block, x, mixed, z, ba);
 
+  const std::vector<StateShape>& shapes = f.batch.front().sequence->pool().layer(layer).states;
   std::vector<Tensor> conv_states, delta_states;
   for (const BatchItem& item : f.batch) {
     RecurrentState& state = *item.sequence->recurrent(layer);
-    conv_states.push_back(state.conv.matrix(c.conv_kernel - 1, c.conv_channels()));
-    delta_states.push_back(state.delta.matrix(c.value_heads * c.key_dim, c.value_dim));
+    conv_states.push_back(state.arrays[0].matrix(shapes[0].rows, shapes[0].columns));
+    delta_states.push_back(state.arrays[1].matrix(shapes[1].rows, shapes[1].columns));
     state.position += item.n_tokens;
   }
   f.device.conv({mixed, qkv, block.conv, conv_states}, f.runs);
@@ -116,10 +133,10 @@ void run(Forward& f, const GatedDelta& block, int layer) {
                  f.runs);
   if (f.kept != nullptr) f.device.copy(o, f.kept->mixed.matrix(f.n, c.v_size()));
   const Tensor heads = o.with_columns(c.value_dim);
-  f.device.add_norm({.x = heads, .norm = block.norm, .out = heads, .eps = f.config.norm_eps});
+  f.device.add_norm({.x = heads, .norm = block.norm, .out = heads, .eps = f.norm.eps});
   f.device.glu(kernels::Activation::silu, z, o, o);
   f.see({&block.out}, -1, o);
-  const kernels::LinearOut out[] = {{block.out.weight.get(), w.branch.matrix(f.n, f.config.hidden)}};
+  const kernels::LinearOut out[] = {{block.out.weight.get(), w.branch.matrix(f.n, f.hidden)}};
   f.device.linear(o, out);
 }
 

@@ -17,6 +17,7 @@ namespace jang::model {
 class Binder;
 
 struct GatedDelta {
+  arch::DeltaSpec spec;
   Linear qkv, z, b, a;  // separate projections
   Linear qkvz, ba;      // or fused, per key head
   Linear out;
@@ -25,9 +26,12 @@ struct GatedDelta {
   kernels::Tensor norm;            // [1, value dim]
 };
 
-[[nodiscard]] Status bind_block(Binder& binder, const std::string& prefix, GatedDelta* block);
-[[nodiscard]] bool reserve(Forward& f, const GatedDelta& block);
-// The states of layer `layer` exist already.
+// Two states: the last conv_kernel - 1 inputs of the convolution, oldest first, and S of the rule [value head * key dim, value dim].
+[[nodiscard]] LayerCache cache_of(const arch::DeltaSpec& spec);
+[[nodiscard]] Status bind_block(Binder& binder, const std::string& prefix, const arch::DeltaSpec& spec, GatedDelta* block);
+// Memory of a forward and the states of its sequences. Errors: out_of_memory; invalid_argument (a state has seen other tokens than its
+// sequence).
+[[nodiscard]] Status reserve(Forward& f, const GatedDelta& block, int layer);
 void run(Forward& f, const GatedDelta& block, int layer);
 
 }  // namespace jang::model

@@ -10,8 +10,8 @@ using kernels::LinearGradient;
 using kernels::Tensor;
 
 // Gradients in the separate layout into the rows of the fused projections: the way back of cut_fused.
-void join_fused(Forward& f, const Tensor& mixed, const Tensor& z, const Tensor& ba, const Tensor& fused, const Tensor& fused_ba) {
-  const arch::DeltaConfig& c = f.config.delta;
+void join_fused(Forward& f, const arch::DeltaSpec& c, const Tensor& mixed, const Tensor& z, const Tensor& ba, const Tensor& fused,
+                const Tensor& fused_ba) {
   const std::int64_t per_key = c.value_heads / c.key_heads, v_part = per_key * c.value_dim, head = 2 * c.key_dim + 2 * v_part;
   std::vector<ColumnCopy> from_mixed, from_z, from_ba;
   for (std::int64_t h = 0; h < c.key_heads; ++h) {
@@ -32,8 +32,8 @@ void join_fused(Forward& f, const Tensor& mixed, const Tensor& z, const Tensor& 
 void project_backward(BackwardPass& pass, const GatedDelta& block, const Tensor& x, const Tensor& dmixed, const Tensor& dz,
                       const Tensor& dba, const Tensor& dx) {
   Forward& f = pass.forward;
-  const std::int64_t heads = f.config.delta.value_heads;
-  if (!f.config.delta.interleaved) {
+  const std::int64_t heads = block.spec.value_heads;
+  if (!block.spec.interleaved) {
     const Tensor db = dba.column_range(0, heads), da = dba.column_range(heads, heads);
     pass.weight(block.qkv, -1, dmixed, x);
     pass.weight(block.z, -1, dz, x);
@@ -44,7 +44,7 @@ void project_backward(BackwardPass& pass, const GatedDelta& block, const Tensor&
     return pass.ops.linear(maps, false, dx);
   }
   const Tensor fused = f.workspace.fused.matrix(f.n, block.qkvz.n_rows), fused_ba = f.workspace.fused_ba.matrix(f.n, 2 * heads);
-  join_fused(f, dmixed, dz, dba, fused, fused_ba);
+  join_fused(f, block.spec, dmixed, dz, dba, fused, fused_ba);
   pass.weight(block.qkvz, -1, fused, x);
   pass.weight(block.ba, -1, fused_ba, x);
   const LinearGradient maps[] = {{block.qkvz.weight.get(), fused}, {block.ba.weight.get(), fused_ba}};
@@ -55,7 +55,7 @@ void project_backward(BackwardPass& pass, const GatedDelta& block, const Tensor&
 
 void backward(BackwardPass& pass, const GatedDelta& block, int /*layer*/, const Tensor& x, const Tensor& dout, const Tensor& dx) {
   Forward& f = pass.forward;
-  const arch::DeltaConfig& c = f.config.delta;
+  const arch::DeltaSpec& c = block.spec;
   const Workspace& w = f.workspace;
   GradientSpace& space = pass.space;
   if (!pass.reserve(&space.attended, f.n, c.v_size()) || !pass.reserve(&space.v, f.n, c.v_size()) ||
@@ -68,12 +68,10 @@ void backward(BackwardPass& pass, const GatedDelta& block, int /*layer*/, const 
   pass.weight(block.out, -1, dout, w.attended.matrix(f.n, c.v_size()));
   const LinearGradient out[] = {{block.out.weight.get(), dout}};
   pass.ops.linear(out, false, dmixed_out);
-  f.device.add_norm(
-      {.x = given.with_columns(c.value_dim), .norm = block.norm, .out = normed.with_columns(c.value_dim), .eps = f.config.norm_eps});
+  f.device.add_norm({.x = given.with_columns(c.value_dim), .norm = block.norm, .out = normed.with_columns(c.value_dim), .eps = f.norm.eps});
   pass.ops.glu(kernels::Activation::silu, z, normed, dmixed_out, z, dmixed_out);  // z becomes its gradient
   const Tensor dheads = dmixed_out.with_columns(c.value_dim);
-  pass.ops.norm(
-      {.x = given.with_columns(c.value_dim), .norm = block.norm, .dout = dheads, .dx = dheads, .eps = f.config.norm_eps, .offset = 0});
+  pass.ops.norm({.x = given.with_columns(c.value_dim), .norm = block.norm, .dout = dheads, .dx = dheads, .eps = f.norm.eps, .offset = 0});
   pass.ops.delta({.key_heads = c.key_heads,
                   .value_heads = c.value_heads,
                   .key_dim = c.key_dim,

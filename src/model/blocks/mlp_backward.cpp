@@ -9,7 +9,7 @@ using kernels::Tensor;
 
 void backward(BackwardPass& pass, const Mlp& block, const Tensor& x, const Tensor& dout, bool add, const Tensor& dx) {
   const Forward& f = pass.forward;
-  const std::int64_t n = x.rows, ffn = block.gate.n_rows;
+  const std::int64_t n = x.rows, ffn = block.spec.ffn;
   if (!pass.reserve(&pass.space.ffn, n, ffn)) return;
   const Tensor gate = f.workspace.mlp_gate.matrix(n, ffn), up = f.workspace.mlp_up.matrix(n, ffn);
   const Tensor dactivated = pass.space.ffn.matrix(n, ffn);
@@ -17,7 +17,7 @@ void backward(BackwardPass& pass, const Mlp& block, const Tensor& x, const Tenso
   pass.weight(block.down, -1, dout, f.kept->activated.matrix(n, ffn));
   const LinearGradient down[] = {{block.down.weight.get(), dout}};
   pass.ops.linear(down, false, dactivated);
-  pass.ops.glu(f.activation(), gate, up, dactivated, gate, up);  // gate and up become their gradients
+  pass.ops.glu(kernel_of(block.spec.activation), gate, up, dactivated, gate, up);  // gate and up become their gradients
   pass.weight(block.gate, -1, gate, x);
   pass.weight(block.up, -1, up, x);
   const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};

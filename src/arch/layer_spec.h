@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one layer of a decoder computes, as numbers: a mixer of positions, a feed-forward, and where they are normalised. The shared code
+// (decoder_config.cpp) fills a spec from the config and the traits of the family, and the family's own file has the last word on every
+// field (Family::specify). Layers of one model may differ in all of it.
+//
+//   Norms::before   h = x + mixer(norm(x));        out = h + ffn(norm(h))
+//   Norms::around   h = x + norm(mixer(norm(x)));  out = h + norm(ffn(norm(h)))
+//
+// The types have a place for more than is computed: a block refuses, when it is bound, the fields it has no kernel for (model/blocks/).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+namespace jang::arch {
+
+// --- mixers
+
+// Softmax attention with grouped queries: query head h reads key-value head h / (n_heads / n_kv_heads).
+struct AttentionSpec {
+  std::int64_t n_heads = 0, n_kv_heads = 0;
+  std::int64_t key_dim = 0, value_dim = 0;  // of one head: of queries and keys, of values
+  float scale = 1, softcap = 0;             // a score is cap(scale * q . k); softcap 0: no cap
+  bool qk_norm = false;                     // RMS norm over key_dim of queries and keys, before RoPE
+  bool gated = false;                       // q_proj gives, per head, a query and the sigmoid gate of its output
+  bool sinks = false;                       // a learned score per head in the softmax that has no value (gpt-oss)
+  std::int64_t window = 0;                  // positions visible, the own one included; 0: all
+  int rope = 0;                             // index into DecoderConfig::ropes
+  [[nodiscard]] std::int64_t q_size() const { return n_heads * key_dim; }
+  [[nodiscard]] std::int64_t k_size() const { return n_kv_heads * key_dim; }
+  [[nodiscard]] std::int64_t v_size() const { return n_kv_heads * value_dim; }
+  [[nodiscard]] std::int64_t out_size() const { return n_heads * value_dim; }  // what o_proj reads; gates are of that size
+  bool operator==(const AttentionSpec&) const = default;
+};
+
+// Gated DeltaNet (arXiv 2412.06464): value head v reads key head v / (value_heads / key_heads).
+struct DeltaSpec {
+  std::int64_t key_heads = 0, value_heads = 0, key_dim = 0, value_dim = 0, conv_kernel = 0;
+  bool interleaved = false;  // in_proj_qkvz and in_proj_ba, cut per key head; else in_proj_{qkv,z,b,a}
+  [[nodiscard]] std::int64_t q_size() const { return key_heads * key_dim; }  // of all query heads, and of all key heads
+  [[nodiscard]] std::int64_t v_size() const { return value_heads * value_dim; }
+  [[nodiscard]] std::int64_t conv_channels() const { return 2 * q_size() + v_size(); }  // queries, keys, values
+  bool operator==(const DeltaSpec&) const = default;
+};
+
+// --- feed-forwards
+
+enum class Activation : std::uint8_t { silu, gelu_tanh };
+
+// W_down (act(W_gate x) * W_up x)
+struct MlpSpec {
+  std::int64_t ffn = 0;  // rows of gate and up
+  Activation activation = Activation::silu;
+  float clamp = 0;  // limit of what gate and up give before the activation (gpt-oss: swiglu_limit); 0: none
+  bool operator==(const MlpSpec&) const = default;
+};
+
+// How the logits of the router become weights of experts, before `norm_topk` and `weights_scale`.
+enum class Scoring : std::uint8_t {
+  softmax,            // over all experts; the largest are chosen
+  softmax_of_chosen,  // over the logits of the chosen: weights that sum to one
+  sigmoid,            // of each logit by itself (DeepSeek-V3)
+};
+
+// An expert that every token runs beside its chosen ones.
+struct SharedExpert {
+  MlpSpec mlp;
+  bool gated = true;  // weighed by the sigmoid of a map of its own; else added as it is
+  bool operator==(const SharedExpert&) const = default;
+};
+
+struct ExpertsSpec {
+  std::int64_t n_experts = 0, top_k = 0;
+  MlpSpec expert;  // each routed one
+  Scoring scoring = Scoring::softmax;
+  bool norm_topk = false;                     // weights of the chosen experts are divided by their sum
+  float weights_scale = 1;                    // then multiplied by this (routed_scaling_factor)
+  std::int64_t n_groups = 1, top_groups = 1;  // experts are chosen from the best top_groups of n_groups equal groups (n_group, topk_group)
+  bool correction_bias = false;               // added to the scores for the choice only (e_score_correction_bias)
+  bool expert_biases = false;                 // every expert's maps have biases of their own
+  std::optional<SharedExpert> shared;
+  bool operator==(const ExpertsSpec&) const = default;
+};
+
+// --- layers
+
+enum class Norms : std::uint8_t { before, around };
+
+struct LayerSpec {
+  std::variant<AttentionSpec, DeltaSpec> mixer;
+  std::variant<MlpSpec, ExpertsSpec> ffn;
+  Norms norms = Norms::before;
+  bool operator==(const LayerSpec&) const = default;
+};
+
+}  // namespace jang::arch
