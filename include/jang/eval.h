@@ -57,6 +57,23 @@ struct DivergenceReport {
 [[nodiscard]] JANG_API Result<DivergenceReport> measure_divergence(const Model& model, const Model& source, const TextOptions& text,
                                                                    const EvalOptions& options = {});
 
+struct TextSampleOptions {
+  std::int64_t n_texts = 128, max_tokens = 256;  // sampled from each model at temperature 1, the draws of both alike
+  std::uint64_t seed = 1;
+  // Beginnings of the source's texts, which both continue without chance.
+  std::int64_t n_prompts = 64, prompt_tokens = 16, greedy_tokens = 64;
+};
+
+struct GenerationReport {
+  Generation generation;
+  double seconds = 0;
+  std::string document;
+};
+// What the model writes beside what its source writes: how many texts repeat themselves or end by themselves, and how far greedy
+// continuations agree. Errors: invalid_argument (counts; vocabularies), those of the models, cancelled.
+[[nodiscard]] JANG_API Result<GenerationReport> compare_texts(const Model& model, const Model& source, const TextSampleOptions& texts = {},
+                                                              const EvalOptions& options = {});
+
 struct MmluOptions {
   std::string directory = {};  // DIR/test/<subject>_test.csv and, for shots, DIR/dev/<subject>_dev.csv
   bool first_200 = false;      // the first 20 questions of ten named subjects

@@ -53,6 +53,29 @@ struct Accuracy {
   [[nodiscard]] double value() const { return n == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(n); }
 };
 
+struct Share {
+  std::int64_t count = 0, n = 0;
+  Interval interval;  // 95 %
+  [[nodiscard]] double value() const { return n == 0 ? 0 : static_cast<double>(count) / static_cast<double>(n); }
+};
+
+// Texts that a model wrote.
+struct GeneratedTexts {
+  Share repeating;  // under half of whose runs of four tokens are distinct
+  Share ended;      // by themselves
+  Mean length;      // tokens
+  Mean distinct;    // share of distinct runs of four tokens
+};
+
+// What a model writes beside what its source writes.
+struct Generation {
+  GeneratedTexts source, model;
+  double repeating_p = 1, ended_p = 1;  // exact McNemar tests, text by text
+  Mean greedy_common;                   // tokens that continuations of the same prompts have in common, from their beginning
+  std::int64_t greedy_tokens = 0;       // of a continuation
+  std::int64_t n_identical = 0;         // continuations
+};
+
 struct TaskSummary {
   Accuracy raw, normalised;  // micro averages: every item counts once
   struct Subject {

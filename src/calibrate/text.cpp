@@ -3,40 +3,15 @@
 #include "calibrate/text.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
+#include "engine/counter_draw.h"
 #include "kernels/host_ops.h"
 #include "text/tokenizer.h"
 
 namespace jang::calibrate {
 namespace {
-
-// Uniform in [0, 1) from a counter: splitmix64's finaliser (Steele, Lea, Flood 2014), the same everywhere and in any order.
-std::uint64_t mix(std::uint64_t z) {
-  z += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-double uniform(std::uint64_t seed, std::int64_t window, std::int64_t position) {
-  const std::uint64_t key = mix(seed ^ mix(static_cast<std::uint64_t>(window) ^ mix(static_cast<std::uint64_t>(position))));
-  return static_cast<double>(key >> 11) * 0x1p-53;
-}
-
-// The token whose interval of the cumulative distribution holds `at`.
-std::int32_t draw(std::span<const float> logits, double log_sum, double at) {
-  double sum = 0;
-  std::int32_t last = 0;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double p = std::exp(static_cast<double>(logits[i]) - log_sum);
-    if (p > 0) last = static_cast<std::int32_t>(i);
-    sum += p;
-    if (sum > at) return static_cast<std::int32_t>(i);
-  }
-  return last;  // rounding left the sum just below one
-}
 
 Result<std::int32_t> begin_token(engine::Engine& engine) {
   const std::int64_t vocab = engine.decoder().config().vocab;
@@ -85,7 +60,8 @@ Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Obs
       if (ended && token != begin)
         token = begin;
       else
-        token = draw(row, kernels::log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)), uniform(o.seed, w, t));
+        token = engine::draw_token(row, kernels::log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)),
+                                   engine::counter_uniform(o.seed, w, t));
     });
     observer.tick(t + 1, o.length, "sampling text");
   }
@@ -115,7 +91,7 @@ Result<Windows> random_windows(engine::Engine& engine, const TextOptions& o) {
   Windows out{{}, o.length};
   for (std::int64_t w = 0; w < o.n_windows; ++w)
     for (std::int64_t t = 0; t < o.length; ++t)
-      out.tokens.push_back(t == 0 ? begin : static_cast<std::int32_t>(uniform(o.seed, w, t) * vocab));
+      out.tokens.push_back(t == 0 ? begin : static_cast<std::int32_t>(engine::counter_uniform(o.seed, w, t) * vocab));
   return out;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `jang eval ppl|kld|mmlu|choice`: what one model says, as figures.
+// `jang eval ppl|kld|generate|mmlu|choice`: what one model says, as figures.
 #include "jang/eval.h"
+
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -20,18 +22,21 @@ Status usage(std::string message) { return {StatusCode::invalid_argument, std::m
 struct Taker {
   std::string_view option, whats;
 };
-constexpr Taker kTakers[] = {
-    {"--file", "ppl kld choice"}, {"--ref", "kld"},   {"--protocol", "ppl kld"}, {"--ctx", "ppl kld"}, {"--stride", "ppl kld"},
-    {"--tokens", "ppl kld"},      {"--data", "mmlu"}, {"--shots", "mmlu"},       {"--subset", "mmlu"}, {"--against", "mmlu choice"}};
+constexpr Taker kTakers[] = {{"--file", "ppl kld choice"}, {"--ref", "kld generate"}, {"--samples", "generate"}, {"--seq-len", "generate"},
+                             {"--seed", "generate"},       {"--protocol", "ppl kld"}, {"--ctx", "ppl kld"},      {"--stride", "ppl kld"},
+                             {"--tokens", "ppl kld"},      {"--data", "mmlu"},        {"--shots", "mmlu"},       {"--subset", "mmlu"},
+                             {"--against", "mmlu choice"}};
 
 Status check_options(const Arguments& arguments, std::string_view what) {
   for (const Taker& taker : kTakers)
     if (arguments.has(taker.option) && taker.whats.find(what) == std::string_view::npos)
       return usage(fmt::format("{} has no meaning for `eval {}`; it belongs to: {}", taker.option, what, taker.whats));
   const auto needs = [&](std::string_view option) { return !arguments.has(option); };
-  if (what != "mmlu" && needs("--file")) return usage(fmt::format("`jang eval {}` needs --file", what));
+  if (what != "mmlu" && what != "generate" && needs("--file")) return usage(fmt::format("`jang eval {}` needs --file", what));
   if (what == "mmlu" && needs("--data")) return usage("`jang eval mmlu` needs --data, the folder with `test` and `dev`");
   if (what == "kld" && needs("--ref")) return usage("`jang eval kld` needs --ref, the source to diverge from");
+  if (what == "generate" && needs("--ref")) return usage("`jang eval generate` needs --ref, the source to write beside");
+  if (what == "generate" && arguments.has("--items")) return usage("--items has no meaning for `eval generate`");
   return {};
 }
 
@@ -112,6 +117,37 @@ Result<Outcome> eval_kld(const Arguments& arguments, const Model& model, const M
                      fmt::format("  {}\n  time        {}\n", protocol_text(report.text), format_duration(report.seconds)));
 }
 
+std::string share_text(const Share& s) {
+  return fmt::format("{:.1f} % [{:.1f}, {:.1f}]", s.value() * 100, s.interval.low * 100, s.interval.high * 100);
+}
+
+std::string texts_text(std::string_view whose, const GeneratedTexts& t) {
+  return fmt::format("  {:<7} repeating {}, ended by itself {}, {:.0f} tokens, distinct runs of four {:.3f}\n", whose,
+                     share_text(t.repeating), share_text(t.ended), t.length.mean, t.distinct.mean);
+}
+
+Result<Outcome> eval_generate(const Arguments& arguments, const Model& model, const Model& source, Progress& progress) {
+  TextSampleOptions texts;
+  JANG_ASSIGN(texts.n_texts, parse_integer(arguments.value("--samples"), "--samples", 1, 65536));
+  JANG_ASSIGN(texts.max_tokens, parse_integer(arguments.value("--seq-len"), "--seq-len", 1, 1 << 20));
+  JANG_ASSIGN(const std::int64_t seed, parse_integer(arguments.value("--seed"), "--seed", 0, std::numeric_limits<std::int64_t>::max()));
+  texts.seed = static_cast<std::uint64_t>(seed);
+  JANG_ASSIGN(const GenerationReport report, compare_texts(model, source, texts, eval_options(arguments, progress)));
+  Json v = heading(arguments, "generate");
+  v["ref"] = arguments.value("--ref");
+  v["max_tokens"] = texts.max_tokens;
+  v["seed"] = texts.seed;
+  v.update(parse_document(report.document));
+  v["seconds"] = report.seconds;
+  const Generation& g = report.generation;
+  std::string text = fmt::format("{} texts of at most {} tokens\n", g.model.repeating.n, texts.max_tokens);
+  text += texts_text("source", g.source) + texts_text("model", g.model);
+  text += fmt::format("  exact McNemar p: repeating {}, ending {}\n", short_number(g.repeating_p), short_number(g.ended_p));
+  text += fmt::format("  greedy  {} continuations of {} tokens: {:.1f} tokens in common, {} identical\n", g.greedy_common.n,
+                      g.greedy_tokens, g.greedy_common.mean, g.n_identical);
+  return outcome(arguments, v, text + fmt::format("  time    {}\n", format_duration(report.seconds)));
+}
+
 std::string accuracy_text(const Accuracy& a) {
   return fmt::format("{:.2f} % [{:.2f}, {:.2f}]", a.value() * 100, a.interval.low * 100, a.interval.high * 100);
 }
@@ -172,6 +208,7 @@ Result<Outcome> evaluate(const Arguments& arguments, const Surroundings& surroun
   if (what == "choice") return eval_choice(arguments, model, progress);
   options.arithmetic = Arithmetic::exact;  // what one diverges from: `--ref MODEL` itself shows what the fast kernels cost
   JANG_ASSIGN(const Model source, open_measured_model(arguments.value("--ref"), surroundings, options));
+  if (what == "generate") return eval_generate(arguments, model, source, progress);
   return eval_kld(arguments, model, source, progress);
 }
 

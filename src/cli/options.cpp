@@ -66,14 +66,16 @@ constexpr auto kCommands = std::to_array<Command>({
      "Use it to compare the engine with others.",
      "jang logits ./Qwen3-8B-JANG_4K --ids 1,2,3 -n 16\n"
      "jang logits ./Qwen3-8B --ids-file ids.txt --exact -o logits.safetensors"},
-    {"eval", "Measure perplexity, divergence from the source, choice tasks",
+    {"eval", "Measure perplexity, divergence from the source, generated texts, choice tasks",
      "ppl and kld cut the text, as the tokenizer encodes it, into windows; --protocol names how.\n"
      "kld runs the model and its source side by side, so no logits are stored.\n"
+     "generate samples texts from both and counts those that repeat themselves.\n"
      "mmlu reads the original CSV files and takes the likeliest of A, B, C, D.\n"
      "choice reads JSON lines: {context, choices, answer}, or {text} to predict its last word.\n"
      "All are measured with exact float32 arithmetic unless --fast is given.",
      "jang eval ppl ./Qwen3-8B-JANG_4K -f wiki.test.raw --ctx 2048\n"
      "jang eval kld ./Qwen3-8B-JANG_4K --ref ./Qwen3-8B -f wiki.test.raw --tokens 65536\n"
+     "jang eval generate ./Qwen3-8B-JANG_4K --ref ./Qwen3-8B\n"
      "jang eval mmlu ./Qwen3-8B-JANG_4K --data ./mmlu --subset 200 --items 4k.jsonl\n"
      "jang eval mmlu ./Qwen3-8B-JANG_2S --data ./mmlu --subset 200 --against 4k.jsonl\n"
      "jang eval choice ./Qwen3-8B-JANG_4K -f hellaswag.jsonl --json"},
@@ -113,7 +115,7 @@ constexpr auto kCommands = std::to_array<Command>({
 });
 
 constexpr auto kOptions = std::to_array<Option>({
-    {"eval", Kind::positional, "WHAT", 0, "", "", "ppl|kld|mmlu|choice", Offers::nothing, "what to measure", false},
+    {"eval", Kind::positional, "WHAT", 0, "", "", "ppl|kld|generate|mmlu|choice", Offers::nothing, "what to measure", false},
     {"convert plan compare calibrate", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
      "checkpoint directory, or org/name of a model in the local Hub cache", false},
     {"inspect logits eval", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
@@ -188,7 +190,10 @@ constexpr auto kOptions = std::to_array<Option>({
      Offers::nothing, "recipes separated by commas", false},
     {"eval compare", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "text to score, for choice tasks as JSON lines; - is stdin",
      false},
-    {"eval", Kind::value, "--ref", 0, "SOURCE", "", "", Offers::directory, "kld: the model to diverge from", false},
+    {"eval", Kind::value, "--ref", 0, "SOURCE", "", "", Offers::directory, "kld, generate: the source of the model", false},
+    {"eval", Kind::value, "--samples", 0, "N", "128", "", Offers::nothing, "generate: texts to sample from each model", false},
+    {"eval", Kind::value, "--seq-len", 0, "N", "256", "", Offers::nothing, "generate: tokens of a text, at most", false},
+    {"eval", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "generate: seed of the draws", false},
     {"eval compare", Kind::value, "--protocol", 0, "NAME", "windows", "windows|gptq|llama.cpp|sliding", Offers::nothing,
      "windows: 512 tokens, all but the first scored; gptq: the same with 2048; llama.cpp: the second half of each; sliding: by strides",
      false},

@@ -79,6 +79,30 @@ TEST_F(EvalCommand, divergence_from_itself_is_none_and_from_a_bundle_some) {
   EXPECT_TRUE(contains(text.out, "same top")) << text.out;
 }
 
+TEST_F(EvalCommand, texts_of_a_model_are_compared_with_those_of_its_source) {
+  const Words some = {"--ref", kModel.string(), "--samples", "6", "--seq-len", "24", "-q"};
+  const json::Value same = document_of(eval("generate", with(some, {"--json"})));
+  EXPECT_EQ(same["what"], "generate");
+  EXPECT_EQ(same["source_texts"], same["model_texts"]);
+  EXPECT_EQ(same["model_texts"]["texts"], 6);
+  EXPECT_GT(same["model_texts"]["mean_length"], 0);
+  EXPECT_EQ(same["repeating_p"], 1);
+  EXPECT_GT(same["greedy_prompts"], 0);
+  EXPECT_EQ(same["greedy_identical"], same["greedy_prompts"]);
+  EXPECT_EQ(same["greedy_common"], 64);
+  ASSERT_EQ(run({"convert", kModel.string(), "-p", "uniform_2", "--method", "rtn", "-o", "two", "-q"}).code, 0);
+  const json::Value two = document_of(with({"eval", "generate", "two", "--json"}, some));
+  EXPECT_EQ(two["source_texts"], same["source_texts"]);
+  EXPECT_LT(two["greedy_common"], 64);
+  const Outcome text = run(eval("generate", some));
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("6 texts of at most 24 tokens"), std::string::npos) << text.out;
+  EXPECT_EQ(run(eval("generate", {"-q"})).code, 2);                                  // no source
+  EXPECT_EQ(run(eval("generate", with(some, {"--tokens", "9"}))).code, 2);           // of ppl and kld
+  EXPECT_EQ(run(eval("ppl", few({"--samples", "9"}))).code, 2);                      // of generate
+  EXPECT_EQ(run(eval("generate", with(some, {"--items", "items.jsonl"}))).code, 2);  // there are none
+}
+
 TEST_F(EvalCommand, choices_are_made_and_compared) {
   const Words choose = eval("choice", {"-f", "tasks.jsonl", "-q"});
   const json::Value d = document_of(with(choose, {"--json", "--items", "items.jsonl"}));
