@@ -66,7 +66,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "Use it to compare the engine with others.",
      "jang logits ./Qwen3-8B-JANG_4K --ids 1,2,3 -n 16\n"
      "jang logits ./Qwen3-8B --ids-file ids.txt --exact -o logits.safetensors"},
-    {"eval", "Measure perplexity, divergence from the source, generated texts, choice tasks",
+    {"eval", "Measure perplexity, divergence, generated texts, choice tasks",
      "ppl and kld cut the text, as the tokenizer encodes it, into windows; --protocol names how.\n"
      "kld runs the model and its source side by side, so no logits are stored.\n"
      "generate samples texts from both and counts those that repeat themselves.\n"

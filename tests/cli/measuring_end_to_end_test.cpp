@@ -80,7 +80,7 @@ TEST_F(EvalCommand, divergence_from_itself_is_none_and_from_a_bundle_some) {
 }
 
 TEST_F(EvalCommand, texts_of_a_model_are_compared_with_those_of_its_source) {
-  const Words some = {"--ref", kModel.string(), "--samples", "6", "--seq-len", "24", "-q"};
+  const Words some = {"--ref", kModel.string(), "--samples", "6", "--seq-len", "24", "--progress", "off"};
   const json::Value same = document_of(eval("generate", with(some, {"--json"})));
   EXPECT_EQ(same["what"], "generate");
   EXPECT_EQ(same["source_texts"], same["model_texts"]);
@@ -97,7 +97,7 @@ TEST_F(EvalCommand, texts_of_a_model_are_compared_with_those_of_its_source) {
   const Outcome text = run(eval("generate", some));
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_NE(text.out.find("6 texts of at most 24 tokens"), std::string::npos) << text.out;
-  EXPECT_EQ(run(eval("generate", {"-q"})).code, 2);                                  // no source
+  EXPECT_EQ(run(eval("generate", {})).code, 2);                                      // no source
   EXPECT_EQ(run(eval("generate", with(some, {"--tokens", "9"}))).code, 2);           // of ppl and kld
   EXPECT_EQ(run(eval("ppl", few({"--samples", "9"}))).code, 2);                      // of generate
   EXPECT_EQ(run(eval("generate", with(some, {"--items", "items.jsonl"}))).code, 2);  // there are none

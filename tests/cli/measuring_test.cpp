@@ -102,7 +102,7 @@ TEST_F(Measuring, misplaced_and_missing_options_are_refused) {
                                                         {"eval ppl " + kModel + " -f " + kText + " --ctx 1", "--ctx"},
                                                         {"eval ppl " + kModel + " -f " + kText + " --stride 8", "no stride"},
                                                         {"eval ppl " + kModel + " -f " + kText + " --tokens 10", "fewer than one window"},
-                                                        {"eval quality " + kModel, "ppl, kld, mmlu, choice"},
+                                                        {"eval quality " + kModel, "ppl, kld, generate, mmlu, choice"},
                                                         {"eval ppl", "MODEL"},
                                                         {"compare " + kModel, "--file"},
                                                         {"compare " + kModel + " -f " + kText + " -p JANG_2S,JANG_2S", "twice"},

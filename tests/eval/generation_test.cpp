@@ -40,7 +40,7 @@ TEST(Generation, texts_are_drawn_from_the_models_probabilities) {
   ToyModel model(kVocab, 5, 2, 2);
   SampleOptions o;
   o.n_texts = 13;
-  o.max_tokens = 40;
+  o.max_tokens = 12;
   o.seed = 9;
   o.begin_token = 3;
   o.end_tokens = {7, 11};
