@@ -25,7 +25,8 @@ struct ConvertReport {
   std::string output;  // the directory made, or that would be
   double seconds = 0;  // of the conversion itself
   std::uint64_t peak_rss_bytes = 0;
-  bool runs_here = false;  // this library can run the model
+  bool runs_here = false;        // this library can run the model, text included
+  bool others_read_text = true;  // the tokenizer's files are sound, or in a format that only others read
 };
 
 // Converts the source `name` (directory or org/name). The same source, plan and version give the same bytes on every machine. Memory is

@@ -54,7 +54,9 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
   if (report.output.empty()) report.output = default_output(name, plan.profile);
   tell_of_text_files(source.checkpoint.path(), observer_of(run));
-  report.runs_here = arch::decoder_config(source.model).ok();
+  const StatusCode text = text::Tokenizer::load(source.checkpoint.path()).status().code();
+  report.runs_here = arch::decoder_config(source.model).ok() && text == StatusCode::ok;
+  report.others_read_text = text == StatusCode::ok || text == StatusCode::unsupported;
   if (options.dry_run) {
     report.plan = planning.report(plan, plan::sizes(source.model, plan, plan::make_layout(source.model, plan)), {});
     return report;

@@ -38,8 +38,8 @@ std::string result_text(const ConvertReport& done, const std::string& source) {
   const std::string word = shell_word(done.output);
   out += "next:\n";
   if (done.runs_here) out += fmt::format("  jang run {} -p \"Once upon a time\"\n", word);
-  out += fmt::format("  mlx_lm.generate --model {} --prompt \"Once upon a time\"\n  jang validate {}\n", word, word);
-  return out;
+  if (done.others_read_text) out += fmt::format("  mlx_lm.generate --model {} --prompt \"Once upon a time\"\n", word);
+  return out + fmt::format("  jang validate {}\n", word);
 }
 
 std::string document(const ConvertReport& done) {

@@ -111,6 +111,32 @@ TEST_F(Readers, tokenizer_config_with_an_integer_beyond_64_bits_renders) {
   EXPECT_EQ(run("template model").out, expected) << "byte order mark";
 }
 
+// What a conversion advises next must work: no command for a text that the loader cannot read.
+TEST_F(Readers, only_commands_that_work_are_advised) {
+  const auto advises = [&](const std::string& command) {
+    fs::remove_all(dir_ / "bundle");
+    const Outcome done = run("convert model -o bundle -p 4 --progress off");
+    EXPECT_EQ(done.code, 0) << done.err;
+    EXPECT_NE(done.out.find("jang validate"), std::string::npos) << done.out;
+    return done.out.find(command) != std::string::npos;
+  };
+  copy("17-trailing-slash-name");
+  EXPECT_TRUE(advises("jang run"));
+  EXPECT_TRUE(advises("mlx_lm.generate"));
+  EXPECT_EQ(run("run bundle -p a -n 1").code, 0);
+  copy("08-tokenizer-is-lfs-pointer");
+  EXPECT_FALSE(advises("jang run"));
+  EXPECT_FALSE(advises("mlx_lm.generate"));
+  EXPECT_EQ(run("run bundle -p a -n 1").code, 3);
+  copy("22-only-tokenizer-model");  // mlx-lm reads it, this program does not
+  EXPECT_FALSE(advises("jang run"));
+  EXPECT_TRUE(advises("mlx_lm.generate"));
+  EXPECT_EQ(run("run bundle -p a -n 1").code, 4);
+  fs::remove(copy("17-trailing-slash-name") / "tokenizer.json");
+  EXPECT_FALSE(advises("jang run"));
+  EXPECT_FALSE(advises("mlx_lm.generate"));
+}
+
 TEST_F(Readers, template_variables_may_be_wider_than_64_bits) {
   write_file(dir_ / "t.jinja", "{{ id }} {{ args | tojson }} {{ size > 5 }}");
   write_file(dir_ / "v.json",

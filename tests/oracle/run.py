@@ -165,6 +165,9 @@ def main():
     if args.list:
         return 0
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    if tally.passed + tally.failed + tally.skipped == 0:
+        print("no case has such a name", file=sys.stderr)
+        return 1
     return 1 if tally.failed else 0
 
 
