@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes src/text/unicode_tables.cpp: the character sets that the Hugging Face `tokenizers` library uses, measured on the library itself.
+"""Writes src/text/unicode/tables.cpp: the character sets that the Hugging Face `tokenizers` library uses, measured on the library itself.
 
-usage: make_unicode_tables.py > src/text/unicode_tables.cpp      (needs the package `tokenizers`, and a Python whose unicodedata is 14.0)
+usage: make_unicode_tables.py > src/text/unicode/tables.cpp      (needs the package `tokenizers`, and a Python whose unicodedata is 14.0)
 
 The library takes its sets from six sources with six Unicode versions; token ids follow them, so they are measured, code point by code point,
 instead of taken from one Unicode version. `newer_*` are what its regex engine assigns and Unicode 14, which PCRE2 10.40 to 10.42 knows, does
@@ -70,7 +70,7 @@ def main():
     lengths = lambda split: lambda text: len(split.pre_tokenize_str(text))  # noqa: E731
     print("// SPDX-License-Identifier: Apache-2.0")
     print(f"// Character sets of the `tokenizers` library {tokenizers.__version__}, measured on it. Written by scripts/make_unicode_tables.py: do not edit.")
-    print('#include "text/unicode_tables.h"\n\nnamespace jang::text::tables {')
+    print('#include "text/unicode/tables.h"\n\nnamespace jang::text::tables {')
     print("// clang-format off")
     print_ranges("word", "Word characters (\\w) of the added tokens and of the Whitespace pre-tokenizer.",
                  between(lengths(pre_tokenizers.Whitespace()), 1))

@@ -233,7 +233,7 @@ TEST(Layering, backends_do_not_see_each_other) {
 TEST(Layering, simdjson_belongs_to_json_format_and_text) {
   EXPECT_EQ(violations_of("cli/doctor.cpp", "#include <simdjson.h>\n").size(), 1u);
   EXPECT_TRUE(violations_of("format/safetensors.cpp", "#include <simdjson.h>\n").empty());
-  EXPECT_TRUE(violations_of("text/tokenizer_reader.cpp", "#include <simdjson.h>\n").empty());
+  EXPECT_TRUE(violations_of("text/tokenizer/reader.cpp", "#include <simdjson.h>\n").empty());
 }
 
 TEST(Layering, unknown_folders_and_relative_includes_are_found) {

@@ -8,9 +8,9 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
-#include "text/byte_level.h"
-#include "text/piece_cache.h"
-#include "text/tokenizer_parts.h"
+#include "text/tokenizer/byte_level.h"
+#include "text/tokenizer/models/piece_cache.h"
+#include "text/tokenizer/pipeline.h"
 
 namespace jang::text {
 

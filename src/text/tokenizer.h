@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "jang/status.h"
-#include "text/added_tokens.h"
-#include "text/decoder.h"
+#include "text/tokenizer/added_tokens.h"
+#include "text/tokenizer/decoder.h"
 
 namespace jang::text {
 

@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "text/vocabulary.h"
+#include "text/tokenizer/models/vocabulary.h"
 
 namespace jang::text {
 namespace {

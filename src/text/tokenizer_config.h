@@ -10,7 +10,7 @@
 
 #include "jang/status.h"
 #include "json/json.h"
-#include "text/added_tokens.h"
+#include "text/tokenizer/added_tokens.h"
 
 namespace jang::text {
 

@@ -7,17 +7,11 @@
 
 #include <fmt/format.h>
 
-namespace jang::text::jinja {
-void Scope::set(int name, Value value) {
-  for (auto& [id, old] : variables) {
-    if (id == name) {
-      old = std::move(value);
-      return;
-    }
-  }
-  variables.emplace_back(name, std::move(value));
-}
+#include "text/jinja/library/globals.h"
+#include "text/jinja/runtime/operations.h"
+#include "text/jinja/runtime/print.h"
 
+namespace jang::text::jinja {
 class Interpreter::ScopeGuard {
  public:
   ScopeGuard(Interpreter& interpreter, std::shared_ptr<Scope> parent) : interpreter_(interpreter), saved_(interpreter.scope_) {
@@ -120,11 +114,7 @@ class LoopRun : public Loop {
   Value current_, previous_;
 };
 
-Interpreter::Interpreter(const Template& source, Environment environment)
-    : Runtime(environment.max_steps, environment.unix_seconds, environment.utc_offset_seconds),
-      source_(source),
-      environment_(std::move(environment)),
-      scope_(std::make_shared<Scope>(nullptr)) {}
+Interpreter::Interpreter(const Template& source, Environment environment) : Evaluator(source, std::move(environment)) {}
 
 Result<Text> Interpreter::run() {
   JANG_TRY(hide(source_.hidden));
