@@ -11,6 +11,7 @@
 #include "arch/decoder_config.h"
 #include "base/check.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 #include "json/json.h"
 
 namespace {

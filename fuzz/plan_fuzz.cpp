@@ -10,7 +10,9 @@
 #include "codec/affine.h"
 #include "json/json.h"
 #include "plan/layout.h"
+#include "plan/overrides.h"
 #include "plan/plan.h"
+#include "plan/plan_json.h"
 
 namespace {
 

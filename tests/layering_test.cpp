@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The architecture as a test: a file under src/ includes its own folder, strictly lower layers, include/jang and third parties. kLayers is
-// the table of the design; a new folder is a new row, and so is a folder inside one that has a layer of its own (format/targets lies above
-// arch, the rest of format beside it). Beyond layers: arch sees neither codec nor format and spells nothing as a target does, model sees no
-// format, one kernel backend does not see another, front ends see the public API and themselves only, and simdjson's header belongs to
-// json, format and text.
+// The architecture as a test. Every .cpp has a header of its name, and a file under src/ includes its own folder, strictly lower layers,
+// include/jang and third parties. kLayers is the table of the design; a new folder is a new row, and so is a folder inside one that has a
+// layer of its own (format/targets lies above arch, the rest of format beside it). Beyond layers: arch sees neither codec nor format and
+// spells nothing as a target does, model sees no format, one kernel backend does not see another, front ends see the public API and
+// themselves only, and simdjson's header belongs to json, format and text.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -153,7 +153,8 @@ TEST(Layering, the_graph_has_no_arithmetic_threads_or_pointers_to_values) {
     ++n_files;
     std::ifstream stream(entry.path());
     const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-    for (const std::string_view forbidden : {"<cmath>", "<thread>", "thread_pool", "float*", "double*", "kernels/cpu", "kernels/ops.h"})
+    for (const std::string_view forbidden :
+         {"<cmath>", "<thread>", "<mutex>", "<atomic>", "thread_pool", "float*", "double*", "kernels/cpu", "kernels/ops.h"})
       EXPECT_EQ(text.find(forbidden), std::string::npos) << entry.path() << " has " << forbidden;
   }
   EXPECT_GT(n_files, 10);
@@ -173,6 +174,71 @@ TEST(Layering, arch_spells_nothing_as_a_target_does) {
       EXPECT_EQ(text.find(spelling), std::string::npos) << entry.path() << " has " << spelling;
   }
   EXPECT_GT(n_files, 20);
+}
+
+// A .cpp has a header of its name in its folder. These few are written to a header of another name or place; what is listed is all.
+struct Exemption {
+  std::string_view file;    // below src/, a whole folder where it ends with a slash
+  std::string_view header;  // from the root; empty: the file has no contract, it is the program
+};
+constexpr auto kHeaderElsewhere = std::to_array<Exemption>({
+    {"cli/main.cpp", ""},
+    {"base/status.cpp", "include/jang/status.h"},
+    {"api/c_api.cpp", "include/jang/jang.h"},
+    {"api/tasks.cpp", "include/jang/eval.h"},
+    {"kernels/cpu/isa/", "src/kernels/cpu/isa/isa.h"},
+    {"kernels/cpu/cpu_linear.cpp", "src/kernels/cpu/cpu_device.h"},  // the ops of one class, by subject
+    {"kernels/cpu/cpu_attention.cpp", "src/kernels/cpu/cpu_device.h"},
+    {"kernels/cpu/cpu_recurrent.cpp", "src/kernels/cpu/cpu_device.h"},
+    {"kernels/cpu/cpu_experts.cpp", "src/kernels/cpu/cpu_device.h"},
+    {"kernels/cpu/cpu_backward_rows.cpp", "src/kernels/cpu/cpu_backward.h"},
+    {"kernels/cpu/cpu_backward_linear.cpp", "src/kernels/cpu/cpu_backward.h"},
+    {"kernels/cpu/cpu_backward_attention.cpp", "src/kernels/cpu/cpu_backward.h"},
+    {"kernels/cpu/cpu_backward_recurrent.cpp", "src/kernels/cpu/cpu_backward.h"},
+});
+
+const Exemption* exemption_of(std::string_view file) {
+  const auto row = std::find_if(kHeaderElsewhere.begin(), kHeaderElsewhere.end(),
+                                [&](const Exemption& e) { return e.file.ends_with('/') ? file.starts_with(e.file) : file == e.file; });
+  return row == kHeaderElsewhere.end() ? nullptr : &*row;
+}
+
+// The headers, from the root, that may declare what `file` (below src/) defines.
+std::vector<std::string> headers_of(const std::string& file) {
+  const std::string stem = file.substr(0, file.size() - std::string_view(".cpp").size());
+  std::vector<std::string> headers = {"src/" + stem + ".h"};
+  if (file.starts_with("api/")) headers.push_back("include/jang/" + stem.substr(4) + ".h");
+  if (const Exemption* exempt = exemption_of(file)) headers.emplace_back(exempt->header);
+  return headers;
+}
+
+TEST(Layering, every_cpp_has_a_header_of_its_name) {
+  const fs::path root = JANG_SOURCE_DIR;
+  std::vector<bool> needed(kHeaderElsewhere.size(), false);
+  int n_files = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / "src")) {
+    if (entry.path().extension() != ".cpp") continue;
+    ++n_files;
+    const std::string file = fs::relative(entry.path(), root / "src").string();
+    const bool has_own = fs::exists(fs::path(entry.path()).replace_extension(".h"));
+    if (const Exemption* exempt = exemption_of(file); exempt != nullptr && !has_own) {
+      needed[static_cast<std::size_t>(exempt - kHeaderElsewhere.data())] = true;
+      if (exempt->header.empty()) continue;
+    }
+    const std::vector<std::string> headers = headers_of(file);
+    EXPECT_TRUE(std::ranges::any_of(headers, [&](const std::string& h) { return fs::is_regular_file(root / h); }))
+        << "src/" << file << " has no header " << headers.front();
+  }
+  EXPECT_GT(n_files, 100);
+  for (std::size_t i = 0; i < needed.size(); ++i) EXPECT_TRUE(needed[i]) << kHeaderElsewhere[i].file << " needs no exemption";
+}
+
+TEST(Layering, a_header_of_another_name_is_found) {
+  EXPECT_EQ(headers_of("plan/budget.cpp"), std::vector<std::string>{"src/plan/budget.h"});
+  EXPECT_EQ(headers_of("api/model.cpp"), (std::vector<std::string>{"src/api/model.h", "include/jang/model.h"}));
+  EXPECT_EQ(headers_of("base/status.cpp"), (std::vector<std::string>{"src/base/status.h", "include/jang/status.h"}));
+  EXPECT_EQ(headers_of("kernels/cpu/isa/avx2.cpp").back(), "src/kernels/cpu/isa/isa.h");
+  EXPECT_EQ(headers_of("kernels/cpu/cpu_other.cpp").size(), 1u);
 }
 
 TEST(Layering, public_headers_include_only_public_headers) {

@@ -9,7 +9,9 @@
 #include "experiment/line_log.h"
 #include "experiment/recipe.h"
 #include "experiment/report.h"
+#include "experiment/report_json.h"
 #include "format/checkpoint.h"
+#include "format/hub.h"
 #include "jang/machine.h"
 
 namespace jang {

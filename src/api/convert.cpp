@@ -11,6 +11,7 @@
 #include "arch/decoder_config.h"
 #include "engine/text_check.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 #include "quantize/check_loads.h"
 
 namespace jang {

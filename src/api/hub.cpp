@@ -3,6 +3,7 @@
 #include "jang/hub.h"
 
 #include "format/checkpoint.h"
+#include "format/hub.h"
 
 namespace jang {
 

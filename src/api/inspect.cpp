@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "arch/arch.h"
+#include "arch/describe.h"
 #include "engine/text_check.h"
 #include "format/targets/bundle.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 #include "json/json.h"
 #include "quantize/check_loads.h"
 #include "tensor/shape.h"

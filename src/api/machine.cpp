@@ -3,6 +3,7 @@
 #include "jang/machine.h"
 
 #include "arch/arch.h"
+#include "arch/registry.h"
 #include "base/machine.h"
 #include "base/thread_pool.h"
 #include "kernels/instruction_set.h"

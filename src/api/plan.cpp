@@ -6,6 +6,7 @@
 
 #include "api/planning.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 #include "plan/plan.h"
 
 namespace jang {

@@ -13,6 +13,8 @@
 #include "base/text_input.h"
 #include "calibrate/allocate.h"
 #include "calibrate/model_grams.h"
+#include "plan/make_plan.h"
+#include "plan/overrides.h"
 
 namespace jang {
 namespace {

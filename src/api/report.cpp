@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "json/json.h"
+#include "plan/plan_json.h"
 #include "tensor/shape.h"
 
 namespace jang {

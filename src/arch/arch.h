@@ -123,17 +123,4 @@ struct SourceFacts {
 struct DoubtfulTie {
   int embedding = 0, head = 0;  // indices into the source list
 };
-[[nodiscard]] std::optional<DoubtfulTie> doubtful_tie(const json::Value& config, std::span<const TensorInfo> sources);
-
-// Role and place of every tensor. Pure. `config` is the parsed config.json; shapes are possible ones (targets::check_source).
-// Errors: corrupt (a config number out of range, shapes that contradict the config, an expert missing from a stack, a required tensor
-// missing), unsupported (an element type, a tensor without a place).
-[[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources, const SourceFacts& facts = {});
-
-// Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.
-[[nodiscard]] bool knows_tensors(const Model& model);
-
-// Families in the registry, for `jang version` and docs: {"llama", "mistral", ...}.
-[[nodiscard]] std::vector<std::string_view> families();
-
 }  // namespace jang::arch

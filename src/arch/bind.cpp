@@ -2,6 +2,8 @@
 // From a family's rows to the tensors of the model: for every row and layer, find the source, check shape and dtype, cut it into pieces.
 // Strict in both directions, as loaders are: every row must find its tensor and every source tensor must find a row or a drop rule.
 // Work is bounded by the number of source tensors: the first one missing ends it.
+#include "arch/bind.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 
 #include "arch/extras.h"
 #include "arch/family.h"
+#include "arch/geometry.h"
 #include "arch/path.h"
 #include "arch/role.h"
 #include "base/check.h"

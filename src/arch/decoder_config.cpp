@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "arch/family.h"
+#include "arch/geometry.h"
+#include "arch/registry.h"
 
 namespace jang::arch {
 namespace {

@@ -14,6 +14,8 @@
 
 namespace jang::arch {
 
+struct Family;  // family.h
+
 // Of every RMS norm of a model: x / sqrt(mean(x^2) + eps) * (weight + offset).
 struct RmsNorm {
   float eps = 0, offset = 0;
@@ -37,5 +39,7 @@ struct DecoderConfig {
 // `described`: of arch::describe. Errors: unsupported (a family nobody listed; an activation or RoPE type no kernel has), corrupt (a number
 // out of range), each naming the key.
 [[nodiscard]] Result<DecoderConfig> decoder_config(const Model& described);
+// The same for a model of this family, listed in registry.cpp or not.
+[[nodiscard]] Result<DecoderConfig> decoder_config(const Family& family, const Model& described);
 
 }  // namespace jang::arch

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// arch::describe: find the family, bring its config to one spelling, read the geometry, bind the rows.
+// Find the family, bring its config to one spelling, read the geometry, bind the rows.
+#include "arch/describe.h"
+
 #include <fmt/format.h>
 
-#include "arch/arch.h"
+#include "arch/bind.h"
 #include "arch/config_edit.h"
 #include "arch/family.h"
 #include "arch/generic.h"
+#include "arch/geometry.h"
+#include "arch/registry.h"
 
 namespace jang::arch {
 namespace {

@@ -60,20 +60,6 @@ enum class When : std::uint8_t {
   attention_layer_bias,  // the same, when the config says attention_bias
 };
 
-// Everything the config says about sizes, range checked.
-struct Geometry {
-  std::array<std::int64_t, static_cast<std::size_t>(Dim::n_dims)> sizes{};  // by Dim; 0 = not in this model
-  int n_layers = 0, n_experts = 0;
-  std::int64_t n_heads = 0, n_kv_heads = 0;
-  bool attention_bias = false, mlp_bias = false, tied = false;
-  int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
-  int sparse_step = 1;              // every such layer is sparse
-  std::vector<bool> dense_only;     // by layer: never sparse
-  [[nodiscard]] std::int64_t size(Dim d) const { return sizes[static_cast<std::size_t>(d)]; }
-  void set(Dim d, std::int64_t n) { sizes[static_cast<std::size_t>(d)] = n; }
-  [[nodiscard]] bool has(When when, int layer) const;
-};
-
 enum class LayoutRule : std::uint8_t {
   whole,          // one source tensor of the row's shape
   stack_experts,  // one 2-D tensor per expert, in order, makes the row's [E, out, in]
@@ -166,28 +152,5 @@ struct Family {
   // (layer_spec.h), RoPEs, numbers of the model. The result is checked. May be null.
   Status (*specify)(const json::Value& text, DecoderConfig* config) = nullptr;
 };
-
-// registry.cpp. Null when nobody listed the type.
-[[nodiscard]] const Family* find_family(std::string_view model_type);
-
-// geometry.cpp. `text`: the object with the language model's numbers. Errors: corrupt, naming the key and the range.
-[[nodiscard]] Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads);
-// "mha", "gqa", "mqa".
-[[nodiscard]] std::string_view attention_kind(std::int64_t n_heads, std::int64_t n_kv_heads);
-
-// bind.cpp. Fills tensors, dropped and warnings of `model`.
-[[nodiscard]] Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
-                                  const SourceFacts& facts, Model* model);
-// The head and the embedding of a source of this family, under the names it uses; -1 where it has none.
-[[nodiscard]] DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources);
-
-inline constexpr std::string_view kOwnHeadWarning =
-    "config.json says that embedding and output head are tied, but the checkpoint's head differs: it is kept, as transformers keeps it";
-
-// decoder_config.cpp. The config of a described model of this family, listed or not. Errors as decoder_config.h has them.
-[[nodiscard]] Result<DecoderConfig> decoder_config(const Family& family, const Model& described);
-
-// describe.cpp. The object with the language model's numbers of a family's config.
-[[nodiscard]] json::Value* language_config(const Family& family, json::Value* config);
 
 }  // namespace jang::arch

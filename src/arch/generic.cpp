@@ -10,10 +10,12 @@
 #include <set>
 #include <tuple>
 
+#include "arch/bind.h"
 #include "arch/config_edit.h"
 #include "arch/extras.h"
 #include "arch/family.h"
 #include "arch/generic_rules.h"
+#include "arch/geometry.h"
 #include "arch/path.h"
 #include "arch/role.h"
 

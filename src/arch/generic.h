@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "arch/bind.h"
 #include "jang/status.h"
 #include "json/json.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The numbers of a config as dimensions. The config is outside data: every number is range checked here, once, before anything is sized,
 // multiplied or looped by it. Limits are generous for real models and small enough that products of three fit 63 bits.
+#include "arch/geometry.h"
+
 #include <fmt/format.h>
 
 #include "arch/family.h"

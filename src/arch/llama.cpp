@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Llama: pre-norm decoder, SwiGLU, RoPE. Biases only where the config says so (then on all four, or all three, projections).
+#include "arch/llama.h"
+
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
-#include "arch/registry.h"
 
 namespace jang::arch {
 namespace {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mistral: llama without biases. The sliding window of the first releases is kept in the config.
+#include "arch/mistral.h"
+
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
-#include "arch/registry.h"
 
 namespace jang::arch {
 namespace {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen2 and Qwen2.5 dense: llama with biases on q, k and v, always.
+#include "arch/qwen2.h"
+
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
-#include "arch/registry.h"
 
 namespace jang::arch {
 namespace {

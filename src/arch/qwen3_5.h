@@ -65,3 +65,10 @@ inline constexpr Drop kDrops[] = {
 [[nodiscard]] Status edit(json::Value* text);
 
 }  // namespace jang::arch::qwen3_5
+
+namespace jang::arch {
+
+// Qwen3.5, dense.
+extern const Family kQwen35;
+
+}  // namespace jang::arch

@@ -4,6 +4,16 @@
 
 #include <algorithm>
 
+#include "arch/gemma3_text.h"
+#include "arch/llama.h"
+#include "arch/mistral.h"
+#include "arch/qwen2.h"
+#include "arch/qwen3.h"
+#include "arch/qwen3_5.h"
+#include "arch/qwen3_5_moe.h"
+#include "arch/qwen3_moe.h"
+#include "arch/qwen3_next.h"
+
 namespace jang::arch {
 namespace {
 

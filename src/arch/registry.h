@@ -2,10 +2,17 @@
 // The families that exist; each is defined in the file of its name and listed once in registry.cpp.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "arch/family.h"
 
 namespace jang::arch {
 
-extern const Family kLlama, kMistral, kQwen2, kQwen3, kQwen3Moe, kGemma3Text, kGemma3, kQwen35, kQwen35Moe, kQwen3Next;
+// Null when nobody listed the type.
+[[nodiscard]] const Family* find_family(std::string_view model_type);
+
+// Families in the registry, for `jang version` and docs: {"llama", "mistral", ...}.
+[[nodiscard]] std::vector<std::string_view> families();
 
 }  // namespace jang::arch

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/make_plan.h"
 #include "quantize/costs.h"
 #include "quantize/measure.h"
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang bench`, and of its two subjects the kernels: the linear kernels of this machine on weights no cache holds, beside a plain read of
 // the same memory.
+
 #include "cli/bench.h"
 
 #include <fmt/format.h>
 
+#include "cli/bench_model.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/json.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two subjects of `jang bench`.
+// `jang bench`: the speed of a model, or of the linear kernels of this machine.
 #pragma once
 
 #include "cli/arguments.h"
@@ -7,6 +7,6 @@
 
 namespace jang::cli {
 
-[[nodiscard]] int bench_named_model(const Arguments& arguments, const Surroundings& surroundings);
+[[nodiscard]] int run_bench(const Arguments& arguments, const Surroundings& surroundings);
 
 }  // namespace jang::cli

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang bench MODEL`: prompt and generation speed as llama-bench tabulates them, load time, and the part of the memory's read speed.
+#include "cli/bench_model.h"
+
 #include <chrono>
 
 #include <fmt/format.h>
 
-#include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/generation.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang calibrate`: measures the statistics of a model, on text that it samples itself by default, and writes a file that convert reads.
+#include "cli/calibrate.h"
+
 #include "jang/calibrate.h"
 
 #include <filesystem>

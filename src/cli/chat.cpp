@@ -4,6 +4,8 @@
 //
 // With input from a pipe or a file nobody is there to see that a turn failed or to go on after an interrupt: the exit code is that of the
 // first turn that failed, and a signal ends the program.
+#include "cli/chat.h"
+
 #include <csignal>
 #include <cstdio>
 #include <ctime>

@@ -4,7 +4,24 @@
 
 #include <array>
 
+#include "cli/bench.h"
+#include "cli/calibrate.h"
+#include "cli/chat.h"
+#include "cli/compare.h"
+#include "cli/completion.h"
+#include "cli/convert.h"
+#include "cli/doctor.h"
+#include "cli/eval.h"
 #include "cli/failure.h"
+#include "cli/inspect.h"
+#include "cli/logits.h"
+#include "cli/plan.h"
+#include "cli/profiles.h"
+#include "cli/run.h"
+#include "cli/template.h"
+#include "cli/tokenize.h"
+#include "cli/validate.h"
+#include "cli/version.h"
 
 namespace jang::cli {
 namespace {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang compare`: recipes on one model, one table, one page.
+#include "cli/compare.h"
+
 #include "jang/compare.h"
 
 #include <algorithm>

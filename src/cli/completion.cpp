@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang completion`: scripts for shells, and the reference for docs/cli.md.
+#include "cli/completion.h"
+
 #include "cli/commands.h"
 #include "cli/completion_script.h"
 #include "cli/help.h"

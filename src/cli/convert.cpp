@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang convert`: a checkpoint becomes a bundle.
+#include "cli/convert.h"
+
 #include <fmt/format.h>
 
 #include "cli/commands.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang doctor`: what this machine offers. Facts only, read from the system; what cannot be read is null.
+#include "cli/doctor.h"
+
 #include <filesystem>
 #include <fstream>
 #include <optional>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang eval ppl|kld|generate|mmlu|choice`: what one model says, as figures.
+#include "cli/eval.h"
+
 #include "jang/eval.h"
 
 #include <limits>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang inspect`: what a directory holds, source checkpoint or bundle. Headers and configuration only.
+#include "cli/inspect.h"
+
 #include "jang/inspect.h"
 
 #include <fmt/format.h>

@@ -2,6 +2,8 @@
 // `jang logits`: the logits of given token ids, and the greedy continuation. It serves to compare the engine with others.
 //
 // FILE.safetensors holds "logits" F32 [n, vocab] of the given ids, "ids" I64 [n] and "continuation" I64 [N].
+#include "cli/logits.h"
+
 #include <algorithm>
 #include <chrono>
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang plan`: what convert would do, and why.
+#include "cli/plan.h"
+
 #include "jang/plan.h"
 
 #include <fmt/format.h>

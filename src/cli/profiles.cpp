@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang profiles`: the table of profiles, and what the digits of -p stand for.
+#include "cli/profiles.h"
+
 #include <fmt/format.h>
 
 #include "cli/commands.h"

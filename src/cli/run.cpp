@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang run`: continues a prompt, text streamed to stdout as it comes.
+#include "cli/run.h"
+
 #include <fmt/format.h>
 
 #include "cli/commands.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang template`: what a chat template makes of messages, for seeing what a model is really given.
+#include "cli/template.h"
+
 #include <charconv>
 #include <ctime>
 #include <filesystem>

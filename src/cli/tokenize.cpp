@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang tokenize`: text to ids and back, as the model's tokenizer.json says. With --jsonl many texts in one run: each line of the input is
 // a JSON string (with --decode an array of ids), each line of the output a document.
+#include "cli/tokenize.h"
+
 #include <charconv>
 #include <filesystem>
 #include <limits>

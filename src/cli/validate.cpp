@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang validate`: every check that needs no source. Exit code 5 when a finding is an error.
+#include "cli/validate.h"
+
 #include <fmt/format.h>
 
 #include "cli/commands.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `jang version`.
+#include "cli/version.h"
+
 #include <fmt/format.h>
 
 #include "cli/build_info.h"

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 
+#include "arch/describe.h"
 #include "base/mapped_file.h"
 #include "engine/check_logits.h"
 #include "engine/load_weights.h"

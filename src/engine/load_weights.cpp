@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 #include "kernels/values.h"
 #include "quantize/tied_head.h"
 

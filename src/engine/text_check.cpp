@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "format/targets/side_files.h"
+#include "format/targets/targets.h"
 #include "json/json.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"

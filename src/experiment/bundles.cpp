@@ -10,6 +10,7 @@
 #include "experiment/line_log.h"
 #include "json/json.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 
 namespace jang::experiment {
 namespace {

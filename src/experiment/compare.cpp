@@ -19,6 +19,7 @@
 #include "experiment/fingerprint.h"
 #include "experiment/line_log.h"
 #include "experiment/speed.h"
+#include "format/hub.h"
 #include "quantize/convert.h"
 
 namespace jang::experiment {

@@ -20,10 +20,6 @@ using jang::CompareRow;
 // Rows that no other row beats in both bytes and divergence, by ascending bytes: indices into rows. The source is not among them.
 [[nodiscard]] std::vector<std::size_t> frontier(const std::vector<CompareRow>& rows);
 
-// `model`, `text`, `facts`, `models` (one object per row: sizes, keys of divergence.h, `mmlu` with keys of items.h, speeds, `bits` by class
-// and layer), `frontier` (names). The caller adds schema_version and what it knows.
-[[nodiscard]] json::Value to_json(const CompareReport& report);
-
 // The chart of sizes and qualities as an SVG file of its own, with the colours of the page.
 [[nodiscard]] std::string frontier_picture(const CompareReport& report);
 [[nodiscard]] std::string html_report(const CompareReport& report, const json::Value& document);

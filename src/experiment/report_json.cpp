@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A comparison as a document.
+#include "experiment/report_json.h"
+
 #include "eval/divergence.h"
 #include "eval/items.h"
 #include "eval/numbers.h"

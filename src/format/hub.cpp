@@ -5,6 +5,8 @@
 //   <cache>/models--org--name/snapshots/<revision>/   one symbolic link per file, into ../../blobs/
 //
 // The text of refs/main is outside data: it must be a plain name before it becomes part of a path.
+#include "format/hub.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <system_error>

@@ -4,6 +4,7 @@
 
 #include "codec/affine.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 #include "plan/profiles.h"
 #include "plan/tiers.h"
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Units, groups, fixed tiers, and the last step that turns a draft into a plan.
+#include "plan/assign.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include "base/check.h"
 #include "codec/affine.h"
 #include "plan/draft.h"
+#include "plan/overrides.h"
 #include "plan/tiers.h"
 
 namespace jang::plan {
@@ -111,19 +114,6 @@ std::string reason_to_keep(const arch::OutTensor& tensor, Tier tier) {
   if (!tensor.quantizable) return "kept: not the weight of a module that can be quantized";
   if (tier == Tier::keep) return fmt::format("kept: a {} decides for all weights behind it", arch::to_string(tensor.role));
   return fmt::format("kept: no group of 32, 64 or 128 divides {} inputs", columns(tensor.shape));
-}
-
-DType param_dtype(const arch::Model& model, const Options& options) {
-  if (options.param_dtype) return *options.param_dtype;
-  std::uint64_t like_bf16 = 0, like_f16 = 0;
-  for (const bool quantizable : {true, false}) {
-    for (const arch::OutTensor& t : model.tensors) {
-      if (t.quantizable != quantizable || !info(t.source_dtype).is_float) continue;
-      (t.source_dtype == DType::f16 ? like_f16 : like_bf16) += static_cast<std::uint64_t>(elements(t.shape));
-    }
-    if (like_bf16 + like_f16 > 0) break;  // other tensors count only where nothing is quantizable
-  }
-  return like_f16 > like_bf16 ? DType::f16 : DType::bf16;
 }
 
 Result<Draft> start_draft(const arch::Model& model, const Options& options) {

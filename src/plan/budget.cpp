@@ -9,6 +9,8 @@
 // The error is the codec's figure for Gaussian weights in K profiles (pure), and the measured one in `auto`. Bytes are those of the real
 // files: the knapsack counts payloads, and an estimate of the header text a choice adds; the exact layout of its answer corrects the
 // capacity until the files meet the budget from below.
+#include "plan/budget.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,7 +20,9 @@
 #include "base/check.h"
 #include "codec/affine.h"
 #include "plan/allocate.h"
+#include "plan/assign.h"
 #include "plan/draft.h"
+#include "plan/recipes.h"
 #include "plan/tiers.h"
 
 namespace jang::plan {

@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "codec/weight_format.h"
 #include "format/targets/layout.h"
+#include "format/targets/targets.h"
 #include "plan/plan.h"
 
 namespace jang::plan {

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner's entry points: which way a profile is decided, and what can be refused before anything is measured.
+#include "plan/make_plan.h"
+
 #include "base/check.h"
+#include "plan/assign.h"
+#include "plan/budget.h"
 #include "plan/draft.h"
+#include "plan/recipes.h"
 
 namespace jang::plan {
 namespace {
@@ -29,21 +34,6 @@ Result<Draft> start_checked(const arch::Model& model, const Options& options) {
 }
 
 }  // namespace
-
-std::string_view to_string(Method method) {
-  switch (method) {
-    case Method::rtn: return "rtn";
-    case Method::gptq: return "gptq";
-    case Method::fit: break;
-  }
-  return "fit";
-}
-
-std::optional<Method> method_from_string(std::string_view name) {
-  for (const Method m : {Method::fit, Method::rtn, Method::gptq})
-    if (to_string(m) == name) return m;
-  return std::nullopt;
-}
 
 bool needs_errors(const Options& options) {
   const auto name = canonical_profile(options.profile);

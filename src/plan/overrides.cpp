@@ -5,6 +5,8 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
+#include "plan/overrides.h"
+
 #include <fmt/format.h>
 
 #include <charconv>

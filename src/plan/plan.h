@@ -26,7 +26,7 @@ enum class Method : std::uint8_t { fit, rtn, gptq };
 
 enum class Floors : std::uint8_t { automatic, on, off };
 
-// What decided the bits of a plan. One row each in allocation.cpp: names are permanent, they are written to plans and bundles.
+// What decided the bits of a plan. One row each in plan.cpp: names are permanent, they are written to plans and bundles.
 enum class AllocatedBy : std::uint8_t { tiers, mlx_recipe, role_prior, measured_errors, measured_sensitivities, file };
 [[nodiscard]] std::string_view to_string(AllocatedBy allocation);  // "tiers", "budget: role prior", ...
 // Unknown names, of plans edited by hand, are `file`.
@@ -45,8 +45,6 @@ struct Override {  // --tensor 'regex=bits[:group]'; bits 16 keeps the tensor
   Choice choice;
   bool matched = false;
 };
-// Parses "regex=bits[:group]". Errors: invalid_argument.
-[[nodiscard]] Result<Override> parse_override(std::string_view text);
 
 // What is made when no profile is asked for: the bytes of plain 4-bit rounding, with less damage on mixtures and no more on dense models
 // (docs/numbers.md, section 9).
@@ -88,27 +86,9 @@ using ErrorTable = std::map<std::string, std::map<Choice, double>>;
 // Expected damage of a choice, in nats of KL divergence, by unit: what measured sensitivities say. Comes in the place of error x prior.
 using CostTable = std::map<std::string, std::map<Choice, double>>;
 
-// Choices `auto` considers for one tensor under these options; empty when it can only be kept. The measuring pass measures exactly these.
-[[nodiscard]] std::vector<Choice> auto_choices(const arch::OutTensor& tensor, const Options& options);
 // Storage type of scales, biases and passthrough floats under these options: as asked, else fp16 for a source whose weights are mostly
 // fp16, bf16 otherwise (float32 sources included: every float32 value fits bf16's range).
 [[nodiscard]] DType param_dtype(const arch::Model& model, const Options& options);
-// True when make_plan needs an ErrorTable for these options (profile "auto").
-[[nodiscard]] bool needs_errors(const Options& options);
-
-// Everything make_plan would refuse before it looks at errors: worth asking before a long measurement. Errors: invalid_argument,
-// unsupported.
-[[nodiscard]] Status check_options(const arch::Model& model, const Options& options);
-
-// The plan. `errors` may be null unless needs_errors. `costs`, where given, decide in `auto` instead of errors and prior, and hold every
-// unit that `errors` holds. Errors: invalid_argument (unknown profile, budget below the smallest possible bytes:
-// says the smallest; an override that matches nothing, with the nearest name), unsupported.
-[[nodiscard]] Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors = nullptr,
-                                     const CostTable* costs = nullptr);
-
-// Exact file bytes of the bundle's safetensors (headers included) for choices; the same code lays out the real files.
-// Implemented over plan/layout.h.
-
 // "2" -> "JANG_2S", "jang_4k" -> "JANG_4K", "4K" -> "JANG_4K", "uniform_3", "mixed_2_6", "auto". Errors: invalid_argument with the nearest
 // name.
 [[nodiscard]] Result<std::string> canonical_profile(std::string_view name);
@@ -121,10 +101,5 @@ struct ProfileRow {
 };
 // Every profile in the order they are shown. One row each in profiles.cpp.
 [[nodiscard]] const std::vector<ProfileRow>& profiles();
-
-// Plan <-> JSON (`jang plan --json`, `convert --plan`). The file is untrusted: every tensor must exist in the model with the same shape,
-// bits and groups must be codec widths. Errors: corrupt, not_found.
-[[nodiscard]] json::Value to_json(const arch::Model& model, const Plan& plan);
-[[nodiscard]] Result<Plan> from_json(const arch::Model& model, const json::Value& document);
 
 }  // namespace jang::plan

@@ -5,6 +5,8 @@
 // group_size, tier, reason. The rest (sizes, rule, params, bytes, error) follows from the model and is written for people. `rule` is the
 // rule that gave the role and what was decided after it; `reason` is the second half alone, so that it can be read back without trusting
 // the first.
+#include "plan/plan_json.h"
+
 #include <fmt/format.h>
 
 #include <map>

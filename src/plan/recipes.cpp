@@ -5,6 +5,8 @@
 //   uniform_N  N bits; modules that the model class names itself get 8 bits, group 64
 //   mixed_L_H  H bits for the head, and for v and down projections of the first and last eighth of the layers and every third between;
 //              L bits for the rest. Names are compared as substrings of the path, as there.
+#include "plan/recipes.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>

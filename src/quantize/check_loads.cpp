@@ -8,6 +8,7 @@
 #include <set>
 
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 
 namespace jang::quantize {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "arch/arch.h"
 #include "format/targets/bundle.h"
+#include "format/targets/validate.h"
 #include "jang/status.h"
 
 namespace jang::quantize {

@@ -11,6 +11,7 @@
 #include "format/targets/bundle.h"
 #include "format/targets/side_files.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 #include "kernels/devices.h"
 #include "quantize/check_loads.h"
 #include "quantize/encode_tasks.h"

@@ -4,47 +4,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "arch/arch.h"
-#include "base/log.h"
-#include "format/checkpoint.h"
-#include "format/statistics.h"
 #include "jang/status.h"
 #include "plan/layout.h"
 #include "plan/plan.h"
-#include "quantize/grams.h"
+#include "quantize/source.h"
 
 namespace jang::quantize {
-
-// A source opened and understood: what every command starts from.
-struct Source {
-  format::Checkpoint checkpoint;
-  arch::Model model;
-};
-// Opens a directory (already resolved) and describes its model, whose warnings then hold those of the checkpoint too. Errors: those of
-// Checkpoint::open and arch::describe; what the index promises and no file has, when the model needs it.
-[[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {});
-
-struct RunOptions {
-  int n_threads = 0;                   // 0 = available_threads()
-  Observer* observer = nullptr;        // may be null
-  const CancelFlag* cancel = nullptr;  // may be null
-  std::string backend;                 // "" = fastest available
-  // Of a calibration: weights the fit, and decides in `auto` where it holds sensitivities. May be null.
-  const format::Statistics* statistics = nullptr;
-  std::map<std::string, double> factors;  // by unit, see plan_by_sensitivity
-  Grams* grams = nullptr;                 // for plans of the method gptq
-};
-
-// Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.
-// `plan_file` non-empty: the plan is read from that file instead; with weights of its own it needs the same statistics.
-[[nodiscard]] Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file,
-                                             const RunOptions& run);
 
 // Per tensor, what was measured while encoding (index as in arch::Model::tensors); nullopt where nothing was quantized.
 using TensorErrors = std::vector<std::optional<double>>;  // squared error over squared norm
@@ -63,8 +32,5 @@ struct ConvertReport {
 // checking. Errors: invalid_argument (output exists), corrupt (source), write errors, cancelled.
 [[nodiscard]] Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, const std::string& output, bool force,
                                             const RunOptions& run);
-
-// Default output name in the working directory: "<source name without -BF16/-FP16/...>-<profile>".
-[[nodiscard]] std::string default_output_name(const std::string& source_path, const plan::Plan& plan);
 
 }  // namespace jang::quantize

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "plan/make_plan.h"
 #include "plan/tiers.h"
 
 namespace jang::quantize {

@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/devices.h"
+#include "plan/budget.h"
 #include "quantize/encode_rows.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/source_rows.h"

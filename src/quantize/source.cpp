@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening a source, planning it, naming its output.
+// Plans that are poor use of their bytes, or that do not go with the statistics given, are told or refused here.
+#include "quantize/source.h"
+
 #include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "arch/describe.h"
 #include "base/text_input.h"
+#include "format/hub.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 #include "plan/assess.h"
-#include "quantize/convert.h"
+#include "plan/layout.h"
+#include "plan/make_plan.h"
+#include "plan/plan_json.h"
 #include "quantize/costs.h"
 #include "quantize/encode_tasks.h"
 #include "quantize/measure.h"

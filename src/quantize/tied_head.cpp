@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "arch/describe.h"
 #include "base/float16.h"
 #include "quantize/source_rows.h"
 

@@ -2,6 +2,7 @@
 // Binding of rows to sources: expert stacks and cuts, tied heads in every spelling, prefixes, biases that the config switches.
 #include <gtest/gtest.h>
 
+#include "arch/describe.h"
 #include "fake_model.h"
 
 namespace jang::arch {

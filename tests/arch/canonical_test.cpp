@@ -5,7 +5,9 @@
 #include <map>
 
 #include "arch/arch.h"
+#include "arch/describe.h"
 #include "fake_model.h"
+#include "format/targets/targets.h"
 
 namespace jang::arch {
 namespace {

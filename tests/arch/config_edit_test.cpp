@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "arch/describe.h"
 #include "fake_model.h"
 
 namespace jang::arch {

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "arch/describe.h"
 #include "arch/family.h"
 #include "fake_model.h"
 

@@ -6,7 +6,9 @@
 #include <limits>
 #include <set>
 
+#include "arch/describe.h"
 #include "arch/family.h"
+#include "arch/registry.h"
 #include "fake_model.h"
 
 namespace jang::arch {

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "arch/describe.h"
 #include "fake_model.h"
 
 namespace jang::arch {

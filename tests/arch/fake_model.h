@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "arch/describe.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 
 namespace jang::arch::testing {
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "arch/describe.h"
 #include "fake_model.h"
+#include "format/targets/targets.h"
 
 namespace jang::arch {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "arch/family.h"
+#include "arch/geometry.h"
 #include "fake_model.h"
 
 namespace jang::arch {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names of models: directories, names looked up in a Hub cache, and what a model is called.
+#include "format/hub.h"
 #include "format/checkpoint.h"
 #include "temp_folder.h"
 

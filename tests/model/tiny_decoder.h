@@ -11,6 +11,7 @@
 #include "../arch/fake_model.h"
 #include "../support/test_device.h"
 #include "codec/affine.h"
+#include "format/targets/targets.h"
 #include "model/decoder.h"
 
 namespace jang::model::testing {

@@ -6,6 +6,7 @@
 
 #include "models.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 
 namespace jang::plan {
 namespace {

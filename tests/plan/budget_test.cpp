@@ -6,7 +6,10 @@
 
 #include "codec/affine.h"
 #include "models.h"
+#include "plan/budget.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
+#include "plan/overrides.h"
 #include "plan/plan.h"
 
 namespace jang::plan {

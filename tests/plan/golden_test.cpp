@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "models.h"
+#include "plan/make_plan.h"
 #include "plan/plan.h"
 
 namespace jang::plan {

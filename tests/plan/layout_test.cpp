@@ -9,6 +9,7 @@
 
 #include "format/safetensors.h"
 #include "models.h"
+#include "plan/make_plan.h"
 
 namespace jang::plan {
 namespace {

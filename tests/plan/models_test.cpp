@@ -9,7 +9,9 @@
 #include <set>
 
 #include "codec/affine.h"
+#include "plan/budget.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 #include "plan/plan.h"
 
 namespace jang::plan::testing {

@@ -4,7 +4,9 @@
 
 #include "models.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
 #include "plan/plan.h"
+#include "plan/plan_json.h"
 
 namespace jang::plan {
 namespace {

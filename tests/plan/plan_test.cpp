@@ -6,6 +6,8 @@
 
 #include "models.h"
 #include "plan/layout.h"
+#include "plan/make_plan.h"
+#include "plan/overrides.h"
 
 namespace jang::plan {
 namespace {

@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "format/safetensors.h"
+#include "plan/overrides.h"
 #include "quantize/convert.h"
 
 namespace jang::quantize {

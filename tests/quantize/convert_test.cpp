@@ -17,7 +17,9 @@
 #include "base/float16.h"
 #include "codec/affine.h"
 #include "format/targets/bundle.h"
+#include "format/targets/validate.h"
 #include "kernels/instruction_set.h"
+#include "plan/plan_json.h"
 #include "quantize/source_rows.h"
 
 namespace jang::quantize {

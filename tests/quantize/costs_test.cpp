@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 
+#include "plan/budget.h"
 #include "quantize/importance.h"
 
 namespace jang::quantize {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 
 namespace jang::format {
 namespace {

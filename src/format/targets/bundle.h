@@ -58,13 +58,4 @@ struct Finding {
   std::string message;
 };
 
-struct ValidateOptions {
-  bool deep = false;  // read every scale and bias: finite, no NaN; otherwise headers and configs only
-};
-
-// Everything wrong with a directory; empty = valid. Checks: files against index (both ways, total_size), planes and shapes, the target's
-// documents against the tensors, and with deep the values. Files about text are engine::check_text's. A directory that cannot be opened at
-// all is an error Status; faults inside are findings.
-[[nodiscard]] Result<std::vector<Finding>> validate(const std::string& path, const ValidateOptions& options);
-
 }  // namespace jang::format

@@ -112,16 +112,4 @@ class Target {
 // Storage type of an unpacked tensor: integers and keep_dtype tensors as they are, floats in `params`.
 [[nodiscard]] DType stored_dtype(const arch::OutTensor& tensor, DType params);
 
-// targets.cpp: the explicit table, the default first.
-[[nodiscard]] std::span<const Target* const> targets();
-[[nodiscard]] const Target& default_target();
-
-// Describes a source, in whatever spelling some target knows, in canonical names: arch::describe behind check_source and published().
-// Errors: those of both.
-[[nodiscard]] Result<arch::Model> describe_canonical(const json::Value& config, std::span<const TensorInfo> stored,
-                                                     arch::SourceFacts facts = {});
-// The same as the target keeps it.
-[[nodiscard]] Result<arch::Model> describe_source(const json::Value& config, std::span<const TensorInfo> stored,
-                                                  const arch::SourceFacts& facts = {}, const Target& target = default_target());
-
 }  // namespace jang::targets

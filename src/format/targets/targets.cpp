@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of targets, and the way from stored tensors to a model that all of them share.
+#include "format/targets/targets.h"
+
 #include <iterator>
 
+#include "arch/describe.h"
 #include "format/targets/mlx/mlx.h"
 #include "format/targets/source_check.h"
 #include "format/targets/target.h"

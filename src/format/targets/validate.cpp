@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every check of a finished directory that needs no source. What cannot even be opened is a Status; faults inside are findings.
+#include "format/targets/validate.h"
+
 #include <algorithm>
 #include <cstring>
 #include <filesystem>

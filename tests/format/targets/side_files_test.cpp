@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "format/targets/targets.h"
 #include "quantize/convert.h"
 
 namespace jang::targets {

@@ -12,6 +12,7 @@
 
 #include "../../arch/fake_model.h"
 #include "../temp_folder.h"
+#include "arch/describe.h"
 #include "arch/path.h"
 #include "base/float16.h"
 #include "codec/weight_format.h"
@@ -19,6 +20,7 @@
 #include "format/safetensors.h"
 #include "format/targets/layout.h"
 #include "format/targets/target.h"
+#include "format/targets/targets.h"
 
 namespace jang::targets {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The config.json that mlx-lm's classes read. See config.h.
 #include "format/targets/mlx/config.h"
+#include "arch/geometry.h"
 
 namespace jang::targets::mlx {
 namespace {

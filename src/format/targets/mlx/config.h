@@ -3,6 +3,7 @@
 #pragma once
 
 #include "arch/family.h"
+#include "arch/geometry.h"
 #include "format/targets/mlx/families.h"
 #include "json/json.h"
 

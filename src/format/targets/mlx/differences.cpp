@@ -8,6 +8,7 @@
 //   heads         qwen2's are of hidden_size / num_attention_heads values, whatever the config says: others end the load
 //   RoPE          types they do not know end the load; qwen3_moe's has no scaling; yarn's attention_factor and truncate are not read
 #include "format/targets/mlx/differences.h"
+#include "arch/geometry.h"
 
 #include <fmt/format.h>
 

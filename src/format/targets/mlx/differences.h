@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arch/family.h"
+#include "arch/geometry.h"
 #include "format/targets/mlx/families.h"
 #include "json/json.h"
 

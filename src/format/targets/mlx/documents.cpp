@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/decimal.h"
+#include "format/hub.h"
 #include "format/targets/mlx/quantization.h"
 
 namespace jang::targets::mlx {

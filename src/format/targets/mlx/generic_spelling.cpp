@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "arch/bind.h"
 #include "arch/config_edit.h"
 #include "arch/generic.h"
 #include "format/targets/mlx/class_fit.h"

@@ -3,6 +3,7 @@
 #include "format/targets/mlx/mlx.h"
 
 #include "arch/family.h"
+#include "arch/registry.h"
 #include "format/targets/mlx/documents.h"
 #include "format/targets/mlx/generic_spelling.h"
 #include "format/targets/mlx/quantization.h"

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "arch/describe.h"
+#include "arch/geometry.h"
 #include "arch/path.h"
 #include "format/targets/mlx/config.h"
 #include "format/targets/mlx/differences.h"

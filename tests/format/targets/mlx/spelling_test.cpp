@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "../../../arch/fake_model.h"
+#include "arch/registry.h"
 #include "format/targets/mlx/families.h"
+#include "format/targets/targets.h"
 
 namespace jang::targets::mlx {
 namespace {

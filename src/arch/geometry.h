@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers of a config as dimensions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "arch/family.h"
+#include "jang/status.h"
+#include "json/json.h"
+
+namespace jang::arch {
+
+// Everything the config says about sizes, range checked.
+struct Geometry {
+  std::array<std::int64_t, static_cast<std::size_t>(Dim::n_dims)> sizes{};  // by Dim; 0 = not in this model
+  int n_layers = 0, n_experts = 0;
+  std::int64_t n_heads = 0, n_kv_heads = 0;
+  bool attention_bias = false, mlp_bias = false, tied = false;
+  int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
+  int sparse_step = 1;              // every such layer is sparse
+  std::vector<bool> dense_only;     // by layer: never sparse
+  [[nodiscard]] std::int64_t size(Dim d) const { return sizes[static_cast<std::size_t>(d)]; }
+  void set(Dim d, std::int64_t n) { sizes[static_cast<std::size_t>(d)] = n; }
+  [[nodiscard]] bool has(When when, int layer) const;
+};
+
+// `text`: the object with the language model's numbers. Errors: corrupt, naming the key and the range.
+[[nodiscard]] Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads);
+// "mha", "gqa", "mqa".
+[[nodiscard]] std::string_view attention_kind(std::int64_t n_heads, std::int64_t n_kv_heads);
+
+}  // namespace jang::arch

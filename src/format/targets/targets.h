@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The targets that there are, and sources as they know them.
+#pragma once
+
+#include <span>
+
+#include "arch/arch.h"
+#include "format/targets/target.h"
+#include "jang/status.h"
+#include "json/json.h"
+#include "tensor/shape.h"
+
+namespace jang::targets {
+
+// The explicit table, the default first.
+[[nodiscard]] std::span<const Target* const> targets();
+[[nodiscard]] const Target& default_target();
+
+// Describes a source, in whatever spelling some target knows, in canonical names: arch::describe behind check_source and published().
+// Errors: those of both.
+[[nodiscard]] Result<arch::Model> describe_canonical(const json::Value& config, std::span<const TensorInfo> stored,
+                                                     arch::SourceFacts facts = {});
+// The same as the target keeps it.
+[[nodiscard]] Result<arch::Model> describe_source(const json::Value& config, std::span<const TensorInfo> stored,
+                                                  const arch::SourceFacts& facts = {}, const Target& target = default_target());
+
+}  // namespace jang::targets

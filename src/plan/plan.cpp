@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of a plan's enums, and the storage type of its parameters.
+#include "plan/plan.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+
+namespace jang::plan {
+namespace {
+
+// Of what decided the bits, in the order of the enum.
+constexpr std::string_view kNames[] = {
+    "tiers", "mlx-lm recipe", "budget: role prior", "budget: measured error x role prior", "budget: measured sensitivities", "file",
+};
+static_assert(std::size(kNames) == static_cast<std::size_t>(AllocatedBy::file) + 1);
+
+}  // namespace
+
+std::string_view to_string(AllocatedBy allocation) { return kNames[static_cast<std::size_t>(allocation)]; }
+
+AllocatedBy allocation_from_string(std::string_view name) {
+  const auto found = std::ranges::find(kNames, name);
+  return found == std::end(kNames) ? AllocatedBy::file : static_cast<AllocatedBy>(found - std::begin(kNames));
+}
+
+std::string_view to_string(Method method) {
+  switch (method) {
+    case Method::rtn: return "rtn";
+    case Method::gptq: return "gptq";
+    case Method::fit: break;
+  }
+  return "fit";
+}
+
+std::optional<Method> method_from_string(std::string_view name) {
+  for (const Method m : {Method::fit, Method::rtn, Method::gptq})
+    if (to_string(m) == name) return m;
+  return std::nullopt;
+}
+
+DType param_dtype(const arch::Model& model, const Options& options) {
+  if (options.param_dtype) return *options.param_dtype;
+  std::uint64_t like_bf16 = 0, like_f16 = 0;
+  for (const bool quantizable : {true, false}) {
+    for (const arch::OutTensor& t : model.tensors) {
+      if (t.quantizable != quantizable || !info(t.source_dtype).is_float) continue;
+      (t.source_dtype == DType::f16 ? like_f16 : like_bf16) += static_cast<std::uint64_t>(elements(t.shape));
+    }
+    if (like_bf16 + like_f16 > 0) break;  // other tensors count only where nothing is quantizable
+  }
+  return like_f16 > like_bf16 ? DType::f16 : DType::bf16;
+}
+
+}  // namespace jang::plan
