@@ -25,7 +25,7 @@ import mlx_numbers
 from mlx_classes import N_EXPERTS
 from mlx_numbers import pattern
 
-LISTED = {"qwen2", "qwen3", "qwen3_moe", "gemma3_text", "gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_next"}  # arch/<family>.cpp; llama serves others too
+LISTED = {"qwen2", "qwen3", "qwen3_moe", "gemma3_text", "gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_next"}  # arch/families/<family>.cpp; llama serves others too
 GROUP, BITS = 32, 4
 # Tensors that checkpoints carry beside the language model's; probed for being dropped by the class.
 PROBES = ("vision_tower", "vision_model", "multi_modal_projector", "mm_projector", "visual", "audio_tower", "embed_audio", "embed_vision",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3.5 dense, text: Gated DeltaNet hybrid with a SwiGLU MLP. Flat text configs ("qwen3_5_text") and the wrapped multimodal ones
 // (text_config, model.language_model.*).
-#include "arch/qwen3_5.h"
+#include "arch/families/qwen3_5.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Llama: pre-norm decoder, SwiGLU, RoPE. Biases only where the config says so (then on all four, or all three, projections).
-#include "arch/llama.h"
+#include "arch/families/llama.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"

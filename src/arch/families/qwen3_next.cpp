@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3-Next: the hybrid of qwen3_5.h with its linear attention projections fused, in_proj_qkvz and in_proj_ba, rows interleaved per key
 // head: q, k, then v and z (b and a) of the value heads that share it. Experts routed and shared; names flat, "model.".
-#include "arch/qwen3_next.h"
+#include "arch/families/qwen3_next.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
-#include "arch/qwen3_5.h"
+#include "arch/families/qwen3_5.h"
 
 namespace jang::arch {
 namespace {

@@ -2,7 +2,7 @@
 // Qwen3-MoE: Qwen3 attention, routed experts on the layers the config calls sparse, a dense MLP on the others. The experts of a
 // projection are one tensor [E, out, in]; a fused source [E, 2 I, H] is cut into gate (first I rows) and up.
 // transformers 5 spells num_experts "num_local_experts".
-#include "arch/qwen3_moe.h"
+#include "arch/families/qwen3_moe.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3 dense: llama with RMS norms on queries and keys, head_dim of its own, no biases (transformers' default for it:
 // 128).
-#include "arch/qwen3.h"
+#include "arch/families/qwen3.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3.5-MoE, text: the hybrid of qwen3_5.h with routed experts and one gated shared expert on every layer. Published checkpoints fuse the
 // experts as experts.gate_up_proj [E, 2 I, H] and experts.down_proj [E, H, I]; transformers may save one tensor per expert.
-#include "arch/qwen3_5_moe.h"
+#include "arch/families/qwen3_5_moe.h"
 
 #include "arch/blocks.h"
-#include "arch/qwen3_5.h"
+#include "arch/families/qwen3_5.h"
 
 namespace jang::arch {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen2 and Qwen2.5 dense: llama with biases on q, k and v, always.
-#include "arch/qwen2.h"
+#include "arch/families/qwen2.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"

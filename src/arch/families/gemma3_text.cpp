@@ -2,7 +2,7 @@
 // Gemma 3, text only, and the language model inside the multimodal "gemma3" checkpoints (the SigLIP tower is left out). Four norms a layer;
 // they are stored zero-centred and the model adds the one itself (Traits::norm_offset), so nothing is shifted. Embedding and head are tied
 // unless there is a head of its own. Sliding and full attention alternate with the period sliding_window_pattern.
-#include "arch/gemma3_text.h"
+#include "arch/families/gemma3_text.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"

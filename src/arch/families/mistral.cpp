@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mistral: llama without biases. The sliding window of the first releases is kept in the config.
-#include "arch/mistral.h"
+#include "arch/families/mistral.h"
 
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
