@@ -2,11 +2,11 @@
 // See the header: windows of a text scored by one model or two. Questions are in tasks.cpp.
 #include "jang/eval.h"
 
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include "api/access.h"
+#include "base/clock.h"
 #include "engine/wider_cache.h"
 #include "eval/divergence.h"
 #include "eval/engine_model.h"
@@ -17,9 +17,6 @@
 
 namespace jang {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A text as the tokenizer of `engine` sees it, cut into windows.
 struct Text {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Texts of two models, of jang/eval.h.
-#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "api/access.h"
+#include "base/clock.h"
 #include "engine/wider_cache.h"
 #include "eval/engine_model.h"
 #include "eval/generation.h"
@@ -72,7 +72,7 @@ Result<GenerationReport> compare_texts(const Model& model, const Model& source, 
   sample.cancel = how.cancel;
   observer.phase(2, 2, "write");
   observer.count("tokens");
-  const auto began = std::chrono::steady_clock::now();
+  const auto began = Clock::now();
   Texts texts[2];
   Continuations greedy[2];
   Prompts prompts;
@@ -85,7 +85,7 @@ Result<GenerationReport> compare_texts(const Model& model, const Model& source, 
                 }));
   }
   GenerationReport report;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  report.seconds = seconds_since(began);
   report.generation = eval::compare_generation(texts[0], texts[1], greedy[0], greedy[1]);
   json::Value document = json::Value::object();
   eval::add_to_json(report.generation, &document);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions of jang/eval.h: MMLU and other choices, answered item by item.
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include "api/access.h"
+#include "base/clock.h"
 #include "base/text_input.h"
 #include "engine/wider_cache.h"
 #include "eval/engine_model.h"
@@ -86,10 +86,10 @@ Result<std::optional<Comparison>> compare_with_log(const std::string& path, cons
 Result<TaskReport> answer(const Model& model, const Questions& questions, const std::string& against, const EvalOptions& how) {
   SilentObserver silent;
   Observer& observer = how.observer != nullptr ? *how.observer : silent;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   JANG_ASSIGN(const std::vector<eval::ItemResult> results, score(model, questions, how, observer));
   TaskReport report;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = seconds_since(start);
   if (!how.log_file.empty()) {
     std::string lines;
     for (const eval::ItemResult& r : results) lines += eval::item_line(r);

@@ -17,7 +17,7 @@ using Path = std::vector<std::string_view>;
 constexpr std::string_view kAttention[] = {"self_attn", "attn", "attention", "self_attention", "mixer_attn", "cross_attn"};
 constexpr std::string_view kLinearAttention[] = {"linear_attn", "mamba", "mixer", "ssm", "delta_net"};
 constexpr std::string_view kMlp[] = {"mlp", "ffn", "feed_forward", "block_sparse_moe", "moe", "mixer", "feedforward"};
-constexpr std::string_view kExperts[] = {"experts", "local_experts", "expert"};
+constexpr std::string_view kExpertLists[] = {"experts", "local_experts", "expert"};
 constexpr std::string_view kShared[] = {"shared_expert", "shared_experts", "shared_mlp"};
 constexpr std::string_view kVision[] = {"visual",       "vision_tower", "vision_model", "vision_encoder", "multi_modal_projector",
                                         "mm_projector", "audio_tower"};
@@ -115,7 +115,7 @@ Role placed(Role role, const Path& path) {
   for (const Place& p : kPlaces) {
     if (p.dense != role) continue;
     if (any_in(path, kShared)) return p.shared;
-    return any_in(path, kExperts) ? p.expert : role;
+    return any_in(path, kExpertLists) ? p.expert : role;
   }
   return role;
 }
@@ -157,7 +157,8 @@ int layer_of(const Path& path) {
 
 int expert_component(const Path& path) {
   for (std::size_t i = 0; i + 1 < path.size(); ++i)
-    if (std::ranges::find(kExperts, path[i]) != std::end(kExperts) && component_number(path[i + 1]) >= 0) return static_cast<int>(i) + 1;
+    if (std::ranges::find(kExpertLists, path[i]) != std::end(kExpertLists) && component_number(path[i + 1]) >= 0)
+      return static_cast<int>(i) + 1;
   return -1;
 }
 

@@ -8,14 +8,14 @@
 #include <vector>
 
 #include "base/check.h"
+#include "calibrate/moments.h"
 #include "model/workspace.h"
 
 namespace jang::calibrate {
 namespace {
 
 constexpr std::int64_t kBatchTokens = 4096;  // of one forward
-constexpr std::int64_t kHeadRows = 128;
-constexpr double kShrinkTokens = 64;  // inputs that the matrix over all experts counts for
+constexpr double kShrinkTokens = 64;         // inputs that the matrix over all experts counts for
 
 // Sums over the inputs of maps that share them: one matrix, or one an expert, on the device.
 struct Sums {

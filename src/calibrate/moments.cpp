@@ -10,8 +10,6 @@
 namespace jang::calibrate {
 namespace {
 
-constexpr std::int64_t kHeadRows = 128;
-
 // Maps fed by the same input share one sum.
 class Moments final : public model::Probe {
  public:

@@ -2,6 +2,7 @@
 // E[x^2] per input channel of every linear map, routed experts each on their own: a probe that sums while the model reads the windows.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "format/statistics.h"
 
 namespace jang::calibrate {
+
+// Rows of logits at a time where nobody wants them: it is the input of the head that is measured.
+inline constexpr std::int64_t kHeadRows = 128;
 
 // Runs the model over the windows, head included, and returns the statistics by module. Sums are in double and in a fixed order.
 // Errors: those of the forward; cancelled.

@@ -3,15 +3,15 @@
 #include "calibrate/sensitivity.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "kernels/host_ops.h"
 
 namespace jang::calibrate {
 namespace {
 
-constexpr std::int64_t kHeadRows = 64;
+constexpr std::int64_t kScoredRows = 64;
 constexpr std::int64_t kMaxReferenceBytes = std::int64_t{512} << 20;
 
 // sum_i p_i z_i in double, in lanes that the compiler can keep apart.
@@ -78,13 +78,13 @@ struct Laboratory::Impl {
   Status for_each_prediction(const kernels::Tensor& x, const F& f) {
     const auto n = static_cast<std::int64_t>(positions.size());
     kernels::Device& device = engine.device();
-    if (!scored.reserve(device, kHeadRows * hidden()) || !indices.reserve(device, n, DType::i32))
+    if (!scored.reserve(device, kScoredRows * hidden()) || !indices.reserve(device, n, DType::i32))
       return {StatusCode::out_of_memory, "no memory for the scored positions"};
     const kernels::Tensor index = indices.matrix(n, 1, DType::i32);
     JANG_TRY(device.write(positions.data(), index));
-    std::vector<float> logits(static_cast<std::size_t>(kHeadRows * vocab()));
-    for (std::int64_t first = 0; first < n; first += kHeadRows) {
-      const std::int64_t count = std::min(kHeadRows, n - first);
+    std::vector<float> logits(static_cast<std::size_t>(kScoredRows * vocab()));
+    for (std::int64_t first = 0; first < n; first += kScoredRows) {
+      const std::int64_t count = std::min(kScoredRows, n - first);
       const kernels::Tensor rows = scored.matrix(count, hidden());
       device.gather_rows(x, index.row_range(first, count), rows);
       JANG_TRY(engine.logits(rows, logits.data()));
@@ -173,10 +173,10 @@ Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& win
   const std::int64_t n = std::clamp<std::int64_t>(std::min(max_positions, fits), 1, total);
   // Spread evenly; the first positions of a window tell little, and there are few of them.
   for (std::int64_t i = 0; i < n; ++i) impl->positions.push_back(static_cast<std::int32_t>((2 * i + 1) * total / (2 * n)));
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   JANG_ASSIGN(const kernels::Tensor x, impl->forward());
   JANG_TRY(impl->keep_reference(x));
-  impl->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  impl->seconds = seconds_since(start);
   return Laboratory(std::move(impl));
 }
 

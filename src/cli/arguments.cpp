@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/check.h"
+#include "cli/failure.h"
 #include "cli/options.h"
 #include "cli/units.h"
 #include "jang/text_input.h"
@@ -16,8 +17,6 @@ namespace jang::cli {
 namespace {
 
 using Given = std::map<std::string, std::vector<std::string>, std::less<>>;
-
-Status usage(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
 // Values land in `values`, counts of flags in `flags`; both keyed by the option's name in the table.
 struct Sink {

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/json.h"
+#include "cli/planning.h"
 #include "cli/units.h"
 #include "jang/bench.h"
 
@@ -18,7 +19,6 @@ namespace {
 
 constexpr std::int64_t kMaxDimension = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxWeights = std::int64_t{1} << 30;
-constexpr int kMaxThreads = 1024;
 constexpr int kGroupSize = 64;
 
 // "4096x14336": rows, columns.

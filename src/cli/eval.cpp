@@ -2,6 +2,7 @@
 // `jang eval ppl|kld|generate|mmlu|choice`: what one model says, as figures.
 #include "cli/eval.h"
 
+#include "cli/failure.h"
 #include "jang/eval.h"
 
 #include <limits>
@@ -17,8 +18,6 @@
 
 namespace jang::cli {
 namespace {
-
-Status usage(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
 // Options that only some of the measurements take: given elsewhere they would silently do nothing.
 struct Taker {

@@ -4,10 +4,14 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "jang/status.h"
 
 namespace jang::cli {
+
+// The failure of a command line that asks for what cannot be.
+[[nodiscard]] inline Status usage(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
 // What to do about a failed `command` ("convert", ...), one sentence.
 [[nodiscard]] std::string advice(std::string_view command, const Status& status);

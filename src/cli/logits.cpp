@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t kMaxIds = 1 << 24;
 
-struct Outcome {
+struct LogitsOutcome {
   std::vector<std::int32_t> ids;
   LogitsReport report;
   std::int64_t vocab = 0;
@@ -55,8 +55,8 @@ Result<std::vector<std::int32_t>> read_ids(const Arguments& arguments) {
   return parse_ids(text, "--ids-file");
 }
 
-Result<Outcome> run(const Arguments& arguments, const Surroundings& surroundings) {
-  Outcome out;
+Result<LogitsOutcome> run(const Arguments& arguments, const Surroundings& surroundings) {
+  LogitsOutcome out;
   JANG_ASSIGN(out.ids, read_ids(arguments));
   LogitsOptions options;
   if (arguments.has("--continue")) {
@@ -74,7 +74,7 @@ Result<Outcome> run(const Arguments& arguments, const Surroundings& surroundings
   return out;
 }
 
-Json document(const Arguments& arguments, const Outcome& out) {
+Json document(const Arguments& arguments, const LogitsOutcome& out) {
   Json v = new_document();
   v["model"] = arguments.value("MODEL");
   v["vocab"] = out.vocab;
@@ -93,7 +93,7 @@ Json document(const Arguments& arguments, const Outcome& out) {
   return v;
 }
 
-std::string text_of(const Outcome& out) {
+std::string text_of(const LogitsOutcome& out) {
   std::string text;
   for (std::size_t i = 0; i < out.ids.size(); ++i) {
     text += fmt::format("{:>8} ", out.ids[i]);
@@ -112,7 +112,7 @@ std::string text_of(const Outcome& out) {
 }  // namespace
 
 int run_logits(const Arguments& arguments, const Surroundings& surroundings) {
-  const Result<Outcome> out = run(arguments, surroundings);
+  const Result<LogitsOutcome> out = run(arguments, surroundings);
   if (!out.ok()) return fail(fmt::format("no logits of {}", arguments.value("MODEL")), "logits", out.status(), surroundings.stderr_color);
   return finish(arguments.has("--json") ? dump(document(arguments, out.value()), 2) + "\n" : text_of(out.value()), surroundings);
 }

@@ -17,13 +17,10 @@ namespace jang::cli {
 namespace {
 
 constexpr double kMaxBitsPerWeight = 32;
-constexpr std::int64_t kMaxThreads = 1024;
 constexpr double kMaxBudgetSeconds = 1e7;
 // A plan file holds all of these.
 constexpr std::array<std::string_view, 8> kDecidedByPlanFile = {"--profile",    "--bpw",         "--size",   "--method",
                                                                 "--group-size", "--scale-dtype", "--tensor", "--floors"};
-
-Status usage(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
 // Profile, --bpw and --size: a target makes the profile `auto`, and `auto` needs a target.
 Status read_target(const Arguments& arguments, PlanOptions& options) {

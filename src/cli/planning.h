@@ -2,6 +2,7 @@
 // What convert, plan and calibrate have in common: options read, progress set up, outcomes told.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,8 @@
 #include "jang/run_options.h"
 
 namespace jang::cli {
+
+inline constexpr std::int64_t kMaxThreads = 1024;
 
 // Options that decide the plan. Errors: invalid_argument (contradictions; numbers; profile, override: with the nearest name).
 [[nodiscard]] Result<PlanOptions> planning_options(const Arguments& arguments);

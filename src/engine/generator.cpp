@@ -3,19 +3,13 @@
 #include "engine/generator.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "engine/wider_cache.h"
 
 namespace jang::engine {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-}  // namespace
 
 Generator::Generator(Engine& engine, const SamplingOptions& sampling, std::int64_t chunk)
     : engine_(engine),

@@ -3,9 +3,9 @@
 #include "engine/greedy.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "engine/logits_file.h"
 
 namespace jang::engine {
@@ -13,9 +13,6 @@ namespace {
 
 constexpr std::int64_t kChunk = 512;     // tokens of a forward
 constexpr std::int64_t kHeadChunk = 32;  // rows of logits at a time
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::vector<TokenLogit> best_of(std::span<const float> logits, std::size_t n_best) {
   std::vector<TokenLogit> best;

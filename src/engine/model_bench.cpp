@@ -3,17 +3,15 @@
 #include "engine/model_bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "kernels/kernel_bench.h"
 
 namespace jang::engine {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Token ids spread over the vocabulary, the same in every run.
 std::vector<std::int32_t> some_tokens(std::int64_t n, std::int64_t vocab) {
@@ -30,7 +28,7 @@ Result<double> step(Engine& engine, model::Sequence& sequence, std::span<const s
   JANG_TRY(engine.forward({&item, 1}, tokens, hidden));
   const std::int64_t width = engine.decoder().config().hidden;
   JANG_TRY(engine.logits(hidden->data() + (static_cast<std::int64_t>(tokens.size()) - 1) * width, 1, logits->data()));
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return seconds_since(start);
 }
 
 // Seconds of one repetition: the prompt as one forward, or n tokens one by one behind a first that is not counted.

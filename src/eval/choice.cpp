@@ -25,9 +25,9 @@ struct Target {
   std::size_t item = 0, continuation = 0;
 };
 
-class Step {
+class ChoiceStep {
  public:
-  Step(LanguageModel& model, std::span<const TokenItem> items, std::int64_t min_shared)
+  ChoiceStep(LanguageModel& model, std::span<const TokenItem> items, std::int64_t min_shared)
       : model_(model), items_(items), min_shared_(min_shared), vocab_(model.vocab_size()) {
     for (const TokenItem& item : items) {
       ItemScore s;
@@ -222,7 +222,7 @@ Status score_items(LanguageModel& model, std::span<const TokenItem> items, const
   for (std::size_t begin = 0; begin < items.size();) {
     if (options.cancel && options.cancel->load(std::memory_order_relaxed)) return {StatusCode::cancelled, "evaluation stopped"};
     const std::size_t end = end_of_step(items, begin, options);
-    JANG_ASSIGN(std::vector<ItemScore> scores, Step(model, items.subspan(begin, end - begin), options.min_shared).run());
+    JANG_ASSIGN(std::vector<ItemScore> scores, ChoiceStep(model, items.subspan(begin, end - begin), options.min_shared).run());
     for (std::size_t i = 0; i < scores.size(); ++i) JANG_TRY(sink(begin + i, std::move(scores[i])));
     begin = end;
     if (options.observer) options.observer->tick(options.ticks_done + static_cast<std::int64_t>(end), total, "items");

@@ -14,7 +14,7 @@
 namespace jang::eval {
 namespace {
 
-struct Row {
+struct ScoredRow {
   std::int64_t hidden = 0;   // row of the step's hidden states
   std::int32_t target = 0;   // token it should predict
   std::size_t window = 0;    // within the step
@@ -30,9 +30,9 @@ struct ReferenceRow {
   std::size_t top = 0;
 };
 
-class Step {
+class ScoringStep {
  public:
-  Step(LanguageModel& reference, std::span<LanguageModel* const> others, const TextWindows& text, std::size_t begin, std::size_t end)
+  ScoringStep(LanguageModel& reference, std::span<LanguageModel* const> others, const TextWindows& text, std::size_t begin, std::size_t end)
       : text_(text), begin_(begin), end_(end), vocab_(reference.vocab_size()) {
     models_.push_back(&reference);
     models_.insert(models_.end(), others.begin(), others.end());
@@ -43,7 +43,7 @@ class Step {
     for (LanguageModel* model : models_) JANG_TRY(run_layers(*model));
     const std::int64_t chunk = logit_rows(vocab_);
     for (std::size_t first = 0; first < rows_.size(); first += static_cast<std::size_t>(chunk)) {
-      const std::span<const Row> rows(rows_.data() + first, std::min(static_cast<std::size_t>(chunk), rows_.size() - first));
+      const std::span<const ScoredRow> rows(rows_.data() + first, std::min(static_cast<std::size_t>(chunk), rows_.size() - first));
       JANG_TRY(score_reference(rows));
       for (std::size_t m = 1; m < models_.size(); ++m) JANG_TRY(compare(m, rows));
     }
@@ -99,7 +99,7 @@ class Step {
   }
 
   // Logits [rows, vocab] of the chunk's rows under model m.
-  Status make_logits(std::size_t m, std::span<const Row> rows, std::vector<float>& out) {
+  Status make_logits(std::size_t m, std::span<const ScoredRow> rows, std::vector<float>& out) {
     const auto width = static_cast<std::size_t>(models_[m]->hidden_size());
     gathered_.resize(rows.size() * width);
     for (std::size_t i = 0; i < rows.size(); ++i)
@@ -109,7 +109,7 @@ class Step {
     return models_[m]->logits(gathered_.data(), static_cast<std::int64_t>(rows.size()), out.data());
   }
 
-  Status score_reference(std::span<const Row> rows) {
+  Status score_reference(std::span<const ScoredRow> rows) {
     JANG_TRY(make_logits(0, rows, a_));
     const bool alone = models_.size() == 1;
     reference_.resize(rows.size());
@@ -130,7 +130,7 @@ class Step {
     return {};
   }
 
-  Status compare(std::size_t m, std::span<const Row> rows) {
+  Status compare(std::size_t m, std::span<const ScoredRow> rows) {
     JANG_TRY(make_logits(m, rows, b_));
     models_[0]->pool().run(static_cast<std::int64_t>(rows.size()), [&](std::int64_t i, int) {
       const auto r = static_cast<std::size_t>(i);
@@ -154,7 +154,7 @@ class Step {
   std::size_t begin_, end_;
   std::int64_t vocab_;
   std::vector<LanguageModel*> models_;
-  std::vector<Row> rows_;
+  std::vector<ScoredRow> rows_;
   std::vector<std::vector<float>> hidden_;         // per model
   std::vector<std::vector<WindowScores>> scores_;  // per model and window
   std::vector<float> gathered_, a_, b_;
@@ -188,7 +188,7 @@ Status score_windows(LanguageModel& reference, std::span<LanguageModel* const> o
     std::int64_t n_tokens = 0;
     do n_tokens += text.windows[end++].n_tokens;
     while (end < text.windows.size() && n_tokens + text.windows[end].n_tokens <= options.tokens_per_step);
-    Step step(reference, others, text, begin, end);
+    ScoringStep step(reference, others, text, begin, end);
     JANG_TRY(step.run());
     JANG_TRY(step.deliver(sink));
     begin = end;

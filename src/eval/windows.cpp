@@ -12,12 +12,12 @@
 namespace jang::eval {
 namespace {
 
-struct Row {
+struct WindowConvention {
   std::string_view name;
   std::int64_t ctx, stride;  // stride 0: the windows do not overlap
   bool second_half, begin_each, keep_incomplete;
 };
-constexpr std::array<Row, 4> kProtocols = {{
+constexpr std::array<WindowConvention, 4> kProtocols = {{
     {"windows", 512, 0, false, false, false},
     {"gptq", 2048, 0, false, false, false},
     {"llama.cpp", 512, 0, true, true, false},
@@ -36,7 +36,7 @@ Status invalid(std::string message) { return {StatusCode::invalid_argument, std:
 std::span<const std::string_view> protocol_names() { return kNames; }
 
 Result<Protocol> make_protocol(std::string_view name, std::optional<std::int64_t> ctx, std::optional<std::int64_t> stride) {
-  const auto row = std::find_if(kProtocols.begin(), kProtocols.end(), [&](const Row& r) { return r.name == name; });
+  const auto row = std::find_if(kProtocols.begin(), kProtocols.end(), [&](const WindowConvention& r) { return r.name == name; });
   if (row == kProtocols.end()) return invalid(fmt::format("no protocol {}; there are {}", name, fmt::join(kNames, ", ")));
   Protocol p;
   p.name = name;

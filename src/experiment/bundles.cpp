@@ -2,10 +2,10 @@
 // See the header.
 #include "experiment/bundles.h"
 
-#include <chrono>
 #include <filesystem>
 #include <map>
 
+#include "base/clock.h"
 #include "experiment/fingerprint.h"
 #include "experiment/line_log.h"
 #include "json/json.h"
@@ -120,7 +120,7 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
     }
   }
   fs::remove(record_path, error);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   quantize::RunOptions run = options.run;
   if (recipe.self) {
     JANG_ASSIGN(run.statistics, options.self->statistics(source));
@@ -133,7 +133,7 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
   BundleRecord record;
   record.directory = directory;
   record.fingerprint = wanted;
-  record.convert_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  record.convert_seconds = seconds_since(start);
   record.code_bits = done.sizes.code_bits;
   record.stored_bits = done.sizes.stored_bits;
   record.file_bytes = done.sizes.file_bytes;

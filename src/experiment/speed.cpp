@@ -7,18 +7,14 @@
 #endif
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/machine.h"
 
 namespace jang::experiment {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::uint64_t resident_now() {
 #if defined(__GLIBC__)

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/corrupt.h"
 #include "format/checkpoint_files.h"
 #include "format/safetensors.h"
 
@@ -19,12 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kConfigName = "config.json";
-constexpr std::size_t kMaxIndexBytes = std::size_t{256} << 20;
 constexpr std::size_t kCompareBytes = std::size_t{1} << 20;
-
-Status corrupt(std::string message) { return {StatusCode::corrupt, std::move(message)}; }
-
-std::string join_path(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
 // Whether two tensors, of one name, have the same type, shape and bytes.
 Result<bool> same_content(const std::vector<InputFile>& files, const StoredTensor& a, const StoredTensor& b) {

@@ -19,10 +19,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kIndexName = "model.safetensors.index.json";
 constexpr std::string_view kSingleName = "model.safetensors";  // what transformers asks for first
 constexpr std::string_view kSuffix = ".safetensors";
-constexpr std::size_t kMaxIndexBytes = std::size_t{256} << 20;
 constexpr std::size_t kMaxListed = 8;  // names in one message
-
-std::string join_path(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
 // Names of the entries of a directory, sorted. An error ends the list: it feeds messages, and globs whose files are checked when opened.
 std::vector<std::string> list_names(const std::string& directory) {
@@ -127,6 +124,8 @@ ChosenFiles choose_single(std::string why) {
 }
 
 }  // namespace
+
+std::string join_path(const std::string& directory, std::string_view name) { return (fs::path(directory) / name).string(); }
 
 std::string likely_cause(const std::string& path) {
   const std::vector<std::string> names = list_names(path);

@@ -2,8 +2,10 @@
 // Which files of a model directory are its weights. Used by checkpoint.cpp only.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/checkpoint.h"
@@ -11,6 +13,9 @@
 #include "tensor/shape.h"
 
 namespace jang::format {
+
+// What an index may have at most.
+inline constexpr std::size_t kMaxIndexBytes = std::size_t{256} << 20;
 
 struct WeightFile {
   std::string name;  // bare
@@ -33,6 +38,8 @@ struct ChosenFiles {
 
 // A value of an index, or a name found in a directory, that may be opened: a bare visible name that ends in .safetensors.
 [[nodiscard]] bool is_bare_file_name(std::string_view name);
+
+[[nodiscard]] std::string join_path(const std::string& directory, std::string_view name);
 
 // Whether something of that name is there, be it a dangling link.
 [[nodiscard]] bool exists(const std::string& path);

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/corrupt.h"
 #include "base/utf8.h"
 #include "json/json.h"
 
@@ -26,7 +27,6 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kHeaderAlignment = 64;  // one cache line, and more than any element type needs
 constexpr std::size_t kMaxDepth = 4;            // root, tensor, array, and one to spare
 constexpr std::uint64_t kMaxDimension = std::uint64_t{1} << 48;
@@ -34,8 +34,6 @@ constexpr std::string_view kMetadataKey = "__metadata__";
 
 // In the format, but without a row in kDTypes: refused as unsupported, not as corrupt.
 constexpr std::string_view kForeignDTypes[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
-
-Status corrupt(std::string message) { return {StatusCode::corrupt, std::move(message)}; }
 
 // What the file is when it is no safetensors file, from its first bytes; empty when nothing is recognised.
 std::string_view recognise(std::string_view start) {

@@ -20,6 +20,8 @@
 
 namespace jang::format {
 
+inline constexpr std::uint64_t kLengthBytes = 8;  // what n takes
+
 struct SafetensorsEntry {
   TensorInfo info;
   std::uint64_t offset_bytes = 0;  // from the start of the file

@@ -25,7 +25,6 @@ constexpr std::string_view kMeanSquare = ".mean_square", kTokens = ".tokens", kS
 constexpr std::string_view kVersion = "1";
 constexpr std::int64_t kPointColumns = 4;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{8} << 30;
-constexpr std::size_t kLengthBytes = 8;
 
 template <typename T>
 std::vector<T> values_of(std::string_view bytes, const SafetensorsEntry& e) {

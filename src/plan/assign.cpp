@@ -17,7 +17,6 @@
 namespace jang::plan {
 namespace {
 
-constexpr int kDefaultGroup = 64;
 // Routed experts of mixtures this large take groups of 128: they are nearly all the weights, and half the scales are saved.
 constexpr int kLargeMixture = 150;
 constexpr int kLargeMixtureGroup = 128;

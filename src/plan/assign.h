@@ -8,6 +8,8 @@
 
 namespace jang::plan {
 
+inline constexpr int kDefaultGroup = 64;
+
 // Largest codec group that is at most `request` and divides the input dimension; 0 when none does.
 [[nodiscard]] int group_for(const arch::OutTensor& tensor, int request);
 // Group asked for a tensor before its shape is looked at: Options::group_size, else 128 for routed experts of large mixtures, else 64.

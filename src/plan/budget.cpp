@@ -28,7 +28,6 @@
 namespace jang::plan {
 namespace {
 
-constexpr int kDefaultGroup = 64;
 // What `auto` considers beside every width at its first group: where fewer or more scales pay.
 constexpr Choice kFinerAndCoarser[] = {{2, 32}, {3, 32}, {2, 128}, {3, 128}, {4, 128}, {5, 128}, {6, 128}, {8, 128}};
 // Header text of the scales and biases entries of a module beside its name, about: dtype, shape, offsets, punctuation.

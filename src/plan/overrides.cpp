@@ -25,7 +25,7 @@ constexpr std::size_t kLongestPattern = 256;
 constexpr std::size_t kLongestNumber = 4;  // digits
 constexpr int kKeepBits = 16;
 
-Status bad(std::string_view text, std::string_view why) {
+Status bad_override(std::string_view text, std::string_view why) {
   return {StatusCode::invalid_argument, fmt::format("tensor override {}: {}; write 'regex=bits' or 'regex=bits:group', for example "
                                                     "'layers\\.0\\..*down_proj=6:64'",
                                                     json::quote(text), why)};
@@ -121,25 +121,26 @@ Status resolve_unit(const Draft& d, const std::vector<std::regex>& regexes, std:
 
 Result<Override> parse_override(std::string_view text) {
   const std::size_t equals = text.rfind('=');
-  if (equals == std::string_view::npos) return bad(text, "no '='");
+  if (equals == std::string_view::npos) return bad_override(text, "no '='");
   Override o;
   o.pattern = text.substr(0, equals);
-  if (o.pattern.empty()) return bad(text, "the expression is empty");
-  if (o.pattern.size() > kLongestPattern) return bad(text, fmt::format("the expression is longer than {} characters", kLongestPattern));
+  if (o.pattern.empty()) return bad_override(text, "the expression is empty");
+  if (o.pattern.size() > kLongestPattern)
+    return bad_override(text, fmt::format("the expression is longer than {} characters", kLongestPattern));
   std::regex regex;
-  if (!compile(o.pattern, &regex)) return bad(text, "the expression is not a valid ECMAScript regular expression");
+  if (!compile(o.pattern, &regex)) return bad_override(text, "the expression is not a valid ECMAScript regular expression");
   const std::string_view value = text.substr(equals + 1);
   const std::size_t colon = value.find(':');
-  if (!parse_number(value.substr(0, colon), &o.choice.bits)) return bad(text, "bits is not a number");
+  if (!parse_number(value.substr(0, colon), &o.choice.bits)) return bad_override(text, "bits is not a number");
   const bool has_group = colon != std::string_view::npos;
-  if (has_group && !parse_number(value.substr(colon + 1), &o.choice.group_size)) return bad(text, "group is not a number");
+  if (has_group && !parse_number(value.substr(colon + 1), &o.choice.group_size)) return bad_override(text, "group is not a number");
   if (o.choice.bits == kKeepBits) {
-    if (has_group) return bad(text, "16 keeps the tensor and takes no group");
+    if (has_group) return bad_override(text, "16 keeps the tensor and takes no group");
     o.choice = {};
     return o;
   }
-  if (!codec::is_width(o.choice.bits)) return bad(text, "bits is not one of 2, 3, 4, 5, 6, 8, 16");
-  if (has_group && !codec::is_group(o.choice.group_size)) return bad(text, "group is not one of 32, 64, 128");
+  if (!codec::is_width(o.choice.bits)) return bad_override(text, "bits is not one of 2, 3, 4, 5, 6, 8, 16");
+  if (has_group && !codec::is_group(o.choice.group_size)) return bad_override(text, "group is not one of 32, 64, 128");
   return o;
 }
 
@@ -154,7 +155,7 @@ Status resolve_overrides(Draft* d) {
     const Override& o = d->options->overrides[k];
     const bool valid =
         o.choice == Choice{} || (codec::is_width(o.choice.bits) && (o.choice.group_size == 0 || codec::is_group(o.choice.group_size)));
-    if (!valid || !compile(o.pattern, &regexes[k])) return bad(o.pattern, "not a valid expression, width or group");
+    if (!valid || !compile(o.pattern, &regexes[k])) return bad_override(o.pattern, "not a valid expression, width or group");
   }
   std::vector<bool> matched(regexes.size(), false);
   for (Unit& u : d->units) JANG_TRY(resolve_unit(*d, regexes, &matched, &u));

@@ -37,17 +37,17 @@ std::string reason_after_rule(const arch::OutTensor& t, const std::string& reaso
   return reason.starts_with(prefix) ? reason.substr(prefix.size()) : reason;
 }
 
-Status bad(std::string_view where, std::string_view what) { return {StatusCode::corrupt, fmt::format("plan: {}: {}", where, what)}; }
+Status bad_plan(std::string_view where, std::string_view what) { return {StatusCode::corrupt, fmt::format("plan: {}: {}", where, what)}; }
 
 Result<const Value*> require(const Value& object, const char* key, std::string_view where) {
   const Value* found = json::find(object, key);
-  if (!found) return bad(where, fmt::format("'{}' is missing", key));
+  if (!found) return bad_plan(where, fmt::format("'{}' is missing", key));
   return found;
 }
 
 Result<std::string> require_string(const Value& object, const char* key, std::string_view where) {
   JANG_ASSIGN(const Value* found, require(object, key, where));
-  if (!found->is_string()) return bad(where, fmt::format("'{}' is not a string", key));
+  if (!found->is_string()) return bad_plan(where, fmt::format("'{}' is not a string", key));
   return found->get<std::string>();
 }
 
@@ -65,14 +65,14 @@ Result<Choice> read_choice(const Value& row, const arch::OutTensor& t, DType dty
   if (c.group_size == 0) {
     const int kept = stored_bits(t, {}, dtype);
     if (c.bits != 16 && c.bits != kept)
-      return bad(t.name, fmt::format("{} bits need a group_size; 0 keeps the tensor, at {} bits", c.bits, kept));
+      return bad_plan(t.name, fmt::format("{} bits need a group_size; 0 keeps the tensor, at {} bits", c.bits, kept));
     return Choice{};
   }
-  if (!codec::is_width(c.bits)) return bad(t.name, fmt::format("{} is not one of the widths 2, 3, 4, 5, 6, 8", c.bits));
-  if (!codec::is_group(c.group_size)) return bad(t.name, fmt::format("{} is not one of the groups 32, 64, 128", c.group_size));
-  if (!t.quantizable) return bad(t.name, fmt::format("a {} cannot be quantized", arch::to_string(t.role)));
+  if (!codec::is_width(c.bits)) return bad_plan(t.name, fmt::format("{} is not one of the widths 2, 3, 4, 5, 6, 8", c.bits));
+  if (!codec::is_group(c.group_size)) return bad_plan(t.name, fmt::format("{} is not one of the groups 32, 64, 128", c.group_size));
+  if (!t.quantizable) return bad_plan(t.name, fmt::format("a {} cannot be quantized", arch::to_string(t.role)));
   if (elements(t.shape) <= 0 || columns(t.shape) % c.group_size != 0)
-    return bad(t.name, fmt::format("group {} does not divide {} inputs", c.group_size, columns(t.shape)));
+    return bad_plan(t.name, fmt::format("group {} does not divide {} inputs", c.group_size, columns(t.shape)));
   return c;
 }
 
@@ -84,10 +84,10 @@ Status check_identity(const Value& row, const arch::OutTensor& t) {
     same = d.is_number_unsigned() ? d.get<std::uint64_t>() == static_cast<std::uint64_t>(t.shape[k])
                                   : d.is_number_integer() && d == t.shape[k];
   }
-  if (!same) return bad(t.name, fmt::format("its shape is {} in this model, the plan was made for another", jang::to_string(t.shape)));
+  if (!same) return bad_plan(t.name, fmt::format("its shape is {} in this model, the plan was made for another", jang::to_string(t.shape)));
   JANG_ASSIGN(const std::string role, require_string(row, "role", t.name));
   if (role != arch::to_string(t.role))
-    return bad(t.name, fmt::format("its role is {} in this model, not {}", arch::to_string(t.role), json::quote(role)));
+    return bad_plan(t.name, fmt::format("its role is {} in this model, not {}", arch::to_string(t.role), json::quote(role)));
   return {};
 }
 
@@ -97,7 +97,7 @@ Result<TensorPlan> read_tensor(const Value& row, const arch::OutTensor& t, int i
   JANG_TRY(check_identity(row, t));
   JANG_ASSIGN(p.choice, read_choice(row, t, dtype));
   JANG_ASSIGN(const std::string tier, require_string(row, "tier", t.name));
-  if (!tier_from_string(tier, &p.tier)) return bad(t.name, "unknown tier " + json::quote(tier));
+  if (!tier_from_string(tier, &p.tier)) return bad_plan(t.name, "unknown tier " + json::quote(tier));
   JANG_ASSIGN(const std::string reason, json::get_string(row, "reason", "from a plan file"));
   p.reason = t.rule + std::string(kReasonSeparator) + reason;
   p.bytes = stored_bytes(t, p.choice, dtype);
@@ -105,21 +105,21 @@ Result<TensorPlan> read_tensor(const Value& row, const arch::OutTensor& t, int i
 }
 
 Status read_header(const Value& document, Plan* plan) {
-  if (!document.is_object()) return bad("document", "not an object");
+  if (!document.is_object()) return bad_plan("document", "not an object");
   JANG_TRY(require(document, "schema_version", "document").status());
   const auto version = json::get_int(document, "schema_version", 0, kSchemaVersion, kSchemaVersion);
-  if (!version.ok()) return bad("schema_version", fmt::format("not {}", kSchemaVersion));
+  if (!version.ok()) return bad_plan("schema_version", fmt::format("not {}", kSchemaVersion));
   JANG_ASSIGN(const std::string profile, require_string(document, "profile", "document"));
   const auto canonical = canonical_profile(profile);
-  if (!canonical.ok()) return bad("profile", canonical.status().message());
+  if (!canonical.ok()) return bad_plan("profile", canonical.status().message());
   plan->profile = *canonical;
   JANG_ASSIGN(const std::string method, require_string(document, "method", "document"));
   const std::optional<Method> known = method_from_string(method);
-  if (!known) return bad("method", "none of fit, rtn, gptq");
+  if (!known) return bad_plan("method", "none of fit, rtn, gptq");
   plan->method = *known;
   JANG_ASSIGN(const std::string dtype, require_string(document, "dtype", "document"));
   const std::optional<DType> parsed = dtype_from_name(dtype);
-  if (parsed != DType::bf16 && parsed != DType::f16 && parsed != DType::f32) return bad("dtype", "not one of BF16, F16, F32");
+  if (parsed != DType::bf16 && parsed != DType::f16 && parsed != DType::f32) return bad_plan("dtype", "not one of BF16, F16, F32");
   plan->dtype = *parsed;
   JANG_ASSIGN(const std::string allocation, json::get_string(document, "allocation", to_string(AllocatedBy::file)));
   plan->allocation = allocation_from_string(allocation);
@@ -127,9 +127,9 @@ Status read_header(const Value& document, Plan* plan) {
   JANG_ASSIGN(const std::int64_t budget, json::get_int(document, "budget_bytes", 0, 0, std::int64_t{1} << 62));
   plan->budget_bytes = static_cast<std::uint64_t>(budget);
   if (const Value* warnings = json::find(document, "warnings")) {
-    if (!warnings->is_array() || warnings->size() > kMaxWarnings) return bad("warnings", "not a list of texts");
+    if (!warnings->is_array() || warnings->size() > kMaxWarnings) return bad_plan("warnings", "not a list of texts");
     for (const Value& w : *warnings) {
-      if (!w.is_string()) return bad("warnings", "not a list of texts");
+      if (!w.is_string()) return bad_plan("warnings", "not a list of texts");
       plan->warnings.push_back(w.get<std::string>());
     }
   }
@@ -151,7 +151,7 @@ Result<std::vector<const Value*>> match_rows(const arch::Model& model, const Val
     if (at == index.end())
       return Status(StatusCode::not_found,
                     fmt::format("plan: this model has no tensor {}{}", json::quote(name, 512), nearest_hint(name, names)));
-    if (by_tensor[at->second]) return bad(name, "listed twice");
+    if (by_tensor[at->second]) return bad_plan(name, "listed twice");
     by_tensor[at->second] = &row;
   }
   for (std::size_t i = 0; i < by_tensor.size(); ++i)
@@ -168,8 +168,8 @@ Status check_units(const arch::Model& model, const Plan& plan) {
     if (!model.tensors[i].quantizable) continue;
     const auto [at, is_new] = first.emplace(model.tensors[i].unit, i);
     if (!is_new && plan.tensors[at->second].choice != plan.tensors[i].choice)
-      return bad(model.tensors[i].name,
-                 fmt::format("it must have the bits and group_size of {}: they share one decision", model.tensors[at->second].name));
+      return bad_plan(model.tensors[i].name,
+                      fmt::format("it must have the bits and group_size of {}: they share one decision", model.tensors[at->second].name));
   }
   return {};
 }
@@ -214,7 +214,7 @@ Result<Plan> from_json(const arch::Model& model, const json::Value& document) {
   Plan plan;
   JANG_TRY(read_header(document, &plan));
   JANG_ASSIGN(const Value* rows, require(document, "tensors", "document"));
-  if (!rows->is_array()) return bad("tensors", "not a list");
+  if (!rows->is_array()) return bad_plan("tensors", "not a list");
   JANG_ASSIGN(const std::vector<const Value*> by_tensor, match_rows(model, *rows));
   for (std::size_t i = 0; i < by_tensor.size(); ++i) {
     JANG_ASSIGN(TensorPlan p, read_tensor(*by_tensor[i], model.tensors[i], static_cast<int>(i), plan.dtype));

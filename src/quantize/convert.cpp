@@ -4,9 +4,9 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "format/bundle_writer.h"
 #include "format/targets/bundle.h"
 #include "format/targets/side_files.h"
@@ -91,7 +91,7 @@ Status check_output(const Source& source, const std::string& output) {
 }  // namespace
 
 Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, const std::string& output, bool force, const RunOptions& run) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   SilentObserver silent;
   Observer& observer = run.observer ? *run.observer : silent;
   JANG_ASSIGN(const std::unique_ptr<kernels::Device> device, kernels::open_device(run.backend, nullptr));
@@ -128,7 +128,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_TRY(check_bundle(writer.partial_path()));
   if (is_cancelled(run)) return Status(StatusCode::cancelled, "conversion stopped");
   JANG_TRY(writer.publish());
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.seconds = seconds_since(start);
   report.peak_rss_bytes = peak_rss_bytes();
   return report;
 }

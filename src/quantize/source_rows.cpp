@@ -14,7 +14,7 @@ namespace jang::quantize {
 namespace {
 
 template <typename T, typename Convert>
-void widen(std::span<const std::byte> in, std::span<float> out, Convert convert) {
+void widen_each(std::span<const std::byte> in, std::span<float> out, Convert convert) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     T value;
     std::memcpy(&value, in.data() + i * sizeof(T), sizeof(T));
@@ -37,10 +37,10 @@ std::int64_t first_not_finite(std::span<const float> values) {
 
 void widen(DType dtype, std::span<const std::byte> in, std::span<float> out) {
   switch (dtype) {
-    case DType::bf16: return widen<std::uint16_t>(in, out, [](std::uint16_t h) { return bf16_to_float(h); });
-    case DType::f16: return widen<std::uint16_t>(in, out, [](std::uint16_t h) { return fp16_to_float(h); });
-    case DType::f32: return widen<float>(in, out, [](float f) { return f; });
-    case DType::f64: return widen<double>(in, out, [](double d) { return static_cast<float>(d); });
+    case DType::bf16: return widen_each<std::uint16_t>(in, out, [](std::uint16_t h) { return bf16_to_float(h); });
+    case DType::f16: return widen_each<std::uint16_t>(in, out, [](std::uint16_t h) { return fp16_to_float(h); });
+    case DType::f32: return widen_each<float>(in, out, [](float f) { return f; });
+    case DType::f64: return widen_each<double>(in, out, [](double d) { return static_cast<float>(d); });
     default: JANG_CHECK(!"a float dtype");
   }
 }

@@ -18,7 +18,7 @@
 namespace jang::text {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
+constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20;
 constexpr std::array<std::string_view, 7> kNamedTokens = {"bos_token", "eos_token", "unk_token", "sep_token",
                                                           "pad_token", "cls_token", "mask_token"};
 
@@ -100,7 +100,7 @@ void drop_prepend(json::Value& section) {
 
 // JSON of one of the files; null when there is none.
 Result<json::Value> read_file(const std::string& path) {
-  const Result<std::string> text = read_text(path, kMaxFileBytes);
+  const Result<std::string> text = read_text(path, kMaxConfigBytes);
   if (!text.ok() && text.status().code() == StatusCode::not_found) return json::Value(nullptr);
   JANG_TRY(text.status());
   JANG_TRY(check_no_lfs_pointer(*text, path));

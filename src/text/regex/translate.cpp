@@ -39,7 +39,7 @@ struct Name {
   std::string_view name;      // PCRE2's, and that of tables::newer
   bool is_script;
 };
-constexpr auto kNames = std::to_array<Name>({
+constexpr auto kClassNames = std::to_array<Name>({
     {"l", "L", false},
     {"letter", "L", false},
     {"lu", "Lu", false},
@@ -282,7 +282,7 @@ Result<Set> Translator::property() {
   for (; more() && peek() != '}'; ++at_)
     if (const char c = peek(); c != ' ' && c != '-' && c != '_') spelling += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   if (!take("}")) return broken("a property without its brace");
-  for (const Name& row : kNames) {
+  for (const Name& row : kClassNames) {
     if (row.spelling != spelling) continue;
     if (caseless_ && row.name.size() == 2 && (row.name == "Lu" || row.name == "Ll" || row.name == "Lt"))
       return refuse("a case property in a caseless group");

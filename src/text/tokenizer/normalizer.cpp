@@ -19,11 +19,11 @@
 namespace jang::text {
 namespace {
 
-using Step = Normalizer::Step;
-using Steps = std::vector<std::unique_ptr<const Step>>;
+using NormalizerStep = Normalizer::Step;
+using NormalizerSteps = std::vector<std::unique_ptr<const NormalizerStep>>;
 
 template <typename Map>
-class Mapped final : public Step {
+class Mapped final : public NormalizerStep {
  public:
   explicit Mapped(Map map) : map_(std::move(map)) {}
   Status apply(Stretch& stretch) const override {
@@ -52,13 +52,13 @@ class Mapped final : public Step {
 };
 
 template <typename Map>
-std::unique_ptr<const Step> mapped(Map map) {
+std::unique_ptr<const NormalizerStep> mapped(Map map) {
   return std::make_unique<Mapped<Map>>(std::move(map));
 }
 
 // append(out, c) for every character.
 template <typename Append>
-std::unique_ptr<const Step> by_character(Append append) {
+std::unique_ptr<const NormalizerStep> by_character(Append append) {
   return mapped([append](std::string_view text) {
     std::string out;
     out.reserve(text.size());
@@ -67,11 +67,11 @@ std::unique_ptr<const Step> by_character(Append append) {
   });
 }
 
-std::unique_ptr<const Step> form(NormalizationForm f) {
+std::unique_ptr<const NormalizerStep> form(NormalizationForm f) {
   return mapped([f](std::string_view text) { return to_form(text, f); });
 }
 
-class Strip final : public Step {
+class Strip final : public NormalizerStep {
  public:
   Strip(bool left, bool right) : left_(left), right_(right) {}
   Status apply(Stretch& stretch) const override {
@@ -98,7 +98,7 @@ class Strip final : public Step {
   bool left_, right_;
 };
 
-class Prepend final : public Step {
+class Prepend final : public NormalizerStep {
  public:
   explicit Prepend(std::string text) : text_(std::move(text)) {}
   Status apply(Stretch& stretch) const override {
@@ -113,7 +113,7 @@ class Prepend final : public Step {
   std::string text_;
 };
 
-class Replace final : public Step {
+class Replace final : public NormalizerStep {
  public:
   Replace(Pattern pattern, std::string content) : pattern_(std::move(pattern)), content_(std::move(content)) {}
   Status apply(Stretch& stretch) const override {
@@ -153,7 +153,7 @@ void append_nmt(std::string& out, char32_t c) {
   if (!dropped) utf8::append(out, space ? U' ' : c);
 }
 
-Status add_bert(const json::Value& component, Steps& steps) {
+Status add_bert(const json::Value& component, NormalizerSteps& steps) {
   JANG_ASSIGN(const bool clean, json::get_bool(component, "clean_text", true));
   JANG_ASSIGN(const bool chinese, json::get_bool(component, "handle_chinese_chars", true));
   JANG_ASSIGN(const bool lowercase, json::get_bool(component, "lowercase", true));
@@ -180,7 +180,7 @@ Status add_bert(const json::Value& component, Steps& steps) {
   return {};
 }
 
-Status add_step(const json::Value& component, const std::string& type, Steps& steps) {
+Status add_step(const json::Value& component, const std::string& type, NormalizerSteps& steps) {
   if (type == "NFC")
     steps.push_back(form(NormalizationForm::nfc));
   else if (type == "NFD")

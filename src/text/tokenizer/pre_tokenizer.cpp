@@ -128,7 +128,7 @@ class Split final : public Step {
 class Whitespace final : public Step {
  public:
   Status feed(Run& run, std::size_t index, const Segment& segment) const override {
-    enum Kind : int { space, word, other };
+    enum CharacterKind : int { space, word, other };
     auto& parts = run.scratch(index).parts;
     parts.clear();
     int last = space;
@@ -247,12 +247,12 @@ class FixedLength final : public Step {
 
 Result<SplitBehavior> parse_behavior(const json::Value& component) {
   JANG_ASSIGN(const std::string name, json::get_string(component, "behavior", "Isolated"));
-  constexpr std::pair<std::string_view, SplitBehavior> kNames[] = {{"Removed", SplitBehavior::removed},
-                                                                   {"Isolated", SplitBehavior::isolated},
-                                                                   {"MergedWithPrevious", SplitBehavior::merged_with_previous},
-                                                                   {"MergedWithNext", SplitBehavior::merged_with_next},
-                                                                   {"Contiguous", SplitBehavior::contiguous}};
-  for (const auto& [known, behavior] : kNames)
+  constexpr std::pair<std::string_view, SplitBehavior> kBehaviors[] = {{"Removed", SplitBehavior::removed},
+                                                                       {"Isolated", SplitBehavior::isolated},
+                                                                       {"MergedWithPrevious", SplitBehavior::merged_with_previous},
+                                                                       {"MergedWithNext", SplitBehavior::merged_with_next},
+                                                                       {"Contiguous", SplitBehavior::contiguous}};
+  for (const auto& [known, behavior] : kBehaviors)
     if (known == name) return behavior;
   return Status(StatusCode::unsupported, fmt::format("behavior {} is not handled", json::quote(name, 32)));
 }

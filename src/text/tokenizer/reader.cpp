@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "base/corrupt.h"
 #include "base/file.h"
 #include "json/json.h"
 #include "text/tokenizer/models/bpe.h"
@@ -27,8 +28,6 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
 constexpr std::size_t kMaxDepth = 64;
-
-Status corrupt(std::string message) { return {StatusCode::corrupt, std::move(message)}; }
 
 // Keys of an object that must be unique: a file in which two readers may see two things is refused.
 Status check_keys(const dom::object& object) {

@@ -8,7 +8,7 @@
 namespace jang::text {
 namespace {
 
-constexpr int kMaxDepth = 8, kMaxComponents = 64;
+constexpr int kDeepestSequence = 8, kMaxComponents = 64;
 
 Status visit_component(const json::Value& component, std::string_view list, const VisitComponent& visit, int depth, int& n_components) {
   if (!component.is_object()) return {StatusCode::corrupt, "a component is not an object"};
@@ -18,7 +18,7 @@ Status visit_component(const json::Value& component, std::string_view list, cons
     if (++n_components > kMaxComponents) return {StatusCode::unsupported, fmt::format("more than {} components", kMaxComponents)};
     return visit(component, type).with_context(type);
   }
-  if (depth == kMaxDepth) return {StatusCode::unsupported, fmt::format("sequences nested deeper than {} levels", kMaxDepth)};
+  if (depth == kDeepestSequence) return {StatusCode::unsupported, fmt::format("sequences nested deeper than {} levels", kDeepestSequence)};
   const json::Value* items = json::find(component, list);
   if (items == nullptr || !items->is_array()) return {StatusCode::corrupt, fmt::format("a Sequence has no array {}", list)};
   for (const json::Value& item : *items) JANG_TRY(visit_component(item, list, visit, depth + 1, n_components));

@@ -20,7 +20,7 @@
 namespace jang::text::jinja {
 namespace {
 
-constexpr double kTwo63 = 9223372036854775808.0;
+constexpr double kEndOfInt64 = 9223372036854775808.0;
 
 Status too_long() { return {StatusCode::invalid_argument, "the template computes an integer beyond 64 bits"}; }
 
@@ -75,7 +75,7 @@ std::optional<double> parse_real(const Text& text) {
 // int(float): what does not fit has no value in Python either, or is longer than 64 bits.
 Result<std::optional<std::int64_t>> truncated(double value) {
   if (!std::isfinite(value)) return std::optional<std::int64_t>();
-  if (value >= kTwo63 || value < -kTwo63) return too_long();
+  if (value >= kEndOfInt64 || value < -kEndOfInt64) return too_long();
   return std::optional<std::int64_t>(static_cast<std::int64_t>(value));
 }
 
@@ -109,10 +109,10 @@ Result<Value> float_filter(Runtime&, const Value& self, const Arguments& argumen
   return p.has(0) ? p[0] : Value::real(0);
 }
 
-constexpr auto kFilters = std::to_array<Builtin>({{"abs", abs_filter}, {"int", int_filter}, {"float", float_filter}});
+constexpr auto kNumberFilters = std::to_array<Builtin>({{"abs", abs_filter}, {"int", int_filter}, {"float", float_filter}});
 
 }  // namespace
 
-std::span<const Builtin> number_filters() { return kFilters; }
+std::span<const Builtin> number_filters() { return kNumberFilters; }
 
 }  // namespace jang::text::jinja

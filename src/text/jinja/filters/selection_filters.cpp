@@ -78,7 +78,7 @@ Result<Value> select(Runtime& runtime, const Value& self, const Arguments& argum
   return runtime.iterator(std::move(out));
 }
 
-constexpr auto kFilters = std::to_array<Builtin>({
+constexpr auto kSelectionFilters = std::to_array<Builtin>({
     {"map", map},
     {"select", select<true, false>},
     {"reject", select<false, false>},
@@ -88,6 +88,6 @@ constexpr auto kFilters = std::to_array<Builtin>({
 
 }  // namespace
 
-std::span<const Builtin> selection_filters() { return kFilters; }
+std::span<const Builtin> selection_filters() { return kSelectionFilters; }
 
 }  // namespace jang::text::jinja

@@ -219,7 +219,7 @@ Result<Value> items_filter(Runtime& runtime, const Value& self, const Arguments&
   return runtime.iterator(std::move(pairs));
 }
 
-constexpr auto kFilters = std::to_array<Builtin>({
+constexpr auto kSequenceFilters = std::to_array<Builtin>({
     {"default", default_filter},
     {"d", default_filter},
     {"length", length_filter},
@@ -239,6 +239,6 @@ constexpr auto kFilters = std::to_array<Builtin>({
 
 }  // namespace
 
-std::span<const Builtin> sequence_filters() { return kFilters; }
+std::span<const Builtin> sequence_filters() { return kSequenceFilters; }
 
 }  // namespace jang::text::jinja

@@ -18,7 +18,7 @@ namespace jang::text::jinja {
 namespace {
 
 template <Text (*operation)(const Text&)>
-Result<Value> simple(Runtime& runtime, const Value& self, const Arguments& arguments) {
+Result<Value> simple_filter(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_TRY(Parameters::none("a filter", arguments));
   JANG_ASSIGN(const Text text, to_text(runtime, self));
   return runtime.string(operation(text), self.is_markup());
@@ -131,12 +131,12 @@ Result<Value> tojson(Runtime& runtime, const Value& self, const Arguments& argum
   return runtime.string(std::move(out));
 }
 
-constexpr auto kFilters = std::to_array<Builtin>({
+constexpr auto kTextFilters = std::to_array<Builtin>({
     {"string", string_filter},
-    {"upper", simple<to_upper>},
-    {"lower", simple<to_lower>},
-    {"capitalize", simple<capitalize>},
-    {"title", simple<title_filter>},
+    {"upper", simple_filter<to_upper>},
+    {"lower", simple_filter<to_lower>},
+    {"capitalize", simple_filter<capitalize>},
+    {"title", simple_filter<title_filter>},
     {"trim", trim},
     {"replace", replace_filter},
     {"join", join_filter},
@@ -149,6 +149,6 @@ constexpr auto kFilters = std::to_array<Builtin>({
 
 }  // namespace
 
-std::span<const Builtin> text_filters() { return kFilters; }
+std::span<const Builtin> text_filters() { return kTextFilters; }
 
 }  // namespace jang::text::jinja

@@ -17,7 +17,7 @@ namespace jang::text::jinja {
 namespace {
 
 template <Text (*operation)(const Text&)>
-Result<Value> simple(Runtime& runtime, const Value& self, const Arguments& arguments) {
+Result<Value> simple_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   JANG_TRY(Parameters::none("a string method", arguments));
   return runtime.string(operation(self.text()), self.is_markup());
 }
@@ -174,7 +174,7 @@ Result<Value> format_method(Runtime& runtime, const Value& self, const Arguments
 }
 
 constexpr auto kMethods = std::to_array<Builtin>({
-    {"capitalize", simple<capitalize>},
+    {"capitalize", simple_method<capitalize>},
     {"count", count_method},
     {"endswith", starts_or_ends<true>},
     {"find", find_method<false>},
@@ -184,7 +184,7 @@ constexpr auto kMethods = std::to_array<Builtin>({
     {"isdigit", question<all_are<is_digit_like>>},
     {"isspace", question<all_are<is_space>>},
     {"join", join_method},
-    {"lower", simple<to_lower>},
+    {"lower", simple_method<to_lower>},
     {"lstrip", strip_method<Side::left>},
     {"removeprefix", remove_affix<false>},
     {"removesuffix", remove_affix<true>},
@@ -196,8 +196,8 @@ constexpr auto kMethods = std::to_array<Builtin>({
     {"splitlines", splitlines},
     {"startswith", starts_or_ends<false>},
     {"strip", strip_method<Side::both>},
-    {"title", simple<title_method>},
-    {"upper", simple<to_upper>},
+    {"title", simple_method<title_method>},
+    {"upper", simple_method<to_upper>},
 });
 
 }  // namespace

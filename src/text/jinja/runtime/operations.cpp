@@ -22,10 +22,10 @@ Order order_of_reals(double a, double b) {
 
 // Exact: an int64 as a double may round.
 Order order_of(std::int64_t a, double b) {
-  constexpr double kTwo63 = 9223372036854775808.0;
+  constexpr double kEnd = 9223372036854775808.0;
   if (std::isnan(b)) return Order::unordered;
-  if (b >= kTwo63) return Order::less;
-  if (b < -kTwo63) return Order::greater;
+  if (b >= kEnd) return Order::less;
+  if (b < -kEnd) return Order::greater;
   const double whole = std::floor(b);
   const Order order = order_of_ints(a, static_cast<std::int64_t>(whole));
   return order == Order::equal && b > whole ? Order::less : order;

@@ -16,7 +16,7 @@ namespace jang::text {
 namespace {
 
 constexpr double kUnknownPenalty = 10;
-constexpr std::size_t kMaxPieceBytes = 4096;  // a piece is tried at every place: bounds the work to n times this
+constexpr std::size_t kLongestUnigramPiece = 4096;  // a piece is tried at every place: bounds the work to n times this
 
 class Unigram final : public Model {
  public:
@@ -29,8 +29,9 @@ class Unigram final : public Model {
     std::vector<std::pair<std::string_view, std::int32_t>> pieces;
     for (std::int32_t id = 0; id < vocabulary().size(); ++id) {
       const std::string_view text = vocabulary().text(id);
-      if (text.size() > kMaxPieceBytes)
-        return {StatusCode::unsupported, fmt::format("a piece of {} bytes; a Unigram model may have {}", text.size(), kMaxPieceBytes)};
+      if (text.size() > kLongestUnigramPiece)
+        return {StatusCode::unsupported,
+                fmt::format("a piece of {} bytes; a Unigram model may have {}", text.size(), kLongestUnigramPiece)};
       if (!text.empty()) pieces.emplace_back(text, id);
       lowest_ = std::min(lowest_, scores_[static_cast<std::size_t>(id)]);
     }

@@ -12,7 +12,7 @@
 namespace jang::text {
 namespace {
 
-constexpr std::size_t kMaxPieceBytes = 4096;  // bounds the search for the longest piece
+constexpr std::size_t kLongestWordPiece = 4096;  // bounds the search for the longest piece
 
 Status no_unknown(std::string_view unk_token) {
   return {StatusCode::corrupt,
@@ -27,7 +27,7 @@ class WordPiece final : public Model {
     unk_id_ = vocabulary().find(options_.unk_token);
     std::vector<std::pair<std::string_view, std::int32_t>> pieces;
     for (std::int32_t id = 0; id < vocabulary().size(); ++id)
-      if (const std::string_view text = vocabulary().text(id); !text.empty() && text.size() <= kMaxPieceBytes)
+      if (const std::string_view text = vocabulary().text(id); !text.empty() && text.size() <= kLongestWordPiece)
         pieces.emplace_back(text, id);
     std::optional<Trie> trie = Trie::build(std::move(pieces));
     if (!trie) return {StatusCode::unsupported, fmt::format("the pieces have more than {} bytes together", Trie::kMaxBytes)};
