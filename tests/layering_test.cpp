@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/paths.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -133,7 +135,7 @@ bool is_source(const fs::path& path) {
 }
 
 TEST(Layering, tree_has_no_include_that_points_up_or_sideways) {
-  const fs::path src = fs::path(JANG_SOURCE_DIR) / "src";
+  const fs::path src = fs::path(jang::test::source_dir()) / "src";
   int n_files = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(src)) {
     if (!entry.is_regular_file() || !is_source(entry.path())) continue;
@@ -148,7 +150,7 @@ TEST(Layering, tree_has_no_include_that_points_up_or_sideways) {
 // The graph computes nothing and starts no thread: it calls ops of a device, whose memory it cannot touch.
 TEST(Layering, the_graph_has_no_arithmetic_threads_or_pointers_to_values) {
   int n_files = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(JANG_SOURCE_DIR) / "src" / "model")) {
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(jang::test::source_dir()) / "src" / "model")) {
     if (!is_source(entry.path())) continue;
     ++n_files;
     std::ifstream stream(entry.path());
@@ -163,7 +165,7 @@ TEST(Layering, the_graph_has_no_arithmetic_threads_or_pointers_to_values) {
 // A model in its own terms: what loaders call its parts, and what they make of them, is format/targets' business.
 TEST(Layering, arch_spells_nothing_as_a_target_does) {
   int n_files = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(JANG_SOURCE_DIR) / "src" / "arch")) {
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(jang::test::source_dir()) / "src" / "arch")) {
     if (!is_source(entry.path())) continue;
     ++n_files;
     std::ifstream stream(entry.path());
@@ -213,7 +215,7 @@ std::vector<std::string> headers_of(const std::string& file) {
 }
 
 TEST(Layering, every_cpp_has_a_header_of_its_name) {
-  const fs::path root = JANG_SOURCE_DIR;
+  const fs::path root = jang::test::source_dir();
   std::vector<bool> needed(kHeaderElsewhere.size(), false);
   int n_files = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / "src")) {
@@ -243,7 +245,7 @@ TEST(Layering, a_header_of_another_name_is_found) {
 
 TEST(Layering, public_headers_include_only_public_headers) {
   int n_files = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(JANG_SOURCE_DIR) / "include")) {
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(jang::test::source_dir()) / "include")) {
     if (!entry.is_regular_file()) continue;
     ++n_files;
     std::ifstream stream(entry.path());

@@ -16,6 +16,7 @@
 
 #include "base/decimal.h"
 #include "json/json.h"
+#include "support/paths.h"
 #include "text/chat_template.h"
 
 namespace jang {
@@ -86,7 +87,7 @@ std::vector<std::string> offences(const std::string& text) {
 TEST(Locale, sources_ask_no_locale) {
   int n_files = 0;
   for (const char* folder : {"src", "include"}) {
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(JANG_SOURCE_DIR) / folder)) {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(fs::path(test::source_dir()) / folder)) {
       if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
       ++n_files;
       std::ifstream file(entry.path());

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "../support/bundled_model.h"
 #include "jang/eval.h"
 #include "jang/inspect.h"
 #include "jang/machine.h"
@@ -18,9 +19,10 @@
 namespace jang {
 namespace {
 
-namespace fs = std::filesystem;
+using test::kBundledModel;
+using test::kBundledText;
 
-const std::string kModel = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
+namespace fs = std::filesystem;
 
 class Recorder final : public SilentObserver {
  public:
@@ -50,7 +52,7 @@ TEST_F(PublicConvert, a_directory_is_made_checked_and_told_of) {
   ConvertOptions options;
   options.plan.profile = "2S";
   options.output = path("small");
-  const Result<ConvertReport> done = convert_model(kModel, options, {.threads = 1, .observer = &recorder});
+  const Result<ConvertReport> done = convert_model(kBundledModel, options, {.threads = 1, .observer = &recorder});
   ASSERT_TRUE(done.ok()) << done.status().message();
   EXPECT_EQ(recorder.phases, (std::vector<std::string>{"detect", "allocate", "quantize", "write"}));
   EXPECT_EQ(recorder.last_done, recorder.last_total);
@@ -63,23 +65,23 @@ TEST_F(PublicConvert, a_directory_is_made_checked_and_told_of) {
   EXPECT_EQ(found.report.file_bytes, done->plan.model.file_bytes);
   EXPECT_EQ(found.report.params, done->plan.model.params);
   EXPECT_NEAR(Model::open(done->output).value().stored_bits(), done->plan.model.stored_bits, 1e-9);
-  EXPECT_EQ(convert_model(kModel, options).status().code(), StatusCode::invalid_argument);  // it exists
+  EXPECT_EQ(convert_model(kBundledModel, options).status().code(), StatusCode::invalid_argument);  // it exists
 }
 
 TEST_F(PublicConvert, a_plan_file_gives_the_same_bytes) {
   ConvertOptions options;
   options.plan.bits_per_weight = 3.25;  // makes the profile auto
   options.output = path("direct");
-  const Result<ConvertReport> direct = convert_model(kModel, options);
+  const Result<ConvertReport> direct = convert_model(kBundledModel, options);
   ASSERT_TRUE(direct.ok()) << direct.status().message();
   EXPECT_EQ(direct->plan.model.profile, "auto");
   EXPECT_LE(direct->plan.model.stored_bits, 3.25);
-  const PlanReport plan = plan_model(kModel, options.plan).value();
+  const PlanReport plan = plan_model(kBundledModel, options.plan).value();
   std::ofstream(path("plan.json")) << plan.document;
   options.plan = {};
   options.plan.plan_file = path("plan.json");
   options.output = path("planned");
-  const Result<ConvertReport> planned = convert_model(kModel, options, {.threads = 1});
+  const Result<ConvertReport> planned = convert_model(kBundledModel, options, {.threads = 1});
   ASSERT_TRUE(planned.ok()) << planned.status().message();
   const auto bytes = [&](const std::string& directory) {
     std::ifstream file(directory + "/model.safetensors", std::ios::binary);
@@ -93,9 +95,9 @@ TEST_F(PublicConvert, cancelled_or_dry_it_leaves_nothing) {
   CancelFlag cancel{true};
   ConvertOptions options;
   options.output = path("never");
-  EXPECT_EQ(convert_model(kModel, options, {.cancel = &cancel}).status().code(), StatusCode::cancelled);
+  EXPECT_EQ(convert_model(kBundledModel, options, {.cancel = &cancel}).status().code(), StatusCode::cancelled);
   options.dry_run = true;
-  const Result<ConvertReport> dry = convert_model(kModel, options);
+  const Result<ConvertReport> dry = convert_model(kBundledModel, options);
   ASSERT_TRUE(dry.ok()) << dry.status().message();
   EXPECT_EQ(dry->output, options.output);
   EXPECT_FALSE(json::parse(dry->plan.document, "plan")->empty());
@@ -114,16 +116,16 @@ TEST_F(PublicConvert, options_are_refused_before_the_source_is_looked_at) {
 TEST_F(PublicConvert, calibration_is_kept_and_used) {
   CalibrationOptions calibration{.n_windows = 1, .window_length = 32, .sensitivities = false};
   const std::string file = path("stats.safetensors");
-  const Result<CalibrationReport> made = calibrate_model(kModel, file, calibration, {.threads = 1});
+  const Result<CalibrationReport> made = calibrate_model(kBundledModel, file, calibration, {.threads = 1});
   ASSERT_TRUE(made.ok()) << made.status().message();
   EXPECT_EQ(made->n_tokens, 32);
   EXPECT_GT(made->n_modules, 10);
   EXPECT_FALSE(fs::exists(file + ".partial"));
   PlanOptions options;
   options.statistics_file = file;
-  EXPECT_TRUE(plan_model(kModel, options).ok());
+  EXPECT_TRUE(plan_model(kBundledModel, options).ok());
   options.self_calibrate = true;
-  EXPECT_EQ(plan_model(kModel, options).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ(plan_model(kBundledModel, options).status().code(), StatusCode::invalid_argument);
   const std::vector<std::string> twice = {file, file};
   const Result<CalibrationReport> merged = merge_statistics(twice, path("merged.safetensors"));
   ASSERT_TRUE(merged.ok()) << merged.status().message();
@@ -134,10 +136,10 @@ TEST_F(PublicConvert, a_bundle_is_measured_against_its_source) {
   ConvertOptions options;
   options.plan.profile = "4K";
   options.output = path("bundle");
-  ASSERT_TRUE(convert_model(kModel, options).ok());
+  ASSERT_TRUE(convert_model(kBundledModel, options).ok());
   const ModelOptions exact{.threads = 1, .arithmetic = Arithmetic::exact};
-  const Model source = Model::open(kModel, exact).value(), bundle = Model::open(options.output, exact).value();
-  const TextOptions text{.file = JANG_SOURCE_DIR "/LICENSE", .context = 64, .max_tokens = 128};
+  const Model source = Model::open(kBundledModel, exact).value(), bundle = Model::open(options.output, exact).value();
+  const TextOptions text{.file = kBundledText, .context = 64, .max_tokens = 128};
   const Result<DivergenceReport> report = measure_divergence(bundle, source, text, {.log_file = path("log.jsonl")});
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_EQ(report->text.n_windows, 2);

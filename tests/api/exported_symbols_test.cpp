@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "../support/paths.h"
+
 namespace {
 
 std::string output_of(const std::string& command) {
@@ -22,7 +24,7 @@ std::string output_of(const std::string& command) {
 
 // Demangled names of the defined dynamic symbols, without what stands for a class as a whole.
 std::vector<std::string> exported_names() {
-  const std::string text = output_of("nm -D -C --defined-only " JANG_BINARY_DIR "/libjang.so");
+  const std::string text = output_of("nm -D -C --defined-only " + jang::test::binary_dir() + "/libjang.so");
   std::vector<std::string> names;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());

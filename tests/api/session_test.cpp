@@ -9,15 +9,16 @@
 #include <optional>
 #include <string>
 
+#include "../support/bundled_model.h"
 #include "jang/logits.h"
 
 namespace jang {
 namespace {
 
-const std::string kModel = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
+using test::kBundledModel;
 
 Model open_model() {
-  Result<Model> model = Model::open(kModel, {.threads = 1, .arithmetic = Arithmetic::exact});
+  Result<Model> model = Model::open(kBundledModel, {.threads = 1, .arithmetic = Arithmetic::exact});
   EXPECT_TRUE(model.ok()) << model.status().message();
   return std::move(model).value();
 }

@@ -11,6 +11,7 @@
 
 #include "arch/describe.h"
 #include "arch/family.h"
+#include "arch/registry.h"
 #include "fake_model.h"
 
 namespace jang::arch {

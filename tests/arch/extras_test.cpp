@@ -35,7 +35,7 @@ FakeModel renamed(FakeModel m, const std::function<std::string(const std::string
   return m;
 }
 
-FakeModel generic() {
+FakeModel unlisted() {
   FakeModel m = dense("llama");
   m.config["model_type"] = "nobody_listed_this";
   return m;
@@ -72,14 +72,14 @@ TEST(Extras, a_wrapped_model_is_the_model) {
 }
 
 TEST(Extras, a_wrapped_model_of_no_listed_family_gets_its_names_back) {
-  const auto plain = generic().describe();
-  const auto wrapped = renamed(generic(), [](const std::string& n) { return "module._orig_mod." + n; }).describe();
+  const auto plain = unlisted().describe();
+  const auto wrapped = renamed(unlisted(), [](const std::string& n) { return "module._orig_mod." + n; }).describe();
   ASSERT_TRUE(plain.ok() && wrapped.ok());
   EXPECT_EQ(names(*wrapped), names(*plain));
 }
 
 TEST(Extras, two_wrappings_of_one_tensor_are_corrupt) {
-  for (FakeModel m : {dense("llama"), generic()}) {
+  for (FakeModel m : {dense("llama"), unlisted()}) {
     m.add("module.model.norm.weight", {128});
     EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt);
   }
@@ -87,7 +87,7 @@ TEST(Extras, two_wrappings_of_one_tensor_are_corrupt) {
 
 TEST(Extras, buffers_are_dropped_with_a_reason) {
   const std::string layer = "model.layers.0.self_attn.";
-  for (FakeModel m : {dense("llama"), dense("qwen3"), generic()}) {
+  for (FakeModel m : {dense("llama"), dense("qwen3"), unlisted()}) {
     const auto plain = m.describe();
     ASSERT_TRUE(plain.ok());
     m.add(layer + "rotary_emb.inv_freq", {16}, DType::f32);
@@ -106,7 +106,7 @@ TEST(Extras, buffers_are_dropped_with_a_reason) {
 }
 
 TEST(Extras, a_bias_is_not_a_mask) {
-  FakeModel m = generic();
+  FakeModel m = unlisted();
   m.add("model.layers.0.attn.bias", {128});
   const auto model = m.describe();
   ASSERT_TRUE(model.ok());
@@ -159,7 +159,7 @@ TEST(Extras, stray_tensors_fill_gaps_and_nothing_else) {
 }
 
 TEST(Extras, a_model_nobody_listed_keeps_unlisted_and_loses_stray_tensors) {
-  FakeModel m = generic();
+  FakeModel m = unlisted();
   m.add("model.layers.0.extra.weight", {8, 8});
   m.tensors.back().standing = Standing::unlisted;
   m.add("adapter.weight", {8, 8});

@@ -16,8 +16,6 @@ namespace {
 
 TextOptions few() { return {.n_windows = 3, .length = 24, .seed = 5}; }
 
-SilentObserver silent;
-
 TEST(Text, sampled_windows_repeat_for_any_number_of_threads) {
   const auto one = load(1), two = load(2);
   ASSERT_TRUE(one && two);
@@ -203,7 +201,7 @@ TEST(Calibrate, allocation_is_measured_and_the_best_round_kept) {
   ASSERT_TRUE(engine);
   const auto statistics = calibrate(*engine, quick(), silent, nullptr);
   ASSERT_TRUE(statistics.ok());
-  const auto source = quantize::open_source(kModel);
+  const auto source = quantize::open_source(test::kBundledModel);
   ASSERT_TRUE(source.ok());
   plan::Options options;
   options.profile = "auto";

@@ -66,7 +66,6 @@ class CalibrateGrams : public testing::Test {
 };
 
 TEST_F(CalibrateGrams, diagonals_are_the_moments) {
-  SilentObserver silent;
   auto moments = measure_moments(*engine_, windows_, silent, nullptr);
   ASSERT_TRUE(moments.ok());
   moments_ = std::move(moments).value();

@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/contains.h"
 #include "cli/options.h"
 
 namespace jang::cli {
 namespace {
+
+using test::contains;
 
 using Words = std::vector<std::string>;
 
@@ -18,8 +21,6 @@ std::string error_of(const Words& words) {
   EXPECT_EQ(parsed.status().code(), StatusCode::invalid_argument);
   return parsed.status().message();
 }
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST(Arguments, values_flags_and_letters_are_read) {
   const auto parsed = parse_arguments({"convert", "src", "-o", "out", "-p4K", "--method=rtn", "--force", "-q"});

@@ -26,7 +26,9 @@ class CalibrateCommand : public ProgramTest {
   static Words calibrate(const std::string& output, const Words& more = {}) {
     return with(with({"calibrate", "model", "-o", output}, kLittle), more);
   }
-  Outcome convert(const std::string& output, const Words& more) const { return run(with({"convert", "model", "-o", output, "-q"}, more)); }
+  ProgramOutcome convert(const std::string& output, const Words& more) const {
+    return run(with({"convert", "model", "-o", output, "-q"}, more));
+  }
   void SetUp() override {
     ProgramTest::SetUp();
     write_model("model", false);
@@ -35,14 +37,14 @@ class CalibrateCommand : public ProgramTest {
   void write_model(const std::string& name, bool as_fp16) const {
     fs::create_directory(dir_ / name);
     for (const char* same : {"tokenizer.json", "tokenizer_config.json", "generation_config.json"})
-      fs::create_symlink(kModel / same, dir_ / name / same);
-    json::Value config = parse(read_file(kModel / "config.json"));
+      fs::create_symlink(fs::path(kBundledModel) / same, dir_ / name / same);
+    json::Value config = parse(read_file(kBundledModel + "/config.json"));
     config["num_hidden_layers"] = 1;
     write(name + "/config.json", config.dump());
     json::Value header = json::Value::object();
     std::string values;
     for (const char* shard : {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}) {
-      const std::string bytes = read_file(kModel / shard);
+      const std::string bytes = read_file(fs::path(kBundledModel) / shard);
       std::uint64_t n_header = 0;
       std::memcpy(&n_header, bytes.data(), 8);
       const json::Value tensors = parse(bytes.substr(8, n_header));
@@ -69,7 +71,7 @@ class CalibrateCommand : public ProgramTest {
 };
 
 TEST_F(CalibrateCommand, statistics_weight_the_conversion) {
-  const Outcome done = run(calibrate("stats.safetensors", {"--no-sensitivity", "--json", "--progress", "off"}));
+  const ProgramOutcome done = run(calibrate("stats.safetensors", {"--no-sensitivity", "--json", "--progress", "off"}));
   ASSERT_EQ(done.code, 0) << done.err;
   const json::Value d = document(done);
   EXPECT_EQ(d["schema_version"], 1);
@@ -81,7 +83,7 @@ TEST_F(CalibrateCommand, statistics_weight_the_conversion) {
   EXPECT_EQ(left(), (std::vector<std::string>{"model", "stats.safetensors"}));
 
   ASSERT_EQ(convert("plain", {"-p", "2S"}).code, 0);
-  const Outcome weighted = convert("weighted", {"-p", "2S", "--stats", "stats.safetensors"});
+  const ProgramOutcome weighted = convert("weighted", {"-p", "2S", "--stats", "stats.safetensors"});
   ASSERT_EQ(weighted.code, 0) << weighted.err;
   EXPECT_EQ(weights("plain").size(), weights("weighted").size());
   EXPECT_NE(weights("plain"), weights("weighted"));
@@ -89,7 +91,7 @@ TEST_F(CalibrateCommand, statistics_weight_the_conversion) {
   EXPECT_FALSE(contains(file("plain/jang_config.json"), d["digest"].get<std::string>()));
   EXPECT_EQ(run({"validate", "weighted", "--deep"}).code, 0);
 
-  const Outcome self = convert("self", with({"-p", "2S", "--self"}, kLittle));
+  const ProgramOutcome self = convert("self", with({"-p", "2S", "--self"}, kLittle));
   ASSERT_EQ(self.code, 0) << self.err;
   EXPECT_EQ(weights("self"), weights("weighted"));
 }
@@ -98,7 +100,7 @@ TEST_F(CalibrateCommand, error_feedback_takes_its_inputs_from_the_text_of_the_st
   ASSERT_EQ(run(calibrate("stats", {"--no-sensitivity", "-q"})).code, 0);
   const Words gptq = {"-p", "3M", "--method", "gptq", "--stats", "stats"};
   for (const auto& [name, threads] : {std::pair{"one", "1"}, std::pair{"two", "2"}}) {
-    const Outcome done = convert(name, with(gptq, {"-t", threads}));
+    const ProgramOutcome done = convert(name, with(gptq, {"-t", threads}));
     ASSERT_EQ(done.code, 0) << done.err;
   }
   EXPECT_EQ(weights("one"), weights("two"));
@@ -108,7 +110,7 @@ TEST_F(CalibrateCommand, error_feedback_takes_its_inputs_from_the_text_of_the_st
   EXPECT_EQ(weights("one").size(), weights("fitted").size());
   EXPECT_NE(weights("one"), weights("fitted"));
 
-  const Outcome plan = run(with({"plan", "model", "--json"}, gptq));
+  const ProgramOutcome plan = run(with({"plan", "model", "--json"}, gptq));
   ASSERT_EQ(plan.code, 0) << plan.err;
   write("plan.json", plan.out);
   ASSERT_EQ(convert("by_plan", {"--plan", "plan.json", "--stats", "stats"}).code, 0);
@@ -116,7 +118,7 @@ TEST_F(CalibrateCommand, error_feedback_takes_its_inputs_from_the_text_of_the_st
 }
 
 TEST_F(CalibrateCommand, error_feedback_without_text_is_refused) {
-  const Outcome done = convert("out", {"-p", "3M", "--method", "gptq"});
+  const ProgramOutcome done = convert("out", {"-p", "3M", "--method", "gptq"});
   EXPECT_EQ(done.code, 2) << done.err;
   EXPECT_TRUE(contains(done.err, "--self")) << done.err;
   EXPECT_EQ(left(), (std::vector<std::string>{"model"}));
@@ -124,7 +126,7 @@ TEST_F(CalibrateCommand, error_feedback_without_text_is_refused) {
 
 TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
   write_model("half", true);  // trials have to store what convert will: fp16 here
-  const Outcome done = run(with({"calibrate", "half", "-o", "stats.safetensors", "--json", "-q", "-t", "1"}, kLittle));
+  const ProgramOutcome done = run(with({"calibrate", "half", "-o", "stats.safetensors", "--json", "-q", "-t", "1"}, kLittle));
   ASSERT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(done.err, "");
   const json::Value d = document(done);
@@ -135,10 +137,10 @@ TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
     for (const json::Value& point : points) EXPECT_GT(point["kld"].get<double>(), 0);
   }
   const Words bits = {"-p", "auto", "--bpw", "3.2", "-t", "2", "-q"};
-  const Outcome by_file = run(with({"convert", "half", "-o", "by_file", "--stats", "stats.safetensors", "--json"}, bits));
+  const ProgramOutcome by_file = run(with({"convert", "half", "-o", "by_file", "--stats", "stats.safetensors", "--json"}, bits));
   ASSERT_EQ(by_file.code, 0) << by_file.err;
   EXPECT_TRUE(contains(by_file.out, "measured sensitivities"));
-  const Outcome by_itself = run(with(with({"convert", "half", "-o", "by_itself", "--self"}, bits), kLittle));
+  const ProgramOutcome by_itself = run(with(with({"convert", "half", "-o", "by_itself", "--self"}, bits), kLittle));
   ASSERT_EQ(by_itself.code, 0) << by_itself.err;
   for (const char* name : {"config.json", "jang_config.json", "model.safetensors"})
     EXPECT_TRUE(file("by_file/" + std::string(name)) == file("by_itself/" + std::string(name))) << name;
@@ -155,11 +157,11 @@ TEST_F(CalibrateCommand, threads_do_not_change_the_file) {
 TEST_F(CalibrateCommand, interrupted_it_goes_on_to_the_same_file) {
   const Words more = {"-t", "1", "--progress", "json"};
   ASSERT_EQ(run(calibrate("whole", more)).code, 0);
-  const Outcome stopped = run_and_signal(calibrate("stats", more), "\"total\":3,\"name\":\"sensitivities\"", SIGINT);
+  const ProgramOutcome stopped = run_and_signal(calibrate("stats", more), "\"total\":3,\"name\":\"sensitivities\"", SIGINT);
   ASSERT_EQ(stopped.code, 130) << stopped.err;
   EXPECT_EQ(documents(stopped.err).back()["ok"], false);
   EXPECT_EQ(left(), (std::vector<std::string>{"model", "stats.partial", "whole"}));
-  const Outcome resumed = run(calibrate("stats", more));
+  const ProgramOutcome resumed = run(calibrate("stats", more));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_TRUE(contains(resumed.err, "taking up stats.partial")) << resumed.err;
   EXPECT_TRUE(file("stats") == file("whole"));
@@ -169,7 +171,7 @@ TEST_F(CalibrateCommand, interrupted_it_goes_on_to_the_same_file) {
 TEST_F(CalibrateCommand, leftovers_of_other_settings_are_not_taken_up) {
   ASSERT_EQ(run(calibrate("other", {"--no-sensitivity", "--random", "-q"})).code, 0);
   fs::rename(dir_ / "other", dir_ / "stats.partial");
-  const Outcome anew = run(calibrate("stats", {"--no-sensitivity"}));
+  const ProgramOutcome anew = run(calibrate("stats", {"--no-sensitivity"}));
   EXPECT_EQ(anew.code, 0) << anew.err;
   EXPECT_TRUE(contains(anew.err, "stats.partial is of another calibration")) << anew.err;
   EXPECT_TRUE(contains(anew.out, "self: 2 windows of 24 tokens")) << anew.out;
@@ -177,7 +179,8 @@ TEST_F(CalibrateCommand, leftovers_of_other_settings_are_not_taken_up) {
 }
 
 TEST_F(CalibrateCommand, a_tight_budget_tries_less) {
-  const Outcome hurried = run({"calibrate", "model", "-o", "stats", "--samples", "2", "--seq-len", "24", "--budget", "0.01", "--json"});
+  const ProgramOutcome hurried =
+      run({"calibrate", "model", "-o", "stats", "--samples", "2", "--seq-len", "24", "--budget", "0.01", "--json"});
   ASSERT_EQ(hurried.code, 0) << hurried.err;
   EXPECT_TRUE(contains(hurried.err, "budget")) << hurried.err;
   const json::Value d = document(hurried);
@@ -196,7 +199,7 @@ TEST_F(CalibrateCommand, text_is_what_was_asked_for) {
   write("books/notes.md", "not read");
   write("book.txt", book);
   const auto digest = [&](const std::string& output, const Words& text) {
-    const Outcome done = run(calibrate(output, with({"--no-sensitivity", "--json", "-q"}, text)));
+    const ProgramOutcome done = run(calibrate(output, with({"--no-sensitivity", "--json", "-q"}, text)));
     EXPECT_EQ(done.code, 0) << done.err;
     return document(done)["digest"];
   };
@@ -208,7 +211,7 @@ TEST_F(CalibrateCommand, text_is_what_was_asked_for) {
 }
 
 TEST_F(CalibrateCommand, statistics_are_merged) {
-  const Outcome a = run(calibrate("a", {"--no-sensitivity", "--json", "-q"}));
+  const ProgramOutcome a = run(calibrate("a", {"--no-sensitivity", "--json", "-q"}));
   ASSERT_EQ(a.code, 0) << a.err;
   ASSERT_EQ(run(calibrate("b", {"--no-sensitivity", "-q", "--seed", "2"})).code, 0);
   const Words both = {"calibrate", "model", "--merge", "a", "--merge", "b", "-o", "both", "--json"};
@@ -222,7 +225,7 @@ TEST_F(CalibrateCommand, statistics_are_merged) {
 
 TEST_F(CalibrateCommand, statistics_of_another_model_are_refused) {
   ASSERT_EQ(run(calibrate("stats", {"--no-sensitivity", "-q"})).code, 0);
-  const Outcome refused = run({"convert", kModel.string(), "-p", "2S", "--stats", "stats", "-o", "out"});
+  const ProgramOutcome refused = run({"convert", kBundledModel, "-p", "2S", "--stats", "stats", "-o", "out"});
   EXPECT_EQ(refused.code, 2) << refused.err;
   EXPECT_TRUE(contains(refused.err, "another model")) << refused.err;
   EXPECT_FALSE(fs::exists(dir_ / "out"));
@@ -230,7 +233,7 @@ TEST_F(CalibrateCommand, statistics_of_another_model_are_refused) {
 
 TEST_F(CalibrateCommand, what_cannot_be_is_refused_before_work) {
   const auto refused = [&](const Words& words, int code, std::string_view why) {
-    const Outcome outcome = run(words);
+    const ProgramOutcome outcome = run(words);
     EXPECT_EQ(outcome.code, code) << outcome.err;
     EXPECT_TRUE(contains(outcome.err, why)) << outcome.err;
     EXPECT_EQ(outcome.out, "");

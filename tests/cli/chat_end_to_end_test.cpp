@@ -33,13 +33,13 @@ class ChatCommand : public ProgramTest {
   static Words endless(const std::string& context = "80000") {
     return {"chat", "model", "--temp", "1", "--seed", "1", "--ignore-eos", "-c", context};
   }
-  Outcome say(const std::string& lines, const Words& more = {}) const { return run_with_input(lines, words(more)); }
+  ProgramOutcome say(const std::string& lines, const Words& more = {}) const { return run_with_input(lines, words(more)); }
 
   // What `jang run` answers to the messages, rendered by `jang template`.
   std::string answer_to(const json::Value& messages) const {
     const json::Value variables = {{"messages", messages}, {"add_generation_prompt", true}};
     write("variables.json", variables.dump());
-    const Outcome rendered = run({"template", "model", "-f", "variables.json"});
+    const ProgramOutcome rendered = run({"template", "model", "-f", "variables.json"});
     EXPECT_EQ(rendered.code, 0) << rendered.err;
     return document_of({"run", "model", "-p", rendered.out, "--temp", "0", "-n", "7", "--json"})["text"].get<std::string>();
   }
@@ -57,16 +57,16 @@ TEST_F(ChatCommand, every_turn_sees_the_whole_conversation) {
   const std::string third = answer_to(messages);
   ASSERT_NE(third, first);  // else nothing would show that it remembers
 
-  const Outcome chat = say("Who is the captain?\nAnd the ship?\nWho is the captain?\n", {"--system", "Be brief."});
+  const ProgramOutcome chat = say("Who is the captain?\nAnd the ship?\nWho is the captain?\n", {"--system", "Be brief."});
   EXPECT_EQ(chat.code, 0);
   EXPECT_EQ(chat.err, "");  // neither prompts nor greetings where nobody types
   EXPECT_EQ(chat.out, first + "\n" + second + "\n" + third + "\n");
 }
 
 TEST_F(ChatCommand, a_last_line_without_an_end_is_said_and_empty_lines_are_not) {
-  const Outcome whole = say("Hello\n");
+  const ProgramOutcome whole = say("Hello\n");
   EXPECT_EQ(say("\n\nHello").out, whole.out);
-  const Outcome nothing = say("");
+  const ProgramOutcome nothing = say("");
   EXPECT_EQ(nothing.code, 0);
   EXPECT_EQ(nothing.out, "");
 }
@@ -79,10 +79,10 @@ TEST_F(ChatCommand, commands_do_what_help_says) {
   EXPECT_EQ(say("/system Be brief.\n/system\nHello\n").out, hello);
   for (const char* end : {"/exit", "/quit"}) EXPECT_EQ(say("Hello\n" + std::string(end) + "\nHello\n").out, hello);
 
-  const Outcome early = say("/regen\nHello\n");
+  const ProgramOutcome early = say("/regen\nHello\n");
   EXPECT_EQ(early.out, hello);
   EXPECT_TRUE(contains(early.err, "nothing to answer")) << early.err;
-  const Outcome help = say("/help\n"), unknown = say("/hepl\n");
+  const ProgramOutcome help = say("/help\n"), unknown = say("/hepl\n");
   for (const char* command : {"/clear", "/system", "/regen", "/timings", "/exit"}) {
     EXPECT_TRUE(contains(help.err, command)) << help.err;
     EXPECT_TRUE(contains(unknown.err, command)) << unknown.err;
@@ -92,7 +92,7 @@ TEST_F(ChatCommand, commands_do_what_help_says) {
 }
 
 TEST_F(ChatCommand, a_turn_computes_only_what_is_new) {
-  const Outcome timed = say("Who is the captain?\n/timings\nAnd the ship?\n", {"--timings"});
+  const ProgramOutcome timed = say("Who is the captain?\n/timings\nAnd the ship?\n", {"--timings"});
   EXPECT_TRUE(contains(say("/timings\nWho is the captain?\nAnd the ship?\n").err, " kept), ")) << timed.err;
   EXPECT_TRUE(contains(timed.err, "answer 7 tokens")) << timed.err;
   EXPECT_FALSE(contains(timed.err, "kept")) << timed.err;  // hidden again before the second turn
@@ -101,7 +101,7 @@ TEST_F(ChatCommand, a_turn_computes_only_what_is_new) {
 TEST_F(ChatCommand, a_forged_control_token_stays_text) {
   // The token that ends texts, spelled by a user, must not be one token.
   const auto prompt_tokens = [&](const std::string& text) {
-    const Outcome timed = run_with_input(text + "\n", {"chat", "model", "-n", "1", "--timings"});
+    const ProgramOutcome timed = run_with_input(text + "\n", {"chat", "model", "-n", "1", "--timings"});
     EXPECT_TRUE(timed.err.starts_with("prompt ")) << timed.err;
     return std::atoi(timed.err.c_str() + 7);
   };
@@ -112,16 +112,16 @@ TEST_F(ChatCommand, a_forged_control_token_stays_text) {
 TEST_F(ChatCommand, a_conversation_too_long_says_so_and_can_be_cleared) {
   const std::string hello = say("Hello\n").out;
   const std::string essay = "It was a dark and stormy night, and the captain had not slept for three days and three nights.";
-  const Outcome chat = say(essay + "\n/clear\nHello\n", {"-c", "20"});
+  const ProgramOutcome chat = say(essay + "\n/clear\nHello\n", {"-c", "20"});
   EXPECT_EQ(chat.out, hello);
   EXPECT_TRUE(contains(chat.err, "/clear starts anew")) << chat.err;
-  const Outcome filled = say("Hello\n", {"-c", "12"});
+  const ProgramOutcome filled = say("Hello\n", {"-c", "12"});
   EXPECT_TRUE(contains(filled.err, "the context is full")) << filled.err;
   EXPECT_TRUE(hello.starts_with(filled.out.substr(0, filled.out.size() - 1)));
 }
 
 TEST_F(ChatCommand, a_model_without_a_template_is_3) {
-  const Outcome refused = run({"chat", kModel.string()});
+  const ProgramOutcome refused = run({"chat", kBundledModel});
   EXPECT_EQ(refused.code, 3);
   EXPECT_TRUE(contains(refused.err, "`jang run`")) << refused.err;
   EXPECT_EQ(run({"chat", "no/such-model"}).code, 3);
@@ -131,7 +131,7 @@ TEST_F(ChatCommand, a_model_without_a_template_is_3) {
 
 TEST_F(ChatCommand, a_signal_ends_a_piped_conversation) {
   for (const int number : {SIGINT, SIGTERM}) {
-    Session session(Session::Streams::pipes, Launch(kProgram, endless(), dir_, {}), stderr_path());
+    Dialogue session(Dialogue::Streams::pipes, Launch(kProgram, endless(), dir_, {}), stderr_path());
     session.say("Tell me a story.\nAnother one.\n");
     ASSERT_TRUE(session.wait_for(" ")) << read_file(stderr_path());
     session.signal(number);
@@ -142,7 +142,7 @@ TEST_F(ChatCommand, a_signal_ends_a_piped_conversation) {
 }
 
 TEST_F(ChatCommand, a_reader_that_leaves_ends_it) {
-  Session session(Session::Streams::pipes, Launch(kProgram, endless(), dir_, {}), stderr_path());
+  Dialogue session(Dialogue::Streams::pipes, Launch(kProgram, endless(), dir_, {}), stderr_path());
   session.say("Tell me a story.\nAnother one.\n");
   ASSERT_TRUE(session.wait_for(" "));
   session.close_output();
@@ -152,8 +152,8 @@ TEST_F(ChatCommand, a_reader_that_leaves_ends_it) {
 
 class ChatOnTerminal : public ChatCommand {
  protected:
-  Session open(const Words& asked, const Environment& environment = {{"TERM", "xterm"}}) const {
-    return Session(Session::Streams::terminal, Launch(kProgram, asked, dir_, environment), "");
+  Dialogue open(const Words& asked, const Environment& environment = {{"TERM", "xterm"}}) const {
+    return Dialogue(Dialogue::Streams::terminal, Launch(kProgram, asked, dir_, environment), "");
   }
   static constexpr const char* kControlC = "\x03";
   static constexpr const char* kControlD = "\x04";
@@ -161,7 +161,7 @@ class ChatOnTerminal : public ChatCommand {
 
 TEST_F(ChatOnTerminal, answers_are_shown_between_prompts) {
   const std::string hello = say("Hello\n").out;
-  Session session = open(words());
+  Dialogue session = open(words());
   ASSERT_TRUE(session.wait_for("> ")) << session.seen();
   EXPECT_TRUE(contains(session.seen(), "/help lists the commands"));
   session.say("Hello\n");
@@ -175,7 +175,7 @@ TEST_F(ChatOnTerminal, answers_are_shown_between_prompts) {
 }
 
 TEST_F(ChatOnTerminal, control_c_stops_the_answer_and_then_the_program) {
-  Session session = open(endless());
+  Dialogue session = open(endless());
   for (int turn = 0; turn < 2; ++turn) {
     ASSERT_TRUE(session.wait_for("> ")) << session.seen();
     session.say("Tell me a story.\n");
@@ -190,7 +190,7 @@ TEST_F(ChatOnTerminal, control_c_stops_the_answer_and_then_the_program) {
 }
 
 TEST_F(ChatOnTerminal, a_dumb_terminal_gets_no_prompts) {
-  Session session = open(words(), {{"TERM", "dumb"}});
+  Dialogue session = open(words(), {{"TERM", "dumb"}});
   session.say("Hello\n/exit\n");
   session.read_rest();
   EXPECT_EQ(session.wait(), 0);

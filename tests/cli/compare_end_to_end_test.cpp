@@ -23,8 +23,8 @@ class CompareCommand : public ProgramTest {
   }
   // Many short windows: many places to be stopped at.
   static Words compare(const std::string& work, const Words& more = {}, const std::string& recipes = "JANG_4K,uniform_2:rtn") {
-    Words words = {"compare",  kModel.string(), "-p",         recipes, "-f", "text.txt", "--ctx", "16",
-                   "--tokens", "800",           "--no-speed", "-t",    "1",  "-o",       work};
+    Words words = {"compare",  kBundledModel, "-p",         recipes, "-f", "text.txt", "--ctx", "16",
+                   "--tokens", "800",         "--no-speed", "-t",    "1",  "-o",       work};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -48,12 +48,12 @@ class CompareCommand : public ProgramTest {
 };
 
 TEST_F(CompareCommand, table_document_and_page_agree) {
-  const Outcome table = run(compare("work", {"--progress", "off"}));
+  const ProgramOutcome table = run(compare("work", {"--progress", "off"}));
   ASSERT_EQ(table.code, 0) << table.err;
   EXPECT_EQ(table.err, "");
   for (const char* part : {"gutenberg-moe-9m", "recipe", "KLD", "source", "JANG_4K", "uniform_2:rtn", "page: work/report.html"})
     EXPECT_TRUE(contains(table.out, part)) << part << " in\n" << table.out;
-  const Outcome again = run(compare("work", {"--json", "-q"}));  // all is measured: it only reports
+  const ProgramOutcome again = run(compare("work", {"--json", "-q"}));  // all is measured: it only reports
   EXPECT_EQ(again.code, 0) << again.err;
   const json::Value d = document(again);
   EXPECT_EQ(d["schema_version"], 1);
@@ -73,11 +73,11 @@ TEST_F(CompareCommand, stopped_it_goes_on_to_the_same_result) {
   ASSERT_GE(all, 3 * 40u);
   for (const int number : {SIGINT, SIGKILL}) {
     const std::string work = "stopped-by-" + std::to_string(number);
-    const Outcome stopped = run_and_signal(rounded(work, {"--progress", "json"}), "\"name\":\"measure\"", number);
+    const ProgramOutcome stopped = run_and_signal(rounded(work, {"--progress", "json"}), "\"name\":\"measure\"", number);
     ASSERT_EQ(stopped.code, 128 + number) << stopped.err;
     EXPECT_FALSE(fs::exists(dir_ / work / "compare.json"));
     EXPECT_LT(n_scores(work), all);
-    const Outcome resumed = run(rounded(work, {"--progress", "json"}));
+    const ProgramOutcome resumed = run(rounded(work, {"--progress", "json"}));
     ASSERT_EQ(resumed.code, 0) << resumed.err;
     EXPECT_EQ(documents(resumed.err).back()["ok"], true);
     EXPECT_EQ(n_scores(work), all);
@@ -106,7 +106,7 @@ TEST_F(CompareCommand, impossible_comparisons_are_refused) {
   EXPECT_EQ(with("--tokens", "0").code, 2);
   Words missing = all;
   missing[1] = "no/such-model";
-  const Outcome none = run(missing);
+  const ProgramOutcome none = run(missing);
   EXPECT_EQ(none.code, 3);
   EXPECT_TRUE(contains(none.err, "cannot compare recipes on no/such-model")) << none.err;
 }

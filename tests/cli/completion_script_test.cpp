@@ -13,14 +13,15 @@
 
 #include <unistd.h>
 
+#include "../support/contains.h"
 #include "cli/options.h"
 
 namespace jang::cli {
 namespace {
 
-const std::vector<std::string_view> kProfiles = {"JANG_2S", "JANG_4K", "uniform_4"};
+using test::contains;
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+const std::vector<std::string_view> kProfiles = {"JANG_2S", "JANG_4K", "uniform_4"};
 
 // What the bash script offers for the words typed, the last one being completed; sorted by bash, separated by spaces.
 std::string offered(const std::string& words, int last) {

@@ -27,12 +27,12 @@ void expect_shared_keys(const json::Value& document) {
 }
 
 TEST_F(EndToEnd, convert_plan_and_inspect_agree) {
-  const std::string model = kModel.string();
-  const Outcome planned = run({"plan", model, "--json"});
-  const Outcome converted = run({"convert", model, "-o", "out", "--json", "--progress", "off"});
+  const std::string model = kBundledModel;
+  const ProgramOutcome planned = run({"plan", model, "--json"});
+  const ProgramOutcome converted = run({"convert", model, "-o", "out", "--json", "--progress", "off"});
   ASSERT_EQ(planned.code, 0) << planned.err;
   ASSERT_EQ(converted.code, 0) << converted.err;
-  const Outcome inspected = run({"inspect", "out", "--json"});
+  const ProgramOutcome inspected = run({"inspect", "out", "--json"});
   ASSERT_EQ(inspected.code, 0) << inspected.err;
   const json::Value plan = document(planned), done = document(converted), seen = document(inspected);
   for (const json::Value* d : {&plan, &done, &seen}) {
@@ -56,7 +56,7 @@ TEST_F(EndToEnd, convert_plan_and_inspect_agree) {
 }
 
 TEST_F(EndToEnd, converted_tensors_carry_their_error) {
-  const Outcome converted = run({"convert", kModel.string(), "-o", "out", "--json", "-q"});
+  const ProgramOutcome converted = run({"convert", kBundledModel, "-o", "out", "--json", "-q"});
   ASSERT_EQ(converted.code, 0) << converted.err;
   EXPECT_EQ(converted.err, "");
   int n_measured = 0;
@@ -71,7 +71,7 @@ TEST_F(EndToEnd, converted_tensors_carry_their_error) {
 }
 
 TEST_F(EndToEnd, default_output_is_named_after_source_and_profile) {
-  const Outcome done = run({"convert", kModel.string() + "/", "-p", "4k"});
+  const ProgramOutcome done = run({"convert", kBundledModel + "/", "-p", "4k"});
   ASSERT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(left(), std::vector<std::string>{"gutenberg-moe-9m-JANG_4K"});
   for (const char* part :
@@ -80,14 +80,14 @@ TEST_F(EndToEnd, default_output_is_named_after_source_and_profile) {
 }
 
 TEST_F(EndToEnd, default_profile_serves_without_a_warning) {
-  const Outcome done = run({"convert", kModel.string()});
+  const ProgramOutcome done = run({"convert", kBundledModel});
   ASSERT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(left(), std::vector<std::string>{"gutenberg-moe-9m-JANG_4K"});
   EXPECT_FALSE(contains(done.err, "warning")) << done.err;
-  const Outcome again = run({"convert", kModel.string(), "--stats", "nowhere.safetensors"});  // refused before anything is read
+  const ProgramOutcome again = run({"convert", kBundledModel, "--stats", "nowhere.safetensors"});  // refused before anything is read
   EXPECT_EQ(again.code, 2) << again.err;
   EXPECT_TRUE(contains(again.err, "exists already")) << again.err;
-  const Outcome poor = run({"convert", kModel.string(), "-p", "2L", "-o", "asked-for"});
+  const ProgramOutcome poor = run({"convert", kBundledModel, "-p", "2L", "-o", "asked-for"});
   ASSERT_EQ(poor.code, 0) << poor.err;
   EXPECT_TRUE(contains(poor.err, "warning: JANG_2L is a poor use of its bytes")) << poor.err;
 }
@@ -98,41 +98,41 @@ TEST_F(EndToEnd, hub_name_is_found_in_the_local_cache) {
   fs::create_directories(repository / "refs");
   fs::create_directories(repository / "snapshots" / revision);
   std::ofstream(repository / "refs" / "main") << revision;
-  for (const fs::directory_entry& entry : fs::directory_iterator(kModel))
+  for (const fs::directory_entry& entry : fs::directory_iterator(kBundledModel))
     fs::create_symlink(entry.path(), repository / "snapshots" / revision / entry.path().filename());
-  const Outcome done = run({"convert", "jane/emma-9m-BF16", "--json", "-q"});
+  const ProgramOutcome done = run({"convert", "jane/emma-9m-BF16", "--json", "-q"});
   ASSERT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(document(done)["output"], "emma-9m-JANG_4K");
   EXPECT_TRUE(fs::exists(dir_ / "emma-9m-JANG_4K" / "config.json"));
 }
 
 TEST_F(EndToEnd, plan_file_gives_the_same_bundle) {
-  const std::string model = kModel.string();
-  const Outcome planned = run({"plan", model, "-p", "3M", "--json"});
+  const std::string model = kBundledModel;
+  const ProgramOutcome planned = run({"plan", model, "-p", "3M", "--json"});
   ASSERT_EQ(planned.code, 0) << planned.err;
   std::ofstream(dir_ / "plan.json") << planned.out;
   ASSERT_EQ(run({"convert", model, "-p", "3M", "-o", "a"}).code, 0);
-  const Outcome by_plan = run({"convert", model, "--plan", "plan.json", "-o", "b"});
+  const ProgramOutcome by_plan = run({"convert", model, "--plan", "plan.json", "-o", "b"});
   ASSERT_EQ(by_plan.code, 0) << by_plan.err;
   EXPECT_EQ(read_file(dir_ / "a" / "model.safetensors"), read_file(dir_ / "b" / "model.safetensors"));
-  const Outcome both = run({"convert", model, "--plan", "plan.json", "-p", "2S", "-o", "c"});
+  const ProgramOutcome both = run({"convert", model, "--plan", "plan.json", "-p", "2S", "-o", "c"});
   EXPECT_EQ(both.code, 2) << both.err;
 }
 
 TEST_F(EndToEnd, document_of_convert_is_a_plan_too) {
-  const std::string model = kModel.string();
-  const Outcome converted = run({"convert", model, "-p", "2L", "-o", "a", "--json"});
+  const std::string model = kBundledModel;
+  const ProgramOutcome converted = run({"convert", model, "-p", "2L", "-o", "a", "--json"});
   ASSERT_EQ(converted.code, 0) << converted.err;
   std::ofstream(dir_ / "report.json") << converted.out;
-  const Outcome again = run({"convert", model, "--plan", "report.json", "-o", "b"});
+  const ProgramOutcome again = run({"convert", model, "--plan", "report.json", "-o", "b"});
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(read_file(dir_ / "a" / "model.safetensors"), read_file(dir_ / "b" / "model.safetensors"));
 }
 
 TEST_F(EndToEnd, explain_lists_every_tensor_with_its_rule) {
-  const Outcome explained = run({"plan", kModel.string(), "--explain"});
+  const ProgramOutcome explained = run({"plan", kBundledModel, "--explain"});
   ASSERT_EQ(explained.code, 0) << explained.err;
-  const json::Value plan = document(run({"plan", kModel.string(), "--json"}));
+  const json::Value plan = document(run({"plan", kBundledModel, "--json"}));
   ASSERT_FALSE(plan["tensors"].empty());
   for (const json::Value& row : plan["tensors"]) {
     EXPECT_TRUE(contains(explained.out, row["name"].get<std::string>())) << row["name"];
@@ -141,15 +141,15 @@ TEST_F(EndToEnd, explain_lists_every_tensor_with_its_rule) {
 }
 
 TEST_F(EndToEnd, dry_run_writes_nothing) {
-  const Outcome dry = run({"convert", kModel.string(), "--dry-run"});
+  const ProgramOutcome dry = run({"convert", kBundledModel, "--dry-run"});
   EXPECT_EQ(dry.code, 0) << dry.err;
   EXPECT_TRUE(contains(dry.out, "gutenberg-moe-9m-JANG_4K"));
-  expect_shared_keys(document(run({"convert", kModel.string(), "--dry-run", "--json"})));
+  expect_shared_keys(document(run({"convert", kBundledModel, "--dry-run", "--json"})));
   EXPECT_TRUE(left().empty());
 }
 
 TEST_F(EndToEnd, size_budget_is_met_from_below) {
-  const Outcome done = run({"convert", kModel.string(), "--size", "4MB", "-o", "out", "--json"});
+  const ProgramOutcome done = run({"convert", kBundledModel, "--size", "4MB", "-o", "out", "--json"});
   ASSERT_EQ(done.code, 0) << done.err;
   const json::Value d = document(done);
   EXPECT_EQ(d["profile"], "auto");
@@ -158,7 +158,7 @@ TEST_F(EndToEnd, size_budget_is_met_from_below) {
 }
 
 TEST_F(EndToEnd, missing_source_is_3) {
-  const Outcome missing = run({"convert", "no/such-model", "-o", "out"});
+  const ProgramOutcome missing = run({"convert", "no/such-model", "-o", "out"});
   EXPECT_EQ(missing.code, 3) << missing.err;
   EXPECT_TRUE(contains(missing.err, "error: cannot convert no/such-model"));
   EXPECT_TRUE(contains(missing.err, "\n  why: "));
@@ -170,12 +170,12 @@ TEST_F(EndToEnd, missing_source_is_3) {
 }
 
 TEST_F(EndToEnd, usage_errors_are_2_with_a_hint) {
-  const std::string model = kModel.string();
-  const Outcome profile = run({"convert", model, "-p", "JANG_2X"});
+  const std::string model = kBundledModel;
+  const ProgramOutcome profile = run({"convert", model, "-p", "JANG_2X"});
   EXPECT_EQ(profile.code, 2);
   EXPECT_TRUE(contains(profile.err, "JANG_2")) << profile.err;
   EXPECT_TRUE(contains(profile.err, "did you mean")) << profile.err;
-  const Outcome option = run({"convert", model, "--profil", "2S"});
+  const ProgramOutcome option = run({"convert", model, "--profil", "2S"});
   EXPECT_EQ(option.code, 2);
   EXPECT_TRUE(contains(option.err, "did you mean '--profile'")) << option.err;
   EXPECT_EQ(run({"convert", model, "--bpw", "3", "-p", "2S"}).code, 2);
@@ -190,10 +190,10 @@ TEST_F(EndToEnd, usage_errors_are_2_with_a_hint) {
 }
 
 TEST_F(EndToEnd, truncated_source_is_3_and_leaves_nothing) {
-  fs::copy(kModel, dir_ / "src", fs::copy_options::recursive);
+  fs::copy(kBundledModel, dir_ / "src", fs::copy_options::recursive);
   const fs::path shard = dir_ / "src" / "model-00002-of-00002.safetensors";
   fs::resize_file(shard, fs::file_size(shard) - 1);
-  const Outcome broken = run({"convert", "src", "-o", "out"});
+  const ProgramOutcome broken = run({"convert", "src", "-o", "out"});
   EXPECT_EQ(broken.code, 3) << broken.err;
   EXPECT_TRUE(contains(broken.err, "model-00002-of-00002.safetensors")) << broken.err;
   EXPECT_EQ(left(), std::vector<std::string>{"src"});
@@ -202,7 +202,7 @@ TEST_F(EndToEnd, truncated_source_is_3_and_leaves_nothing) {
 TEST_F(EndToEnd, existing_output_is_refused_and_untouched) {
   fs::create_directory(dir_ / "out");
   std::ofstream(dir_ / "out" / "mine") << "precious";
-  const Outcome refused = run({"convert", kModel.string(), "-o", "out"});
+  const ProgramOutcome refused = run({"convert", kBundledModel, "-o", "out"});
   EXPECT_EQ(refused.code, 2) << refused.err;
   EXPECT_TRUE(contains(refused.err, "exists")) << refused.err;
   EXPECT_EQ(read_file(dir_ / "out" / "mine"), "precious");
@@ -210,18 +210,18 @@ TEST_F(EndToEnd, existing_output_is_refused_and_untouched) {
 }
 
 TEST_F(EndToEnd, force_replaces_a_bundle) {
-  ASSERT_EQ(run({"convert", kModel.string(), "-o", "out", "-p", "2S"}).code, 0);
-  const Outcome forced = run({"convert", kModel.string(), "-o", "out", "-p", "4S", "--force"});
+  ASSERT_EQ(run({"convert", kBundledModel, "-o", "out", "-p", "2S"}).code, 0);
+  const ProgramOutcome forced = run({"convert", kBundledModel, "-o", "out", "-p", "4S", "--force"});
   EXPECT_EQ(forced.code, 0) << forced.err;
   EXPECT_EQ(document(run({"inspect", "out", "--json"}))["profile"], "JANG_4S");
   EXPECT_EQ(left(), std::vector<std::string>{"out"});
 }
 
 TEST_F(EndToEnd, signals_stop_a_conversion_and_leave_no_model) {
-  const std::string model = kModel.string();
+  const std::string model = kBundledModel;
   for (const int number : {SIGTERM, SIGINT}) {
     // The scalar backend on one thread takes seconds; the first tick says that writing has begun.
-    const Outcome stopped =
+    const ProgramOutcome stopped =
         run_and_signal({"convert", model, "-o", "out", "--backend", "ref", "--threads", "1", "--progress", "json"}, "\"tick\"", number);
     EXPECT_EQ(stopped.code, 128 + number) << stopped.err;
     EXPECT_TRUE(contains(stopped.err, "\"ok\":false")) << stopped.err;
@@ -230,7 +230,7 @@ TEST_F(EndToEnd, signals_stop_a_conversion_and_leave_no_model) {
 }
 
 TEST_F(EndToEnd, progress_json_is_the_protocol) {
-  const Outcome done = run({"convert", kModel.string(), "-o", "out", "--progress", "json"});
+  const ProgramOutcome done = run({"convert", kBundledModel, "-o", "out", "--progress", "json"});
   ASSERT_EQ(done.code, 0);
   const std::vector<json::Value> events = documents(done.err);
   for (const json::Value& event : events) EXPECT_EQ(event["v"], 1);
@@ -242,8 +242,8 @@ TEST_F(EndToEnd, progress_json_is_the_protocol) {
 }
 
 TEST_F(EndToEnd, validate_accepts_a_bundle_and_finds_an_edit) {
-  ASSERT_EQ(run({"convert", kModel.string(), "-o", "out"}).code, 0);
-  const Outcome good = run({"validate", "out", "--deep", "--json"});
+  ASSERT_EQ(run({"convert", kBundledModel, "-o", "out"}).code, 0);
+  const ProgramOutcome good = run({"validate", "out", "--deep", "--json"});
   EXPECT_EQ(good.code, 0) << good.out;
   EXPECT_EQ(document(good)["valid"], true);
   // A manifest that contradicts the tensors.
@@ -252,14 +252,14 @@ TEST_F(EndToEnd, validate_accepts_a_bundle_and_finds_an_edit) {
   ASSERT_NE(at, std::string::npos);
   text[at + 8] = text[at + 8] == '5' ? '3' : '5';
   std::ofstream(dir_ / "out" / "jang_config.json") << text;
-  const Outcome bad = run({"validate", "out", "--json"});
+  const ProgramOutcome bad = run({"validate", "out", "--json"});
   EXPECT_EQ(bad.code, 5) << bad.out << bad.err;
   EXPECT_EQ(document(bad)["valid"], false);
   EXPECT_FALSE(document(bad)["findings"].empty());
 }
 
 TEST_F(EndToEnd, inspect_reads_a_source_with_roles) {
-  const json::Value d = document(run({"inspect", kModel.string(), "--json"}));
+  const json::Value d = document(run({"inspect", kBundledModel, "--json"}));
   expect_shared_keys(d);
   EXPECT_TRUE(d["profile"].is_null());
   EXPECT_EQ(d["quantized"], false);
@@ -268,7 +268,7 @@ TEST_F(EndToEnd, inspect_reads_a_source_with_roles) {
 
 TEST_F(EndToEnd, reports_are_json_documents) {
   for (const char* command : {"profiles", "doctor", "version"}) {
-    const Outcome reported = run({command, "--json"});
+    const ProgramOutcome reported = run({command, "--json"});
     EXPECT_EQ(reported.code, 0) << command;
     EXPECT_EQ(document(reported)["schema_version"], 1) << command;
     EXPECT_EQ(reported.err, "") << command;
@@ -279,7 +279,7 @@ TEST_F(EndToEnd, reports_are_json_documents) {
 
 TEST_F(EndToEnd, help_of_every_command_works) {
   for (const char* command : {"convert", "plan", "inspect", "validate", "template", "profiles", "doctor", "completion", "version"}) {
-    const Outcome help = run({command, "--help"});
+    const ProgramOutcome help = run({command, "--help"});
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_TRUE(contains(help.out, "Usage: jang " + std::string(command))) << command;
   }
@@ -291,22 +291,22 @@ TEST_F(EndToEnd, full_disk_under_stdout_is_7) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full on this machine";
   Start how;
   how.out_path = "/dev/full";
-  const Outcome full = run({"version"}, how);
+  const ProgramOutcome full = run({"version"}, how);
   EXPECT_EQ(full.code, 7) << full.err;
 }
 
 TEST_F(EndToEnd, failed_write_is_7_and_leaves_nothing) {
   Start how;
   how.max_file_bytes = 1'000'000;
-  const Outcome failed = run({"convert", kModel.string(), "-o", "out"}, how);
+  const ProgramOutcome failed = run({"convert", kBundledModel, "-o", "out"}, how);
   EXPECT_EQ(failed.code, 7) << failed.err;
   EXPECT_TRUE(contains(failed.err, "\n  fix: ")) << failed.err;
   EXPECT_TRUE(left().empty());
 }
 
 TEST_F(EndToEnd, color_never_reaches_a_file_unasked) {
-  EXPECT_FALSE(contains(run({"plan", kModel.string()}).out, "\x1b"));
-  EXPECT_TRUE(contains(run({"plan", kModel.string(), "--color", "always"}).out, "\x1b["));
+  EXPECT_FALSE(contains(run({"plan", kBundledModel}).out, "\x1b"));
+  EXPECT_TRUE(contains(run({"plan", kBundledModel, "--color", "always"}).out, "\x1b["));
 }
 
 }  // namespace

@@ -7,13 +7,15 @@
 #include <fstream>
 #include <sstream>
 
+#include "../support/contains.h"
+#include "../support/paths.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 
 namespace jang::cli {
 namespace {
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+using test::contains;
 
 TEST(Help, program_help_lists_commands_and_exit_codes) {
   const std::string text = help_text("");
@@ -43,7 +45,7 @@ TEST(Help, lines_fit_a_terminal) {
 }
 
 TEST(Help, reference_in_docs_is_what_the_table_gives) {
-  std::ifstream file(std::string(JANG_SOURCE_DIR) + "/docs/cli.md");
+  std::ifstream file(test::source_dir() + "/docs/cli.md");
   ASSERT_TRUE(file);
   std::stringstream text;
   text << file.rdbuf();

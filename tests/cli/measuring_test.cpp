@@ -12,21 +12,14 @@
 
 #include <sys/wait.h>
 
+#include "../support/program.h"
 #include "cli/arguments.h"
 #include "json/json.h"
 
 namespace jang::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
-const std::string kModel = std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m";
-const std::string kText = std::string(JANG_SOURCE_DIR) + "/LICENSE";
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
+using namespace jang::test;
 
 class Measuring : public testing::Test {
  protected:
@@ -38,11 +31,11 @@ class Measuring : public testing::Test {
   void TearDown() override { fs::remove_all(dir_); }
 
   // Words are plain: no quoting.
-  Outcome run(const std::string& words) const {
+  ProgramOutcome run(const std::string& words) const {
     const std::string errors = (dir_ / "stderr").string();
-    FILE* pipe = popen((std::string(JANG_BINARY_DIR) + "/jang " + words + " 2>" + errors).c_str(), "r");
+    FILE* pipe = popen((kProgram + " " + words + " 2>" + errors).c_str(), "r");
     if (pipe == nullptr) return {};
-    Outcome o;
+    ProgramOutcome o;
     std::array<char, 4096> buffer{};
     for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) o.out.append(buffer.data(), n);
     const int status = pclose(pipe);
@@ -53,7 +46,7 @@ class Measuring : public testing::Test {
     o.err = text.str();
     return o;
   }
-  json::Value document(const Outcome& o) const {
+  json::Value document(const ProgramOutcome& o) const {
     const auto v = json::parse(o.out, "stdout");
     EXPECT_TRUE(v.ok()) << o.code << o.out.substr(0, 200) << o.err;
     return v.ok() ? v.value() : json::Value::object();
@@ -61,10 +54,8 @@ class Measuring : public testing::Test {
   fs::path dir_;
 };
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
 TEST_F(Measuring, perplexity_document_has_the_keys_of_the_contract) {
-  const json::Value v = document(run("eval ppl " + kModel + " -f " + kText + " --ctx 64 --tokens 300 --json"));
+  const json::Value v = document(run("eval ppl " + kBundledModel + " -f " + kBundledText + " --ctx 64 --tokens 300 --json"));
   for (const char* key : {"schema_version", "perplexity", "nll", "stderr", "tokens", "ctx", "windows"})
     EXPECT_TRUE(v[key].is_number()) << key;
   EXPECT_EQ(v["tokens"], 4 * 63);
@@ -73,7 +64,8 @@ TEST_F(Measuring, perplexity_document_has_the_keys_of_the_contract) {
 }
 
 TEST_F(Measuring, divergence_of_the_source_from_itself_is_zero) {
-  const json::Value v = document(run("eval kld " + kModel + " --ref " + kModel + " -f " + kText + " --ctx 64 --tokens 128 --json"));
+  const json::Value v =
+      document(run("eval kld " + kBundledModel + " --ref " + kBundledModel + " -f " + kBundledText + " --ctx 64 --tokens 128 --json"));
   EXPECT_EQ(v["kld_mean"], 0.0);
   EXPECT_EQ(v["kld_percentiles"]["max"], 0.0);
   EXPECT_EQ(v["same_top"], 1.0);
@@ -84,42 +76,43 @@ TEST_F(Measuring, tasks_are_scored_and_compared) {
   std::ofstream(dir_ / "tasks.jsonl") << "{\"context\":\"He went to the\",\"choices\":[\"house\",\"of of of\"],\"answer\":0}\n"
                                          "{\"context\":\"She said that\",\"choices\":[\"zzzq\",\"she was glad\"],\"answer\":1}\n";
   const std::string tasks = (dir_ / "tasks.jsonl").string(), log = (dir_ / "log.jsonl").string();
-  const json::Value v = document(run("eval choice " + kModel + " -f " + tasks + " --items " + log + " --json"));
+  const json::Value v = document(run("eval choice " + kBundledModel + " -f " + tasks + " --items " + log + " --json"));
   EXPECT_EQ(v["items"], 2);
   EXPECT_TRUE(v["accuracy_norm"].is_number());
-  const json::Value again = document(run("eval choice " + kModel + " -f " + tasks + " --against " + log + " --json"));
+  const json::Value again = document(run("eval choice " + kBundledModel + " -f " + tasks + " --against " + log + " --json"));
   EXPECT_EQ(again["against"]["p"], 1.0);
   EXPECT_EQ(again["accuracy"], v["accuracy"]);
 }
 
 TEST_F(Measuring, misplaced_and_missing_options_are_refused) {
-  for (const auto& [words, part] :
-       std::vector<std::pair<std::string, std::string>>{{"eval ppl " + kModel, "--file"},
-                                                        {"eval kld " + kModel + " -f " + kText, "--ref"},
-                                                        {"eval mmlu " + kModel, "--data"},
-                                                        {"eval mmlu " + kModel + " --data x -f y", "--file has no meaning"},
-                                                        {"eval ppl " + kModel + " -f " + kText + " --shots 5", "--shots has no meaning"},
-                                                        {"eval ppl " + kModel + " -f " + kText + " --ctx 1", "--ctx"},
-                                                        {"eval ppl " + kModel + " -f " + kText + " --stride 8", "no stride"},
-                                                        {"eval ppl " + kModel + " -f " + kText + " --tokens 10", "fewer than one window"},
-                                                        {"eval quality " + kModel, "ppl, kld, generate, mmlu, choice"},
-                                                        {"eval ppl", "MODEL"},
-                                                        {"compare " + kModel, "--file"},
-                                                        {"compare " + kModel + " -f " + kText + " -p JANG_2S,JANG_2S", "twice"},
-                                                        {"compare " + kModel + " -f " + kText + " -p auto", "budget"}}) {
-    const Outcome o = run(words);
+  for (const auto& [words, part] : std::vector<std::pair<std::string, std::string>>{
+           {"eval ppl " + kBundledModel, "--file"},
+           {"eval kld " + kBundledModel + " -f " + kBundledText, "--ref"},
+           {"eval mmlu " + kBundledModel, "--data"},
+           {"eval mmlu " + kBundledModel + " --data x -f y", "--file has no meaning"},
+           {"eval ppl " + kBundledModel + " -f " + kBundledText + " --shots 5", "--shots has no meaning"},
+           {"eval ppl " + kBundledModel + " -f " + kBundledText + " --ctx 1", "--ctx"},
+           {"eval ppl " + kBundledModel + " -f " + kBundledText + " --stride 8", "no stride"},
+           {"eval ppl " + kBundledModel + " -f " + kBundledText + " --tokens 10", "fewer than one window"},
+           {"eval quality " + kBundledModel, "ppl, kld, generate, mmlu, choice"},
+           {"eval ppl", "MODEL"},
+           {"compare " + kBundledModel, "--file"},
+           {"compare " + kBundledModel + " -f " + kBundledText + " -p JANG_2S,JANG_2S", "twice"},
+           {"compare " + kBundledModel + " -f " + kBundledText + " -p auto", "budget"}}) {
+    const ProgramOutcome o = run(words);
     EXPECT_EQ(o.code, 2) << words << "\n" << o.err;
     EXPECT_TRUE(contains(o.err, part)) << words << "\n" << o.err;
     EXPECT_EQ(o.out, "");
   }
-  EXPECT_EQ(run("eval ppl " + dir_.string() + "/none -f " + kText).code, 3);
-  EXPECT_EQ(run("eval ppl " + kModel + " -f " + dir_.string() + "/none").code, 3);
+  EXPECT_EQ(run("eval ppl " + dir_.string() + "/none -f " + kBundledText).code, 3);
+  EXPECT_EQ(run("eval ppl " + kBundledModel + " -f " + dir_.string() + "/none").code, 3);
 }
 
 TEST_F(Measuring, comparison_writes_a_table_a_page_and_a_document) {
   const std::string work = (dir_ / "work").string();
-  const std::string words = "compare " + kModel + " -p uniform_4:rtn,JANG_2S -f " + kText + " --ctx 64 --tokens 128 -o " + work;
-  const Outcome table = run(words);
+  const std::string words =
+      "compare " + kBundledModel + " -p uniform_4:rtn,JANG_2S -f " + kBundledText + " --ctx 64 --tokens 128 -o " + work;
+  const ProgramOutcome table = run(words);
   ASSERT_EQ(table.code, 0) << table.err;
   for (const char* part : {"source", "uniform_4:rtn", "JANG_2S", "KLD", "decode t/s", "report.html"})
     EXPECT_TRUE(contains(table.out, part)) << part << "\n" << table.out;

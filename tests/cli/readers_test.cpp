@@ -16,21 +16,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/program.h"
 #include "json/json.h"
 
 namespace jang::cli {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace jang::test;
 
-const std::string kProgram = std::string(JANG_BINARY_DIR) + "/jang";
-const fs::path kBugs = fs::path(JANG_SOURCE_DIR) / "tests" / "data" / "bugs";
+const fs::path kBugs = fs::path(source_dir()) / "tests" / "data" / "bugs";
 constexpr const char* kIndex = "model.safetensors.index.json";
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 void write_file(const fs::path& path, const std::string& bytes) {
   fs::create_directories(path.parent_path());
@@ -49,11 +44,6 @@ void edit_index(const fs::path& model, const std::function<void(json::Value&)>& 
   write_file(model / kIndex, json::dump(index));
 }
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
 class Readers : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -64,7 +54,7 @@ class Readers : public ::testing::Test {
   void TearDown() override { fs::remove_all(dir_); }
 
   // `words` are shell words. Runs in the test's directory.
-  Outcome run(const std::string& words, const std::string& environment = "") const {
+  ProgramOutcome run(const std::string& words, const std::string& environment = "") const {
     const std::string command = "cd '" + dir_.string() +
                                 "' && env -u HF_HUB_CACHE -u HUGGINGFACE_HUB_CACHE -u HF_HOME -u XDG_CACHE_HOME HOME='" + dir_.string() +
                                 "' " + environment + " '" + kProgram + "' " + words + " >out.txt 2>err.txt";
@@ -86,7 +76,7 @@ class Readers : public ::testing::Test {
   }
   std::map<std::string, std::string> converted(const std::string& model, const std::string& options = "") const {
     fs::remove_all(dir_ / "bundle");
-    const Outcome done = run("convert " + model + " -o bundle -p 4 --progress off " + options);
+    const ProgramOutcome done = run("convert " + model + " -o bundle -p 4 --progress off " + options);
     EXPECT_EQ(done.code, 0) << model << done.err;
     if (done.code != 0) return {};
     EXPECT_EQ(run("validate bundle").code, 0) << model << read_file(dir_ / "out.txt");
@@ -98,7 +88,7 @@ class Readers : public ::testing::Test {
 
 TEST_F(Readers, tokenizer_config_with_an_integer_beyond_64_bits_renders) {
   copy("01-model-max-length-1e30");
-  const Outcome done = run("template model");
+  const ProgramOutcome done = run("template model");
   EXPECT_EQ(done.code, 0) << done.err;
   EXPECT_FALSE(done.out.empty());
   const std::string expected = done.out;
@@ -115,7 +105,7 @@ TEST_F(Readers, tokenizer_config_with_an_integer_beyond_64_bits_renders) {
 TEST_F(Readers, only_commands_that_work_are_advised) {
   const auto advises = [&](const std::string& command) {
     fs::remove_all(dir_ / "bundle");
-    const Outcome done = run("convert model -o bundle -p 4 --progress off");
+    const ProgramOutcome done = run("convert model -o bundle -p 4 --progress off");
     EXPECT_EQ(done.code, 0) << done.err;
     EXPECT_NE(done.out.find("jang validate"), std::string::npos) << done.out;
     return done.out.find(command) != std::string::npos;
@@ -141,7 +131,7 @@ TEST_F(Readers, template_variables_may_be_wider_than_64_bits) {
   write_file(dir_ / "t.jinja", "{{ id }} {{ args | tojson }} {{ size > 5 }}");
   write_file(dir_ / "v.json",
              R"({"id": 18446744073709551615, "args": {"seed": 9223372036854775808}, "size": 1e400, "size": 1000000000000000000000})");
-  const Outcome done = run("template t.jinja -f v.json");
+  const ProgramOutcome done = run("template t.jinja -f v.json");
   EXPECT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(done.out, R"(18446744073709551615 {"seed": 9223372036854775808} True)");
 }
@@ -183,13 +173,13 @@ TEST_F(Readers, one_file_with_odd_neighbours_converts_to_the_same_bytes) {
   for (const Neighbour& n : neighbours) {
     n.edit(copy("03-stray-safetensors"));
     EXPECT_TRUE(converted("model") == tidy) << n.name;
-    const Outcome told = run("plan model --progress off");
+    const ProgramOutcome told = run("plan model --progress off");
     EXPECT_EQ(told.code, 0) << n.name;
     if (*n.told) {
       EXPECT_NE(told.err.find(n.told), std::string::npos) << n.name << ": " << told.err;
     }
     EXPECT_EQ(run("inspect model").code, 0) << n.name;
-    const Outcome ran = run("run model -p a -n 1");
+    const ProgramOutcome ran = run("run model -p a -n 1");
     EXPECT_EQ(ran.code, 0) << n.name << ran.err;
     if (*n.told) {
       EXPECT_NE(ran.err.find(n.told), std::string::npos) << n.name << ": " << ran.err;
@@ -218,11 +208,11 @@ TEST_F(Readers, shards_whose_index_is_wrong_convert_to_the_same_bytes) {
   for (const Neighbour& n : neighbours) {
     n.edit(copy("04-stale-index-entry"));
     EXPECT_TRUE(converted("model") == tidy) << n.name;
-    const Outcome told = run("plan model --progress off");
+    const ProgramOutcome told = run("plan model --progress off");
     if (*n.told) {
       EXPECT_NE(told.err.find(n.told), std::string::npos) << n.name << ": " << told.err;
     }
-    const Outcome ran = run("run model -p a -n 1");
+    const ProgramOutcome ran = run("run model -p a -n 1");
     EXPECT_EQ(ran.code, 0) << n.name << ran.err;
   }
 }
@@ -231,7 +221,7 @@ TEST_F(Readers, a_shard_that_is_needed_is_missed_whatever_is_asked) {
   const fs::path model = copy("04-stale-index-entry");
   fs::remove(model / "model-00002-of-00002.safetensors");
   for (const char* command : {"plan model", "run model -p a -n 1", "plan model --lenient", "run model -p a -n 1 --lenient"}) {
-    const Outcome refused = run(command);
+    const ProgramOutcome refused = run(command);
     EXPECT_EQ(refused.code, 3) << command;
     EXPECT_NE(refused.err.find("1 of the 2 files"), std::string::npos) << command << refused.err;
   }
@@ -242,7 +232,7 @@ TEST_F(Readers, a_model_nobody_listed_needs_all_its_index_promises_or_leniency) 
   json::Value config = *json::parse_file((model / "config.json").string());
   config["model_type"] = "nobody_listed_this";
   write_file(model / "config.json", json::dump(config));
-  const Outcome refused = run("plan model");
+  const ProgramOutcome refused = run("plan model");
   EXPECT_EQ(refused.code, 3);
   EXPECT_NE(refused.err.find("--lenient"), std::string::npos) << refused.err;
   EXPECT_EQ(run("inspect model").code, 3);
@@ -255,7 +245,7 @@ TEST_F(Readers, a_left_over_quantization_config_converts_with_a_warning) {
   EXPECT_FALSE(converted("model").empty());
   const std::string config = read_file(dir_ / "bundle" / "config.json");
   EXPECT_EQ(config.find("bitsandbytes"), std::string::npos) << config;
-  const Outcome ran = run("run model -p a -n 1");
+  const ProgramOutcome ran = run("run model -p a -n 1");
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_NE(ran.err.find("warning: config.json says the model is quantized (quantization_config: bitsandbytes)"), std::string::npos)
       << ran.err;
@@ -289,7 +279,7 @@ TEST_F(Readers, numbers_that_decide_the_model_must_still_be_numbers) {
 TEST_F(Readers, sources_are_named_as_people_call_them) {
   const auto name_in = [&](const std::string& typed, const std::string& environment = "") {
     fs::remove_all(dir_ / "bundle");
-    const Outcome done = run("convert " + typed + " -o bundle -p 4 --progress off", environment);
+    const ProgramOutcome done = run("convert " + typed + " -o bundle -p 4 --progress off", environment);
     EXPECT_EQ(done.code, 0) << typed << done.err;
     const auto config = json::parse_file((dir_ / "bundle/jang_config.json").string());
     return config.ok() ? config->at("source_model").at("name").get<std::string>() : config.status().message();

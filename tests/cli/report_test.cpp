@@ -6,8 +6,12 @@
 
 #include <algorithm>
 
+#include "../support/contains.h"
+
 namespace jang::cli {
 namespace {
+
+using test::contains;
 
 ModelReport sample() {
   ModelReport report;
@@ -21,8 +25,6 @@ ModelReport sample() {
                     {"c.\x1b[2J", "norm", "KEEP", "rule c", 16, 0, 7, 14, std::nullopt}};
   return report;
 }
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST(Report, histogram_adds_up_by_bits_and_group) {
   const std::string text = histogram_text(sample(), false);

@@ -17,12 +17,12 @@ const std::string kPrompt = "The captain looked at the sea";
 class RunCommand : public ProgramTest {
  protected:
   // `jang run` on the bundled model.
-  static Words words(const Words& more, const std::string& model = kModel.string()) {
+  static Words words(const Words& more, const std::string& model = kBundledModel) {
     Words all = {"run", model};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  Outcome continue_prompt(const Words& more) const { return run(words(more)); }
+  ProgramOutcome continue_prompt(const Words& more) const { return run(words(more)); }
   json::Value continued(const Words& more) const {
     Words all = more;
     all.push_back("--json");
@@ -30,7 +30,7 @@ class RunCommand : public ProgramTest {
   }
   // Ids of the prompt, as the tokenizer has them.
   std::string prompt_ids() const {
-    const json::Value d = document_of({"tokenize", kModel.string(), "-p", kPrompt, "--json"});
+    const json::Value d = document_of({"tokenize", kBundledModel, "-p", kPrompt, "--json"});
     std::string ids;
     for (const json::Value& id : d["ids"]) ids += (ids.empty() ? "" : ",") + id.dump();
     return ids;
@@ -39,7 +39,7 @@ class RunCommand : public ProgramTest {
 
 TEST_F(RunCommand, text_is_all_that_reaches_stdout) {
   const Words asked = {"-p", kPrompt, "-n", "12", "--seed", "3"};
-  const Outcome text = continue_prompt(asked);
+  const ProgramOutcome text = continue_prompt(asked);
   EXPECT_EQ(text.code, 0);
   EXPECT_EQ(text.err, "");
   const json::Value d = continued(asked);
@@ -52,7 +52,7 @@ TEST_F(RunCommand, document_has_ids_and_timings) {
   const json::Value d = continued({"-p", kPrompt, "-n", "5", "--temp", "0"});
   EXPECT_EQ(d["ids"].size(), 5u);
   EXPECT_EQ(d["stopped_by"], "length");
-  EXPECT_EQ(d["prompt_tokens"], document_of({"tokenize", kModel.string(), "-p", kPrompt, "--json"})["count"]);
+  EXPECT_EQ(d["prompt_tokens"], document_of({"tokenize", kBundledModel, "-p", kPrompt, "--json"})["count"]);
   EXPECT_EQ(d["timings"]["prompt_n"], d["prompt_tokens"]);
   EXPECT_EQ(d["timings"]["predicted_n"], 5);
   EXPECT_EQ(d["timings"]["cache_n"], 0);
@@ -60,7 +60,7 @@ TEST_F(RunCommand, document_has_ids_and_timings) {
 }
 
 TEST_F(RunCommand, greedy_tokens_are_the_largest_logits) {
-  const json::Value logits = document_of({"logits", kModel.string(), "--ids", prompt_ids(), "-n", "12", "--json"});
+  const json::Value logits = document_of({"logits", kBundledModel, "--ids", prompt_ids(), "-n", "12", "--json"});
   ASSERT_EQ(logits["continuation"].size(), 12u);
   const json::Value d = continued({"-p", kPrompt, "-n", "12", "--temp", "0"});
   EXPECT_EQ(d["ids"], logits["continuation"]);
@@ -76,7 +76,7 @@ TEST_F(RunCommand, seeded_text_repeats_and_seeds_differ) {
 }
 
 TEST_F(RunCommand, threads_and_batches_do_not_change_the_text) {
-  const Outcome one = continue_prompt({"-p", kPrompt, "-n", "16", "--temp", "0", "-t", "1", "-b", "1"});
+  const ProgramOutcome one = continue_prompt({"-p", kPrompt, "-n", "16", "--temp", "0", "-t", "1", "-b", "1"});
   EXPECT_EQ(one.code, 0) << one.err;
   EXPECT_EQ(one.out, continue_prompt({"-p", kPrompt, "-n", "16", "--temp", "0", "-t", "3", "-b", "4"}).out);
 }
@@ -89,7 +89,7 @@ TEST_F(RunCommand, every_kind_of_cache_runs) {
 }
 
 TEST_F(RunCommand, a_bundle_runs_like_a_checkpoint) {
-  ASSERT_EQ(run({"convert", kModel.string(), "-p", "uniform_8", "-o", "out", "-q"}).code, 0);
+  ASSERT_EQ(run({"convert", kBundledModel, "-p", "uniform_8", "-o", "out", "-q"}).code, 0);
   const json::Value d = document_of(words({"-p", kPrompt, "-n", "4", "--temp", "0", "--json"}, "out"));
   EXPECT_EQ(d["ids"], continued({"-p", kPrompt, "-n", "4", "--temp", "0"})["ids"]);  // 8 bits say the same for a while
 }
@@ -110,7 +110,7 @@ TEST_F(RunCommand, prompt_comes_from_a_file_as_well) {
   Words from_file = how, from_text = how;
   from_file.insert(from_file.end(), {"-f", "prompt.txt"});
   from_text.insert(from_text.end(), {"-p", kPrompt});
-  const Outcome file = continue_prompt(from_file);
+  const ProgramOutcome file = continue_prompt(from_file);
   EXPECT_EQ(file.code, 0) << file.err;
   EXPECT_EQ(file.out, continue_prompt(from_text).out);
   EXPECT_EQ(continue_prompt({"-f", "nowhere.txt"}).code, 3);
@@ -122,14 +122,14 @@ TEST_F(RunCommand, an_empty_prompt_begins_a_text) {
   write("empty.txt", "");
   const json::Value d = continued({"-f", "empty.txt", "-n", "4", "--temp", "0"});
   EXPECT_EQ(d["prompt_tokens"], 1);  // the token that separates texts
-  EXPECT_EQ(d["ids"], document_of({"logits", kModel.string(), "--ids", "0", "-n", "4", "--json"})["continuation"]);
-  const Outcome unset = continue_prompt({"-p", ""});  // rather a variable without a value than a wish
+  EXPECT_EQ(d["ids"], document_of({"logits", kBundledModel, "--ids", "0", "-n", "4", "--json"})["continuation"]);
+  const ProgramOutcome unset = continue_prompt({"-p", ""});  // rather a variable without a value than a wish
   EXPECT_EQ(unset.code, 2);
   EXPECT_TRUE(contains(unset.err, "--prompt is empty")) << unset.err;
 }
 
 TEST_F(RunCommand, nothing_asked_for_is_nothing_said) {
-  const Outcome none = continue_prompt({"-p", kPrompt, "-n", "0"});
+  const ProgramOutcome none = continue_prompt({"-p", kPrompt, "-n", "0"});
   EXPECT_EQ(none.code, 0);
   EXPECT_EQ(none.out, "\n");
 }
@@ -141,14 +141,14 @@ TEST_F(RunCommand, the_context_is_filled_and_not_exceeded) {
 }
 
 TEST_F(RunCommand, a_prompt_longer_than_the_context_is_refused) {
-  const Outcome short_context = continue_prompt({"-p", kPrompt, "-c", "3"});
+  const ProgramOutcome short_context = continue_prompt({"-p", kPrompt, "-c", "3"});
   EXPECT_EQ(short_context.code, 2);
   EXPECT_EQ(short_context.out, "");
   EXPECT_TRUE(contains(short_context.err, "--ctx-size")) << short_context.err;
   std::string book;
   for (int i = 0; i < 120; ++i) book += "The captain looked at the sea. ";
   write("book.txt", book);
-  const Outcome own_context = continue_prompt({"-f", "book.txt"});  // the model was trained for 512
+  const ProgramOutcome own_context = continue_prompt({"-f", "book.txt"});  // the model was trained for 512
   EXPECT_EQ(own_context.code, 2);
   EXPECT_TRUE(contains(own_context.err, "the context 512")) << own_context.err;
 }
@@ -173,13 +173,13 @@ TEST_F(RunCommand, the_text_ends_where_the_model_ends_it) {
 }
 
 TEST_F(RunCommand, timings_go_to_stderr) {
-  const Outcome timed = continue_prompt({"-p", kPrompt, "-n", "3", "--temp", "0", "--timings"});
+  const ProgramOutcome timed = continue_prompt({"-p", kPrompt, "-n", "3", "--temp", "0", "--timings"});
   EXPECT_EQ(timed.out, continue_prompt({"-p", kPrompt, "-n", "3", "--temp", "0"}).out);
   EXPECT_TRUE(contains(timed.err, "answer 3 tokens")) << timed.err;
 }
 
 TEST_F(RunCommand, usage_errors_are_2_and_missing_models_3) {
-  const Outcome spelling = continue_prompt({"-p", kPrompt, "--tmp", "0"});
+  const ProgramOutcome spelling = continue_prompt({"-p", kPrompt, "--tmp", "0"});
   EXPECT_EQ(spelling.code, 2);
   EXPECT_TRUE(contains(spelling.err, "did you mean '--temp'")) << spelling.err;
   const std::vector<std::pair<std::string, std::string>> impossible = {{"--temp", "warm"},
@@ -197,12 +197,12 @@ TEST_F(RunCommand, usage_errors_are_2_and_missing_models_3) {
                                                                        {"--repeat-penalty", "0"},
                                                                        {"--repeat-last-n", "-2"}};
   for (const auto& [option, value] : impossible) {
-    const Outcome refused = continue_prompt({"-p", kPrompt, option, value});
+    const ProgramOutcome refused = continue_prompt({"-p", kPrompt, option, value});
     EXPECT_EQ(refused.code, 2) << option << " " << value << "\n" << refused.err;
     EXPECT_EQ(refused.out, "") << option << " " << value;
   }
   for (const char* model : {"no/such-model", "./no-such-directory"}) {
-    const Outcome missing = run(words({"-p", kPrompt}, model));
+    const ProgramOutcome missing = run(words({"-p", kPrompt}, model));
     EXPECT_EQ(missing.code, 3) << missing.err;
     EXPECT_TRUE(contains(missing.err, std::string("error: cannot run ") + model)) << missing.err;
   }
@@ -215,7 +215,7 @@ const Words kEndless = {"-p", kPrompt, "-n", "-1", "-c", "80000", "--ignore-eos"
 
 TEST_F(RunCommand, interrupted_it_keeps_what_was_said) {
   for (const int number : {SIGINT, SIGTERM}) {
-    Session session(Session::Streams::pipes, Launch(kProgram, words(kEndless), dir_, {}), stderr_path());
+    Dialogue session(Dialogue::Streams::pipes, Launch(kProgram, words(kEndless), dir_, {}), stderr_path());
     ASSERT_TRUE(session.wait_for(" ")) << read_file(stderr_path());
     session.signal(number);
     session.read_rest();
@@ -227,7 +227,7 @@ TEST_F(RunCommand, interrupted_it_keeps_what_was_said) {
 }
 
 TEST_F(RunCommand, a_second_signal_ends_it_at_once) {
-  Session session(Session::Streams::pipes, Launch(kProgram, words(kEndless), dir_, {}), stderr_path());
+  Dialogue session(Dialogue::Streams::pipes, Launch(kProgram, words(kEndless), dir_, {}), stderr_path());
   ASSERT_TRUE(session.wait_for(" "));
   session.signal(SIGINT);
   session.signal(SIGTERM);          // another one: two of a kind may arrive as one
@@ -236,7 +236,7 @@ TEST_F(RunCommand, a_second_signal_ends_it_at_once) {
 }
 
 TEST_F(RunCommand, a_reader_that_leaves_ends_it_quietly) {
-  Session session(Session::Streams::pipes, Launch(kProgram, words(kEndless), dir_, {}), stderr_path());
+  Dialogue session(Dialogue::Streams::pipes, Launch(kProgram, words(kEndless), dir_, {}), stderr_path());
   ASSERT_TRUE(session.wait_for(" "));  // as `head -c 10` does
   session.close_output();
   EXPECT_EQ(session.wait(), 128 + SIGPIPE);
@@ -247,14 +247,14 @@ TEST_F(RunCommand, a_full_disk_under_stdout_is_7) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full on this machine";
   Start how;
   how.out_path = "/dev/full";
-  const Outcome full = run(words({"-p", kPrompt, "-n", "4"}), how);
+  const ProgramOutcome full = run(words({"-p", kPrompt, "-n", "4"}), how);
   EXPECT_EQ(full.code, 7);
   EXPECT_TRUE(contains(full.err, "free space")) << full.err;
 }
 
 TEST_F(RunCommand, failures_are_red_on_a_terminal_unless_no_color) {
   const auto shown = [&](const Environment& environment) {
-    Session session(Session::Streams::terminal, Launch(kProgram, words({"-p", kPrompt}, "no/such-model"), dir_, environment), "");
+    Dialogue session(Dialogue::Streams::terminal, Launch(kProgram, words({"-p", kPrompt}, "no/such-model"), dir_, environment), "");
     session.read_rest();
     EXPECT_EQ(session.wait(), 3);
     EXPECT_TRUE(contains(session.seen(), "cannot run no/such-model")) << session.seen();

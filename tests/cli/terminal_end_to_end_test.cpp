@@ -15,8 +15,8 @@ using namespace jang::test;
 class OnTerminal : public ProgramTest {
  protected:
   // What a terminal shows of it, and its exit code.
-  Outcome shown(const Words& words, const Environment& environment) const {
-    Session session(Session::Streams::terminal, Launch(kProgram, words, dir_, environment), "");
+  ProgramOutcome shown(const Words& words, const Environment& environment) const {
+    Dialogue session(Dialogue::Streams::terminal, Launch(kProgram, words, dir_, environment), "");
     session.read_rest();
     const int code = session.wait();
     return {code, session.seen(), ""};
@@ -24,19 +24,20 @@ class OnTerminal : public ProgramTest {
 };
 
 TEST_F(OnTerminal, a_conversion_draws_a_bar_and_takes_it_away) {
-  const Outcome bar = shown({"convert", kModel.string(), "-p", "4K", "-o", "out"}, {{"TERM", "xterm"}});
+  const ProgramOutcome bar = shown({"convert", kBundledModel, "-p", "4K", "-o", "out"}, {{"TERM", "xterm"}});
   EXPECT_EQ(bar.code, 0) << bar.out;
   EXPECT_TRUE(contains(bar.out, "\r\x1b[K[1/5] detect")) << bar.out;
   EXPECT_LT(bar.out.rfind("\r\x1b[K"), bar.out.rfind("jang validate"));
   // Who wants no colours still wants to see progress.
-  const Outcome plain = shown({"convert", kModel.string(), "-p", "4K", "-o", "out", "--force"}, {{"TERM", "xterm"}, {"NO_COLOR", "1"}});
+  const ProgramOutcome plain =
+      shown({"convert", kBundledModel, "-p", "4K", "-o", "out", "--force"}, {{"TERM", "xterm"}, {"NO_COLOR", "1"}});
   EXPECT_TRUE(contains(plain.out, "\r\x1b[K[1/5] detect")) << plain.out;
   EXPECT_FALSE(contains(plain.out, "\x1b[1m")) << plain.out;
 }
 
 TEST_F(OnTerminal, lines_fit_its_width) {
   // The terminal has 100 columns.
-  const Outcome bar = shown({"convert", kModel.string(), "-p", "4K", "-o", "out"}, {{"TERM", "xterm"}});
+  const ProgramOutcome bar = shown({"convert", kBundledModel, "-p", "4K", "-o", "out"}, {{"TERM", "xterm"}});
   std::size_t n_bars = 0;
   for (std::size_t at = 0; (at = bar.out.find("\r\x1b[K", at)) != std::string::npos; ++n_bars) {
     at += 4;
@@ -46,7 +47,7 @@ TEST_F(OnTerminal, lines_fit_its_width) {
 }
 
 TEST_F(OnTerminal, a_dumb_one_gets_plain_lines) {
-  const Outcome plain = shown({"convert", kModel.string(), "-p", "4K", "-o", "out"}, {{"TERM", "dumb"}});
+  const ProgramOutcome plain = shown({"convert", kBundledModel, "-p", "4K", "-o", "out"}, {{"TERM", "dumb"}});
   EXPECT_EQ(plain.code, 0) << plain.out;
   EXPECT_TRUE(contains(plain.out, "[1/5] detect")) << plain.out;
   EXPECT_FALSE(contains(plain.out, "\x1b")) << plain.out;
@@ -61,8 +62,8 @@ TEST_F(OnTerminal, tables_are_coloured_unless_no_color) {
 }
 
 TEST_F(OnTerminal, control_c_stops_a_conversion_and_leaves_nothing) {
-  const Words slow = {"convert", kModel.string(), "-o", "out", "--backend", "ref", "--threads", "1"};
-  Session session(Session::Streams::terminal, Launch(kProgram, slow, dir_, {{"TERM", "xterm"}}), "");
+  const Words slow = {"convert", kBundledModel, "-o", "out", "--backend", "ref", "--threads", "1"};
+  Dialogue session(Dialogue::Streams::terminal, Launch(kProgram, slow, dir_, {{"TERM", "xterm"}}), "");
   ASSERT_TRUE(session.wait_for("%")) << session.seen();
   session.say("\x03");
   session.read_rest();
@@ -80,12 +81,10 @@ class InBash : public ProgramTest {
     if (bash_.empty()) GTEST_SKIP() << "no bash on this machine";
   }
   // A shell that finds the program by its name.
-  Environment environment() const {
-    return {{"TERM", "dumb"}, {"PATH", std::string(JANG_BINARY_DIR) + ":/usr/bin:/bin"}, {"PS1", "next: "}};
-  }
+  Environment environment() const { return {{"TERM", "dumb"}, {"PATH", binary_dir() + ":/usr/bin:/bin"}, {"PS1", "next: "}}; }
   // What a script prints.
   std::string printed(const std::string& script) const {
-    Session session(Session::Streams::pipes, Launch(bash_, {"--norc", "-c", script}, dir_, environment()), stderr_path());
+    Dialogue session(Dialogue::Streams::pipes, Launch(bash_, {"--norc", "-c", script}, dir_, environment()), stderr_path());
     session.read_rest();
     EXPECT_EQ(session.wait(), 0) << read_file(stderr_path());
     return session.seen();
@@ -94,7 +93,7 @@ class InBash : public ProgramTest {
 };
 
 TEST_F(InBash, tab_completes_what_is_typed) {
-  Session session(Session::Streams::terminal, Launch(bash_, {"--norc", "--noprofile", "-i"}, dir_, environment()), "");
+  Dialogue session(Dialogue::Streams::terminal, Launch(bash_, {"--norc", "--noprofile", "-i"}, dir_, environment()), "");
   session.say("set +o history; bind 'set bell-style none'; source <(jang completion bash); echo sour''ced\n");
   ASSERT_TRUE(session.wait_for("sourced")) << session.seen();
   ASSERT_TRUE(session.wait_for("next: ")) << session.seen();
@@ -129,7 +128,7 @@ TEST_F(InBash, scripts_have_no_errors_of_syntax) {
 TEST_F(InBash, readers_that_leave_are_no_news) {
   for (const char* command : {"completion markdown", "completion zsh", "inspect --tensors --json", "plan --explain"}) {
     std::string words = command;
-    if (words.starts_with("inspect") || words.starts_with("plan")) words += " '" + kModel.string() + "' 2>errors";
+    if (words.starts_with("inspect") || words.starts_with("plan")) words += " '" + kBundledModel + "' 2>errors";
     EXPECT_EQ(printed("jang " + words + " | head -c 10 | wc -c | tr -d ' '"), "10\n") << command;
     EXPECT_FALSE(contains(read_file(dir_ / "errors"), "error:")) << read_file(dir_ / "errors");
     EXPECT_EQ(read_file(stderr_path()), "") << command;

@@ -21,7 +21,7 @@ class TemplateCommand : public ProgramTest {
 };
 
 TEST_F(TemplateCommand, messages_become_text) {
-  const Outcome text = run({"template", "chat.jinja", "-f", "variables.json"});
+  const ProgramOutcome text = run({"template", "chat.jinja", "-f", "variables.json"});
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_EQ(text.out, "[user] Ahoy\n[assistant] Aye\n");
   EXPECT_EQ(text.err, "");
@@ -55,7 +55,7 @@ TEST_F(TemplateCommand, what_cannot_be_rendered_says_why) {
   write("angry.jinja", "{{ raise_exception('no system message, please') }}");
   write("list.json", "[1]");
   const auto refused = [&](const Words& words, std::string_view why) {
-    const Outcome outcome = run(words);
+    const ProgramOutcome outcome = run(words);
     EXPECT_NE(outcome.code, 0);
     EXPECT_EQ(outcome.out, "");
     EXPECT_TRUE(contains(outcome.err, why)) << outcome.err;
@@ -64,24 +64,24 @@ TEST_F(TemplateCommand, what_cannot_be_rendered_says_why) {
   refused({"template", "angry.jinja"}, "no system message, please");
   refused({"template", "chat.jinja", "-f", "list.json"}, "cannot render the chat template of chat.jinja");
   refused({"template", "chat.jinja", "-f", "nowhere.json"}, "nowhere.json");
-  refused({"template", kModel.string()}, "chat template");
+  refused({"template", kBundledModel}, "chat template");
 }
 
 using TokenizeCommand = ProgramTest;
 
 TEST_F(TokenizeCommand, text_comes_from_a_pipe_and_back) {
-  const Outcome ids = run_with_input("Hello world", {"tokenize", kModel.string()});
+  const ProgramOutcome ids = run_with_input("Hello world", {"tokenize", kBundledModel});
   EXPECT_EQ(ids.code, 0) << ids.err;
   EXPECT_EQ(ids.out, "42 510 81 1015\n");
-  EXPECT_EQ(run_with_input(ids.out, {"tokenize", kModel.string(), "--decode"}).out, "Hello world\n");
+  EXPECT_EQ(run_with_input(ids.out, {"tokenize", kBundledModel, "--decode"}).out, "Hello world\n");
   EXPECT_EQ(run({"tokenize", "no/such-model", "-p", "x"}).code, 3);
 }
 
 using InspectCommand = ProgramTest;
 
 TEST_F(InspectCommand, text_tells_what_the_document_tells) {
-  const json::Value d = document_of({"inspect", kModel.string(), "--json"});
-  const Outcome brief = run({"inspect", kModel.string()}), full = run({"inspect", kModel.string(), "--tensors"});
+  const json::Value d = document_of({"inspect", kBundledModel, "--json"});
+  const ProgramOutcome brief = run({"inspect", kBundledModel}), full = run({"inspect", kBundledModel, "--tensors"});
   EXPECT_EQ(brief.code, 0) << brief.err;
   EXPECT_TRUE(contains(brief.out, "model_type qwen3_moe")) << brief.out;
   EXPECT_TRUE(full.out.starts_with(brief.out)) << full.out;

@@ -9,20 +9,17 @@
 
 #include <unistd.h>
 
+#include "../support/program.h"
 #include "cli/commands.h"
+#include "cli/tokenize.h"
 #include "json/json.h"
 
 namespace jang::cli {
 namespace {
 
-const std::string kModel = std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m";
+using namespace jang::test;
 
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
-Outcome run(std::vector<std::string> words) {
+ProgramOutcome run(std::vector<std::string> words) {
   words.insert(words.begin(), "tokenize");
   const Result<Arguments> arguments = parse_arguments(words);
   if (!arguments.ok()) return {-1, "", arguments.status().message()};
@@ -49,12 +46,12 @@ class InputFileFixture : public ::testing::Test {
 using Tokenize = InputFileFixture;
 
 TEST_F(Tokenize, prints_ids_and_takes_them_back) {
-  EXPECT_EQ(run({kModel, "-p", "Hello world"}).out, "42 510 81 1015\n");
-  EXPECT_EQ(run({kModel, "--decode", "-p", "42 510, 81\n[1015]"}).out, "Hello world\n");
+  EXPECT_EQ(run({kBundledModel, "-p", "Hello world"}).out, "42 510 81 1015\n");
+  EXPECT_EQ(run({kBundledModel, "--decode", "-p", "42 510, 81\n[1015]"}).out, "Hello world\n");
 }
 
 TEST_F(Tokenize, reads_a_file_byte_for_byte) {
-  const Outcome encoded = run({kModel, "-f", write("Hello world\n"), "--json"});
+  const ProgramOutcome encoded = run({kBundledModel, "-f", write("Hello world\n"), "--json"});
   const json::Value document = json::parse(encoded.out, "out").value();
   EXPECT_EQ(document["schema_version"], 1);
   EXPECT_EQ(document["count"], 5);
@@ -64,27 +61,27 @@ TEST_F(Tokenize, reads_a_file_byte_for_byte) {
 }
 
 TEST_F(Tokenize, many_inputs_come_as_lines) {
-  const Outcome encoded = run({kModel, "-f", write("\"Hello\"\n\"a\\nb\"\n"), "--jsonl"});
+  const ProgramOutcome encoded = run({kBundledModel, "-f", write("\"Hello\"\n\"a\\nb\"\n"), "--jsonl"});
   EXPECT_EQ(encoded.out,
             "{\"schema_version\":1,\"count\":3,\"ids\":[42,510,81]}\n{\"schema_version\":1,\"count\":3,\"ids\":[67,201,68]}\n");
-  EXPECT_EQ(run({kModel, "-f", write("[42,510,81]\n"), "--jsonl", "--decode"}).out,
+  EXPECT_EQ(run({kBundledModel, "-f", write("[42,510,81]\n"), "--jsonl", "--decode"}).out,
             "{\"schema_version\":1,\"count\":3,\"text\":\"Hello\"}\n");
 }
 
 TEST_F(Tokenize, special_tokens_obey_their_flags) {
-  EXPECT_EQ(run({kModel, "-p", "<|endoftext|>"}).out, "0\n");
-  EXPECT_NE(run({kModel, "-p", "<|endoftext|>", "--plain"}).out, "0\n");
-  EXPECT_EQ(run({kModel, "--decode", "-p", "0 42"}).out, "<|endoftext|>H\n");
-  EXPECT_EQ(run({kModel, "--decode", "-p", "0 42", "--no-special"}).out, "H\n");
+  EXPECT_EQ(run({kBundledModel, "-p", "<|endoftext|>"}).out, "0\n");
+  EXPECT_NE(run({kBundledModel, "-p", "<|endoftext|>", "--plain"}).out, "0\n");
+  EXPECT_EQ(run({kBundledModel, "--decode", "-p", "0 42"}).out, "<|endoftext|>H\n");
+  EXPECT_EQ(run({kBundledModel, "--decode", "-p", "0 42", "--no-special"}).out, "H\n");
 }
 
 TEST_F(Tokenize, failures_have_their_codes) {
   EXPECT_EQ(run({"/no/such/model", "-p", "a"}).code, 3);
-  EXPECT_EQ(run({kModel, "-p", "\xff"}).code, 3);
-  EXPECT_EQ(run({kModel, "--decode", "-p", "x"}).code, 3);
-  EXPECT_EQ(run({kModel, "-p", "a", "-f", "b"}).code, 2);
-  EXPECT_EQ(run({kModel, "-f", "/no/such/file"}).code, 3);
-  EXPECT_EQ(run({kModel, "-f", write("{}\n"), "--jsonl"}).code, 3);
+  EXPECT_EQ(run({kBundledModel, "-p", "\xff"}).code, 3);
+  EXPECT_EQ(run({kBundledModel, "--decode", "-p", "x"}).code, 3);
+  EXPECT_EQ(run({kBundledModel, "-p", "a", "-f", "b"}).code, 2);
+  EXPECT_EQ(run({kBundledModel, "-f", "/no/such/file"}).code, 3);
+  EXPECT_EQ(run({kBundledModel, "-f", write("{}\n"), "--jsonl"}).code, 3);
 }
 
 }  // namespace

@@ -6,13 +6,17 @@
 
 #include <string>
 
+#include "../support/bundled_model.h"
+#include "../support/paths.h"
 #include "../support/test_device.h"
 #include "base/utf8.h"
 
 namespace jang::engine {
 namespace {
 
-const std::string kModel = JANG_SOURCE_DIR "/tests/data/bugs/12-first-space-of-answer-lost/model";
+using test::kBundledModel;
+
+const std::string kSpaceModel = test::source_dir() + "/tests/data/bugs/12-first-space-of-answer-lost/model";
 
 struct Streamed {
   Answer answer;
@@ -39,14 +43,14 @@ Streamed answer_to(const std::string& model, const std::string& prompt, std::int
 }
 
 TEST(Answer, answers_keep_their_first_space) {
-  const Streamed s = answer_to(kModel, "x", 3);
+  const Streamed s = answer_to(kSpaceModel, "x", 3);
   EXPECT_EQ(s.answer.text, " world a world");
   EXPECT_EQ(s.pieces, s.answer.text);
-  EXPECT_EQ(answer_to(kModel, "x world", 2).answer.text, " a world");
+  EXPECT_EQ(answer_to(kSpaceModel, "x world", 2).answer.text, " a world");
 }
 
 TEST(Answer, prompt_and_answer_are_one_text_on_any_tokenizer) {
-  const std::string model = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
+  const std::string model = kBundledModel;
   const Result<text::Tokenizer> tokenizer = text::Tokenizer::load(model);
   ASSERT_TRUE(tokenizer.ok());
   for (const char* prompt : {"It was the", "naïve é 日本", " "}) {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <limits>
 
+#include "../support/paths.h"
 #include "../support/test_device.h"
 #include "calibrate/calibrate.h"
 #include "engine/generator.h"
@@ -20,6 +21,7 @@
 #include "eval/engine_model.h"
 #include "eval/perplexity.h"
 #include "format/checkpoint.h"
+#include "greedy.h"
 #include "text/tokenizer.h"
 
 namespace jang::engine {
@@ -29,9 +31,8 @@ namespace fs = std::filesystem;
 using kernels::KvType;
 using kernels::Precision;
 
-const std::string kModel = JANG_SOURCE_DIR "/tests/data/bugs/13-nan-logits-unnoticed/model";
-const std::vector<std::int32_t> kPrompt = {1, 5, 9, 12, 30, 7};
-constexpr SamplingOptions kGreedy{.temperature = 0};
+const std::string kNarrowModel = test::source_dir() + "/tests/data/bugs/13-nan-logits-unnoticed/model";
+const std::vector<std::int32_t> kShortPrompt = {1, 5, 9, 12, 30, 7};
 constexpr std::string_view kKeys = "model.layers.0.self_attn.k_proj.weight";
 constexpr std::string_view kValues = "model.layers.0.self_attn.v_proj.weight";
 constexpr std::string_view kHead = "lm_head.weight";
@@ -49,7 +50,7 @@ class BrokenNumbers : public ::testing::Test {
   // A copy of the model with the values of some tensors replaced by edit(index, value).
   std::string edited(const std::vector<std::pair<std::string_view, Edit>>& edits) const {
     const fs::path copy = dir_ / ("model" + std::to_string(n_++));
-    fs::copy(kModel, copy);
+    fs::copy(kNarrowModel, copy);
     fs::permissions(copy / "model.safetensors", fs::perms::owner_write, fs::perm_options::add);
     const auto checkpoint = format::Checkpoint::open(copy.string());
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.status().message();
@@ -74,7 +75,7 @@ class BrokenNumbers : public ::testing::Test {
   }
   // Values of a float32 tensor of the model.
   static std::vector<float> tensor(std::string_view name) {
-    const auto checkpoint = format::Checkpoint::open(kModel);
+    const auto checkpoint = format::Checkpoint::open(kNarrowModel);
     EXPECT_TRUE(checkpoint.ok());
     const format::StoredTensor& t = checkpoint->tensors()[static_cast<std::size_t>(checkpoint->find(name))];
     std::vector<float> values(static_cast<std::size_t>(elements(t.info.shape)));
@@ -102,7 +103,7 @@ std::unique_ptr<Engine> load(const std::string& directory, std::optional<KvType>
 
 // Greedy tokens behind the prompt, or how it failed.
 Result<std::vector<std::int32_t>> continued(Generator& generator, int n = 8) {
-  JANG_TRY(generator.set_prompt(kPrompt));
+  JANG_TRY(generator.set_prompt(kShortPrompt));
   std::vector<std::int32_t> out;
   for (int i = 0; i < n; ++i) {
     JANG_ASSIGN(const std::int32_t id, generator.next());
@@ -120,7 +121,7 @@ TEST_F(BrokenNumbers, a_default_cache_that_is_too_narrow_is_replaced) {
   const std::string negative = edited({{kKeys, [](std::size_t i, float x) { return i < 32 ? -std::fabs(x) * 100 : x * 1e-5f; }}});
   const std::string one_value =
       edited({{kKeys, scaled(1e-5f)}, {kValues, [](std::size_t i, float x) { return i / 32 == 3 ? x * 1e7f : x; }}});
-  for (const std::string& model : {kModel, values, negative, one_value}) {
+  for (const std::string& model : {kNarrowModel, values, negative, one_value}) {
     const auto narrow = load(model), wide = load(model, KvType::bf16);
     ASSERT_TRUE(narrow && wide);
     Generator generator(*narrow, kGreedy);
@@ -143,7 +144,7 @@ TEST_F(BrokenNumbers, a_cache_is_replaced_in_the_middle_of_a_text) {
   const std::size_t hidden = norm.size(), vocab = embeddings.size() / hidden;
   bool found = false;
   for (std::size_t token = 0; token < vocab && !found; ++token) {
-    if (std::ranges::find(kPrompt, static_cast<std::int32_t>(token)) != kPrompt.end()) continue;
+    if (std::ranges::find(kShortPrompt, static_cast<std::int32_t>(token)) != kShortPrompt.end()) continue;
     std::vector<double> x(hidden);
     double squares = 0;
     for (std::size_t j = 0; j < hidden; ++j) x[j] = static_cast<double>(embeddings[token * hidden + j]) * static_cast<double>(norm[j]);
@@ -157,7 +158,7 @@ TEST_F(BrokenNumbers, a_cache_is_replaced_in_the_middle_of_a_text) {
     Generator generator(*narrow, kGreedy);
     const auto expected = continued(*wide);
     ASSERT_TRUE(expected.ok()) << expected.status().message();
-    const bool begins_narrow = generator.set_prompt(kPrompt).ok() && !generator.widened();
+    const bool begins_narrow = generator.set_prompt(kShortPrompt).ok() && !generator.widened();
     if (!begins_narrow || std::ranges::find(*expected, static_cast<std::int32_t>(token)) == expected->end()) continue;
     for (int i = 0; i < 8; ++i) ASSERT_TRUE(generator.next().ok());
     if (!generator.widened()) continue;  // it was the last token, which is not run any more
@@ -181,35 +182,35 @@ TEST_F(BrokenNumbers, a_cache_that_has_the_range_stays) {
 }
 
 TEST_F(BrokenNumbers, an_f16_cache_that_was_asked_for_is_an_error_with_its_remedy) {
-  const auto engine = load(kModel, KvType::f16);
+  const auto engine = load(kNarrowModel, KvType::f16);
   ASSERT_TRUE(engine);
   const auto got = continued(*engine);
   EXPECT_EQ(got.status().code(), StatusCode::invalid_argument);
   for (const char* part : {"65504", "--kv bf16", "--exact"})
     EXPECT_NE(got.status().message().find(part), std::string::npos) << got.status().message();
   Generator generator(*engine, kGreedy);
-  EXPECT_FALSE(generator.set_prompt(kPrompt).ok());
-  EXPECT_FALSE(generator.set_prompt(kPrompt).ok()) << "a second try does not reuse what broke";
+  EXPECT_FALSE(generator.set_prompt(kShortPrompt).ok());
+  EXPECT_FALSE(generator.set_prompt(kShortPrompt).ok()) << "a second try does not reuse what broke";
   EXPECT_FALSE(generator.widened());
 }
 
 TEST_F(BrokenNumbers, wider_caches_serve_from_the_start) {
   for (const KvType type : {KvType::bf16, KvType::f32, KvType::q8}) {
-    const auto engine = load(kModel, type);
+    const auto engine = load(kNarrowModel, type);
     ASSERT_TRUE(engine);
     EXPECT_TRUE(continued(*engine).ok());
   }
-  const auto exact = load(kModel, std::nullopt, Precision::exact);
+  const auto exact = load(kNarrowModel, std::nullopt, Precision::exact);
   ASSERT_TRUE(exact);
   EXPECT_TRUE(continued(*exact).ok());
 }
 
 TEST_F(BrokenNumbers, measurements_begin_anew_with_a_wider_cache) {
-  const auto engine = load(kModel), wide = load(kModel, KvType::bf16);
+  const auto engine = load(kNarrowModel), wide = load(kNarrowModel, KvType::bf16);
   ASSERT_TRUE(engine && wide);
   std::string told;
   const auto tell = [&](std::string_view note) { told = note; };
-  const auto stream = eval::read_token_stream(*engine, JANG_SOURCE_DIR "/tests/data/bugs/13-nan-logits-unnoticed/text.txt", 400);
+  const auto stream = eval::read_token_stream(*engine, test::source_dir() + "/tests/data/bugs/13-nan-logits-unnoticed/text.txt", 400);
   ASSERT_TRUE(stream.ok()) << stream.status().message();
   const auto windows = eval::make_windows(400, *eval::make_protocol("windows", 16, {}));
   ASSERT_TRUE(windows.ok());
@@ -250,7 +251,7 @@ TEST_F(BrokenNumbers, weights_that_are_no_numbers_are_an_error_everywhere) {
       EXPECT_EQ(got.status().message().find("--exact") != std::string::npos, precision == Precision::fast) << got.status().message();
       eval::EngineModel scored(*engine);
       const std::vector<eval::Window> windows = {{0, 6, 1}};
-      EXPECT_EQ(eval::measure_perplexity(scored, {kPrompt, windows, -1}, {}).status().code(), StatusCode::corrupt);
+      EXPECT_EQ(eval::measure_perplexity(scored, {kShortPrompt, windows, -1}, {}).status().code(), StatusCode::corrupt);
       EXPECT_EQ(bench_model(*engine, {.n_prompt = 4, .n_generate = 1, .repetitions = 1}, nullptr).status().code(), StatusCode::corrupt);
     }
     const auto engine = load(model, std::nullopt, Precision::exact);

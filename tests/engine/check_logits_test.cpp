@@ -12,7 +12,7 @@ namespace jang::engine {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
 constexpr float kLargest = std::numeric_limits<float>::max();
 
 TEST(CheckLogits, finite_rows_and_tokens_ruled_out_pass) {
@@ -25,7 +25,7 @@ TEST(CheckLogits, finite_rows_and_tokens_ruled_out_pass) {
 TEST(CheckLogits, one_bad_value_anywhere_is_found) {
   for (const std::int64_t vocab : {1, 2, 7, 64, 257}) {
     for (std::int64_t at = 0; at < 3 * vocab; ++at) {
-      for (const float bad : {kNan, -kNan, kInfinity}) {
+      for (const float bad : {kNotANumber, -kNotANumber, kInfinity}) {
         std::vector<float> logits(static_cast<std::size_t>(3 * vocab), -1.0f);
         logits[static_cast<std::size_t>(at)] = bad;
         EXPECT_EQ(check_logits(logits, vocab).code(), StatusCode::corrupt) << vocab << " " << at << " " << bad;
@@ -44,8 +44,9 @@ TEST(CheckLogits, a_row_that_rules_out_every_token_is_an_error) {
 }
 
 TEST(CheckLogits, the_message_says_what_was_found) {
-  EXPECT_NE(check_logits(std::vector<float>{kNan, 1, kInfinity, kNan}, 4).message().find("2 of the 4 logits of a token are NaN"),
-            std::string::npos);
+  EXPECT_NE(
+      check_logits(std::vector<float>{kNotANumber, 1, kInfinity, kNotANumber}, 4).message().find("2 of the 4 logits of a token are NaN"),
+      std::string::npos);
   EXPECT_NE(check_logits(std::vector<float>{0, kInfinity}, 2).message().find("1 of the 2 logits of a token are +infinity"),
             std::string::npos);
 }

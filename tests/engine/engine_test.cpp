@@ -11,6 +11,7 @@
 #include <fstream>
 #include <functional>
 
+#include "../support/bundled_model.h"
 #include "../support/test_device.h"
 #include "format/safetensors.h"
 #include "quantize/convert.h"
@@ -19,9 +20,10 @@
 namespace jang::engine {
 namespace {
 
+using test::kBundledModel;
+
 namespace fs = std::filesystem;
 
-const std::string kModel = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
 const LoadOptions kExact = jang::test::on_test_device({.n_threads = 1, .precision = kernels::Precision::exact});
 
 // Greedy continuation of transformers 5.24 in float32 (tests/oracle/check_logits.py compares the logits themselves).
@@ -44,7 +46,7 @@ class EngineTest : public ::testing::Test {
     quantize::RunOptions run;
     plan::Options options;
     options.profile = profile;
-    auto source = quantize::open_source(kModel);
+    auto source = quantize::open_source(kBundledModel);
     EXPECT_TRUE(source.ok());
     auto plan = quantize::plan_source(*source, options, "", run);
     EXPECT_TRUE(plan.ok());
@@ -82,13 +84,13 @@ std::vector<std::int32_t> greedy(Engine& engine, std::span<const std::int32_t> p
 }
 
 TEST_F(EngineTest, source_says_what_transformers_says) {
-  auto engine = Engine::load(kModel, kExact);
+  auto engine = Engine::load(kBundledModel, kExact);
   ASSERT_TRUE(engine.ok()) << engine.status().message();
   EXPECT_EQ(greedy(**engine, kPrompt, kContinuation.size()), kContinuation);
   EXPECT_FALSE((*engine)->is_bundle());
   EXPECT_NEAR((*engine)->stored_bits(), 16.0, 1e-9);
   EXPECT_EQ((*engine)->stop_ids(), std::vector<std::int32_t>{0});
-  EXPECT_EQ((*engine)->directory(), kModel);
+  EXPECT_EQ((*engine)->directory(), kBundledModel);
   const auto tokenizer = (*engine)->tokenizer();
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   EXPECT_GT((*tokenizer)->vocab_size(), 100);
@@ -114,7 +116,7 @@ const std::vector<std::int32_t> kText = {1102, 321, 263, 1222, 280,  1596, 14,  
                                          283,  263, 675, 439,  2191, 2559, 1376, 263, 1926, 341, 333,  1963, 16};
 
 TEST_F(EngineTest, bundles_of_every_width_load_in_place_and_stay_close) {
-  auto source = Engine::load(kModel, kExact);
+  auto source = Engine::load(kBundledModel, kExact);
   ASSERT_TRUE(source.ok());
   const std::vector<float> expected = logits_of(**source, kText);
   const double norm = squared_difference(expected, std::vector<float>(expected.size()));
@@ -151,7 +153,7 @@ TEST_F(EngineTest, fast_precision_stays_close_to_exact) {
 }
 
 TEST_F(EngineTest, forward_checks_its_batch) {
-  auto engine = Engine::load(kModel, kExact);
+  auto engine = Engine::load(kBundledModel, kExact);
   ASSERT_TRUE(engine.ok());
   model::Sequence s = (*engine)->new_sequence();
   std::vector<float> hidden;
@@ -244,7 +246,7 @@ TEST_F(EngineTest, names_that_are_not_there_or_not_expected_are_refused) {
 }
 
 TEST_F(EngineTest, stop_ids_come_from_every_place) {
-  const std::string edited = copy_of(kModel, "stops", [](json::Value* config) { (*config)["eos_token_id"] = {5, 3}; });
+  const std::string edited = copy_of(kBundledModel, "stops", [](json::Value* config) { (*config)["eos_token_id"] = {5, 3}; });
   const auto write = [&](const char* name, const std::string& text) {
     fs::remove(fs::path(edited) / name);
     std::ofstream(fs::path(edited) / name) << text;
@@ -268,15 +270,15 @@ TEST_F(EngineTest, stop_ids_are_complete_after_load_and_never_change) {
     fs::remove(fs::path(directory) / "tokenizer_config.json");
     std::ofstream(fs::path(directory) / "tokenizer_config.json") << config;
   };
-  const auto tokenizer = text::Tokenizer::load(kModel);
+  const auto tokenizer = text::Tokenizer::load(kBundledModel);
   ASSERT_TRUE(tokenizer.ok());
   const auto encoded = tokenizer->encode("the");
   ASSERT_TRUE(encoded.ok() && !encoded->empty());
   const std::int32_t id = encoded->back();
   ASSERT_NE(id, 0);
-  const std::string named = copy_of(kModel, "named", [](json::Value*) {});
+  const std::string named = copy_of(kBundledModel, "named", [](json::Value*) {});
   write(named, json::dump({{"eos_token", std::string(tokenizer->token_text(id))}}));
-  const std::string object = copy_of(kModel, "object", [](json::Value*) {});
+  const std::string object = copy_of(kBundledModel, "object", [](json::Value*) {});
   write(object, json::dump({{"eos_token", {{"content", std::string(tokenizer->token_text(id))}}}}));
   for (const std::string& directory : {named, object}) {
     const auto engine = Engine::load(directory, kExact);
@@ -286,7 +288,7 @@ TEST_F(EngineTest, stop_ids_are_complete_after_load_and_never_change) {
     ASSERT_TRUE((*engine)->tokenizer().ok());
     EXPECT_EQ((*engine)->stop_ids(), at_load);
   }
-  const std::string unknown = copy_of(kModel, "unknown", [](json::Value*) {});
+  const std::string unknown = copy_of(kBundledModel, "unknown", [](json::Value*) {});
   write(unknown, R"({"eos_token": "<|no such token|>"})");
   auto engine = Engine::load(unknown, kExact);
   ASSERT_TRUE(engine.ok()) << engine.status().message();
@@ -309,7 +311,7 @@ class Listener final : public SilentObserver {
 };
 
 TEST_F(EngineTest, stop_ids_outside_the_vocabulary_are_ignored_with_a_warning) {
-  const std::string edited = copy_of(kModel, "unknown_stops", [](json::Value* config) { (*config)["eos_token_id"] = {5, -1}; });
+  const std::string edited = copy_of(kBundledModel, "unknown_stops", [](json::Value* config) { (*config)["eos_token_id"] = {5, -1}; });
   for (const char* ids : {"[3, 1000000]", "[-1, 3]", "[3, 18446744073709551615]", "[1000000000000000000000000, 3]", "[3, 1e400]"}) {
     fs::remove(fs::path(edited) / "generation_config.json");
     std::ofstream(fs::path(edited) / "generation_config.json") << R"({"eos_token_id": )" << ids << "}";

@@ -6,17 +6,21 @@
 
 #include <string>
 
+#include "../support/bundled_model.h"
 #include "../support/test_device.h"
+#include "greedy.h"
 #include "text/tokenizer.h"
 
 namespace jang::engine {
 namespace {
 
+using test::kBundledModel;
+
 std::unique_ptr<Engine> load() {
   LoadOptions options;
   options.n_threads = 2;
   options.precision = kernels::Precision::exact;
-  auto engine = Engine::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m", jang::test::on_test_device(options));
+  auto engine = Engine::load(kBundledModel, jang::test::on_test_device(options));
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   return engine.ok() ? std::move(engine).value() : nullptr;
 }
@@ -34,8 +38,6 @@ std::vector<std::int32_t> generate(Generator& generator, std::span<const std::in
   for (int i = 0; i < n; ++i) out.push_back(generator.next().value());
   return out;
 }
-
-const SamplingOptions kGreedy{.temperature = 0};
 
 TEST(Generator, seeded_runs_repeat_and_seeds_differ) {
   const auto engine = load();

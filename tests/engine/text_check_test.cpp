@@ -8,12 +8,17 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../support/bundled_model.h"
+#include "../support/paths.h"
+
 namespace jang::engine {
 namespace {
 
+using test::kBundledModel;
+
 namespace fs = std::filesystem;
 
-const std::string kBugs = JANG_SOURCE_DIR "/tests/data/bugs/";
+const std::string kBugs = test::source_dir() + "/tests/data/bugs/";
 constexpr const char* kPointer =
     "version https://git-lfs.github.com/spec/v1\noid sha256:0000000000000000000000000000000000000000000000000000000000000000\nsize 17\n";
 
@@ -42,7 +47,7 @@ class TextCheck : public ::testing::Test {
 
 TEST_F(TextCheck, sound_directories_have_no_findings) {
   EXPECT_EQ(found("error") + found("warning"), "");
-  const std::string bundled = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
+  const std::string bundled = kBundledModel;
   EXPECT_EQ(found("error", bundled) + found("warning", bundled), "");
   const std::string with_code = kBugs + "16-side-files-left-behind/model";
   EXPECT_EQ(found("error", with_code) + found("warning", with_code), "");

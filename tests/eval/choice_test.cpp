@@ -12,10 +12,8 @@
 namespace jang::eval {
 namespace {
 
-constexpr std::int64_t kVocab = 37;
-
 // One token per byte, but "th" is one token: a border inside it moves.
-Result<Tokens> encode_bytes(std::string_view text) {
+Result<Tokens> encode_with_th(std::string_view text) {
   Tokens tokens;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text.substr(i, 2) == "th") {
@@ -53,7 +51,7 @@ std::vector<TokenItem> many_items() {
   const std::string header(50, 'h');
   for (int i = 0; i < 12; ++i) {
     const std::string context = (i < 8 ? header + (i < 4 ? "one" : "two") : std::string("x")) + std::to_string(i);
-    items.push_back(tokenize_item(item(context, {" a", " longer one", " mid" + std::to_string(i)}), encode_bytes, -1, 0).value());
+    items.push_back(tokenize_item(item(context, {" a", " longer one", " mid" + std::to_string(i)}), encode_with_th, -1, 0).value());
   }
   return items;
 }
@@ -94,28 +92,28 @@ TEST(Choice, batching_sharing_and_threads_change_no_bit) {
 }
 
 TEST(Choice, border_inside_a_token_moves_left_for_all) {
-  const TokenItem t = tokenize_item(item("at", {"he", "xy"}), encode_bytes, -1, 0).value();
+  const TokenItem t = tokenize_item(item("at", {"he", "xy"}), encode_with_th, -1, 0).value();
   EXPECT_EQ(t.prefix.size(), 1u);  // "a": the t belongs to "th" in one of the choices
   EXPECT_EQ(t.continuations[0].size(), 2u);
   EXPECT_EQ(t.continuations[1].size(), 3u);
 }
 
 TEST(Choice, prefix_is_cut_from_the_left_to_fit) {
-  const TokenItem whole = tokenize_item(item("abcdefgh", {" x", " yz"}), encode_bytes, -1, 10).value();
+  const TokenItem whole = tokenize_item(item("abcdefgh", {" x", " yz"}), encode_with_th, -1, 10).value();
   EXPECT_FALSE(whole.cut);
   EXPECT_EQ(whole.prefix.size(), 8u);
-  const TokenItem cut = tokenize_item(item("abcdefgh", {" x", " yz"}), encode_bytes, -1, 9).value();
+  const TokenItem cut = tokenize_item(item("abcdefgh", {" x", " yz"}), encode_with_th, -1, 9).value();
   EXPECT_TRUE(cut.cut);
   EXPECT_EQ(cut.prefix.size(), 7u);
   EXPECT_EQ(cut.prefix.back(), whole.prefix.back());
 }
 
 TEST(Choice, an_empty_context_needs_a_start_token) {
-  EXPECT_FALSE(tokenize_item(item("", {"ab"}), encode_bytes, -1, 0).ok());
-  const TokenItem t = tokenize_item(item("", {"ab"}), encode_bytes, 4, 0).value();
+  EXPECT_FALSE(tokenize_item(item("", {"ab"}), encode_with_th, -1, 0).ok());
+  const TokenItem t = tokenize_item(item("", {"ab"}), encode_with_th, 4, 0).value();
   EXPECT_EQ(t.prefix, (Tokens{4}));
   EXPECT_EQ(t.continuations[0].size(), 2u);
-  EXPECT_FALSE(tokenize_item(item("abc", {"", "x"}), encode_bytes, 4, 0).ok());
+  EXPECT_FALSE(tokenize_item(item("abc", {"", "x"}), encode_with_th, 4, 0).ok());
 }
 
 TEST(Choice, greedy_says_whether_decoding_gives_the_continuation) {

@@ -11,8 +11,6 @@
 namespace jang::eval {
 namespace {
 
-constexpr std::int64_t kVocab = 37;
-
 struct Case {
   std::vector<std::int32_t> tokens;
   std::vector<Window> windows;

@@ -15,7 +15,7 @@ namespace {
 
 using Tokens = std::vector<std::int32_t>;
 
-constexpr std::int64_t kVocab = 23;
+constexpr std::int64_t kSmallVocab = 23;
 
 // Text `index` drawn one token after the other from the probabilities themselves.
 SampledText drawn_text(const ToyModel& model, const SampleOptions& o, std::int64_t index) {
@@ -25,7 +25,7 @@ SampledText drawn_text(const ToyModel& model, const SampleOptions& o, std::int64
     const double at = engine::counter_uniform(o.seed, index, t);
     double sum = 0;
     std::int32_t token = 0;
-    while (token + 1 < kVocab && (sum += std::exp(model.log_probability(seen, token))) <= at) ++token;
+    while (token + 1 < kSmallVocab && (sum += std::exp(model.log_probability(seen, token))) <= at) ++token;
     if (std::ranges::find(o.end_tokens, token) != o.end_tokens.end()) {
       text.ended = true;
       break;
@@ -37,7 +37,7 @@ SampledText drawn_text(const ToyModel& model, const SampleOptions& o, std::int64
 }
 
 TEST(Generation, texts_are_drawn_from_the_models_probabilities) {
-  ToyModel model(kVocab, 5, 2, 2);
+  ToyModel model(kSmallVocab, 5, 2, 2);
   SampleOptions o;
   o.n_texts = 13;
   o.max_tokens = 12;
@@ -63,7 +63,7 @@ TEST(Generation, texts_are_drawn_from_the_models_probabilities) {
 }
 
 TEST(Generation, continuations_take_the_likeliest_token) {
-  ToyModel model(kVocab, 0, 1, 2);
+  ToyModel model(kSmallVocab, 0, 1, 2);
   const std::vector<Tokens> prompts = {{1}, {4, 5, 6}, {2, 2}};
   const auto found = continue_greedily(model, prompts, 12);
   ASSERT_TRUE(found.ok()) << found.status().message();
@@ -71,7 +71,7 @@ TEST(Generation, continuations_take_the_likeliest_token) {
     Tokens seen = prompts[i];
     for (int t = 0; t < 12; ++t) {
       std::int32_t best = 0;
-      for (std::int32_t v = 1; v < kVocab; ++v)
+      for (std::int32_t v = 1; v < kSmallVocab; ++v)
         if (model.log_probability(seen, v) > model.log_probability(seen, best)) best = v;
       seen.push_back(best);
     }
@@ -81,13 +81,13 @@ TEST(Generation, continuations_take_the_likeliest_token) {
 }
 
 TEST(Generation, logits_that_are_no_numbers_and_cancelling_are_errors) {
-  ToyModel broken(kVocab, ToyModel::kBroken);
+  ToyModel broken(kSmallVocab, ToyModel::kBroken);
   SampleOptions o;
   o.n_texts = 2;
   EXPECT_EQ(sample_texts(broken, o).status().code(), StatusCode::corrupt);
   const std::vector<Tokens> prompts = {{1}};
   EXPECT_EQ(continue_greedily(broken, prompts, 2).status().code(), StatusCode::corrupt);
-  ToyModel model(kVocab, 0);
+  ToyModel model(kSmallVocab, 0);
   const CancelFlag cancel{true};
   o.cancel = &cancel;
   EXPECT_EQ(sample_texts(model, o).status().code(), StatusCode::cancelled);

@@ -15,6 +15,8 @@
 
 namespace jang::eval {
 
+inline constexpr std::int64_t kVocab = 37;
+
 class ToyModel final : public LanguageModel {
  public:
   ToyModel(std::int64_t vocab, std::uint32_t seed, double temperature = 1, int threads = 1)

@@ -8,20 +8,22 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/bundled_model.h"
 #include "../support/test_device.h"
 #include "eval/csv.h"
 #include "eval/engine_model.h"
 #include "eval/perplexity.h"
+#include "experiment/report_json.h"
 
 namespace jang::experiment {
 namespace {
 
+using test::kBundledModel;
+using test::kBundledText;
+
 using namespace eval;
 
 namespace fs = std::filesystem;
-
-const std::string kModel = std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m";
-const std::string kText = std::string(JANG_SOURCE_DIR) + "/LICENSE";
 
 std::string read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -40,10 +42,10 @@ class Compare : public testing::Test {
 
   CompareOptions options(std::string_view recipes) const {
     CompareOptions o;
-    o.source = kModel;
+    o.source = kBundledModel;
     o.work = work_.string();
     o.recipes = parse_recipes(recipes).value();
-    o.text = kText;
+    o.text = kBundledText;
     o.max_tokens = 512;
     o.protocol = make_protocol("windows", 128, {}).value();
     o.speed = false;
@@ -191,7 +193,7 @@ TEST_F(Compare, failures_name_the_recipe_or_file) {
 }
 
 TEST(EngineModel, text_is_one_stream_with_special_tokens) {
-  const auto engine = engine::Engine::load(kModel, jang::test::on_test_device({}));
+  const auto engine = engine::Engine::load(kBundledModel, jang::test::on_test_device({}));
   ASSERT_TRUE(engine.ok()) << engine.status().message();
   const fs::path path = fs::path(testing::TempDir()) / "stream_test.txt";
   std::ofstream(path, std::ios::binary) << "<|endoftext|>Call me Ishmael.<|endoftext|>";
@@ -208,7 +210,7 @@ TEST(EngineModel, text_is_one_stream_with_special_tokens) {
 TEST(EngineModel, a_cloned_context_scores_like_a_fresh_one) {
   engine::LoadOptions load;
   load.precision = kernels::Precision::exact;
-  const auto engine = engine::Engine::load(kModel, jang::test::on_test_device(load));
+  const auto engine = engine::Engine::load(kBundledModel, jang::test::on_test_device(load));
   ASSERT_TRUE(engine.ok());
   EngineModel model(*engine.value());
   const Tokens tokens = {0, 5, 900, 77, 31, 2000, 15, 8, 9, 10, 11, 12};

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/contains.h"
 #include "eval/divergence.h"
 #include "eval/items.h"
 #include "experiment/markup.h"
@@ -18,9 +19,9 @@
 namespace jang::experiment {
 namespace {
 
-using namespace eval;
+using test::contains;
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+using namespace eval;
 
 CompareRow make_row(const std::string& name, double bits, double kld, int right) {
   CompareRow row;

@@ -11,6 +11,8 @@
 namespace jang::plan {
 namespace {
 
+using testing::plan_of;
+
 using testing::ModelBuilder;
 
 // A dense model whose MLP is most of it: two bits there cost more than what eight bits elsewhere bring.
@@ -26,14 +28,6 @@ arch::Model dense() {
   }
   b.add("lm_head", arch::Role::lm_head, {4096, 512});
   return b.take();
-}
-
-Plan plan_of(const arch::Model& model, const std::string& profile) {
-  Options options;
-  options.profile = profile;
-  auto plan = make_plan(model, options);
-  EXPECT_TRUE(plan.ok()) << plan.status().message();
-  return std::move(plan).value();
 }
 
 TEST(Assess, damage_falls_with_bits) {

@@ -15,9 +15,11 @@
 namespace jang::plan {
 namespace {
 
+using testing::with_profile;
+
 std::uint64_t file_bytes(const arch::Model& model, const Plan& plan) { return make_layout(model, plan).file_bytes; }
 
-Plan plan_of(const arch::Model& model, const Options& options) {
+Plan measured_plan_of(const arch::Model& model, const Options& options) {
   const ErrorTable errors = testing::measured_errors(model, options);
   const auto plan = make_plan(model, options, &errors);
   EXPECT_TRUE(plan.ok()) << plan.status().message();
@@ -29,12 +31,6 @@ Options k_options(const testing::Named& m, std::string_view profile) {
   Options options;
   options.profile = profile;
   if (m.name == "hybrid_512" && profile == "JANG_3K") options.floors = Floors::off;
-  return options;
-}
-
-Options with_profile(std::string_view profile) {
-  Options options;
-  options.profile = profile;
   return options;
 }
 
@@ -70,8 +66,8 @@ TEST(Budget, k_profiles_spend_the_bytes_of_uniform) {
     for (const ProfileRow& row : profiles()) {
       if (row.kind != "budget") continue;
       SCOPED_TRACE(m.name + " " + std::string(row.name));
-      const Plan plan = plan_of(m.model, k_options(m, row.name));
-      const Plan uniform = plan_of(m.model, with_profile(std::string("uniform_") + row.name[5]));
+      const Plan plan = measured_plan_of(m.model, k_options(m, row.name));
+      const Plan uniform = measured_plan_of(m.model, with_profile(std::string("uniform_") + row.name[5]));
       EXPECT_EQ(plan.budget_bytes, file_bytes(m.model, uniform));
       expect_met_from_below(m.model, plan, with_profile(row.name), plan.budget_bytes, file_bytes(m.model, plan));
       EXPECT_EQ(plan.allocation, AllocatedBy::role_prior);
@@ -86,7 +82,7 @@ TEST(Budget, k_profiles_keep_their_floors) {
       if (row.kind != "budget") continue;
       const int n = row.name[5] - '0';
       bool above = false, below = false;
-      for (const TensorPlan& p : plan_of(m.model, k_options(m, row.name)).tensors) {
+      for (const TensorPlan& p : measured_plan_of(m.model, k_options(m, row.name)).tensors) {
         if (p.tier == Tier::keep) continue;
         EXPECT_GE(p.choice.bits, p.tier == Tier::critical ? n : n - 1) << m.name << " " << row.name;
         above = above || p.choice.bits > n;
@@ -112,8 +108,8 @@ TEST(Budget, k_profiles_make_room_for_what_must_stay_wider) {
       SCOPED_TRACE(model.model_type + " " + std::string(row.name));
       Options options = asked;
       options.profile = row.name;
-      const Plan plan = plan_of(model, options);
-      const std::uint64_t uniform = file_bytes(model, plan_of(model, with_profile(std::string("uniform_") + row.name[5])));
+      const Plan plan = measured_plan_of(model, options);
+      const std::uint64_t uniform = file_bytes(model, measured_plan_of(model, with_profile(std::string("uniform_") + row.name[5])));
       const int n = row.name[5] - '0';
       EXPECT_GE(plan.budget_bytes, uniform);
       wider = wider || plan.budget_bytes > uniform;
@@ -131,12 +127,12 @@ TEST(Budget, size_is_met_with_headers_for_any_number) {
   for (const testing::Named& m : testing::models()) {
     Options options = with_profile("auto");
     options.target_bpw = 64.0;
-    const std::uint64_t whole = file_bytes(m.model, plan_of(m.model, options));
+    const std::uint64_t whole = file_bytes(m.model, measured_plan_of(m.model, options));
     options.target_bpw.reset();
     for (int percent = 30; percent <= 105; percent += 5) {
       options.target_bytes = whole / 100 * static_cast<std::uint64_t>(percent) + 13;
       SCOPED_TRACE(m.name + " " + std::to_string(percent));
-      const Plan plan = plan_of(m.model, options);
+      const Plan plan = measured_plan_of(m.model, options);
       EXPECT_EQ(plan.budget_bytes, *options.target_bytes);
       EXPECT_EQ(plan.allocation, AllocatedBy::measured_errors);
       expect_met_from_below(m.model, plan, options, plan.budget_bytes, file_bytes(m.model, plan));
@@ -149,7 +145,7 @@ TEST(Budget, bpw_bounds_the_stored_bits) {
   for (const double bpw : {2.6, 3.078, 4.0, 4.507, 6.25, 9.0}) {
     Options options = with_profile("auto");
     options.target_bpw = bpw;
-    const Plan plan = plan_of(model, options);
+    const Plan plan = measured_plan_of(model, options);
     const Layout layout = make_layout(model, plan);
     const Sizes s = sizes(model, plan, layout);
     EXPECT_LE(s.stored_bits, bpw);
@@ -165,7 +161,7 @@ TEST(Budget, more_bytes_never_cost_more) {
     Options options = with_profile("auto");
     options.target_bpw = bpw;
     const ErrorTable errors = testing::measured_errors(model, options);
-    const Plan plan = plan_of(model, options);
+    const Plan plan = measured_plan_of(model, options);
     double cost = 0;  // all roles of this model but v have factors between .4 and 4; v is what must not be starved
     for (const TensorPlan& p : plan.tensors) {
       const arch::OutTensor& t = model.tensors[static_cast<std::size_t>(p.tensor)];
@@ -182,7 +178,7 @@ TEST(Budget, sensitive_roles_get_more_bits) {
   Options options = with_profile("auto");
   options.target_bpw = 3.5;
   double v = 0, q = 0, gate = 0;
-  const Plan plan = plan_of(model, options);
+  const Plan plan = measured_plan_of(model, options);
   for (const TensorPlan& p : plan.tensors) {
     const arch::OutTensor& t = model.tensors[static_cast<std::size_t>(p.tensor)];
     const double bits = p.choice.bits == 0 ? 16 : p.choice.bits;
@@ -220,7 +216,7 @@ TEST(Budget, floors_and_overrides_hold_inside_a_budget) {
     Options options = with_profile(profile);
     if (options.profile == "auto") options.target_bpw = 4.5;
     options.overrides.push_back(*parse_override("lm_head=8:128"));
-    const Plan plan = plan_of(model, options);
+    const Plan plan = measured_plan_of(model, options);
     EXPECT_LE(file_bytes(model, plan), plan.budget_bytes);
     for (const TensorPlan& p : plan.tensors) {
       const arch::OutTensor& t = model.tensors[static_cast<std::size_t>(p.tensor)];

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "../support/paths.h"
 #include "models.h"
 #include "plan/make_plan.h"
 #include "plan/plan.h"
@@ -44,7 +45,7 @@ std::string table_of(const arch::Model& model) {
 TEST(Golden, plans_are_as_frozen) {
   for (const testing::Named& m : testing::models()) {
     if (m.name == "ragged") continue;
-    const std::string path = std::string(JANG_SOURCE_DIR) + "/tests/golden/plans/" + m.name + ".txt";
+    const std::string path = test::source_dir() + "/tests/golden/plans/" + m.name + ".txt";
     const std::string table = table_of(m.model);
     if (std::getenv("JANG_UPDATE_GOLDEN")) std::ofstream(path) << table;
     std::ostringstream frozen;

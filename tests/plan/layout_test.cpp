@@ -14,14 +14,7 @@
 namespace jang::plan {
 namespace {
 
-Plan plan_of(const arch::Model& model, std::string profile, DType dtype = DType::bf16) {
-  Options options;
-  options.profile = std::move(profile);
-  options.param_dtype = dtype;
-  const auto plan = make_plan(model, options);
-  EXPECT_TRUE(plan.ok()) << plan.status().message();
-  return *plan;
-}
+using testing::plan_of;
 
 TEST(Layout, header_describes_exactly_the_parts) {
   for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {

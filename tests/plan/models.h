@@ -3,11 +3,15 @@
 // those of real models.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "arch/arch.h"
+#include "plan/make_plan.h"
 #include "plan/plan.h"
 
 namespace jang::plan::testing {
@@ -152,6 +156,20 @@ inline std::vector<Named> models() {
           {"hybrid_256", hybrid_moe(256, 8)},
           {"hybrid_512", hybrid_moe(512, 4)},
           {"ragged", ragged()}};
+}
+
+inline Options with_profile(std::string_view profile) {
+  Options options;
+  options.profile = profile;
+  return options;
+}
+
+inline Plan plan_of(const arch::Model& model, std::string_view profile, DType dtype = DType::bf16) {
+  Options options = with_profile(profile);
+  options.param_dtype = dtype;
+  const auto plan = make_plan(model, options);
+  EXPECT_TRUE(plan.ok()) << plan.status().message();
+  return plan.ok() ? *plan : Plan{};
 }
 
 // A table as measuring would give it: Gaussian errors of the codec table, times a factor per unit that depends on its name only.

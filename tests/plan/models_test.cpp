@@ -13,6 +13,7 @@
 #include "plan/layout.h"
 #include "plan/make_plan.h"
 #include "plan/plan.h"
+#include "plan/plan_json.h"
 
 namespace jang::plan::testing {
 

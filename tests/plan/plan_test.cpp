@@ -12,6 +12,8 @@
 namespace jang::plan {
 namespace {
 
+using testing::with_profile;
+
 using arch::Role;
 
 TensorPlan at(const arch::Model& model, const Plan& plan, std::string_view module) {
@@ -25,12 +27,6 @@ Plan plan_of(const arch::Model& model, const Options& options) {
   const auto plan = make_plan(model, options);
   EXPECT_TRUE(plan.ok()) << plan.status().message();
   return plan.ok() ? *plan : Plan{};
-}
-
-Options with_profile(std::string profile) {
-  Options options;
-  options.profile = std::move(profile);
-  return options;
 }
 
 Options with_override(std::string profile, std::string_view text) {

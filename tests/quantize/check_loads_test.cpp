@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "../support/paths.h"
 #include "format/safetensors.h"
 #include "plan/overrides.h"
 #include "quantize/convert.h"
@@ -21,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string bug(const std::string& name) { return JANG_SOURCE_DIR "/tests/data/bugs/" + name + "/model"; }
+std::string bug(const std::string& name) { return test::source_dir() + "/tests/data/bugs/" + name + "/model"; }
 const std::string kMixture = bug("02-moe-experts-bundle-refused");
 const std::string kTied = bug("06-tied-flag-with-own-head");
 const std::string kGelu = bug("15-gelu-llama-silent");

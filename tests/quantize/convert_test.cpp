@@ -14,6 +14,7 @@
 #include <iterator>
 #include <map>
 
+#include "../support/bundled_model.h"
 #include "base/float16.h"
 #include "codec/affine.h"
 #include "format/targets/bundle.h"
@@ -25,9 +26,9 @@
 namespace jang::quantize {
 namespace {
 
-namespace fs = std::filesystem;
+using test::kBundledModel;
 
-const std::string kModel = JANG_SOURCE_DIR "/examples/gutenberg-moe-9m";
+namespace fs = std::filesystem;
 
 std::string bytes_of(const fs::path& path) {
   std::ifstream f(path, std::ios::binary);
@@ -67,7 +68,7 @@ class ConvertTest : public ::testing::Test {
   std::string edited_copy(const std::function<void(std::string&)>& edit) {
     const std::string copy = path("edited");
     fs::create_directories(copy);
-    for (const auto& [name, bytes] : files_of(kModel)) {
+    for (const auto& [name, bytes] : files_of(kBundledModel)) {
       std::string b = bytes;
       if (name == "model-00001-of-00002.safetensors") edit(b);
       std::ofstream(copy + "/" + name, std::ios::binary) << b;
@@ -84,12 +85,12 @@ class ConvertTest : public ::testing::Test {
 TEST_F(ConvertTest, bytes_do_not_depend_on_threads_or_backend) {
   RunOptions one;
   one.n_threads = 1;
-  ASSERT_TRUE(run(kModel, profile("JANG_2S"), path("one"), one).ok());
+  ASSERT_TRUE(run(kBundledModel, profile("JANG_2S"), path("one"), one).ok());
   const auto expected = files_of(path("one"));
   for (const int threads : {2, 5, 8}) {
     RunOptions r;
     r.n_threads = threads;
-    ASSERT_TRUE(run(kModel, profile("JANG_2S"), path("t"), r).ok());
+    ASSERT_TRUE(run(kBundledModel, profile("JANG_2S"), path("t"), r).ok());
     EXPECT_TRUE(files_of(path("t")) == expected) << threads;
     fs::remove_all(path("t"));
   }
@@ -97,16 +98,16 @@ TEST_F(ConvertTest, bytes_do_not_depend_on_threads_or_backend) {
     if (!b.available() || b.name == "ref") continue;
     RunOptions r;
     r.backend = b.name;
-    ASSERT_TRUE(run(kModel, profile("JANG_2S"), path("b"), r).ok());
+    ASSERT_TRUE(run(kBundledModel, profile("JANG_2S"), path("b"), r).ok());
     EXPECT_TRUE(files_of(path("b")) == expected) << b.name;
     fs::remove_all(path("b"));
   }
 }
 
 TEST_F(ConvertTest, reported_errors_and_sizes_are_those_of_the_files) {
-  auto report = run(kModel, profile("JANG_3M"), path("out"));
+  auto report = run(kBundledModel, profile("JANG_3M"), path("out"));
   ASSERT_TRUE(report.ok()) << report.status().message();
-  auto source = open_source(kModel);
+  auto source = open_source(kBundledModel);
   auto bundle = format::open_bundle(path("out"));
   ASSERT_TRUE(bundle.ok()) << bundle.status().message();
   EXPECT_EQ(bundle->checkpoint.file_bytes(), report->sizes.file_bytes);
@@ -156,7 +157,7 @@ TEST_F(ConvertTest, every_profile_gives_a_valid_bundle) {
   for (const plan::ProfileRow& row : plan::profiles()) {
     plan::Options o = profile(std::string(row.name), plan::Method::rtn);
     if (row.name == "auto") o.target_bpw = 4.0;
-    auto report = run(kModel, o, path("out"));
+    auto report = run(kBundledModel, o, path("out"));
     ASSERT_TRUE(report.ok()) << row.name << ": " << report.status().message();
     auto findings = format::validate(path("out"), {.deep = true});
     ASSERT_TRUE(findings.ok());
@@ -182,7 +183,7 @@ TEST_F(ConvertTest, nan_in_the_source_is_refused_naming_the_tensor) {
 }
 
 TEST_F(ConvertTest, truncated_source_is_corrupt_at_every_kind_of_length) {
-  const std::size_t full = fs::file_size(kModel + "/model-00001-of-00002.safetensors");
+  const std::size_t full = fs::file_size(kBundledModel + "/model-00001-of-00002.safetensors");
   for (const std::size_t length : {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{100}, full / 2, full - 2, full - 1}) {
     const std::string copy = edited_copy([&](std::string& b) { b.resize(length); });
     auto report = run(copy, profile("JANG_2S"), path("out"));
@@ -196,7 +197,7 @@ TEST_F(ConvertTest, cancelled_conversion_leaves_nothing) {
   CancelFlag cancel{true};
   RunOptions r;
   r.cancel = &cancel;
-  auto report = run(kModel, profile("JANG_2S"), path("out"), r);
+  auto report = run(kBundledModel, profile("JANG_2S"), path("out"), r);
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.status().code(), StatusCode::cancelled);
   EXPECT_TRUE(fs::is_empty(dir_));
@@ -213,7 +214,8 @@ TEST_F(ConvertTest, output_equal_to_the_source_is_refused) {
 }
 
 TEST_F(ConvertTest, fit_has_less_error_than_rtn_at_the_same_bytes) {
-  auto fit = run(kModel, profile("uniform_3"), path("fit")), rtn = run(kModel, profile("uniform_3", plan::Method::rtn), path("rtn"));
+  auto fit = run(kBundledModel, profile("uniform_3"), path("fit")),
+       rtn = run(kBundledModel, profile("uniform_3", plan::Method::rtn), path("rtn"));
   ASSERT_TRUE(fit.ok() && rtn.ok());
   EXPECT_EQ(fit->sizes.file_bytes, rtn->sizes.file_bytes);
   for (std::size_t i = 0; i < fit->errors.size(); ++i) {
@@ -223,7 +225,7 @@ TEST_F(ConvertTest, fit_has_less_error_than_rtn_at_the_same_bytes) {
 }
 
 TEST_F(ConvertTest, plan_json_reproduces_the_bundle) {
-  auto source = open_source(kModel);
+  auto source = open_source(kBundledModel);
   plan::Options o = profile("auto");
   o.target_bpw = 3.2;
   auto plan = plan_source(*source, o, "", {});

@@ -24,7 +24,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bundled_model.h"
+#include "contains.h"
 #include "json/json.h"
+#include "paths.h"
 
 namespace jang::test {
 
@@ -32,12 +35,11 @@ namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
-inline const fs::path kModel = fs::path(JANG_SOURCE_DIR) / "examples" / "gutenberg-moe-9m";
-inline const std::string kProgram = std::string(JANG_BINARY_DIR) + "/jang";
+inline const std::string kProgram = binary_dir() + "/jang";
 // No test waits longer for the program, however slow the machine: what takes this long hangs.
 constexpr std::chrono::seconds kPatience{60};
 
-struct Outcome {
+struct ProgramOutcome {
   int code = -1;  // exit code, or 128 + signal that killed it
   std::string out, err;
 };
@@ -48,8 +50,6 @@ inline std::string read_file(const fs::path& path) {
   text << file.rdbuf();
   return text.str();
 }
-
-inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 inline int exit_code_of(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status); }
 
@@ -108,7 +108,7 @@ class ProgramTest : public ::testing::Test {
   struct Start {
     std::string input;  // stdin
     Environment environment;
-    std::string out_path;  // where stdout goes, "" = read back as Outcome::out
+    std::string out_path;  // where stdout goes, "" = read back as ProgramOutcome::out
     int niceness = 0;
     rlim_t max_file_bytes = RLIM_INFINITY;
   };
@@ -118,7 +118,7 @@ class ProgramTest : public ::testing::Test {
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     dir_ = pattern;
     ASSERT_TRUE(fs::exists(kProgram)) << kProgram;
-    ASSERT_TRUE(fs::exists(kModel / "config.json")) << kModel;
+    ASSERT_TRUE(fs::exists(kBundledModel + "/config.json")) << kBundledModel;
   }
   void TearDown() override {
     std::error_code error;
@@ -140,15 +140,15 @@ class ProgramTest : public ::testing::Test {
     dup2(open(err_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), STDERR_FILENO);
     launch.become(how.niceness, how.max_file_bytes);
   }
-  Outcome finish(pid_t child, const Start& how) const {
+  ProgramOutcome finish(pid_t child, const Start& how) const {
     int status = 0;
     waitpid(child, &status, 0);
     return {exit_code_of(status), how.out_path.empty() ? read_file(stdout_path()) : "", read_file(stderr_path())};
   }
-  Outcome run(const Words& words, const Start& how) const { return finish(start(words, how), how); }
-  Outcome run(const Words& words) const { return run(words, Start()); }
+  ProgramOutcome run(const Words& words, const Start& how) const { return finish(start(words, how), how); }
+  ProgramOutcome run(const Words& words) const { return run(words, Start()); }
   // The same, its stdin being `input`.
-  Outcome run_with_input(const std::string& input, const Words& words) const {
+  ProgramOutcome run_with_input(const std::string& input, const Words& words) const {
     Start how;
     how.input = input;
     return run(words, how);
@@ -156,7 +156,7 @@ class ProgramTest : public ::testing::Test {
 
   // Sends `number` once the program's stderr holds `sign`. The program must be at work long enough to be met at it: it makes way for the
   // test, and tests look at the outcome to see that it was.
-  Outcome run_and_signal(const Words& words, const std::string& sign, int number) const {
+  ProgramOutcome run_and_signal(const Words& words, const std::string& sign, int number) const {
     Start how;
     how.niceness = 10;
     const pid_t child = start(words, how);
@@ -173,10 +173,10 @@ class ProgramTest : public ::testing::Test {
     if (!parsed.ok()) throw std::runtime_error("not a document: " + text.substr(0, 300));
     return std::move(parsed).value();
   }
-  static json::Value document(const Outcome& outcome) { return parse(outcome.out); }
+  static json::Value document(const ProgramOutcome& outcome) { return parse(outcome.out); }
   // The same of a command that has to succeed and to say nothing on stderr.
   json::Value document_of(const Words& words) const {
-    const Outcome outcome = run(words);
+    const ProgramOutcome outcome = run(words);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_EQ(outcome.err, "");
     json::Value d = document(outcome);
@@ -202,7 +202,7 @@ class ProgramTest : public ::testing::Test {
   // The bundled model as a directory `name` of the test's own, where files can be added or replaced.
   void link_model(const std::string& name) const {
     fs::create_directory(dir_ / name);
-    for (const fs::directory_entry& entry : fs::directory_iterator(kModel))
+    for (const fs::directory_entry& entry : fs::directory_iterator(kBundledModel))
       fs::create_symlink(entry.path(), dir_ / name / entry.path().filename());
   }
   // Replaces a link of link_model by a file.

@@ -14,21 +14,21 @@
 
 namespace jang::test {
 
-class Session {
+class Dialogue {
  public:
   enum class Streams { pipes, terminal };
 
   // `err_path`: where stderr goes behind pipes; on a terminal all streams are the terminal.
-  Session(Streams streams, Launch launch, const std::string& err_path) {
+  Dialogue(Streams streams, Launch launch, const std::string& err_path) {
     std::signal(SIGPIPE, SIG_IGN);  // talking to a program that has ended must not end the tests
     if (streams == Streams::pipes)
       start_piped(launch, err_path);
     else
       start_on_terminal(launch);
   }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-  ~Session() {
+  Dialogue(const Dialogue&) = delete;
+  Dialogue& operator=(const Dialogue&) = delete;
+  ~Dialogue() {
     if (child_ > 0 && !ended_) {
       kill(child_, SIGKILL);
       waitpid(child_, nullptr, 0);

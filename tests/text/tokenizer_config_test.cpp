@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "../support/paths.h"
 #include "made_tokenizer.h"
 
 namespace jang::text {
@@ -17,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kBugs = JANG_SOURCE_DIR "/tests/data/bugs/";
+const std::string kBugs = test::source_dir() + "/tests/data/bugs/";
 
 std::string file_text(const std::string& path) {
   std::ifstream in(path);

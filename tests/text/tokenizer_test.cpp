@@ -6,15 +6,16 @@
 
 #include <thread>
 
+#include "../support/bundled_model.h"
 #include "made_tokenizer.h"
 
 namespace jang::text {
 namespace {
 
-const std::string kModel = std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m";
+using test::kBundledModel;
 
 Tokenizer load_example() {
-  Result<Tokenizer> tokenizer = Tokenizer::load(kModel);
+  Result<Tokenizer> tokenizer = Tokenizer::load(kBundledModel);
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   return std::move(tokenizer).value();
 }

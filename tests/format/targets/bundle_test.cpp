@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "format/safetensors.h"
+#include "format/targets/validate.h"
 
 namespace jang::format {
 namespace {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../../support/paths.h"
 #include "format/targets/targets.h"
 #include "quantize/convert.h"
 
@@ -18,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
 
-const std::string kBug = JANG_SOURCE_DIR "/tests/data/bugs/16-side-files-left-behind/model";
+const std::string kBug = test::source_dir() + "/tests/data/bugs/16-side-files-left-behind/model";
 
 class SideFilesTest : public ::testing::Test {
  protected:

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "text/regex/translate.h"
+
 namespace jang::text {
 namespace {
 

@@ -4,11 +4,15 @@
 
 #include <gtest/gtest.h>
 
+#include "../../support/bundled_model.h"
+#include "../../support/paths.h"
 #include "../made_tokenizer.h"
 #include "base/utf8.h"
 
 namespace jang::text {
 namespace {
+
+using test::kBundledModel;
 
 using Parts = std::vector<std::string>;
 
@@ -101,7 +105,7 @@ TEST(Decoder, ctc_drops_repeats_and_padding) {
 }
 
 TEST(Detokenizer, parts_join_to_the_decoded_text) {
-  Result<Tokenizer> tokenizer = Tokenizer::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m");
+  Result<Tokenizer> tokenizer = Tokenizer::load(kBundledModel);
   ASSERT_TRUE(tokenizer.ok());
   Detokenizer detokenizer(tokenizer.value());
   std::uint32_t state = 1;
@@ -118,7 +122,7 @@ TEST(Detokenizer, parts_join_to_the_decoded_text) {
 }
 
 TEST(Detokenizer, emoji_come_out_whole) {
-  Result<Tokenizer> tokenizer = Tokenizer::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m");
+  Result<Tokenizer> tokenizer = Tokenizer::load(kBundledModel);
   ASSERT_TRUE(tokenizer.ok());
   const Ids ids = encode(tokenizer.value(), "\xf0\x9f\x98\x80");
   ASSERT_EQ(ids.size(), 4u);  // a token a byte
@@ -146,7 +150,7 @@ std::string added_text(const Tokenizer& tokenizer, const Ids& prompt, const Ids&
 }
 
 TEST(Detokenizer, an_answer_keeps_its_first_space) {
-  const Result<Tokenizer> t = Tokenizer::load(std::string(JANG_SOURCE_DIR) + "/tests/data/bugs/12-first-space-of-answer-lost/model");
+  const Result<Tokenizer> t = Tokenizer::load(test::source_dir() + "/tests/data/bugs/12-first-space-of-answer-lost/model");
   ASSERT_TRUE(t.ok()) << t.status().message();
   const std::int32_t world = *t->token_id("▁world"), a = *t->token_id("▁a"), x = *t->token_id("▁x");
   EXPECT_EQ(added_text(*t, {1, x}, {world, a, world}), " world a world");
@@ -177,7 +181,7 @@ TEST(Detokenizer, an_answer_begins_inside_what_the_prompt_held_back) {
 }
 
 TEST(Detokenizer, every_cut_of_a_text_gives_its_rest) {
-  const Result<Tokenizer> t = Tokenizer::load(std::string(JANG_SOURCE_DIR) + "/examples/gutenberg-moe-9m");
+  const Result<Tokenizer> t = Tokenizer::load(kBundledModel);
   ASSERT_TRUE(t.ok());
   const Ids ids = encode(*t, "Héllo, wörld — 日本語 \xf0\x9f\x99\x82\xf0\x9f\x99\x82 end");
   const std::string whole = t->decode(ids);
