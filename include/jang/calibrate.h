@@ -24,8 +24,10 @@ struct CalibrationOptions {
   std::string text_file = {};                       // for CalibrationText::file: a text, or a directory of .txt files
   std::int64_t n_windows = 8, window_length = 512;  // windows of text, tokens in each
   std::uint64_t seed = 1;                           // of the sampled text
-  bool sensitivities = true;                        // quantizes every unit alone and measures the divergence it costs
-  double budget_seconds = 900;                      // for the sensitivities, about; 0: no limit
+  bool sensitivities = true;                        // also: what divergence the units cost, from gradients
+  // Sensitivities from trials in the place of gradients: quantizes every unit alone at several widths and measures. Takes far longer.
+  bool trials = false;
+  double budget_seconds = 900;  // for the trials, about; 0: no limit
 };
 
 struct SensitivityPoint {
@@ -43,9 +45,11 @@ struct CalibrationReport {
   std::string text;                              // "self", "file", "random"
   std::int64_t n_tokens = 0, window_length = 0;  // of the text
   std::int64_t n_modules = 0;                    // whose inputs were measured
-  std::int64_t positions = 0;                    // scored for each sensitivity
+  std::int64_t n_gradients = 0;                  // modules that have squared gradients
+  std::int64_t gradient_positions = 0;           // scored by them
+  std::int64_t positions = 0;                    // scored for each sensitivity that was measured by trials
   std::string digest;                            // of merged files
-  std::vector<UnitSensitivity> sensitivities;
+  std::vector<UnitSensitivity> sensitivities;    // by trials: of every unit, or of a few of a mixture beside gradients
 };
 
 // Measures the source model `name` (directory or org/name) and writes `output`, which is absent, old or complete at any time. What an

@@ -19,6 +19,8 @@ CalibrationReport report_of(const format::Statistics& s) {
   report.n_tokens = static_cast<std::int64_t>(s.tokens.size());
   report.window_length = s.window_length;
   report.n_modules = static_cast<std::int64_t>(s.inputs.size());
+  report.n_gradients = static_cast<std::int64_t>(s.fisher.size());
+  report.gradient_positions = s.fisher_positions;
   report.positions = s.positions;
   report.digest = s.digest;
   for (const auto& [unit, points] : s.sensitivities) {

@@ -92,6 +92,7 @@ Result<calibrate::Options> calibrator_options(const CalibrationOptions& options)
   o.windows = {.n_windows = options.n_windows, .length = options.window_length, .seed = options.seed};
   o.budget_seconds = options.budget_seconds;
   o.sensitivities = options.sensitivities;
+  o.trials = options.trials;
   return o;
 }
 
@@ -153,7 +154,7 @@ quantize::RunOptions Planning::conversion_options() const {
 
 bool Planning::can_correct() const {
   return statistics_ && options_.correction_rounds > 0 && options_.plan_file.empty() && plan::needs_errors(planner_) &&
-         !statistics_->sensitivities.empty() && !statistics_->tokens.empty();
+         statistics_->decides() && !statistics_->tokens.empty();
 }
 
 Result<plan::Plan> Planning::make_plan() {

@@ -60,14 +60,15 @@ Status correct(Laboratory& lab, const std::map<std::string, plan::Choice>& choic
 Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::Source& source, const plan::Options& options,
                                        const quantize::RunOptions& run, int rounds, std::int64_t max_positions) {
   const format::Statistics* statistics = run.statistics;
-  if (!statistics || statistics->sensitivities.empty() || (rounds > 0 && statistics->tokens.empty()))
+  if (!statistics || !statistics->decides() || (rounds > 0 && statistics->tokens.empty()))
     return Status(StatusCode::invalid_argument, "the statistics hold no sensitivities: calibrate without --no-sensitivity");
   SilentObserver silent;
   Observer& observer = run.observer ? *run.observer : silent;
   JANG_TRY(plan::check_options(source.model, options));
   const DType dtype = plan::param_dtype(source.model, options);
   observer.phase(2, 5, "measure");
-  JANG_ASSIGN(const plan::ErrorTable errors, quantize::measure_errors(source, options, dtype, run));
+  plan::CostTable fisher;
+  JANG_ASSIGN(const plan::ErrorTable errors, quantize::measure_errors(source, options, dtype, run, &fisher));
   JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(source.model, *statistics));
   const Windows windows = measured_windows_of(*statistics);
   std::optional<Laboratory> lab;
@@ -85,13 +86,13 @@ Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::S
   std::vector<double> by_round;
   for (int round = 0; round <= rounds; ++round) {
     JANG_ASSIGN(quantize::ExpectedPlan expected,
-                quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors, evenness));
+                quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors, evenness, fisher));
     if (rounds == 0) return finished(std::move(expected.plan), 0);
     std::map<std::string, plan::Choice> choices = choices_of(source.model, expected.plan);
     JANG_ASSIGN(double whole, lab->set_background(choices));
-    if (round == 0) {
+    if (round == 0 && fisher.empty()) {
       JANG_ASSIGN(quantize::ExpectedPlan evened,
-                  quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors, kEvened));
+                  quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors, kEvened, fisher));
       std::map<std::string, plan::Choice> other = choices_of(source.model, evened.plan);
       JANG_ASSIGN(const double divergence, lab->set_background(other));
       observer.info(fmt::format("layers as measured: divergence {:.5f} on the calibration text; more alike: {:.5f}", whole, divergence));

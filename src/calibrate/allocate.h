@@ -17,9 +17,9 @@ struct MeasuredPlan {
   std::vector<double> by_round;  // of the plan of every round, the first uncorrected
 };
 
-// `run.statistics` holds sensitivities and text. `rounds` of correction, 0: none (and nothing is measured). Before the first, two
-// allocations are measured, by the layers' own sensitivities and by ones that take layers to be more alike. The latter is gone on with
-// unless it is worse by over 1 %.
+// `run.statistics` holds gradients or sensitivities, and text. `rounds` of correction, 0: none (and nothing is measured). Without gradients
+// two allocations are measured before the first round, by the layers' own sensitivities and by ones that take layers to be more alike. The
+// latter is gone on with unless it is worse by over 1 %.
 // Errors: those of planning and of the laboratory; invalid_argument (statistics without sensitivities).
 [[nodiscard]] Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::Source& source, const plan::Options& options,
                                                      const quantize::RunOptions& run, int rounds, std::int64_t max_positions);

@@ -9,22 +9,24 @@
 #include <xxhash.h>
 
 #include "calibrate/economy.h"
+#include "calibrate/fisher.h"
 #include "calibrate/moments.h"
 #include "plan/layout.h"
 
 namespace jang::calibrate {
 namespace {
 
-constexpr int kPhases = 3;
-constexpr int kGroup = 64;  // of the trials; smaller where it does not divide the inputs
+constexpr int kPhases = 4;
+constexpr int kAnchorBits = 4;  // at which the choice of experts shows best
+constexpr int kGroup = 64;      // of the trials; smaller where it does not divide the inputs
 
 // Everything that decides the numbers beside the model: results of other settings are not mixed.
 std::string settings_of(const Options& o) {
   const std::uint64_t given = XXH3_64bits(o.given.data(), o.given.size());
   const std::string measured = o.measured_windows > 0 ? fmt::format(" measured on {}", o.measured_windows) : std::string();
-  return fmt::format("{} {} windows of {}{} seed {} text {:016x} widths {} positions {} {}", to_string(o.text), o.windows.n_windows,
-                     o.windows.length, measured, o.windows.seed, o.text == TextKind::file ? given : 0, fmt::join(o.widths, ","),
-                     o.max_positions, plan::to_string(o.encode.method));
+  return fmt::format("{} {} windows of {}{} seed {} text {:016x} {} widths {} positions {} {}", to_string(o.text), o.windows.n_windows,
+                     o.windows.length, measured, o.windows.seed, o.text == TextKind::file ? given : 0, o.trials ? "trials" : "gradients",
+                     fmt::join(o.widths, ","), o.max_positions, plan::to_string(o.encode.method));
 }
 
 Result<Windows> make_windows(engine::Engine& engine, const Options& o, Observer& observer, const CancelFlag* cancel) {
@@ -66,33 +68,77 @@ bool is_tried(const Unit& unit, int n_layers, int stride) {
   return unit.layer < 0 || unit.layer % stride == 0 || unit.layer == n_layers - 1;
 }
 
-Status measure_sensitivities(engine::Engine& engine, const Options& o, const Windows& windows, Observer& observer, const CancelFlag* cancel,
-                             format::Statistics* statistics) {
-  JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(engine.described(), *statistics));
-  JANG_ASSIGN(Laboratory lab, Laboratory::create(engine, windows, o.max_positions, importance, o.encode));
-  const int n_layers = engine.described().n_layers;
+struct Tried {
+  const Unit* unit;
+  std::vector<int> widths;
+};
+
+// Every unit, at as many widths and in as many layers as the budget allows.
+std::vector<Tried> all_units(const Laboratory& lab, const Options& o, int n_layers, Observer& observer) {
   double pass = 0;
   for (const Unit& u : lab.units()) pass += trial_cost(u, n_layers, lab.forward_seconds());
   const Economy economy = economise(pass, o.widths.size(), n_layers, o.budget_seconds);
   if (economy.n_widths < o.widths.size() || economy.layer_stride > 1)
     observer.info(fmt::format("budget {:.0f} s: {} of {} widths, every {}. layer", o.budget_seconds, economy.n_widths, o.widths.size(),
                               economy.layer_stride));
+  std::vector<Tried> tried;
+  for (const Unit& unit : lab.units())
+    if (is_tried(unit, n_layers, economy.layer_stride)) tried.push_back({&unit, some_of(o.widths, economy.n_widths)});
+  return tried;
+}
+
+// One unit of every role before a router, of the middle one of the layers that have it. Behind the last router gradients are enough.
+std::vector<Tried> anchors(const Laboratory& lab, const arch::Model& model) {
+  int last = -1;  // layer with a router
+  for (const arch::OutTensor& t : model.tensors)
+    if (t.role == arch::Role::router) last = std::max(last, t.layer);
+  std::map<arch::Role, std::vector<const Unit*>> by_role;
+  for (const Unit& unit : lab.units())
+    if (unit.role != arch::Role::lm_head && unit.layer < last) by_role[unit.role].push_back(&unit);
+  std::vector<Tried> tried;
+  for (const auto& [role, units] : by_role) tried.push_back({units[(units.size() - 1) / 2], {kAnchorBits}});
+  return tried;
+}
+
+Status measure_sensitivities(engine::Engine& engine, const Options& o, const Windows& windows, Observer& observer, const CancelFlag* cancel,
+                             format::Statistics* statistics) {
+  JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(engine.described(), *statistics));
+  JANG_ASSIGN(Laboratory lab, Laboratory::create(engine, windows, o.max_positions, importance, o.encode));
   statistics->positions = lab.positions();
-  const std::vector<int> widths = some_of(o.widths, economy.n_widths);
+  std::map<std::string, std::size_t> wanted;  // trials of every unit
   std::vector<Trial> trials;
-  for (const Unit& unit : lab.units()) {
-    const int group = trial_group(engine.described(), unit);
-    if (group == 0 || !is_tried(unit, n_layers, economy.layer_stride) || statistics->sensitivities.contains(unit.name)) continue;
-    for (const int bits : widths) trials.push_back({&unit, {bits, group}, 0, 0});
+  for (const Tried& tried : o.trials ? all_units(lab, o, engine.described().n_layers, observer) : anchors(lab, engine.described())) {
+    const int group = trial_group(engine.described(), *tried.unit);
+    if (group == 0 || statistics->sensitivities.contains(tried.unit->name)) continue;
+    wanted[tried.unit->name] = tried.widths.size();
+    for (const int bits : tried.widths) trials.push_back({tried.unit, {bits, group}, 0, 0});
   }
   const Status done = lab.run(trials, observer, cancel);
   // Units whose trials are all there are kept even when the rest was stopped.
   for (const Trial& t : trials)
     if (t.divergence > 0) statistics->sensitivities[t.unit->name].push_back({t.choice.bits, t.choice.group_size, t.error, t.divergence});
-  std::erase_if(statistics->sensitivities, [&](const auto& entry) { return entry.second.size() < widths.size(); });
+  std::erase_if(statistics->sensitivities,
+                [&](const auto& entry) { return wanted.contains(entry.first) && entry.second.size() < wanted.at(entry.first); });
   for (auto& [unit, points] : statistics->sensitivities)
     std::ranges::sort(points, std::ranges::greater{}, &format::SensitivityPoint::error);
   return done;
+}
+
+// Gradients, and trials where they are asked for or needed beside them.
+Status find_sensitivities(engine::Engine& engine, Options o, const Windows& windows, Observer& observer, const CancelFlag* cancel,
+                          format::Statistics* s) {
+  if (engine.device().backward() == nullptr) o.trials = true;
+  if (!o.trials && s->fisher.empty()) {
+    observer.phase(3, kPhases, "gradients");
+    observer.count("windows");
+    JANG_ASSIGN(Fisher fisher, measure_fisher(engine, windows, o.windows.seed, observer, cancel));
+    s->fisher = std::move(fisher.by_module);
+    s->fisher_positions = fisher.positions;
+  }
+  if (!o.trials && engine.described().n_experts == 0) return {};
+  observer.phase(4, kPhases, o.trials ? "sensitivities" : "anchors");
+  observer.count("trials");
+  return measure_sensitivities(engine, o, windows, observer, cancel, s);
 }
 
 // What an interrupted run with the same settings left, or nothing.
@@ -104,7 +150,8 @@ std::optional<format::Statistics> take_up(const Options& o, const std::string& m
     observer.warn(o.partial_path + " is of another calibration, starting anew");
     return std::nullopt;
   }
-  observer.info(fmt::format("taking up {}: {} units are measured", o.partial_path, partial->sensitivities.size()));
+  observer.info(
+      fmt::format("taking up {}: {} units are measured", o.partial_path, std::max(partial->sensitivities.size(), partial->fisher.size())));
   return std::move(partial).value();
 }
 
@@ -155,10 +202,8 @@ Result<format::Statistics> calibrate(engine::Engine& engine, const Options& give
   }
   Status done;
   if (o.sensitivities) {
-    observer.phase(3, kPhases, "sensitivities");
-    observer.count("trials");
     const Windows windows = measured_windows_of(s);
-    done = measure_sensitivities(engine, o, windows, observer, cancel, &s);
+    done = find_sensitivities(engine, o, windows, observer, cancel, &s);
   }
   if (!done.ok()) {
     if (!o.partial_path.empty() && done.code() == StatusCode::cancelled) JANG_TRY(format::write_statistics(s, o.partial_path));

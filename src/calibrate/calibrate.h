@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Self-calibration, start to end: text, input moments, sensitivities. The result is format::Statistics.
+//
+// Sensitivities come from gradients (fisher.h): a forward and a backward per window. Of a mixture a few units are tried as well, anchors
+// for what gradients cannot see, the choice of experts (quantize/fisher_costs.h). Where the device has no gradients, or by `trials`, every
+// unit is tried at every width.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +24,8 @@ struct Options {
   std::string given;  // the text, for TextKind::file
   TextOptions windows;
   bool sensitivities = true;
-  std::int64_t measured_windows = 0;       // of the windows, for the sensitivities: the first so many; 0: all
+  bool trials = false;                     // of every unit, in the place of gradients
+  std::int64_t measured_windows = 0;       // of the windows, for gradients and trials: the first so many; 0: all
   std::vector<int> widths = {6, 4, 3, 2};  // at which every unit is tried alone
   std::int64_t max_positions = 4096;       // scored per trial
   double budget_seconds = 0;               // for the trials; 0: no limit. Too little: economy.h

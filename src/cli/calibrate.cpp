@@ -20,6 +20,7 @@ namespace {
 std::string summary(const CalibrationReport& s, const std::string& output, double seconds) {
   std::string out = fmt::format("wrote {}\n  text          {}: {} windows of {} tokens\n  activations   {} modules\n", printable(output),
                                 s.text, s.window_length > 0 ? s.n_tokens / s.window_length : 0, s.window_length, s.n_modules);
+  if (s.n_gradients > 0) out += fmt::format("  gradients     {} modules, {} positions scored\n", s.n_gradients, s.gradient_positions);
   if (!s.sensitivities.empty()) out += fmt::format("  sensitivities {} units, {} positions scored\n", s.sensitivities.size(), s.positions);
   out += fmt::format("  time          {}\nnext:\n  jang convert SRC --stats {} -p auto --bpw 3.5\n", format_duration(seconds),
                      printable(output));
@@ -37,6 +38,8 @@ Json document(const CalibrationReport& s, const std::string& output, double seco
           {"tokens", s.n_tokens},
           {"modules", s.n_modules},
           {"positions", s.positions},
+          {"gradients", s.n_gradients},
+          {"gradient_positions", s.gradient_positions},
           {"digest", s.digest},
           {"seconds", seconds},
           {"sensitivities", std::move(sensitivities)}};

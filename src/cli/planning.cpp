@@ -91,6 +91,7 @@ Result<CalibrationOptions> calibration_options(const Arguments& arguments) {
   if (arguments.value("--budget") != "0") {
     JANG_ASSIGN(o.budget_seconds, parse_positive(arguments.value("--budget"), "--budget", kMaxBudgetSeconds));
   }
+  o.trials = arguments.has("--trials");
   o.sensitivities = !own_command || !arguments.has("--no-sensitivity");
   return o;
 }

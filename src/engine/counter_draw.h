@@ -7,7 +7,11 @@
 
 namespace jang::engine {
 
-// Uniform in [0, 1): splitmix64's finaliser (Steele, Lea, Flood 2014) of seed, stream and position.
+// splitmix64's finaliser (Steele, Lea, Flood 2014): a bijection whose outputs look random for inputs that count.
+[[nodiscard]] std::uint64_t mix_bits(std::uint64_t z);
+// 64 random bits that depend on seed, stream and position.
+[[nodiscard]] std::uint64_t counter_bits(std::uint64_t seed, std::int64_t stream, std::int64_t position);
+// Uniform in [0, 1), from these bits.
 [[nodiscard]] double counter_uniform(std::uint64_t seed, std::int64_t stream, std::int64_t position);
 
 // The token of softmax(logits) whose interval of the cumulative distribution holds `at` in [0, 1). log_sum: log of the sum of their

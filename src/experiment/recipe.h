@@ -5,7 +5,7 @@
 //   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "self"
 //
 // PROFILE is a name of `jang profiles`; auto@PROFILE spends exactly that profile's file bytes. Without a suffix the groups are fitted.
-// self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by measured sensitivities.
+// self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by sensitivities.
 #pragma once
 
 #include <optional>

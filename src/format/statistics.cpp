@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -22,6 +23,7 @@ namespace jang::format {
 namespace {
 
 constexpr std::string_view kMeanSquare = ".mean_square", kTokens = ".tokens", kSensitivity = ".sensitivity", kText = "text.tokens";
+constexpr std::string_view kFisherRows = ".fisher_rows", kFisherColumns = ".fisher_columns";
 constexpr std::string_view kVersion = "1";
 constexpr std::int64_t kPointColumns = 4;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{8} << 30;
@@ -52,6 +54,25 @@ Status read_inputs(std::string_view bytes, std::string_view what, const std::map
   if (!std::ranges::all_of(s.tokens, [](std::int64_t v) { return v >= 0 && v < (std::int64_t{1} << 53); }))
     return bad(what, tokens->first, "holds a count out of range");
   out->inputs.emplace(module, std::move(s));
+  return {};
+}
+
+// The pair of one module, from its rows.
+Status read_fisher(std::string_view bytes, std::string_view what, const std::map<std::string, const SafetensorsEntry*>& by_name,
+                   const SafetensorsEntry& e, Statistics* out) {
+  const std::string module = e.info.name.substr(0, e.info.name.size() - kFisherRows.size());
+  const auto columns = by_name.find(module + std::string(kFisherColumns));
+  if (columns == by_name.end()) return bad(what, e.info.name, "has no '.fisher_columns' beside it");
+  const Shape& a = e.info.shape;
+  const Shape& b = columns->second->info.shape;
+  if (e.info.dtype != DType::f32 || columns->second->info.dtype != DType::f32 || a.empty() || a.size() > 2 || a.size() != b.size() ||
+      (a.size() == 2 && a[0] != b[0]) || elements(a) < 1 || elements(b) < 1)
+    return bad(what, e.info.name, "and its '.fisher_columns' must be F32 of rank 1 or 2, of as many experts");
+  FisherStatistics s{a.size() == 2 ? a[0] : 1, values_of<float>(bytes, e), values_of<float>(bytes, *columns->second)};
+  for (const std::vector<float>* values : {&s.rows, &s.columns})
+    if (!std::ranges::all_of(*values, [](float v) { return std::isfinite(v) && v >= 0; }))
+      return bad(what, e.info.name, "or its '.fisher_columns' holds a value that is not a finite number >= 0");
+  out->fisher.emplace(module, std::move(s));
   return {};
 }
 
@@ -130,6 +151,11 @@ Result<Statistics> parse_statistics(std::string_view bytes, std::string_view wha
     if (!windows) return Status(StatusCode::corrupt, fmt::format("{}: metadata 'measured_windows' is not a number", what));
     out.measured_windows = *windows;
   }
+  if (header.metadata.contains("fisher_positions")) {
+    const auto scored = parse_count(metadata("fisher_positions"));
+    if (!scored || *scored < 1) return Status(StatusCode::corrupt, fmt::format("{}: metadata 'fisher_positions' is not a number", what));
+    out.fisher_positions = *scored;
+  }
 
   std::map<std::string, const SafetensorsEntry*> by_name;
   for (const SafetensorsEntry& e : header.tensors) by_name[e.info.name] = &e;
@@ -143,10 +169,17 @@ Result<Statistics> parse_statistics(std::string_view bytes, std::string_view wha
       JANG_TRY(read_inputs(bytes, what, by_name, *e, &out));
     } else if (name.ends_with(kSensitivity)) {
       JANG_TRY(read_sensitivity(bytes, what, *e, &out));
+    } else if (name.ends_with(kFisherRows)) {
+      JANG_TRY(read_fisher(bytes, what, by_name, *e, &out));
+    } else if (name.ends_with(kFisherColumns)) {
+      if (!by_name.contains(name.substr(0, name.size() - kFisherColumns.size()) + std::string(kFisherRows)))
+        return bad(what, name, "has no '.fisher_rows' beside it");
     } else if (!name.ends_with(kTokens)) {
       return bad(what, name, "has no meaning in a statistics file");
     }
   }
+  if (out.fisher.empty() != (out.fisher_positions == 0))
+    return Status(StatusCode::corrupt, fmt::format("{}: metadata 'fisher_positions' and the tensors '.fisher_rows' disagree", what));
   out.digest = fmt::format("{:016x}", XXH3_64bits(bytes.data(), bytes.size()));
   return out;
 }
@@ -168,6 +201,11 @@ std::string serialize(const Statistics& s) {
     blobs.push_back(blob<float>(module + std::string(kMeanSquare), DType::f32, std::move(shape), in.mean_square));
     blobs.push_back(blob<std::int64_t>(module + std::string(kTokens), DType::i64, {n}, in.tokens));
   }
+  for (const auto& [module, f] : s.fisher) {
+    const auto shape = [&](std::int64_t size) { return f.n == 1 ? Shape{size} : Shape{f.n, size}; };
+    blobs.push_back(blob<float>(module + std::string(kFisherRows), DType::f32, shape(f.out()), f.rows));
+    blobs.push_back(blob<float>(module + std::string(kFisherColumns), DType::f32, shape(f.in()), f.columns));
+  }
   for (const auto& [unit, points] : s.sensitivities) {
     std::vector<float> rows;
     for (const SensitivityPoint& p : points)
@@ -188,6 +226,7 @@ std::string serialize(const Statistics& s) {
       {"format", "jang"},   {"jang_statistics", std::string(kVersion)}, {"model", s.model}, {"text", s.text}, {"settings", s.settings},
       {"method", s.method}, {"positions", std::to_string(s.positions)}};
   if (s.measured_windows > 0) metadata.emplace_back("measured_windows", std::to_string(s.measured_windows));
+  if (!s.fisher.empty()) metadata.emplace_back("fisher_positions", std::to_string(s.fisher_positions));
   std::string out = make_safetensors_header(infos, metadata);
   for (const Blob& b : blobs) out += b.bytes;
   return out;
@@ -202,6 +241,24 @@ Status write_statistics(const Statistics& statistics, const std::string& path) {
   if (!written.ok()) std::remove(temporary.c_str());
   return written;
 }
+
+namespace {
+
+Status merge_fisher(const Statistics& other, Statistics* into) {
+  for (const auto& [module, f] : other.fisher) {
+    const auto [at, is_new] = into->fisher.emplace(module, f);
+    if (is_new) continue;
+    FisherStatistics& sum = at->second;
+    if (sum.n != f.n || sum.rows.size() != f.rows.size() || sum.columns.size() != f.columns.size())
+      return {StatusCode::invalid_argument, fmt::format("module {} has other shapes in these statistics", module)};
+    std::ranges::transform(sum.rows, f.rows, sum.rows.begin(), std::plus<>());
+    std::ranges::transform(sum.columns, f.columns, sum.columns.begin(), std::plus<>());
+  }
+  into->fisher_positions += other.fisher_positions;
+  return {};
+}
+
+}  // namespace
 
 Status merge(const Statistics& other, Statistics* into) {
   if (other.model != into->model) return {StatusCode::invalid_argument, "these statistics are of another model"};
@@ -220,6 +277,7 @@ Status merge(const Statistics& other, Statistics* into) {
       sum.tokens[e] += in.tokens[e];
     }
   }
+  JANG_TRY(merge_fisher(other, into));
   const double a = static_cast<double>(into->positions), b = static_cast<double>(other.positions);
   for (const auto& [unit, points] : other.sensitivities) {
     const auto [at, is_new] = into->sensitivities.emplace(unit, points);

@@ -2,16 +2,19 @@
 // stats.safetensors: the statistics of a calibration. Written by `jang calibrate`, read by `jang convert --stats`; calibration and
 // conversion meet only here.
 //
-//   <module>.mean_square   F32 [in], or [experts, in]   E[x_j^2] over the inputs of a linear map
-//   <module>.tokens        I64 [1], or [experts]        inputs seen
-//   <unit>.sensitivity     F32 [n, 4]                   rows {bits, group size, relative squared error, KL divergence}: the model with that
-//                                                       unit alone quantized
-//   text.tokens            I32 [windows, length]        the token ids all of it was measured on
-//   metadata: jang_statistics "1"; model (a fingerprint of names and shapes); text ("self", "file", "random"); method ("fit", "rtn");
-//   settings;
-//             positions (scored per sensitivity); measured_windows, where sensitivities are of the first windows only
+//   <module>.mean_square     F32 [in], or [experts, in]     E[x_j^2] over the inputs of a linear map
+//   <module>.tokens          I64 [1], or [experts]          inputs seen
+//   <unit>.sensitivity       F32 [n, 4]                     rows {bits, group size, relative squared error, KL divergence}: the model with
+//                                                           that unit alone quantized
+//   <module>.fisher_rows     F32 [out], or [experts, out]   sums over columns of the squared gradients of windows (calibrate/fisher.h),
+//   <module>.fisher_columns  F32 [in], or [experts, in]     and over rows; both added up over the windows
+//   text.tokens              I32 [windows, length]          the token ids all of it was measured on
+//   metadata: jang_statistics "1"; model (a fingerprint of names and shapes); text ("self", "file", "random"); settings;
+//             method ("fit", "gptq", "rtn"); positions (scored for each sensitivity);
+//             fisher_positions (scored by the gradients; where there are any);
+//             measured_windows (where sensitivities and gradients are of the first windows only)
 //
-// Files of the same model merge: means are weighted by tokens, sensitivities by scored positions.
+// Files of the same model merge: means are weighted by tokens, sensitivities by scored positions, squares and their positions add up.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +42,14 @@ struct SensitivityPoint {
   double divergence = 0;  // KL(source || so quantized), nats per token
 };
 
+// Squared gradients of one matrix, or of one per expert, summed over its columns and over its rows.
+struct FisherStatistics {
+  std::int64_t n = 0;                // matrices
+  std::vector<float> rows, columns;  // [n, out], [n, in]
+  [[nodiscard]] std::int64_t out() const { return n == 0 ? 0 : static_cast<std::int64_t>(rows.size()) / n; }
+  [[nodiscard]] std::int64_t in() const { return n == 0 ? 0 : static_cast<std::int64_t>(columns.size()) / n; }
+};
+
 struct Statistics {
   std::string model;                                                   // fingerprint, see model_fingerprint
   std::string text;                                                    // "self", "file", "random"
@@ -47,10 +58,14 @@ struct Statistics {
   std::int64_t positions = 0;                                          // scored for each sensitivity point
   std::map<std::string, InputStatistics> inputs;                       // by module
   std::map<std::string, std::vector<SensitivityPoint>> sensitivities;  // by unit, points by falling error
+  std::map<std::string, FisherStatistics> fisher;                      // by module
+  std::int64_t fisher_positions = 0;                                   // scored by the gradients of all windows
   std::vector<std::int32_t> tokens;                                    // [windows, window_length]
   std::int64_t window_length = 0;
-  std::int64_t measured_windows = 0;  // the first so many, for the sensitivities; 0: all
-  std::string digest;                 // xxh3 of the file it was read from, else empty
+  std::int64_t measured_windows = 0;  // the first so many, for sensitivities and gradients; 0: all
+  // Holds what an allocation is decided by: sensitivities, or gradients that stand for them.
+  [[nodiscard]] bool decides() const { return !sensitivities.empty() || !fisher.empty(); }
+  std::string digest;  // xxh3 of the file it was read from, else empty
 };
 
 // Identifies a model by its tensors in the bundle's naming: the same for a source under any spelling of its names.

@@ -12,6 +12,7 @@
 
 #include "plan/make_plan.h"
 #include "plan/tiers.h"
+#include "quantize/fisher_costs.h"
 
 namespace jang::quantize {
 namespace {
@@ -168,6 +169,41 @@ bool fit_terms(std::span<const std::array<double, 3>> rows, unsigned mask, std::
   return true;
 }
 
+std::map<std::string, plan::Choice> choices_of(const arch::Model& model, const plan::Plan& plan) {
+  std::map<std::string, plan::Choice> chosen;
+  for (const plan::TensorPlan& t : plan.tensors)
+    if (t.choice.bits) chosen[model.tensors[static_cast<std::size_t>(t.tensor)].unit] = t.choice;
+  return chosen;
+}
+
+// The choice of every unit whose error is the median: what to begin with.
+std::map<std::string, plan::Choice> middle_choices(const plan::ErrorTable& errors) {
+  std::map<std::string, plan::Choice> chosen;
+  for (const auto& [unit, choices] : errors) {
+    std::vector<std::pair<double, plan::Choice>> sorted;
+    for (const auto& [choice, error] : choices) sorted.emplace_back(error, choice);
+    std::ranges::sort(sorted, {}, [](const auto& c) { return c.first; });
+    if (!sorted.empty()) chosen[unit] = sorted[sorted.size() / 2].second;
+  }
+  return chosen;
+}
+
+Result<ExpectedPlan> plan_by_gradients(const arch::Model& model, const plan::Options& options, const plan::ErrorTable& errors,
+                                       const plan::CostTable& fisher, const format::Statistics& statistics,
+                                       const std::map<std::string, double>& factors) {
+  const FisherCosts known(model, errors, fisher, statistics);
+  double together = known.together(middle_choices(errors));
+  for (int round = 1;; ++round) {
+    plan::CostTable costs = known.in_company(together);
+    for (auto& [unit, choices] : costs)
+      if (const auto factor = factors.find(unit); factor != factors.end())
+        for (auto& [choice, cost] : choices) cost *= factor->second;
+    JANG_ASSIGN(plan::Plan plan, plan::make_plan(model, options, &errors, &costs));
+    if (round == kCompanyRounds || together == 0) return ExpectedPlan{std::move(plan), std::move(costs)};
+    together = known.together(choices_of(model, plan));
+  }
+}
+
 }  // namespace
 
 double Curve::alone(double error) const { return root * std::sqrt(error) + linear * error + square * error * error; }
@@ -204,7 +240,9 @@ Curve fit_curve(std::span<const format::SensitivityPoint> points) {
 
 Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::Options& options, const plan::ErrorTable& errors,
                                          const format::Statistics& statistics, const std::map<std::string, double>& factors,
-                                         double evenness) {
+                                         double evenness, const plan::CostTable& fisher) {
+  const auto known = [&](const auto& unit) { return fisher.contains(unit.first); };
+  if (!errors.empty() && std::ranges::all_of(errors, known)) return plan_by_gradients(model, options, errors, fisher, statistics, factors);
   const std::map<std::string, UnitFacts> units = unit_facts(model, statistics, evenness);
   const std::map<std::string, UnitCosts> by_unit = unit_costs(units, errors, factors);
   // The roots' part of the whole, of the units stored with the errors that error_of(unit, choices) picks.
@@ -227,9 +265,7 @@ Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::O
       for (const auto& [choice, error] : errors.at(name)) costs[name][choice] = cost(u, error, roots);
     JANG_ASSIGN(plan::Plan plan, plan::make_plan(model, options, &errors, &costs));
     if (round == kCompanyRounds || roots == 0) return ExpectedPlan{std::move(plan), std::move(costs)};
-    std::map<std::string, plan::Choice> chosen;
-    for (const plan::TensorPlan& t : plan.tensors)
-      if (t.choice.bits) chosen[model.tensors[static_cast<std::size_t>(t.tensor)].unit] = t.choice;
+    const std::map<std::string, plan::Choice> chosen = choices_of(model, plan);
     roots = roots_of([&](const std::string& name, const auto& choices) {
       const auto choice = chosen.find(name);
       const auto error = choice == chosen.end() ? choices.end() : choices.find(choice->second);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every choice is expected to cost in divergence, from measured sensitivities and measured errors. Pure.
+// What every choice is expected to cost in divergence, from gradients or measured sensitivities, and measured errors. Pure.
 //
+// Those of gradients are described in fisher_costs.h. Without gradients there are measured curves.
 // A unit's sensitivity is a curve, divergence D over relative squared error e, fitted to the points measured at a few widths:
 //
 //   D(e) = root * sqrt(e) + linear * e + square * e^2, no term negative
@@ -41,9 +42,11 @@ struct ExpectedPlan {
 // A unit that was not measured takes the curve of the nearest layer's unit of its role, scaled by its number of weights; a role never
 // measured takes the prior, scaled to the measured units. `factors` (may be empty) multiply a unit's costs: what measuring around an
 // allocation has taught. `evenness` takes the measured layers of a role to be more alike than they were alone: 0 as measured, 1 all equal
-// but for their errors. Errors: those of plan::make_plan.
+// but for their errors. `fisher`: where it holds all units of `errors`, its costs stand in for curves; `evenness` then has no effect.
+// Errors: those of plan::make_plan.
 [[nodiscard]] Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::Options& options,
                                                        const plan::ErrorTable& errors, const format::Statistics& statistics,
-                                                       const std::map<std::string, double>& factors, double evenness = 0);
+                                                       const std::map<std::string, double>& factors, double evenness = 0,
+                                                       const plan::CostTable& fisher = {});
 
 }  // namespace jang::quantize

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/device.h"
 #include "plan/plan.h"
@@ -23,11 +24,13 @@ struct KnownInputs {
 struct RowsOf {
   int tensor = 0;
   const Shape& shape;
-  std::int64_t first = 0, stride = 1;  // first, first + stride, ...
+  std::int64_t first = 0, stride = 1;        // first, first + stride, ...
+  std::span<const std::int64_t> drawn = {};  // unless empty: these, ascending, in the place of first and stride
+  [[nodiscard]] std::int64_t at(std::int64_t i) const { return drawn.empty() ? first + i * stride : drawn[static_cast<std::size_t>(i)]; }
 };
 
 // Quantizes a.n_rows rows, each expert's with what is known of its own inputs; outputs of `a` may be null, a.importance and a.gram are set
-// here. A map without a Gram matrix is fitted. The rows of a call lie at distance `stride` in the tensor and one behind the other in `a`.
+// here. A map without a Gram matrix is fitted. Wherever the rows lie in the tensor, in `a` they lie one behind the other.
 [[nodiscard]] kernels::EncodeError encode_rows(const kernels::Device& device, plan::Method method, kernels::EncodeArgs a,
                                                const RowsOf& rows, const KnownInputs& known);
 

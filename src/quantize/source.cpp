@@ -81,9 +81,10 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
   if (!plan::needs_errors(options)) return finish(plan::make_plan(source.model, options));
   JANG_TRY(plan::check_options(source.model, options));  // whatever can be refused, before the weights are read
   if (run.observer) run.observer->phase(2, 5, "measure");
-  JANG_ASSIGN(const plan::ErrorTable errors, measure_errors(source, options, plan::param_dtype(source.model, options), run));
-  if (!run.statistics || run.statistics->sensitivities.empty()) return finish(plan::make_plan(source.model, options, &errors));
-  JANG_ASSIGN(ExpectedPlan expected, plan_by_sensitivity(source.model, options, errors, *run.statistics, run.factors));
+  plan::CostTable fisher;
+  JANG_ASSIGN(const plan::ErrorTable errors, measure_errors(source, options, plan::param_dtype(source.model, options), run, &fisher));
+  if (!run.statistics || !run.statistics->decides()) return finish(plan::make_plan(source.model, options, &errors));
+  JANG_ASSIGN(ExpectedPlan expected, plan_by_sensitivity(source.model, options, errors, *run.statistics, run.factors, 0, fisher));
   return finish(std::move(expected.plan));
 }
 

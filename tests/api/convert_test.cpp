@@ -114,12 +114,14 @@ TEST_F(PublicConvert, options_are_refused_before_the_source_is_looked_at) {
 }
 
 TEST_F(PublicConvert, calibration_is_kept_and_used) {
-  CalibrationOptions calibration{.n_windows = 1, .window_length = 32, .sensitivities = false};
+  CalibrationOptions calibration{.n_windows = 1, .window_length = 32};
   const std::string file = path("stats.safetensors");
   const Result<CalibrationReport> made = calibrate_model(kBundledModel, file, calibration, {.threads = 1});
   ASSERT_TRUE(made.ok()) << made.status().message();
   EXPECT_EQ(made->n_tokens, 32);
   EXPECT_GT(made->n_modules, 10);
+  EXPECT_GT(made->n_gradients, 10);
+  EXPECT_EQ(made->gradient_positions, 31);
   EXPECT_FALSE(fs::exists(file + ".partial"));
   PlanOptions options;
   options.statistics_file = file;
@@ -130,6 +132,8 @@ TEST_F(PublicConvert, calibration_is_kept_and_used) {
   const Result<CalibrationReport> merged = merge_statistics(twice, path("merged.safetensors"));
   ASSERT_TRUE(merged.ok()) << merged.status().message();
   EXPECT_EQ(merged->n_modules, made->n_modules);
+  EXPECT_EQ(merged->n_gradients, made->n_gradients);
+  EXPECT_EQ(merged->gradient_positions, 62);
 }
 
 TEST_F(PublicConvert, a_bundle_is_measured_against_its_source) {

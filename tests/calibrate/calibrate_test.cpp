@@ -9,6 +9,7 @@
 
 #include "bundled_model.h"
 #include "calibrate/allocate.h"
+#include "calibrate/fisher.h"
 #include "calibrate/moments.h"
 
 namespace jang::calibrate {
@@ -181,6 +182,7 @@ TEST(Calibrate, interrupted_run_is_taken_up_with_the_same_result) {
   const auto engine = load();
   ASSERT_TRUE(engine);
   Options o = quick();
+  o.trials = true;
   const auto whole = calibrate(*engine, o, silent, nullptr);
   ASSERT_TRUE(whole.ok()) << whole.status().message();
   o.partial_path = partial;
@@ -196,10 +198,44 @@ TEST(Calibrate, interrupted_run_is_taken_up_with_the_same_result) {
   std::filesystem::remove(partial);
 }
 
-TEST(Calibrate, allocation_is_measured_and_the_best_round_kept) {
+TEST(Calibrate, a_mixture_has_gradients_and_an_anchor_of_every_role_before_a_router) {
   const auto engine = load();
   ASSERT_TRUE(engine);
-  const auto statistics = calibrate(*engine, quick(), silent, nullptr);
+  const auto s = calibrate(*engine, quick(), silent, nullptr);
+  ASSERT_TRUE(s.ok()) << s.status().message();
+  EXPECT_EQ(s->fisher.size(), engine->decoder().modules().size());
+  EXPECT_EQ(s->fisher_positions, 3 * 23);
+  EXPECT_EQ(s->sensitivities.size(), 8u);  // q k v o, gate up down, embedding
+  for (const auto& [unit, points] : s->sensitivities) EXPECT_EQ(points.size(), 1u) << unit;
+}
+
+TEST(Calibrate, gradients_and_trials_run_on_the_measured_windows_only) {
+  const auto engine = load();
+  ASSERT_TRUE(engine);
+  Options o = quick();
+  const auto all = calibrate(*engine, o, silent, nullptr);
+  o.measured_windows = 2;
+  const auto some = calibrate(*engine, o, silent, nullptr);
+  ASSERT_TRUE(all.ok() && some.ok()) << some.status().message();
+  EXPECT_EQ(some->tokens, all->tokens);
+  EXPECT_EQ(some->inputs.at("lm_head").tokens, all->inputs.at("lm_head").tokens);
+  EXPECT_EQ(some->fisher_positions, 2 * 23);
+  EXPECT_EQ(some->positions, 2 * 24);  // of trials; their last ones are scored, too
+  const auto two = measure_fisher(*engine, measured_windows_of(*some), o.windows.seed, silent, nullptr);
+  ASSERT_TRUE(two.ok());
+  EXPECT_EQ(some->fisher.at("lm_head").rows, two->by_module.at("lm_head").rows);
+  EXPECT_NE(some->fisher.at("lm_head").rows, all->fisher.at("lm_head").rows);
+}
+
+class Allocated : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Calibrate, Allocated, ::testing::Bool(), [](const auto& p) { return p.param ? "trials" : "gradients"; });
+
+TEST_P(Allocated, allocation_is_measured_and_the_best_round_kept) {
+  const auto engine = load();
+  ASSERT_TRUE(engine);
+  Options o = quick();
+  o.trials = GetParam();
+  const auto statistics = calibrate(*engine, o, silent, nullptr);
   ASSERT_TRUE(statistics.ok());
   const auto source = quantize::open_source(test::kBundledModel);
   ASSERT_TRUE(source.ok());

@@ -124,26 +124,36 @@ TEST_F(CalibrateCommand, error_feedback_without_text_is_refused) {
   EXPECT_EQ(left(), (std::vector<std::string>{"model"}));
 }
 
+// By gradients and by trials: a file and --self give the same bundle.
 TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
   write_model("half", true);  // trials have to store what convert will: fp16 here
-  const ProgramOutcome done = run(with({"calibrate", "half", "-o", "stats.safetensors", "--json", "-q", "-t", "1"}, kLittle));
-  ASSERT_EQ(done.code, 0) << done.err;
-  EXPECT_EQ(done.err, "");
-  const json::Value d = document(done);
-  EXPECT_GT(d["positions"].get<int>(), 40);
-  ASSERT_GT(d["sensitivities"].size(), 5u);
-  for (const json::Value& points : d["sensitivities"]) {
-    ASSERT_EQ(points.size(), 4u);  // a point for every width that is tried
-    for (const json::Value& point : points) EXPECT_GT(point["kld"].get<double>(), 0);
+  for (const Words& way : {Words{}, Words{"--trials"}}) {
+    const std::string stats = way.empty() ? "gradients.safetensors" : "trials.safetensors";
+    const ProgramOutcome done = run(with(with({"calibrate", "half", "-o", stats, "--json", "-q", "-t", "1"}, kLittle), way));
+    ASSERT_EQ(done.code, 0) << done.err;
+    EXPECT_EQ(done.err, "");
+    const json::Value d = document(done);
+    EXPECT_GT(d["positions"].get<int>(), 40);
+    if (way.empty()) {
+      EXPECT_GT(d["gradients"].get<int>(), 5);
+      EXPECT_EQ(d["gradient_positions"], 2 * 23);
+      EXPECT_EQ(d["sensitivities"].size(), 1u);  // the embedding: no other unit is before the only router's layer
+    } else {
+      EXPECT_EQ(d["gradients"], 0);
+      ASSERT_GT(d["sensitivities"].size(), 5u);
+      for (const json::Value& points : d["sensitivities"]) ASSERT_EQ(points.size(), 4u);  // a point for every width that is tried
+    }
+    for (const json::Value& points : d["sensitivities"])
+      for (const json::Value& point : points) EXPECT_GT(point["kld"].get<double>(), 0);
+    const Words bits = {"-p", "auto", "--bpw", "3.2", "-t", "2", "-q", "--force"};
+    const ProgramOutcome by_file = run(with({"convert", "half", "-o", "by_file", "--stats", stats, "--json"}, bits));
+    ASSERT_EQ(by_file.code, 0) << by_file.err;
+    EXPECT_TRUE(contains(by_file.out, "measured sensitivities"));
+    const ProgramOutcome by_itself = run(with(with(with({"convert", "half", "-o", "by_itself", "--self"}, bits), kLittle), way));
+    ASSERT_EQ(by_itself.code, 0) << by_itself.err;
+    for (const char* name : {"config.json", "jang_config.json", "model.safetensors"})
+      EXPECT_TRUE(file("by_file/" + std::string(name)) == file("by_itself/" + std::string(name))) << name;
   }
-  const Words bits = {"-p", "auto", "--bpw", "3.2", "-t", "2", "-q"};
-  const ProgramOutcome by_file = run(with({"convert", "half", "-o", "by_file", "--stats", "stats.safetensors", "--json"}, bits));
-  ASSERT_EQ(by_file.code, 0) << by_file.err;
-  EXPECT_TRUE(contains(by_file.out, "measured sensitivities"));
-  const ProgramOutcome by_itself = run(with(with({"convert", "half", "-o", "by_itself", "--self"}, bits), kLittle));
-  ASSERT_EQ(by_itself.code, 0) << by_itself.err;
-  for (const char* name : {"config.json", "jang_config.json", "model.safetensors"})
-    EXPECT_TRUE(file("by_file/" + std::string(name)) == file("by_itself/" + std::string(name))) << name;
 }
 
 TEST_F(CalibrateCommand, threads_do_not_change_the_file) {
@@ -155,9 +165,9 @@ TEST_F(CalibrateCommand, threads_do_not_change_the_file) {
 }
 
 TEST_F(CalibrateCommand, interrupted_it_goes_on_to_the_same_file) {
-  const Words more = {"-t", "1", "--progress", "json"};
+  const Words more = {"-t", "1", "--progress", "json", "--trials"};
   ASSERT_EQ(run(calibrate("whole", more)).code, 0);
-  const ProgramOutcome stopped = run_and_signal(calibrate("stats", more), "\"total\":3,\"name\":\"sensitivities\"", SIGINT);
+  const ProgramOutcome stopped = run_and_signal(calibrate("stats", more), "\"total\":4,\"name\":\"sensitivities\"", SIGINT);
   ASSERT_EQ(stopped.code, 130) << stopped.err;
   EXPECT_EQ(documents(stopped.err).back()["ok"], false);
   EXPECT_EQ(left(), (std::vector<std::string>{"model", "stats.partial", "whole"}));
@@ -180,7 +190,7 @@ TEST_F(CalibrateCommand, leftovers_of_other_settings_are_not_taken_up) {
 
 TEST_F(CalibrateCommand, a_tight_budget_tries_less) {
   const ProgramOutcome hurried =
-      run({"calibrate", "model", "-o", "stats", "--samples", "2", "--seq-len", "24", "--budget", "0.01", "--json"});
+      run({"calibrate", "model", "-o", "stats", "--samples", "2", "--seq-len", "24", "--budget", "0.01", "--trials", "--json"});
   ASSERT_EQ(hurried.code, 0) << hurried.err;
   EXPECT_TRUE(contains(hurried.err, "budget")) << hurried.err;
   const json::Value d = document(hurried);

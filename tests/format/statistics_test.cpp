@@ -21,6 +21,9 @@ Statistics example() {
   s.inputs["a.q_proj"] = {{1.0f, 2.0f, 0.0f}, {10}};
   s.inputs["a.switch_mlp.up_proj"] = {{1.0f, 2.0f, 3.0f, 4.0f}, {5, 0}};
   s.sensitivities["a.q_proj"] = {{2, 64, 0.1, 0.5}, {4, 64, 0.007, 0.01}};
+  s.fisher["a.q_proj"] = {1, {1.0f, 3.0f}, {0.5f, 1.5f, 2.0f}};
+  s.fisher["a.switch_mlp.up_proj"] = {2, {1.0f, 0.0f, 0.0f, 0.0f}, {0.25f, 0.75f, 0.0f, 0.0f}};
+  s.fisher_positions = 511;
   s.tokens = {1, 2, 3, 4, 5, 6};
   s.window_length = 3;
   return s;
@@ -47,6 +50,10 @@ TEST(Statistics, reads_back_what_it_wrote) {
   ASSERT_EQ(read->sensitivities.at("a.q_proj").size(), 2u);
   EXPECT_EQ(read->sensitivities.at("a.q_proj")[1].bits, 4);
   EXPECT_FLOAT_EQ(static_cast<float>(read->sensitivities.at("a.q_proj")[1].divergence), 0.01f);
+  EXPECT_EQ(read->fisher.at("a.q_proj").columns, s.fisher.at("a.q_proj").columns);
+  EXPECT_EQ(read->fisher.at("a.switch_mlp.up_proj").n, 2);
+  EXPECT_EQ(read->fisher.at("a.switch_mlp.up_proj").out(), 2);
+  EXPECT_EQ(read->fisher_positions, 511);
   EXPECT_EQ(read->tokens, s.tokens);
   EXPECT_EQ(read->window_length, 3);
   EXPECT_EQ(serialize(*read), bytes);
@@ -77,6 +84,10 @@ TEST(Statistics, edited_headers_are_refused) {
       {"\"positions\":\"100\"", "\"positions\":\"-10\""},
       {"a.q_proj.tokens", "a.q_proj.tokenz"},
       {"a.q_proj.sensitivity", "a.q_proj.sensitivitz"},
+      {"a.q_proj.fisher_rows", "a.q_proj.fisher_rowz"},
+      {"a.q_proj.fisher_columns", "a.q_proj.fisher_columnz"},
+      {"\"fisher_positions\":\"511\"", "\"fisher_positions\":\"000\""},
+      {"\"fisher_positions\"", "\"fisher_pozitions\""},
       {"text.tokens\":{\"dtype\":\"I32\"", "text.tokens\":{\"dtype\":\"F32\""},
   };
   for (const auto& [from, to] : edits) EXPECT_FALSE(parse_statistics(replaced(bytes, from, to), "edited").ok()) << to;
@@ -95,6 +106,10 @@ TEST(Statistics, impossible_values_are_refused) {
   EXPECT_TRUE(refused([](Statistics& s) { s.sensitivities["a.q_proj"][0].group_size = 48; }));
   EXPECT_TRUE(refused([](Statistics& s) { s.sensitivities["a.q_proj"][0].divergence = -0.1; }));
   EXPECT_TRUE(refused([](Statistics& s) { s.tokens[0] = -5; }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.fisher["a.q_proj"].rows[0] = -1; }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.fisher["a.q_proj"].columns[2] = std::numeric_limits<float>::infinity(); }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.fisher["a.q_proj"].rows.clear(); }));
+  EXPECT_FALSE(refused([](Statistics& s) { s.fisher.clear(); })) << "statistics without gradients are statistics";
 }
 
 TEST(Statistics, merge_weights_by_what_was_seen) {
@@ -111,6 +126,9 @@ TEST(Statistics, merge_weights_by_what_was_seen) {
   EXPECT_TRUE(a.inputs.contains("b.o_proj"));
   EXPECT_NEAR(a.sensitivities["a.q_proj"][0].divergence, (100 * 0.5 + 300 * 0.9) / 400, 1e-12);
   EXPECT_EQ(a.positions, 400);
+  EXPECT_EQ(a.fisher["a.q_proj"].rows, (std::vector<float>{2.0f, 6.0f}));
+  EXPECT_EQ(a.fisher["a.switch_mlp.up_proj"].columns, (std::vector<float>{0.5f, 1.5f, 0.0f, 0.0f}));
+  EXPECT_EQ(a.fisher_positions, 1022);
   EXPECT_EQ(a.tokens.size(), 12u);
 }
 
@@ -137,6 +155,9 @@ TEST(Statistics, merge_of_another_model_is_refused) {
   EXPECT_EQ(merge(b, &a).code(), StatusCode::invalid_argument);
   b = example();
   b.inputs["a.q_proj"] = {{1.0f}, {1}};
+  EXPECT_EQ(merge(b, &a).code(), StatusCode::invalid_argument);
+  b = example();
+  b.fisher["a.q_proj"].rows.push_back(1.0f);
   EXPECT_EQ(merge(b, &a).code(), StatusCode::invalid_argument);
 }
 

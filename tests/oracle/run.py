@@ -30,6 +30,7 @@ CHECKS = {  # module: packages it needs
     "check_configs": ("numpy", "torch", "transformers", "safetensors"),
     "check_experts": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
     "check_logits": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
+    "check_gradients": ("numpy", "torch", "transformers"),
     "check_contract": ("numpy",),
     "check_tokenizer": ("tokenizers",),
     "check_kld": ("numpy", "torch", "transformers", "tokenizers"),
