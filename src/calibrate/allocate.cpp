@@ -25,20 +25,11 @@ constexpr double kEvened = 0.5;
 // one that follows the measurements less closely did better on other text (Gemma 3 270M, docs/numbers.md section 8).
 constexpr double kTie = 0.01;
 
-std::map<std::string, plan::Choice> choices_of(const arch::Model& model, const plan::Plan& plan) {
-  std::map<std::string, plan::Choice> choices;
-  for (const plan::TensorPlan& t : plan.tensors) {
-    const arch::OutTensor& tensor = model.tensors[static_cast<std::size_t>(t.tensor)];
-    if (t.choice.bits) choices[tensor.unit] = t.choice;
-  }
-  return choices;
-}
-
 // Corrects the factors by what every unit's own weights win back from `whole`.
 Status correct(Laboratory& lab, const std::map<std::string, plan::Choice>& choices, const plan::CostTable& costs, double whole,
                Observer& observer, const CancelFlag* cancel, std::map<std::string, double>* factors) {
   std::vector<Trial> trials;
-  for (const Unit& unit : lab.units())
+  for (const arch::Unit& unit : lab.units())
     if (choices.contains(unit.name)) trials.push_back({&unit, {0, 0}, 0, 0});
   JANG_TRY(lab.run(trials, observer, cancel));
   for (const Trial& t : trials) {
@@ -88,12 +79,12 @@ Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::S
     JANG_ASSIGN(quantize::ExpectedPlan expected,
                 quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors, evenness, fisher));
     if (rounds == 0) return finished(std::move(expected.plan), 0);
-    std::map<std::string, plan::Choice> choices = choices_of(source.model, expected.plan);
+    std::map<std::string, plan::Choice> choices = plan::choices_by_unit(source.model, expected.plan);
     JANG_ASSIGN(double whole, lab->set_background(choices));
     if (round == 0 && fisher.empty()) {
       JANG_ASSIGN(quantize::ExpectedPlan evened,
                   quantize::plan_by_sensitivity(source.model, options, errors, *statistics, factors, kEvened, fisher));
-      std::map<std::string, plan::Choice> other = choices_of(source.model, evened.plan);
+      std::map<std::string, plan::Choice> other = plan::choices_by_unit(source.model, evened.plan);
       JANG_ASSIGN(const double divergence, lab->set_background(other));
       observer.info(fmt::format("layers as measured: divergence {:.5f} on the calibration text; more alike: {:.5f}", whole, divergence));
       if (divergence < whole * (1 + kTie)) {

@@ -39,7 +39,7 @@ Result<Windows> make_windows(engine::Engine& engine, const Options& o, Observer&
 }
 
 // Group for the trials of a unit: the largest up to kGroup that divides the inputs of all its tensors; 0 when none does.
-int trial_group(const arch::Model& model, const Unit& unit) {
+int trial_group(const arch::Model& model, const arch::Unit& unit) {
   for (const int group : {kGroup, kGroup / 2}) {
     const bool divides =
         std::ranges::all_of(unit.tensors, [&](int i) { return columns(model.tensors[static_cast<std::size_t>(i)].shape) % group == 0; });
@@ -48,7 +48,7 @@ int trial_group(const arch::Model& model, const Unit& unit) {
   return 0;
 }
 
-double trial_cost(const Unit& unit, int n_layers, double forward_seconds) {
+double trial_cost(const arch::Unit& unit, int n_layers, double forward_seconds) {
   const double layers = std::max(n_layers, 1);
   if (unit.role == arch::Role::lm_head) return forward_seconds / (layers + 1);
   return forward_seconds * (1 - std::max(unit.layer, 0) / (layers + 1));
@@ -64,25 +64,25 @@ std::vector<int> some_of(std::vector<int> widths, std::size_t n) {
 }
 
 // First, last and every stride-th layer.
-bool is_tried(const Unit& unit, int n_layers, int stride) {
+bool is_tried(const arch::Unit& unit, int n_layers, int stride) {
   return unit.layer < 0 || unit.layer % stride == 0 || unit.layer == n_layers - 1;
 }
 
 struct Tried {
-  const Unit* unit;
+  const arch::Unit* unit;
   std::vector<int> widths;
 };
 
 // Every unit, at as many widths and in as many layers as the budget allows.
 std::vector<Tried> all_units(const Laboratory& lab, const Options& o, int n_layers, Observer& observer) {
   double pass = 0;
-  for (const Unit& u : lab.units()) pass += trial_cost(u, n_layers, lab.forward_seconds());
+  for (const arch::Unit& u : lab.units()) pass += trial_cost(u, n_layers, lab.forward_seconds());
   const Economy economy = economise(pass, o.widths.size(), n_layers, o.budget_seconds);
   if (economy.n_widths < o.widths.size() || economy.layer_stride > 1)
     observer.info(fmt::format("budget {:.0f} s: {} of {} widths, every {}. layer", o.budget_seconds, economy.n_widths, o.widths.size(),
                               economy.layer_stride));
   std::vector<Tried> tried;
-  for (const Unit& unit : lab.units())
+  for (const arch::Unit& unit : lab.units())
     if (is_tried(unit, n_layers, economy.layer_stride)) tried.push_back({&unit, some_of(o.widths, economy.n_widths)});
   return tried;
 }
@@ -92,8 +92,8 @@ std::vector<Tried> anchors(const Laboratory& lab, const arch::Model& model) {
   int last = -1;  // layer with a router
   for (const arch::OutTensor& t : model.tensors)
     if (t.role == arch::Role::router) last = std::max(last, t.layer);
-  std::map<arch::Role, std::vector<const Unit*>> by_role;
-  for (const Unit& unit : lab.units())
+  std::map<arch::Role, std::vector<const arch::Unit*>> by_role;
+  for (const arch::Unit& unit : lab.units())
     if (unit.role != arch::Role::lm_head && unit.layer < last) by_role[unit.role].push_back(&unit);
   std::vector<Tried> tried;
   for (const auto& [role, units] : by_role) tried.push_back({units[(units.size() - 1) / 2], {kAnchorBits}});

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "kernels/host_ops.h"
+#include "plan/tiers.h"
 
 namespace jang::calibrate {
 namespace {
@@ -27,6 +28,13 @@ double dot(const float* p, const float* z, std::int64_t n) {
   return sum;
 }
 
+// Units that a plan may quantize: no router.
+std::vector<arch::Unit> units_to_try(const arch::Model& model) {
+  std::vector<arch::Unit> units = arch::units_of(model);
+  std::erase_if(units, [&](const arch::Unit& u) { return plan::tier_of(model, u) == plan::Tier::keep; });
+  return units;
+}
+
 }  // namespace
 
 struct Laboratory::Impl {
@@ -34,7 +42,7 @@ struct Laboratory::Impl {
   const Windows& windows;
   const quantize::Importance& importance;
   EncodeOptions options;
-  std::vector<Unit> units;
+  std::vector<arch::Unit> units;
   std::map<std::string, Storage> source;      // own storage of every unit
   std::map<std::string, Storage> background;  // units stored otherwise
   std::vector<std::int32_t> positions;        // rows of the flattened windows that are scored
@@ -127,7 +135,7 @@ struct Laboratory::Impl {
 
   // Divergence with one unit stored as the trial says; `x` holds the hidden states before its layer and is not changed.
   Status run_trial(const kernels::Tensor& x, Trial* trial) {
-    const Unit& unit = *trial->unit;
+    const arch::Unit& unit = *trial->unit;
     Storage other;
     if (trial->choice.bits) {
       JANG_ASSIGN(other, encode_unit(engine, unit, source.at(unit.name), trial->choice, importance, options));
@@ -158,15 +166,15 @@ Laboratory::~Laboratory() {
   for (const auto& [name, storage] : impl_->source) (void)install(impl_->engine.decoder(), storage);
 }
 
-const std::vector<Unit>& Laboratory::units() const { return impl_->units; }
+const std::vector<arch::Unit>& Laboratory::units() const { return impl_->units; }
 std::int64_t Laboratory::positions() const { return static_cast<std::int64_t>(impl_->positions.size()); }
 double Laboratory::forward_seconds() const { return impl_->seconds; }
 
 Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& windows, std::int64_t max_positions,
                                       const quantize::Importance& importance, const EncodeOptions& options) {
   auto impl = std::unique_ptr<Impl>(
-      new Impl{engine, windows, importance, options, find_units(engine.described()), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0});
-  for (const Unit& unit : impl->units) impl->source.emplace(unit.name, current_storage(engine, unit));
+      new Impl{engine, windows, importance, options, units_to_try(engine.described()), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0});
+  for (const arch::Unit& unit : impl->units) impl->source.emplace(unit.name, current_storage(engine, unit));
   for (std::int64_t w = 0; w < windows.n(); ++w) impl->sequences.push_back(engine.new_sequence());
   const auto total = static_cast<std::int64_t>(windows.tokens.size());
   const std::int64_t fits = kMaxReferenceBytes / (impl->vocab() * static_cast<std::int64_t>(sizeof(float)));
@@ -184,7 +192,7 @@ Result<double> Laboratory::set_background(const std::map<std::string, plan::Choi
   Impl& s = *impl_;
   for (const auto& [name, storage] : s.background) JANG_TRY(install(s.engine.decoder(), s.source.at(name)));
   s.background.clear();
-  for (const Unit& unit : s.units) {
+  for (const arch::Unit& unit : s.units) {
     const auto choice = choices.find(unit.name);
     if (choice == choices.end() || choice->second.bits == 0) continue;
     JANG_ASSIGN(Storage storage, encode_unit(s.engine, unit, s.source.at(unit.name), choice->second, s.importance, s.options));

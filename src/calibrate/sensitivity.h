@@ -11,13 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "arch/units.h"
+#include "calibrate/storage.h"
 #include "calibrate/text.h"
-#include "calibrate/unit.h"
 
 namespace jang::calibrate {
 
 struct Trial {
-  const Unit* unit = nullptr;
+  const arch::Unit* unit = nullptr;
   plan::Choice choice;    // bits 0: the source's own storage
   double error = 0;       // filled in: relative squared error of the unit so stored
   double divergence = 0;  // filled in
@@ -32,7 +33,8 @@ class Laboratory {
   Laboratory(Laboratory&&) noexcept;
   ~Laboratory();
 
-  [[nodiscard]] const std::vector<Unit>& units() const;
+  // In graph order: those that a plan may quantize.
+  [[nodiscard]] const std::vector<arch::Unit>& units() const;
   [[nodiscard]] std::int64_t positions() const;
   [[nodiscard]] double forward_seconds() const;  // of the one pass over the source: what a trial at the first layer costs
 

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "base/check.h"
@@ -28,20 +27,19 @@ bool floors_apply(const arch::Model& model, const Options& options, const Profil
   return options.floors == Floors::on || model.n_experts >= kFloorsFrom;
 }
 
-std::vector<Unit> find_units(const Draft& d, bool floors) {
-  std::vector<Unit> units;
-  std::map<std::string, std::size_t> by_name;
-  for (std::size_t i = 0; i < d.model->tensors.size(); ++i) {
-    const arch::OutTensor& t = d.model->tensors[i];
-    if (!t.quantizable) continue;
-    const auto [at, is_new] = by_name.emplace(t.unit.empty() ? t.module : t.unit, units.size());
-    if (is_new) units.push_back({at->first, {}, tier_of(t, d.is_moe), codec::kMaxGroup, 0, {}, {}});
-    Unit& unit = units[at->second];
-    unit.members.push_back(static_cast<int>(i));
-    const Tier tier = tier_of(t, d.is_moe);
-    unit.tier = tier == Tier::keep || unit.tier == Tier::keep ? Tier::keep : std::min(unit.tier, tier);
-    unit.group_size = std::min(unit.group_size, group_for(t, group_request(*d.model, t, *d.options)));
-    if (floors) unit.floor = std::max(unit.floor, expert_floor(t.role));
+std::vector<PlannedUnit> start_units(const Draft& d, bool floors) {
+  std::vector<PlannedUnit> units;
+  for (arch::Unit& unit : arch::units_of(*d.model)) {
+    PlannedUnit u;
+    u.unit = std::move(unit);
+    u.tier = tier_of(*d.model, u.unit);
+    u.group_size = codec::kMaxGroup;
+    for (const int i : u.unit.tensors) {
+      const arch::OutTensor& t = d.tensor(i);
+      u.group_size = std::min(u.group_size, group_for(t, group_request(*d.model, t, *d.options)));
+      if (floors) u.floor = std::max(u.floor, expert_floor(t.role));
+    }
+    units.push_back(std::move(u));
   }
   return units;
 }
@@ -66,8 +64,8 @@ int asked_bits(const Profile& p, Tier tier) {
 void add_warnings(Draft* d) {
   std::vector<int> undivided, unknown, floored;
   const bool baseline = is_baseline(d->profile->kind);
-  for (const Unit& u : d->units) {
-    for (const int i : u.members) {
+  for (const PlannedUnit& u : d->units) {
+    for (const int i : u.unit.tensors) {
       const TensorPlan& p = d->planned(i);
       if (p.choice.bits == 0 && u.tier != Tier::keep && u.group_size == 0 && !u.override_) undivided.push_back(i);
       if (d->tensor(i).role == arch::Role::unknown) unknown.push_back(i);
@@ -82,8 +80,8 @@ void add_warnings(Draft* d) {
 
 }  // namespace
 
-void Draft::decide(const Unit& unit, const Choice& choice, const std::string& note) {
-  for (const int i : unit.members) {
+void Draft::decide(const arch::Unit& unit, const Choice& choice, const std::string& note) {
+  for (const int i : unit.tensors) {
     planned(i).choice = choice;
     notes[static_cast<std::size_t>(i)] = note;
   }
@@ -102,8 +100,8 @@ int group_request(const arch::Model& model, const arch::OutTensor& tensor, const
   return model.n_experts >= kLargeMixture && is_routed_expert(tensor.role) ? kLargeMixtureGroup : kDefaultGroup;
 }
 
-std::string group_note(const Draft& d, const Unit& u) {
-  const arch::OutTensor& first = d.tensor(u.members.front());
+std::string group_note(const Draft& d, const PlannedUnit& u) {
+  const arch::OutTensor& first = d.tensor(u.unit.tensors.front());
   const int request = group_request(*d.model, first, *d.options);
   return u.group_size == request ? ""
                                  : fmt::format("; group {}: {} does not divide {} inputs", u.group_size, request, columns(first.shape));
@@ -133,7 +131,7 @@ Result<Draft> start_draft(const arch::Model& model, const Options& options) {
   d.plan.profile = name;
   d.plan.method = options.method;
   d.plan.dtype = param_dtype(model, options);
-  d.units = find_units(d, floors_apply(model, options, *d.profile));
+  d.units = start_units(d, floors_apply(model, options, *d.profile));
   d.notes.resize(model.tensors.size());
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     const Tier tier = tier_of(model.tensors[i], d.is_moe);
@@ -147,19 +145,19 @@ Result<Draft> start_draft(const arch::Model& model, const Options& options) {
 void assign_tiers(Draft* d) {
   d->plan.allocation = AllocatedBy::tiers;
   const Profile& p = *d->profile;
-  for (const Unit& u : d->units) {
+  for (const PlannedUnit& u : d->units) {
     if (u.tier == Tier::keep || u.group_size == 0) continue;
     const int asked = asked_bits(p, u.tier);
     const int bits = std::max(asked, u.floor);
     std::string note = fmt::format("{}: {} bits by {}", to_string(u.tier), asked, p.name);
     if (bits != asked) note += fmt::format("; expert floor: {} bits", bits);
-    d->decide(u, {bits, u.group_size}, note + group_note(*d, u));
+    d->decide(u.unit, {bits, u.group_size}, note + group_note(*d, u));
   }
 }
 
 Plan finish_draft(Draft d) {
-  for (const Unit& u : d.units) {
-    if (u.override_) d.decide(u, *u.override_, override_note(u));
+  for (const PlannedUnit& u : d.units) {
+    if (u.override_) d.decide(u.unit, *u.override_, override_note(u));
   }
   for (TensorPlan& p : d.plan.tensors) {
     const arch::OutTensor& t = d.tensor(p.tensor);

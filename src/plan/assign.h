@@ -15,7 +15,7 @@ inline constexpr int kDefaultGroup = 64;
 // Group asked for a tensor before its shape is looked at: Options::group_size, else 128 for routed experts of large mixtures, else 64.
 [[nodiscard]] int group_request(const arch::Model& model, const arch::OutTensor& tensor, const Options& options);
 // "; group 32 for 96 inputs" when the unit's group is not the one asked for, else "".
-[[nodiscard]] std::string group_note(const Draft& draft, const Unit& unit);
+[[nodiscard]] std::string group_note(const Draft& draft, const PlannedUnit& unit);
 // Why a unit or tensor stays in 16 bit: "kept: ...".
 [[nodiscard]] std::string reason_to_keep(const arch::OutTensor& tensor, Tier tier);
 

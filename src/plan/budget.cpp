@@ -36,7 +36,7 @@ constexpr int kMaxRounds = 12;
 
 struct Knapsack {
   std::vector<Item> items;
-  std::vector<const Unit*> units;            // of the items
+  std::vector<const PlannedUnit*> units;     // of the items
   std::vector<std::vector<Choice>> choices;  // of the items, in the order of their options
 };
 
@@ -57,12 +57,12 @@ class Budget {
     const Layout layout = apply(best);
     for (std::size_t k = 0; k < knapsack_.items.size(); ++k) {
       const Choice& c = choice(best, k);
-      const Unit& u = *knapsack_.units[k];
+      const PlannedUnit& u = *knapsack_.units[k];
       const std::string name(d_.profile->name);
       if (is_auto())
-        d_.decide(u, c, c.bits == 0 ? "kept by " + name : fmt::format("{} bits, group {} by {}", c.bits, c.group_size, name));
+        d_.decide(u.unit, c, c.bits == 0 ? "kept by " + name : fmt::format("{} bits, group {} by {}", c.bits, c.group_size, name));
       else
-        d_.decide(u, c, fmt::format("{}: {} bits by the budget of {}{}", to_string(u.tier), c.bits, name, group_note(d_, u)));
+        d_.decide(u.unit, c, fmt::format("{}: {} bits by the budget of {}{}", to_string(u.tier), c.bits, name, group_note(d_, u)));
     }
     d_.plan.allocation = !is_auto() ? AllocatedBy::role_prior : costs_ ? AllocatedBy::measured_sensitivities : AllocatedBy::measured_errors;
     d_.plan.budget_bytes = target.bytes + (target.whole_files ? 0 : layout.file_bytes - layout.tensor_bytes);
@@ -95,11 +95,11 @@ class Budget {
   }
 
   // Choices of one unit within its floors.
-  std::vector<Choice> choices_of(const Unit& u) const {
+  std::vector<Choice> choices_of(const PlannedUnit& u) const {
     std::vector<Choice> choices;
     if (is_auto()) {
-      choices = auto_choices(d_.tensor(u.members.front()), *d_.options);
-      for (const int i : u.members) {
+      choices = auto_choices(d_.tensor(u.unit.tensors.front()), *d_.options);
+      for (const int i : u.unit.tensors) {
         const std::vector<Choice> other = auto_choices(d_.tensor(i), *d_.options);
         std::erase_if(choices, [&](const Choice& c) { return std::ranges::find(other, c) == other.end(); });
       }
@@ -114,31 +114,32 @@ class Budget {
   }
 
   // Expected damage of a choice: from the costs where there are any, else error times the unit's prior. Nullopt when it was not measured.
-  std::optional<double> cost_of(const Unit& u, const Choice& c, double weight) const {
+  std::optional<double> cost_of(const PlannedUnit& u, const Choice& c, double weight) const {
     if (!is_auto() || !costs_) {
       const std::optional<double> error = error_of(u, c);
       return error ? std::optional<double>(weight * *error) : std::nullopt;
     }
     if (c.bits == 0) return 0.0;
-    const auto unit = costs_->find(u.name);
+    const auto unit = costs_->find(u.unit.name);
     if (unit == costs_->end()) return std::nullopt;
     const auto found = unit->second.find(c);
     return found == unit->second.end() ? std::nullopt : std::optional<double>(found->second);
   }
 
   // Relative squared error of a choice; nullopt when it was not measured.
-  std::optional<double> error_of(const Unit& u, const Choice& c) const {
+  std::optional<double> error_of(const PlannedUnit& u, const Choice& c) const {
     if (c.bits == 0) return 0.0;
     if (!is_auto()) return gaussian_error(c, d_.plan.method);
-    const auto unit = errors_->find(u.name);
+    const auto unit = errors_->find(u.unit.name);
     if (unit == errors_->end()) return std::nullopt;
     const auto found = unit->second.find(c);
     return found == unit->second.end() ? std::nullopt : std::optional<double>(found->second);
   }
 
-  Status add_item(const Unit& u) {
+  Status add_item(const PlannedUnit& u) {
     double weight = 0;
-    for (const int i : u.members) weight += static_cast<double>(elements(d_.tensor(i).shape)) * role_factor(d_.tensor(i).role, d_.is_moe);
+    for (const int i : u.unit.tensors)
+      weight += static_cast<double>(elements(d_.tensor(i).shape)) * role_factor(d_.tensor(i).role, d_.is_moe);
     Item item;
     std::vector<Choice> choices;
     bool measured = false;
@@ -147,10 +148,10 @@ class Budget {
       if (!cost) continue;
       if (!std::isfinite(*cost) || *cost < 0)
         return {StatusCode::invalid_argument,
-                fmt::format("the measured error of {} at {} bits, group {} is not a number >= 0", u.name, c.bits, c.group_size)};
+                fmt::format("the measured error of {} at {} bits, group {} is not a number >= 0", u.unit.name, c.bits, c.group_size)};
       measured = measured || c.bits > 0;
       Option option{0, *cost};
-      for (const int i : u.members) {
+      for (const int i : u.unit.tensors) {
         option.bytes += stored_bytes(d_.tensor(i), c, d_.plan.dtype);
         if (c.bits > 0) option.bytes += companion_text(d_.tensor(i));
       }
@@ -159,7 +160,7 @@ class Budget {
     }
     if (!measured)
       return {StatusCode::invalid_argument,
-              fmt::format("no measured error for {}: the table belongs to another model or other options", u.name)};
+              fmt::format("no measured error for {}: the table belongs to another model or other options", u.unit.name)};
     knapsack_.items.push_back(std::move(item));
     knapsack_.units.push_back(&u);
     knapsack_.choices.push_back(std::move(choices));
@@ -173,9 +174,9 @@ class Budget {
 
   Status make_items() {
     JANG_CHECK(!is_auto() || errors_);
-    for (const Unit& u : d_.units) {
+    for (const PlannedUnit& u : d_.units) {
       if (u.override_) {
-        d_.decide(u, *u.override_, {});
+        d_.decide(u.unit, *u.override_, {});
       } else if (u.tier != Tier::keep && u.group_size > 0) {
         JANG_TRY(add_item(u));
       }
@@ -186,7 +187,7 @@ class Budget {
   // Writes the choices into the draft and lays out the files.
   Layout apply(const Allocation& a) {
     for (std::size_t k = 0; k < knapsack_.items.size(); ++k) {
-      for (const int i : knapsack_.units[k]->members) d_.planned(i).choice = choice(a, k);
+      for (const int i : knapsack_.units[k]->unit.tensors) d_.planned(i).choice = choice(a, k);
     }
     return make_layout(*d_.model, d_.plan);
   }
@@ -211,7 +212,7 @@ class Budget {
     else
       message = fmt::format("{} needs at least {:.4f} stored bits per weight for this model, {} were asked", d_.profile->name,
                             std::ceil(static_cast<double>(least) * 8 / params * 1e4) / 1e4, *d_.options->target_bpw);
-    const bool floors = std::ranges::any_of(d_.units, [](const Unit& u) { return u.floor > 0; });
+    const bool floors = std::ranges::any_of(d_.units, [](const PlannedUnit& u) { return u.floor > 0; });
     if (floors) message += "; expert floors are on, --floors off lifts them";
     return {StatusCode::invalid_argument, message};
   }

@@ -14,17 +14,17 @@
 #include <utility>
 #include <vector>
 
+#include "arch/units.h"
 #include "plan/layout.h"
 #include "plan/plan.h"
 #include "plan/profiles.h"
 
 namespace jang::plan {
 
-// Quantizable tensors that share one choice.
-struct Unit {
-  std::string name;
-  std::vector<int> members;         // indices into Model::tensors
-  Tier tier = Tier::keep;           // strongest of the members'
+// A unit with what has been found out and asked for it.
+struct PlannedUnit {
+  arch::Unit unit;
+  Tier tier = Tier::keep;
   int group_size = 0;               // by the rule of group_for; 0: no group divides the input
   int floor = 0;                    // least width by expert floors, 0 = none
   std::optional<Choice> override_;  // what --tensor asks for
@@ -36,14 +36,14 @@ struct Draft {
   const Options* options = nullptr;
   const Profile* profile = nullptr;
   bool is_moe = false;
-  std::vector<Unit> units;         // in order of their first member
+  std::vector<PlannedUnit> units;  // in graph order
   Plan plan;                       // choices and tiers are filled in as they are decided
   std::vector<std::string> notes;  // per tensor: what was decided and why, after the rule of its role
 
   [[nodiscard]] const arch::OutTensor& tensor(int i) const { return model->tensors[static_cast<std::size_t>(i)]; }
   [[nodiscard]] TensorPlan& planned(int i) { return plan.tensors[static_cast<std::size_t>(i)]; }
-  // Gives every member of the unit the choice, with a note.
-  void decide(const Unit& unit, const Choice& choice, const std::string& note);
+  // Gives every tensor of the unit the choice, with a note.
+  void decide(const arch::Unit& unit, const Choice& choice, const std::string& note);
 };
 
 }  // namespace jang::plan

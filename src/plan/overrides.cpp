@@ -80,12 +80,12 @@ Status no_match(const arch::Model& model, const Override& o, const arch::OutTens
           fmt::format("tensor override {} matches no module{}", json::quote(o.pattern), nearest_hint(typed, modules))};
 }
 
-// The choice with its group filled in and checked against every member of the unit.
-Status resolve(const Draft& d, const Override& o, const Unit& u, Choice* choice) {
+// The choice with its group filled in and checked against every tensor of the unit.
+Status resolve(const Draft& d, const Override& o, const PlannedUnit& u, Choice* choice) {
   *choice = o.choice;
   if (choice->bits == 0) return {};
   if (choice->group_size == 0) choice->group_size = u.group_size;
-  for (const int i : u.members) {
+  for (const int i : u.unit.tensors) {
     const arch::OutTensor& t = d.tensor(i);
     if (choice->group_size == 0 || elements(t.shape) <= 0 || columns(t.shape) % choice->group_size != 0)
       return {
@@ -97,8 +97,8 @@ Status resolve(const Draft& d, const Override& o, const Unit& u, Choice* choice)
 }
 
 // Sets what the last matching override says on one unit.
-Status resolve_unit(const Draft& d, const std::vector<std::regex>& regexes, std::vector<bool>* matched, Unit* u) {
-  for (const int i : u->members) {
+Status resolve_unit(const Draft& d, const std::vector<std::regex>& regexes, std::vector<bool>* matched, PlannedUnit* u) {
+  for (const int i : u->unit.tensors) {
     const Override* last = nullptr;
     for (std::size_t k = 0; k < regexes.size(); ++k) {
       if (!search(regexes[k], d.tensor(i).module)) continue;
@@ -110,7 +110,7 @@ Status resolve_unit(const Draft& d, const std::vector<std::regex>& regexes, std:
     JANG_TRY(resolve(d, *last, *u, &choice));
     if (u->override_ && *u->override_ != choice)
       return {StatusCode::invalid_argument, fmt::format("tensor overrides {} and {} disagree on {}, whose tensors share one choice",
-                                                        json::quote(u->override_pattern), json::quote(last->pattern), u->name)};
+                                                        json::quote(u->override_pattern), json::quote(last->pattern), u->unit.name)};
     u->override_ = choice;
     u->override_pattern = last->pattern;
   }
@@ -144,7 +144,7 @@ Result<Override> parse_override(std::string_view text) {
   return o;
 }
 
-std::string override_note(const Unit& unit) {
+std::string override_note(const PlannedUnit& unit) {
   const std::string what = unit.override_->bits == 0 ? "kept" : fmt::format("{} bits", unit.override_->bits);
   return fmt::format("{} by --tensor {}", what, json::quote(unit.override_pattern, kLongestPattern));
 }
@@ -158,7 +158,7 @@ Status resolve_overrides(Draft* d) {
     if (!valid || !compile(o.pattern, &regexes[k])) return bad_override(o.pattern, "not a valid expression, width or group");
   }
   std::vector<bool> matched(regexes.size(), false);
-  for (Unit& u : d->units) JANG_TRY(resolve_unit(*d, regexes, &matched, &u));
+  for (PlannedUnit& u : d->units) JANG_TRY(resolve_unit(*d, regexes, &matched, &u));
   for (std::size_t k = 0; k < regexes.size(); ++k) {
     if (matched[k]) continue;
     const arch::OutTensor* plain = nullptr;

@@ -11,13 +11,13 @@
 namespace jang::plan {
 
 struct Draft;
-struct Unit;
+struct PlannedUnit;
 
 // Parses "regex=bits[:group]". Errors: invalid_argument.
 [[nodiscard]] Result<Override> parse_override(std::string_view text);
 // A note on what --tensor did.
-[[nodiscard]] std::string override_note(const Unit& unit);
-// Sets Unit::override_ where patterns match. Errors: invalid_argument.
+[[nodiscard]] std::string override_note(const PlannedUnit& unit);
+// Sets PlannedUnit::override_ where patterns match. Errors: invalid_argument.
 [[nodiscard]] Status resolve_overrides(Draft* draft);
 
 }  // namespace jang::plan

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <iterator>
 
+#include "arch/units.h"
+
 namespace jang::plan {
 namespace {
 
@@ -50,6 +52,15 @@ DType param_dtype(const arch::Model& model, const Options& options) {
     if (like_bf16 + like_f16 > 0) break;  // other tensors count only where nothing is quantizable
   }
   return like_f16 > like_bf16 ? DType::f16 : DType::bf16;
+}
+
+std::map<std::string, Choice> choices_by_unit(const arch::Model& model, const Plan& plan) {
+  std::map<std::string, Choice> chosen;
+  for (const arch::Unit& unit : arch::units_of(model)) {
+    const Choice& choice = plan.tensors[static_cast<std::size_t>(unit.tensors.front())].choice;
+    if (choice.bits) chosen[unit.name] = choice;
+  }
+  return chosen;
 }
 
 }  // namespace jang::plan

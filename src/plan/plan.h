@@ -80,8 +80,12 @@ struct Plan {
   std::vector<std::string> warnings;
 };
 
-// Relative squared error (squared error over squared norm) per unit and choice, as measured by quantize/measure. Keys: OutTensor::unit.
+// Relative squared error (squared error over squared norm) per unit and choice, as measured by quantize/measure. Keys: arch::Unit::name.
 using ErrorTable = std::map<std::string, std::map<Choice, double>>;
+
+// What the plan packs every unit as; units that it keeps are left out. Precondition: tensors of a unit share a choice, as in all plans but
+// those of mlx-lm's recipes.
+[[nodiscard]] std::map<std::string, Choice> choices_by_unit(const arch::Model& model, const Plan& plan);
 
 // Expected damage of a choice, in nats of KL divergence, by unit: what measured sensitivities say. Comes in the place of error x prior.
 using CostTable = std::map<std::string, std::map<Choice, double>>;

@@ -163,13 +163,12 @@ Result<std::vector<const Value*>> match_rows(const arch::Model& model, const Val
 // mlx-lm's recipes know nothing of units; every other plan keeps them together.
 Status check_units(const arch::Model& model, const Plan& plan) {
   if (plan.allocation == AllocatedBy::mlx_recipe) return {};
-  std::map<std::string_view, std::size_t> first;
-  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
-    if (!model.tensors[i].quantizable) continue;
-    const auto [at, is_new] = first.emplace(model.tensors[i].unit, i);
-    if (!is_new && plan.tensors[at->second].choice != plan.tensors[i].choice)
-      return bad_plan(model.tensors[i].name,
-                      fmt::format("it must have the bits and group_size of {}: they share one decision", model.tensors[at->second].name));
+  for (const arch::Unit& unit : arch::units_of(model)) {
+    const auto first = static_cast<std::size_t>(unit.tensors.front());
+    for (const int i : unit.tensors)
+      if (const auto at = static_cast<std::size_t>(i); plan.tensors[at].choice != plan.tensors[first].choice)
+        return bad_plan(model.tensors[at].name,
+                        fmt::format("it must have the bits and group_size of {}: they share one decision", model.tensors[first].name));
   }
   return {};
 }

@@ -102,6 +102,16 @@ Tier tier_of(const arch::OutTensor& tensor, bool is_moe) {
   return row_of(tensor.role).tier;
 }
 
+Tier tier_of(const arch::Model& model, const arch::Unit& unit) {
+  Tier strongest = Tier::keep;
+  for (const int i : unit.tensors) {
+    const Tier tier = tier_of(model.tensors[static_cast<std::size_t>(i)], model.n_experts > 0);
+    if (tier == Tier::keep) return Tier::keep;
+    strongest = std::min(strongest, tier);
+  }
+  return strongest;
+}
+
 double role_factor(Role role, bool is_moe) { return is_moe ? row_of(role).moe : row_of(role).dense; }
 
 double gaussian_error(const Choice& choice, Method method) {

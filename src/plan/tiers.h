@@ -3,6 +3,7 @@
 #pragma once
 
 #include "arch/arch.h"
+#include "arch/units.h"
 #include "plan/plan.h"
 
 namespace jang::plan {
@@ -10,6 +11,8 @@ namespace jang::plan {
 // Tier of a tensor: keep when its module cannot be quantized. `is_moe`: the model has routed experts, so a dense MLP in it runs for every
 // token and is CRITICAL.
 [[nodiscard]] Tier tier_of(const arch::OutTensor& tensor, bool is_moe);
+// Tier of a unit: the strongest of its tensors', keep when one of them is kept.
+[[nodiscard]] Tier tier_of(const arch::Model& model, const arch::Unit& unit);
 // False on an unknown name in a file.
 [[nodiscard]] bool tier_from_string(std::string_view name, Tier* tier);
 

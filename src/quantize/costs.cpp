@@ -8,8 +8,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "arch/units.h"
 #include "plan/make_plan.h"
 #include "plan/tiers.h"
 #include "quantize/fisher_costs.h"
@@ -23,9 +25,8 @@ constexpr double kLeastPart = 0.01;
 constexpr int kCompanyRounds = 4;  // the roots settle within 1 % in two or three
 
 struct UnitFacts {
-  arch::Role role = arch::Role::unknown;
-  int layer = -1;
-  double params = 0, prior = 0;
+  arch::Unit unit;
+  double prior = 0;
   const std::vector<format::SensitivityPoint>* points = nullptr;  // null: not measured
   Curve curve;                                                    // through them
 };
@@ -58,25 +59,23 @@ void even_out_role(const std::vector<UnitFacts*>& units, double evenness) {
 void even_out(std::map<std::string, UnitFacts>* units, double evenness) {
   std::map<arch::Role, std::vector<UnitFacts*>> by_role;
   for (auto& [name, u] : *units)
-    if (u.points) by_role[u.role].push_back(&u);
+    if (u.points) by_role[u.unit.role].push_back(&u);
   for (const auto& [role, list] : by_role) even_out_role(list, evenness);
 }
 
 std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const format::Statistics& statistics, double evenness) {
   std::map<std::string, UnitFacts> units;
-  for (const arch::OutTensor& t : model.tensors) {
-    if (!t.quantizable) continue;
-    UnitFacts& u = units[t.unit];
-    const double n = static_cast<double>(elements(t.shape));
-    u.role = t.role;
-    u.layer = t.layer;
-    u.params += n;
-    u.prior += n * plan::role_factor(t.role, model.n_experts > 0);
-    const auto found = statistics.sensitivities.find(t.unit);
-    if (found != statistics.sensitivities.end() && !found->second.empty() && !u.points) {
-      u.points = &found->second;
-      u.curve = fit_curve(found->second);
+  for (arch::Unit& unit : arch::units_of(model)) {
+    UnitFacts& u = units[unit.name];
+    u.unit = std::move(unit);
+    for (const int i : u.unit.tensors) {
+      const arch::OutTensor& t = model.tensors[static_cast<std::size_t>(i)];
+      u.prior += static_cast<double>(elements(t.shape)) * plan::role_factor(t.role, model.n_experts > 0);
     }
+    const auto found = statistics.sensitivities.find(u.unit.name);
+    if (found == statistics.sensitivities.end() || found->second.empty()) continue;
+    u.points = &found->second;
+    u.curve = fit_curve(found->second);
   }
   if (evenness > 0) even_out(&units, evenness);
   return units;
@@ -86,8 +85,8 @@ std::map<std::string, UnitFacts> unit_facts(const arch::Model& model, const form
 const UnitFacts* nearest(const std::map<std::string, UnitFacts>& units, const UnitFacts& u) {
   const UnitFacts* best = nullptr;
   for (const auto& [name, other] : units) {
-    if (!other.points || other.role != u.role) continue;
-    const auto key = [&](const UnitFacts& f) { return std::pair(std::abs(f.layer - u.layer), f.layer); };
+    if (!other.points || other.unit.role != u.unit.role) continue;
+    const auto key = [&](const UnitFacts& f) { return std::pair(std::abs(f.unit.layer - u.unit.layer), f.unit.layer); };
     if (!best || key(other) < key(*best)) best = &other;
   }
   return best;
@@ -129,7 +128,8 @@ std::map<std::string, UnitCosts> unit_costs(const std::map<std::string, UnitFact
     const auto factor = factors.find(name);
     UnitCosts& c = costs[name];
     c.curve = like ? &like->curve : nullptr;
-    c.times = (factor == factors.end() ? 1.0 : factor->second) * (like && like->params > 0 ? u.params / like->params : 1.0);
+    c.times = (factor == factors.end() ? 1.0 : factor->second) *
+              (like && like->unit.params > 0 ? static_cast<double>(u.unit.params) / static_cast<double>(like->unit.params) : 1.0);
     c.prior = u.prior * scale;
   }
   return costs;
@@ -169,13 +169,6 @@ bool fit_terms(std::span<const std::array<double, 3>> rows, unsigned mask, std::
   return true;
 }
 
-std::map<std::string, plan::Choice> choices_of(const arch::Model& model, const plan::Plan& plan) {
-  std::map<std::string, plan::Choice> chosen;
-  for (const plan::TensorPlan& t : plan.tensors)
-    if (t.choice.bits) chosen[model.tensors[static_cast<std::size_t>(t.tensor)].unit] = t.choice;
-  return chosen;
-}
-
 // The choice of every unit whose error is the median: what to begin with.
 std::map<std::string, plan::Choice> middle_choices(const plan::ErrorTable& errors) {
   std::map<std::string, plan::Choice> chosen;
@@ -200,7 +193,7 @@ Result<ExpectedPlan> plan_by_gradients(const arch::Model& model, const plan::Opt
         for (auto& [choice, cost] : choices) cost *= factor->second;
     JANG_ASSIGN(plan::Plan plan, plan::make_plan(model, options, &errors, &costs));
     if (round == kCompanyRounds || together == 0) return ExpectedPlan{std::move(plan), std::move(costs)};
-    together = known.together(choices_of(model, plan));
+    together = known.together(plan::choices_by_unit(model, plan));
   }
 }
 
@@ -265,7 +258,7 @@ Result<ExpectedPlan> plan_by_sensitivity(const arch::Model& model, const plan::O
       for (const auto& [choice, error] : errors.at(name)) costs[name][choice] = cost(u, error, roots);
     JANG_ASSIGN(plan::Plan plan, plan::make_plan(model, options, &errors, &costs));
     if (round == kCompanyRounds || roots == 0) return ExpectedPlan{std::move(plan), std::move(costs)};
-    const std::map<std::string, plan::Choice> chosen = choices_of(model, plan);
+    const std::map<std::string, plan::Choice> chosen = plan::choices_by_unit(model, plan);
     roots = roots_of([&](const std::string& name, const auto& choices) {
       const auto choice = chosen.find(name);
       const auto error = choice == chosen.end() ? choices.end() : choices.find(choice->second);

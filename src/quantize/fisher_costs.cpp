@@ -8,11 +8,13 @@
 #include <set>
 #include <vector>
 
+#include "arch/units.h"
+
 namespace jang::quantize {
 namespace {
 
 constexpr double kMostLost = 0.9;  // relative error beyond which the growth of the cost is not believed
-constexpr double kNoise = 1e-12;    // nats below which a promise is noise
+constexpr double kNoise = 1e-12;   // nats below which a promise is noise
 constexpr int kAnchorBits = 4;     // where flips show best: below much is lost, above both are lost in rounding
 
 // Is what the unit computes an input of its own layer's router?
@@ -33,9 +35,9 @@ bool before_router(arch::Role role) {
   }
 }
 
-int count_behind(const arch::OutTensor& t, const std::set<int>& routers) {
-  if (t.role == arch::Role::lm_head) return 0;
-  const auto first = t.layer < 0 ? routers.begin() : before_router(t.role) ? routers.lower_bound(t.layer) : routers.upper_bound(t.layer);
+int count_behind(const arch::Unit& u, const std::set<int>& routers) {
+  if (u.role == arch::Role::lm_head) return 0;
+  const auto first = u.layer < 0 ? routers.begin() : before_router(u.role) ? routers.lower_bound(u.layer) : routers.upper_bound(u.layer);
   return static_cast<int>(std::distance(first, routers.end()));
 }
 
@@ -47,8 +49,8 @@ FisherCosts::FisherCosts(const arch::Model& model, const plan::ErrorTable& error
   std::set<int> routers;  // layers that have one
   for (const arch::OutTensor& t : model.tensors)
     if (t.role == arch::Role::router) routers.insert(t.layer);
-  for (const arch::OutTensor& t : model.tensors)
-    if (fisher.contains(t.unit) && errors.contains(t.unit)) behind_[t.unit] = std::max(behind_[t.unit], count_behind(t, routers));
+  for (const arch::Unit& unit : arch::units_of(model))
+    if (fisher.contains(unit.name) && errors.contains(unit.name)) behind_[unit.name] = count_behind(unit, routers);
   flips_ = learn_flips(statistics);
 }
 

@@ -6,8 +6,8 @@
 #include <atomic>
 #include <mutex>
 #include <numeric>
-#include <set>
 
+#include "arch/units.h"
 #include "base/thread_pool.h"
 #include "codec/affine.h"
 #include "kernels/devices.h"
@@ -185,17 +185,39 @@ Result<Measured> measure(const Source& source, int index, const plan::Options& o
   return m;
 }
 
-// Divergence by unit and choice: of units whose quantizable tensors all have squared gradients.
-plan::CostTable divergences(const std::vector<arch::OutTensor>& tensors, const std::vector<Measured>& measured, std::int64_t positions) {
-  plan::CostTable table;
-  std::set<std::string> unknown;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const Measured& m = measured[i];
-    if (m.fisher.size() != m.choices.size()) unknown.insert(tensors[i].unit);
-    for (std::size_t c = 0; c < m.fisher.size(); ++c)
-      table[tensors[i].unit][m.choices[c]] += 0.5 * m.fisher[c] / static_cast<double>(positions);
+// Error over norm of whole units.
+plan::ErrorTable sum_errors(const std::vector<arch::Unit>& units, const std::vector<Measured>& measured) {
+  plan::ErrorTable table;
+  for (const arch::Unit& unit : units) {
+    std::map<plan::Choice, kernels::EncodeError> sums;
+    for (const int i : unit.tensors) {
+      const Measured& m = measured[static_cast<std::size_t>(i)];
+      for (std::size_t c = 0; c < m.choices.size(); ++c) {
+        kernels::EncodeError& sum = sums[m.choices[c]];
+        sum.squared_error += m.errors[c].squared_error * m.scale;
+        sum.squared_norm += m.errors[c].squared_norm * m.scale;
+      }
+    }
+    for (const auto& [choice, e] : sums) table[unit.name][choice] = e.squared_norm > 0 ? e.squared_error / e.squared_norm : 0.0;
   }
-  for (const std::string& unit : unknown) table.erase(unit);
+  return table;
+}
+
+// Divergence of the units whose quantizable tensors all have squared gradients.
+plan::CostTable sum_divergences(const std::vector<arch::Unit>& units, const std::vector<Measured>& measured, std::int64_t positions) {
+  plan::CostTable table;
+  for (const arch::Unit& unit : units) {
+    const auto known = [&](int i) {
+      const Measured& m = measured[static_cast<std::size_t>(i)];
+      return m.fisher.size() == m.choices.size();
+    };
+    if (!std::ranges::all_of(unit.tensors, known)) continue;
+    for (const int i : unit.tensors) {
+      const Measured& m = measured[static_cast<std::size_t>(i)];
+      for (std::size_t c = 0; c < m.fisher.size(); ++c)
+        table[unit.name][m.choices[c]] += 0.5 * m.fisher[c] / static_cast<double>(positions);
+    }
+  }
   return table;
 }
 
@@ -237,21 +259,10 @@ Result<plan::ErrorTable> measure_errors(const Source& source, const plan::Option
   JANG_TRY(failure);
   if (is_cancelled(run)) return Status(StatusCode::cancelled, "measuring stopped");
 
+  const std::vector<arch::Unit> units = arch::units_of(source.model);
   if (fisher != nullptr && run.statistics != nullptr && run.statistics->fisher_positions > 0)
-    *fisher = divergences(tensors, measured, run.statistics->fisher_positions);
-  // Tensors of one unit add up: error and norm of the whole unit.
-  std::map<std::string, std::map<plan::Choice, kernels::EncodeError>> sums;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    for (std::size_t c = 0; c < measured[i].choices.size(); ++c) {
-      kernels::EncodeError& sum = sums[tensors[i].unit][measured[i].choices[c]];
-      sum.squared_error += measured[i].errors[c].squared_error * measured[i].scale;
-      sum.squared_norm += measured[i].errors[c].squared_norm * measured[i].scale;
-    }
-  }
-  plan::ErrorTable table;
-  for (const auto& [unit, choices] : sums)
-    for (const auto& [choice, e] : choices) table[unit][choice] = e.squared_norm > 0 ? e.squared_error / e.squared_norm : 0.0;
-  return table;
+    *fisher = sum_divergences(units, measured, run.statistics->fisher_positions);
+  return sum_errors(units, measured);
 }
 
 }  // namespace jang::quantize

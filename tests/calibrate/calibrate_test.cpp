@@ -111,8 +111,8 @@ class LaboratoryTest : public ::testing::Test {
     ASSERT_TRUE(lab.ok()) << lab.status().message();
     lab_.emplace(std::move(lab).value());
   }
-  const Unit& unit(std::string_view name) const {
-    return *std::ranges::find_if(lab_->units(), [&](const Unit& u) { return u.name == name; });
+  const arch::Unit& unit(std::string_view name) const {
+    return *std::ranges::find_if(lab_->units(), [&](const arch::Unit& u) { return u.name == name; });
   }
   std::unique_ptr<engine::Engine> engine_;
   Windows windows_;
@@ -122,11 +122,11 @@ class LaboratoryTest : public ::testing::Test {
 
 TEST_F(LaboratoryTest, routers_are_no_units_and_experts_are_one) {
   EXPECT_EQ(lab_->units().size(), 4u * 7 + 2);
-  for (const Unit& u : lab_->units()) EXPECT_FALSE(u.name.ends_with("mlp.gate")) << u.name;
+  for (const arch::Unit& u : lab_->units()) EXPECT_FALSE(u.name.ends_with("mlp.gate")) << u.name;
 }
 
 TEST_F(LaboratoryTest, divergence_falls_with_bits_and_vanishes_for_the_source) {
-  const Unit& v = unit("model.layers.2.self_attn.v_proj");
+  const arch::Unit& v = unit("model.layers.2.self_attn.v_proj");
   std::vector<Trial> trials;
   for (const int bits : {2, 4, 8}) trials.push_back({&v, {bits, 64}, 0, 0});
   trials.push_back({&v, {0, 0}, 0, 0});

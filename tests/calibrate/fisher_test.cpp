@@ -73,8 +73,8 @@ TEST(CalibrateFisher, promises_what_a_trial_of_the_head_measures) {
   const quantize::Importance none;
   auto lab = Laboratory::create(*engine, *windows, 256, none, {});
   ASSERT_TRUE(lab.ok()) << lab.status().message();
-  const Unit* head = nullptr;
-  for (const Unit& u : lab->units())
+  const arch::Unit* head = nullptr;
+  for (const arch::Unit& u : lab->units())
     if (u.name == "lm_head") head = &u;
   ASSERT_NE(head, nullptr);
   const Storage source = current_storage(*engine, *head);

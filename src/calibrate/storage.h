@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The units of a model that calibration quantizes and puts back: tensors that share one decision (arch::OutTensor::unit), and a unit's
-// storage at some choice, encoded in memory from the running model's own weights.
+// The storage of a unit at some choice, encoded in memory from the running model's own weights: what calibration puts into the decoder and
+// takes out again.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "arch/units.h"
 #include "engine/engine.h"
 #include "plan/plan.h"
 #include "quantize/importance.h"
 
 namespace jang::calibrate {
-
-struct Unit {
-  std::string name;
-  std::vector<int> tensors;  // indices into arch::Model::tensors
-  arch::Role role = arch::Role::unknown;
-  int layer = -1;  // -1: embedding or head
-  std::int64_t params = 0;
-};
-
-// Units that a plan may quantize, in graph order.
-[[nodiscard]] std::vector<Unit> find_units(const arch::Model& model);
 
 // Where the weights of a unit lie: views for every module, and the bytes behind them unless they are the source's own.
 struct Storage {
@@ -42,10 +32,10 @@ struct EncodeOptions {
 };
 
 // The unit at `choice`, encoded from `source` (its own views). Errors: unsupported (a source that is packed already).
-[[nodiscard]] Result<Storage> encode_unit(engine::Engine& engine, const Unit& unit, const Storage& source, plan::Choice choice,
+[[nodiscard]] Result<Storage> encode_unit(engine::Engine& engine, const arch::Unit& unit, const Storage& source, plan::Choice choice,
                                           const quantize::Importance& importance, const EncodeOptions& options);
 // The views a decoder has for the unit now.
-[[nodiscard]] Storage current_storage(engine::Engine& engine, const Unit& unit);
+[[nodiscard]] Storage current_storage(engine::Engine& engine, const arch::Unit& unit);
 // Puts the storage into the decoder; it must outlive its use there.
 [[nodiscard]] Status install(model::Decoder& decoder, const Storage& storage);
 

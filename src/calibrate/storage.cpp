@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Units of a model and their storage in memory.
-#include "calibrate/unit.h"
+// Units encoded in memory.
+#include "calibrate/storage.h"
 
 #include <algorithm>
-#include <map>
 
 #include "kernels/host_ops.h"
-#include "plan/tiers.h"
 #include "quantize/encode_rows.h"
 
 namespace jang::calibrate {
@@ -84,22 +82,7 @@ kernels::EncodeError encode_module(engine::Engine& engine, int tensor, std::span
 
 }  // namespace
 
-std::vector<Unit> find_units(const arch::Model& model) {
-  std::vector<Unit> units;
-  std::map<std::string, std::size_t> by_name;
-  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
-    const arch::OutTensor& t = model.tensors[i];
-    if (plan::tier_of(t, model.n_experts > 0) == plan::Tier::keep) continue;
-    const auto [at, is_new] = by_name.emplace(t.unit, units.size());
-    if (is_new) units.push_back({t.unit, {}, t.role, t.layer, 0});
-    Unit& unit = units[at->second];
-    unit.tensors.push_back(static_cast<int>(i));
-    unit.params += elements(t.shape);
-  }
-  return units;
-}
-
-Storage current_storage(engine::Engine& engine, const Unit& unit) {
+Storage current_storage(engine::Engine& engine, const arch::Unit& unit) {
   Storage s;
   for (const int i : unit.tensors) {
     const std::string& module = engine.described().tensors[static_cast<std::size_t>(i)].module;
@@ -109,7 +92,7 @@ Storage current_storage(engine::Engine& engine, const Unit& unit) {
   return s;
 }
 
-Result<Storage> encode_unit(engine::Engine& engine, const Unit& unit, const Storage& source, plan::Choice choice,
+Result<Storage> encode_unit(engine::Engine& engine, const arch::Unit& unit, const Storage& source, plan::Choice choice,
                             const quantize::Importance& importance, const EncodeOptions& options) {
   Storage out;
   kernels::EncodeError sum;
