@@ -53,8 +53,9 @@ struct CalibrationReport {
 };
 
 // Measures the source model `name` (directory or org/name) and writes `output`, which is absent, old or complete at any time. What an
-// interrupted calibration finished is in "<output>.partial" and taken up again. Seconds to hours of computing. Errors: invalid_argument
-// (options), unsupported (a model that is quantized already), those of opening, write errors, cancelled.
+// interrupted calibration finished is in "<output>.partial" and taken up again. Seconds to hours of computing. Observed as the phases that
+// run, of: text, activations, gradients, anchors (a mixture's few trials beside gradients), or sensitivities (trials). Errors:
+// invalid_argument (options), unsupported (a model that is quantized already), those of opening, write errors, cancelled.
 [[nodiscard]] JANG_API Result<CalibrationReport> calibrate_model(const std::string& name, const std::string& output,
                                                                  const CalibrationOptions& options = {}, const RunOptions& run = {});
 // Adds up statistics of the same model. Errors: invalid_argument (none, another model), corrupt, not_found, write errors.

@@ -31,8 +31,8 @@ struct ConvertReport {
 
 // Converts the source `name` (directory or org/name). The same source, plan and version give the same bytes on every machine. Memory is
 // bounded by the threads, not by the model. The output appears complete and checked, or not at all: work happens in "<output>.partial".
-// Observed as phases of 5: 1 detect, 2 measure, 3 allocate, 4 quantize, 5 finish; ticks count bytes of the source. Errors: those of
-// plan_model; invalid_argument (the output exists), unsupported (no loader would open the result), write errors, cancelled.
+// Observed as the phases of plan_model, then quantize and write; ticks count bytes of the source where no other unit is told. Errors: those
+// of plan_model; invalid_argument (the output exists), unsupported (no loader would open the result), write errors, cancelled.
 [[nodiscard]] JANG_API Result<ConvertReport> convert_model(const std::string& name, const ConvertOptions& options = {},
                                                            const RunOptions& run = {});
 

@@ -2,7 +2,8 @@
 // Quality of one model: perplexity, divergence from its source, multiple choice. A model to be measured is best opened with exact
 // arithmetic.
 //
-// Reports hold a JSON object with the figures, for programs. Observed as phase 2 of 2 (the caller's opening is the first).
+// Reports hold a JSON object with the figures, for programs. The observer is told of ticks, which
+// count tokens or items, and of no phase: opening models and measuring them are steps of the caller.
 #pragma once
 
 #include <cstdint>

@@ -14,8 +14,8 @@ namespace jang {
 class JANG_API Observer {
  public:
   virtual ~Observer() = default;
-  virtual void phase(int n, int total, std::string_view name) = 0;  // n from 1
-  // Ticks of this phase count `unit` ("tokens") instead of bytes of source read.
+  virtual void phase(int n, int total, std::string_view name) = 0;  // n from 1 to the number of phases that run
+  // From here on ticks of this phase count `unit` ("tokens") instead of bytes of source read, from 0.
   virtual void count(std::string_view unit) { static_cast<void>(unit); }
   // Progress inside the phase, in bytes of source read. May be called from any thread; implementations throttle.
   virtual void tick(std::int64_t done_bytes, std::int64_t total_bytes, std::string_view label) = 0;

@@ -6,6 +6,7 @@
 
 #include "api/access.h"
 #include "api/planning.h"
+#include "base/phases.h"
 #include "calibrate/calibrate.h"
 #include "format/statistics.h"
 #include "plan/plan.h"
@@ -46,7 +47,9 @@ Result<CalibrationReport> calibrate_model(const std::string& name, const std::st
   if ((*engine)->is_bundle())
     return Status(StatusCode::unsupported, "this model is quantized already; calibrate its source, where every width can be tried");
   o.encode.param_dtype = plan::param_dtype((*engine)->described(), {});  // as convert stores it, so that self_calibrate measures the same
-  JANG_ASSIGN(const format::Statistics statistics, calibrate::calibrate(**engine, o, observer_of(run), run.cancel));
+  const bool is_mixture = (*engine)->described().n_experts > 0, has_gradients = (*engine)->device().backward() != nullptr;
+  Phases phases(observer_of(run), calibrate::phases_of(o, is_mixture, has_gradients));
+  JANG_ASSIGN(const format::Statistics statistics, calibrate::calibrate(**engine, o, phases, run.cancel));
   JANG_TRY(format::write_statistics(statistics, output));
   std::error_code ec;
   std::filesystem::remove(o.partial_path, ec);

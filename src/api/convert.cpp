@@ -43,7 +43,9 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   report.output = options.output;
   JANG_ASSIGN(const plan::Options planner, planner_options(options.plan));
   if (!report.output.empty()) JANG_TRY(check_output_free(report.output, options));
-  JANG_ASSIGN(Planning planning, Planning::open(name, options.plan, planner, run));
+  std::vector<std::string_view> phases_after;
+  if (!options.dry_run) phases_after = {"quantize", "write"};
+  JANG_ASSIGN(Planning planning, Planning::open(name, options.plan, planner, run, phases_after));
   const quantize::Source& source = planning.source();
   JANG_TRY(quantize::check_loadable(source.model));
   if (report.output.empty() && options.plan.plan_file.empty()) {

@@ -38,7 +38,6 @@ struct Text {
 };
 
 eval::ScoreOptions score_options(const EvalOptions& options, Observer& observer) {
-  observer.phase(2, 2, "score");
   observer.count("tokens");
   eval::ScoreOptions score;
   score.observer = &observer;

@@ -70,7 +70,6 @@ Result<GenerationReport> compare_texts(const Model& model, const Model& source, 
   sample.end_tokens = reference.stop_ids();
   sample.observer = &observer;
   sample.cancel = how.cancel;
-  observer.phase(2, 2, "write");
   observer.count("tokens");
   const auto began = Clock::now();
   Texts texts[2];

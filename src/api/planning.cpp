@@ -13,6 +13,7 @@
 #include "base/text_input.h"
 #include "calibrate/allocate.h"
 #include "calibrate/model_grams.h"
+#include "kernels/devices.h"
 #include "plan/make_plan.h"
 #include "plan/overrides.h"
 
@@ -40,6 +41,24 @@ Result<std::string> read_given_text(const std::string& path) {
 
 Status no_text() {
   return {StatusCode::invalid_argument, "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`"};
+}
+
+// Of planning, then those of the caller.
+std::vector<std::string_view> phases_to_come(const PlanOptions& options, const plan::Options& planner, const RunOptions& run,
+                                             bool is_mixture, const std::vector<std::string_view>& after) {
+  std::vector<std::string_view> phases = {"detect"};
+  const auto add = [&](const std::vector<std::string_view>& more) { phases.insert(phases.end(), more.begin(), more.end()); };
+  if (options.self_calibrate) {
+    calibrate::Options o;
+    o.sensitivities = plan::needs_errors(planner);
+    o.trials = options.calibration.trials;
+    const auto device = kernels::open_device(run.backend, nullptr);  // where it cannot be opened, no calibration comes to pass
+    add(calibrate::phases_of(o, is_mixture, device.ok() && (*device)->backward() != nullptr));
+  }
+  if (plan::needs_errors(planner)) add({"measure"});
+  add({"allocate"});
+  add(after);
+  return phases;
 }
 
 }  // namespace
@@ -96,12 +115,20 @@ Result<calibrate::Options> calibrator_options(const CalibrationOptions& options)
   return o;
 }
 
-Result<Planning> Planning::open(const std::string& name, const PlanOptions& options, const plan::Options& planner, const RunOptions& run) {
-  observer_of(run).phase(1, 5, "detect");
+Result<Planning> Planning::open(const std::string& name, const PlanOptions& options, const plan::Options& planner, const RunOptions& run,
+                                std::vector<std::string_view> phases_after) {
+  std::unique_ptr<Phases> phases;
+  const auto detect = [&](bool is_mixture) {
+    phases = std::make_unique<Phases>(observer_of(run), phases_to_come(options, planner, run, is_mixture, phases_after));
+    begin_phase(*phases, "detect");
+  };
+  // A mixture is calibrated in a phase more than a dense model, so with --self the phases are known only when the source is open.
+  if (!options.self_calibrate) detect(false);
   JANG_ASSIGN(const std::string directory, find_input(name, run));
   Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient});
   if (!source.ok()) return as_input_failure(source.status());
-  return Planning(std::move(source).value(), options, planner, run);
+  if (options.self_calibrate) detect(source->model.n_experts > 0);
+  return Planning(std::move(source).value(), options, planner, run, std::move(phases));
 }
 
 Status Planning::load_engine() {
@@ -127,7 +154,7 @@ Status Planning::gather() {
       o.windows.n_windows = std::max(o.windows.n_windows, calibrate::kGramWindows);
     }
     JANG_TRY(load_engine());
-    JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*engine_, o, observer_of(run_), run_.cancel));
+    JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*engine_, o, *phases_, run_.cancel));
     statistics_ = std::make_unique<format::Statistics>(std::move(statistics));
   }
   return {};
@@ -158,9 +185,8 @@ bool Planning::can_correct() const {
 }
 
 Result<plan::Plan> Planning::make_plan() {
-  Observer& observer = observer_of(run_);
   const auto tell = [&](const std::vector<std::string>& warnings) {
-    for (const std::string& warning : warnings) observer.warn(warning);
+    for (const std::string& warning : warnings) phases_->warn(warning);
   };
   plan::Plan plan;
   if (can_correct()) {
@@ -174,7 +200,6 @@ Result<plan::Plan> Planning::make_plan() {
     tell(source_.model.warnings);
     JANG_ASSIGN(plan, quantize::plan_source(source_, planner_, options_.plan_file, conversion_options()));
   }
-  observer.phase(3, 5, "allocate");  // done above, after phase 2 (measure) where there is one
   tell(plan.warnings);
   return plan;
 }

@@ -6,8 +6,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/phases.h"
 #include "calibrate/calibrate.h"
 #include "engine/engine.h"
 #include "format/statistics.h"
@@ -25,9 +27,10 @@ namespace jang {
 // A source to be planned, and what is known of it beside its weights.
 class Planning {
  public:
-  // Announces phase 1 of 5, resolves and opens the source. Errors are about the source, never invalid_argument.
+  // Resolves and opens the source. From here on phases are numbered: those of planning, then those that the caller names. Errors are about
+  // the source, never invalid_argument.
   [[nodiscard]] static Result<Planning> open(const std::string& name, const PlanOptions& options, const plan::Options& planner,
-                                             const RunOptions& run);
+                                             const RunOptions& run, std::vector<std::string_view> phases_after = {});
 
   [[nodiscard]] const quantize::Source& source() const { return source_; }
   // Reads the statistics file, or calibrates. Errors: invalid_argument (both are asked for), those of either.
@@ -45,8 +48,11 @@ class Planning {
   [[nodiscard]] PlanReport report(const plan::Plan& plan, const plan::Sizes& sizes, const quantize::TensorErrors& errors) const;
 
  private:
-  Planning(quantize::Source source, const PlanOptions& options, const plan::Options& planner, const RunOptions& run)
-      : source_(std::move(source)), options_(options), planner_(planner), run_(run) {}
+  Planning(quantize::Source source, const PlanOptions& options, const plan::Options& planner, const RunOptions& run,
+           std::unique_ptr<Phases> phases)
+      : source_(std::move(source)), options_(options), planner_(planner), phases_(std::move(phases)), run_(run) {
+    run_.observer = phases_.get();
+  }
   [[nodiscard]] Status load_engine();
   // Whether the plan can be measured as a whole.
   [[nodiscard]] bool can_correct() const;
@@ -54,7 +60,8 @@ class Planning {
   quantize::Source source_;
   PlanOptions options_;
   plan::Options planner_;
-  RunOptions run_;
+  std::unique_ptr<Phases> phases_;
+  RunOptions run_;  // observed by phases_
   std::unique_ptr<format::Statistics> statistics_;
   std::unique_ptr<engine::Engine> engine_;  // loaded where it is needed
   calibrate::Windows windows_;              // of the Gram matrices

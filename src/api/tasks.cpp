@@ -57,7 +57,6 @@ Result<Questions> read_choices(const std::string& path, engine::Engine& engine) 
 }
 
 Result<std::vector<eval::ItemResult>> score(const Model& model, const Questions& questions, const EvalOptions& how, Observer& observer) {
-  observer.phase(2, 2, "score");
   observer.count("items");
   eval::TaskOptions options;
   options.observer = &observer;

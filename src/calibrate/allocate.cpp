@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/phases.h"
 #include "plan/make_plan.h"
 #include "quantize/costs.h"
 #include "quantize/measure.h"
@@ -31,6 +32,7 @@ Status correct(Laboratory& lab, const std::map<std::string, plan::Choice>& choic
   std::vector<Trial> trials;
   for (const arch::Unit& unit : lab.units())
     if (choices.contains(unit.name)) trials.push_back({&unit, {0, 0}, 0, 0});
+  observer.count("trials");
   JANG_TRY(lab.run(trials, observer, cancel));
   for (const Trial& t : trials) {
     const std::string& name = t.unit->name;
@@ -57,9 +59,10 @@ Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::S
   Observer& observer = run.observer ? *run.observer : silent;
   JANG_TRY(plan::check_options(source.model, options));
   const DType dtype = plan::param_dtype(source.model, options);
-  observer.phase(2, 5, "measure");
+  begin_phase(observer, "measure");
   plan::CostTable fisher;
   JANG_ASSIGN(const plan::ErrorTable errors, quantize::measure_errors(source, options, dtype, run, &fisher));
+  begin_phase(observer, "allocate");
   JANG_ASSIGN(const quantize::Importance importance, quantize::Importance::create(source.model, *statistics));
   const Windows windows = measured_windows_of(*statistics);
   std::optional<Laboratory> lab;

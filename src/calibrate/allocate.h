@@ -20,7 +20,7 @@ struct MeasuredPlan {
 // `run.statistics` holds gradients or sensitivities, and text. `rounds` of correction, 0: none (and nothing is measured). Without gradients
 // two allocations are measured before the first round, by the layers' own sensitivities and by ones that take layers to be more alike. The
 // latter is gone on with unless it is worse by over 1 %.
-// Errors: those of planning and of the laboratory; invalid_argument (statistics without sensitivities).
+// Phases: measure, allocate. Errors: those of planning and of the laboratory; invalid_argument (statistics without sensitivities).
 [[nodiscard]] Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::Source& source, const plan::Options& options,
                                                      const quantize::RunOptions& run, int rounds, std::int64_t max_positions);
 

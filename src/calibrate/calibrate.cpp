@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "base/phases.h"
 #include "calibrate/economy.h"
 #include "calibrate/fisher.h"
 #include "calibrate/moments.h"
@@ -16,7 +17,6 @@
 namespace jang::calibrate {
 namespace {
 
-constexpr int kPhases = 4;
 constexpr int kAnchorBits = 4;  // at which the choice of experts shows best
 constexpr int kGroup = 64;      // of the trials; smaller where it does not divide the inputs
 
@@ -129,15 +129,13 @@ Status find_sensitivities(engine::Engine& engine, Options o, const Windows& wind
                           format::Statistics* s) {
   if (engine.device().backward() == nullptr) o.trials = true;
   if (!o.trials && s->fisher.empty()) {
-    observer.phase(3, kPhases, "gradients");
-    observer.count("windows");
+    begin_phase(observer, "gradients", "windows");
     JANG_ASSIGN(Fisher fisher, measure_fisher(engine, windows, o.windows.seed, observer, cancel));
     s->fisher = std::move(fisher.by_module);
     s->fisher_positions = fisher.positions;
   }
   if (!o.trials && engine.described().n_experts == 0) return {};
-  observer.phase(4, kPhases, o.trials ? "sensitivities" : "anchors");
-  observer.count("trials");
+  begin_phase(observer, o.trials ? "sensitivities" : "anchors", "trials");
   return measure_sensitivities(engine, o, windows, observer, cancel, s);
 }
 
@@ -166,6 +164,18 @@ std::string_view to_string(TextKind kind) {
   return "self";
 }
 
+std::vector<std::string_view> phases_of(const Options& options, bool is_mixture, bool has_gradients) {
+  std::vector<std::string_view> phases = {"text", "activations"};
+  if (!options.sensitivities) return phases;
+  if (options.trials || !has_gradients) {
+    phases.push_back("sensitivities");
+    return phases;
+  }
+  phases.push_back("gradients");
+  if (is_mixture) phases.push_back("anchors");
+  return phases;
+}
+
 Windows windows_of(const format::Statistics& statistics) { return {statistics.tokens, statistics.window_length}; }
 
 Windows measured_windows_of(const format::Statistics& statistics) {
@@ -191,13 +201,11 @@ Result<format::Statistics> calibrate(engine::Engine& engine, const Options& give
     s.method = plan::to_string(o.encode.method);
     s.settings = settings_of(o);
     s.measured_windows = o.measured_windows;
-    observer.phase(1, kPhases, "text");
-    observer.count("tokens");
+    begin_phase(observer, "text", "tokens");
     JANG_ASSIGN(const Windows windows, make_windows(engine, o, observer, cancel));
     s.tokens = windows.tokens;
     s.window_length = windows.length;
-    observer.phase(2, kPhases, "activations");
-    observer.count("windows");
+    begin_phase(observer, "activations", "windows");
     JANG_ASSIGN(s.inputs, measure_moments(engine, windows, observer, cancel));
   }
   Status done;

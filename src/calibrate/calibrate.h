@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calibrate/sensitivity.h"
@@ -33,7 +34,11 @@ struct Options {
   std::string partial_path;  // finished trials are kept here and taken up again; empty: none
 };
 
-// Errors: those of the parts; cancelled (what was finished is in partial_path).
+// What calibrate() announces, in order: for whoever numbers the phases of a command. `is_mixture`: the model has routed experts;
+// `has_gradients`: the device computes them. A calibration that is taken up begins later in the list.
+[[nodiscard]] std::vector<std::string_view> phases_of(const Options& options, bool is_mixture, bool has_gradients);
+
+// Phases: those of phases_of. Errors: those of the parts; cancelled (what was finished is in partial_path).
 [[nodiscard]] Result<format::Statistics> calibrate(engine::Engine& engine, const Options& options, Observer& observer,
                                                    const CancelFlag* cancel);
 

@@ -6,6 +6,7 @@
 #include "jang/eval.h"
 
 #include <limits>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -204,13 +205,17 @@ Result<Outcome> evaluate(const Arguments& arguments, const Surroundings& surroun
   options.observer = &progress;
   progress.phase(1, 2, "load");
   JANG_ASSIGN(const Model model, open_measured_model(arguments.value("MODEL"), surroundings, options));
+  std::optional<Model> source;
+  if (what == "kld" || what == "generate") {
+    options.arithmetic = Arithmetic::exact;  // what one diverges from: `--ref MODEL` itself shows what the fast kernels cost
+    JANG_ASSIGN(source, open_measured_model(arguments.value("--ref"), surroundings, options));
+  }
+  progress.phase(2, 2, what == "generate" ? "write" : "score");
   if (what == "ppl") return eval_ppl(arguments, model, progress);
   if (what == "mmlu") return eval_mmlu(arguments, model, progress);
   if (what == "choice") return eval_choice(arguments, model, progress);
-  options.arithmetic = Arithmetic::exact;  // what one diverges from: `--ref MODEL` itself shows what the fast kernels cost
-  JANG_ASSIGN(const Model source, open_measured_model(arguments.value("--ref"), surroundings, options));
-  if (what == "generate") return eval_generate(arguments, model, source, progress);
-  return eval_kld(arguments, model, source, progress);
+  if (what == "generate") return eval_generate(arguments, model, *source, progress);
+  return eval_kld(arguments, model, *source, progress);
 }
 
 }  // namespace

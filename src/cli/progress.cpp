@@ -109,7 +109,12 @@ void Progress::phase(int n, int total, std::string_view name) {
 
 void Progress::count(std::string_view unit) {
   const std::lock_guard lock(mutex_);
+  flush_tick();
   view_.unit = unit;
+  view_.done_bytes = view_.total_bytes = 0;
+  view_.bytes_per_second = 0;
+  view_.eta_seconds.reset();
+  meter_.start(clock_(), 0);
 }
 
 void Progress::tick(std::int64_t done_bytes, std::int64_t total_bytes, std::string_view label) {

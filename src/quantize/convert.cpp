@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "base/phases.h"
 #include "format/bundle_writer.h"
 #include "format/targets/bundle.h"
 #include "format/targets/side_files.h"
@@ -115,12 +116,12 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   for (const plan::Shard& s : report.layout.shards) files.push_back({s.file_name, s.header, s.file_bytes});
   JANG_ASSIGN(format::BundleWriter writer, format::BundleWriter::create(output, force, files));
 
-  observer.phase(4, 5, "quantize");
+  begin_phase(observer, "quantize");
   JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *device, importance, writer, run));
   JANG_TRY(source.checkpoint.check_unchanged());
   const std::vector<targets::TensorRecord> records = tensor_records(plan, report.errors);
 
-  observer.phase(5, 5, "write");
+  begin_phase(observer, "write");
   JANG_TRY(copy_side_files(source, target, writer, observer));
   for (const targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics)))
     JANG_TRY(writer.add_text(d.name, d.text));

@@ -29,7 +29,7 @@ struct ConvertReport {
 
 // Writes the bundle to `output`, which must not exist unless `force` (then the old directory is swapped out only after success). Works in a
 // sibling directory "<output>.partial"; nothing that looks like a model is visible before the final rename, which follows re-opening and
-// checking. Errors: invalid_argument (output exists), corrupt (source), write errors, cancelled.
+// checking. Phases: quantize, write. Errors: invalid_argument (output exists), corrupt (source), write errors, cancelled.
 [[nodiscard]] Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, const std::string& output, bool force,
                                             const RunOptions& run);
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "arch/describe.h"
+#include "base/phases.h"
 #include "base/text_input.h"
 #include "format/hub.h"
 #include "format/targets/target.h"
@@ -64,7 +65,10 @@ Status check_statistics(const plan::Plan& plan, const RunOptions& run) {
 }  // namespace
 
 Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file, const RunOptions& run) {
+  SilentObserver silent;
+  Observer& observer = run.observer ? *run.observer : silent;
   if (!plan_file.empty()) {
+    begin_phase(observer, "allocate");
     JANG_ASSIGN(const std::string text, read_text_input(plan_file, json::Limits{}.max_bytes));
     JANG_ASSIGN(const json::Value document, json::parse(text, plan_file));
     auto plan = plan::from_json(source.model, document);
@@ -78,11 +82,15 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
     if (plan.ok()) warn_of_poor_profile(source.model, options, &*plan);
     return plan;
   };
-  if (!plan::needs_errors(options)) return finish(plan::make_plan(source.model, options));
+  if (!plan::needs_errors(options)) {
+    begin_phase(observer, "allocate");
+    return finish(plan::make_plan(source.model, options));
+  }
   JANG_TRY(plan::check_options(source.model, options));  // whatever can be refused, before the weights are read
-  if (run.observer) run.observer->phase(2, 5, "measure");
+  begin_phase(observer, "measure");
   plan::CostTable fisher;
   JANG_ASSIGN(const plan::ErrorTable errors, measure_errors(source, options, plan::param_dtype(source.model, options), run, &fisher));
+  begin_phase(observer, "allocate");
   if (!run.statistics || !run.statistics->decides()) return finish(plan::make_plan(source.model, options, &errors));
   JANG_ASSIGN(ExpectedPlan expected, plan_by_sensitivity(source.model, options, errors, *run.statistics, run.factors, 0, fisher));
   return finish(std::move(expected.plan));

@@ -37,6 +37,7 @@ struct RunOptions {
 
 // Makes the plan: measures the errors first where the profile needs them (reads the weights), else pure.
 // `plan_file` non-empty: the plan is read from that file instead; with weights of its own it needs the same statistics.
+// Phases: measure, where needs_errors; allocate.
 [[nodiscard]] Result<plan::Plan> plan_source(const Source& source, const plan::Options& options, const std::string& plan_file,
                                              const RunOptions& run);
 

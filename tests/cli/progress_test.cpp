@@ -108,6 +108,18 @@ TEST(Progress, lines_mode_prints_every_few_seconds) {
   EXPECT_EQ(b.text.find('\x1b'), std::string::npos);
 }
 
+TEST(Progress, ticks_of_another_unit_begin_anew) {
+  Bench b(ProgressMode::json);
+  b.progress.phase(1, 2, "allocate");
+  b.progress.tick(5, 5, "first");
+  b.progress.count("trials");
+  b.now += 1;
+  b.progress.tick(1, 5, "second");
+  const auto rows = b.events();
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[2]["done"], 1);
+}
+
 TEST(Progress, bar_is_cleared_before_a_message_and_at_the_end) {
   Bench b(ProgressMode::bar);
   b.progress.phase(4, 5, "quantize");

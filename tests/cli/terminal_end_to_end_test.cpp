@@ -26,12 +26,12 @@ class OnTerminal : public ProgramTest {
 TEST_F(OnTerminal, a_conversion_draws_a_bar_and_takes_it_away) {
   const ProgramOutcome bar = shown({"convert", kBundledModel, "-p", "4K", "-o", "out"}, {{"TERM", "xterm"}});
   EXPECT_EQ(bar.code, 0) << bar.out;
-  EXPECT_TRUE(contains(bar.out, "\r\x1b[K[1/5] detect")) << bar.out;
+  EXPECT_TRUE(contains(bar.out, "\r\x1b[K[1/4] detect")) << bar.out;
   EXPECT_LT(bar.out.rfind("\r\x1b[K"), bar.out.rfind("jang validate"));
   // Who wants no colours still wants to see progress.
   const ProgramOutcome plain =
       shown({"convert", kBundledModel, "-p", "4K", "-o", "out", "--force"}, {{"TERM", "xterm"}, {"NO_COLOR", "1"}});
-  EXPECT_TRUE(contains(plain.out, "\r\x1b[K[1/5] detect")) << plain.out;
+  EXPECT_TRUE(contains(plain.out, "\r\x1b[K[1/4] detect")) << plain.out;
   EXPECT_FALSE(contains(plain.out, "\x1b[1m")) << plain.out;
 }
 
@@ -49,7 +49,7 @@ TEST_F(OnTerminal, lines_fit_its_width) {
 TEST_F(OnTerminal, a_dumb_one_gets_plain_lines) {
   const ProgramOutcome plain = shown({"convert", kBundledModel, "-p", "4K", "-o", "out"}, {{"TERM", "dumb"}});
   EXPECT_EQ(plain.code, 0) << plain.out;
-  EXPECT_TRUE(contains(plain.out, "[1/5] detect")) << plain.out;
+  EXPECT_TRUE(contains(plain.out, "[1/4] detect")) << plain.out;
   EXPECT_FALSE(contains(plain.out, "\x1b")) << plain.out;
 }
 
