@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "plan/budget.h"
 #include "quantize/costs.h"
 
 namespace jang::quantize {
