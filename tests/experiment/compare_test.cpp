@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comparison and measurement on the bundled model: figures that must agree with each other, and work that is not done twice.
+// Comparison on the bundled model: figures that must agree with each other, and work that is not done twice.
 #include "experiment/compare.h"
 
 #include <filesystem>
@@ -11,7 +11,6 @@
 #include "../support/bundled_model.h"
 #include "../support/test_device.h"
 #include "eval/csv.h"
-#include "eval/engine_model.h"
 #include "eval/perplexity.h"
 #include "experiment/report_json.h"
 
@@ -49,7 +48,7 @@ class Compare : public testing::Test {
     o.max_tokens = 512;
     o.protocol = make_protocol("windows", 128, {}).value();
     o.speed = false;
-    o.load.precision = kernels::Precision::exact;
+    o.load = jang::test::on_test_device({.precision = kernels::Precision::exact});
     o.tool = "test";
     return o;
   }
@@ -190,43 +189,6 @@ TEST_F(Compare, failures_name_the_recipe_or_file) {
   const CancelFlag stop = true;
   o.run.cancel = &stop;
   EXPECT_EQ(compare(o).status().code(), StatusCode::cancelled);
-}
-
-TEST(EngineModel, text_is_one_stream_with_special_tokens) {
-  const auto engine = engine::Engine::load(kBundledModel, jang::test::on_test_device({}));
-  ASSERT_TRUE(engine.ok()) << engine.status().message();
-  const fs::path path = fs::path(testing::TempDir()) / "stream_test.txt";
-  std::ofstream(path, std::ios::binary) << "<|endoftext|>Call me Ishmael.<|endoftext|>";
-  const auto stream = read_token_stream(*engine.value(), path.string(), 0);
-  ASSERT_TRUE(stream.ok()) << stream.status().message();
-  EXPECT_EQ(stream.value().tokens.front(), 0);
-  EXPECT_EQ(stream.value().tokens.back(), 0);
-  EXPECT_EQ(read_token_stream(*engine.value(), path.string(), 3).value().tokens.size(), 3u);
-  std::ofstream(path, std::ios::binary) << "bad \xff";
-  EXPECT_EQ(read_token_stream(*engine.value(), path.string(), 0).status().code(), StatusCode::corrupt);
-  fs::remove(path);
-}
-
-TEST(EngineModel, a_cloned_context_scores_like_a_fresh_one) {
-  engine::LoadOptions load;
-  load.precision = kernels::Precision::exact;
-  const auto engine = engine::Engine::load(kBundledModel, jang::test::on_test_device(load));
-  ASSERT_TRUE(engine.ok());
-  EngineModel model(*engine.value());
-  const Tokens tokens = {0, 5, 900, 77, 31, 2000, 15, 8, 9, 10, 11, 12};
-  std::vector<float> whole, part;
-  const auto fresh = model.new_context();
-  const Extension all[] = {{fresh.get(), tokens}};
-  ASSERT_TRUE(model.extend(all, &whole).ok());
-  const auto base = model.new_context();
-  const Extension head[] = {{base.get(), std::span(tokens).first(7)}};
-  ASSERT_TRUE(model.extend(head, &part).ok());
-  const auto clone = base->clone(), other = base->clone();
-  const Tokens noise = {1, 2, 3};
-  const Extension tails[] = {{other.get(), noise}, {clone.get(), std::span(tokens).subspan(7)}};
-  ASSERT_TRUE(model.extend(tails, &part).ok());
-  const auto width = static_cast<std::size_t>(model.hidden_size());
-  for (std::size_t i = 0; i < 5 * width; ++i) ASSERT_NEAR(part[3 * width + i], whole[7 * width + i], 1e-4) << i;
 }
 
 }  // namespace
