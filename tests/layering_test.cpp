@@ -36,7 +36,8 @@ constexpr auto kLayers = std::to_array<Layer>({
     {"plan", 4, ""},      {"kernels", 4, "format arch text json"},
     {"quantize", 5, ""},  {"model", 5, "format"},
     {"engine", 6, ""},    {"eval", 7, ""},
-    {"calibrate", 7, ""}, {"experiment", 8, ""},
+    {"calibrate", 7, ""}, {"distill", 8, ""},
+    {"experiment", 8, ""},
     {"api", 9, ""},       {"server", 10, ""},
     {"cli", 10, ""},
 });

@@ -7,6 +7,7 @@
 #include "jang/chat_template.h"
 #include "jang/compare.h"
 #include "jang/convert.h"
+#include "jang/distill.h"
 #include "jang/eval.h"
 #include "jang/generation.h"
 #include "jang/hub.h"

@@ -22,23 +22,6 @@ namespace {
 
 constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
-// One file, or the *.txt files of a directory in the order of their names.
-Result<std::string> read_given_text(const std::string& path) {
-  std::error_code ec;
-  if (!std::filesystem::is_directory(path, ec)) return read_text_input(path, kMaxTextBytes);
-  std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path, ec))
-    if (entry.is_regular_file(ec) && entry.path().extension() == ".txt") files.push_back(entry.path().string());
-  if (files.empty()) return Status(StatusCode::not_found, fmt::format("directory {} holds no .txt file", path));
-  std::ranges::sort(files);
-  std::string all;
-  for (const std::string& file : files) {
-    JANG_ASSIGN(const std::string text, read_text(file, kMaxTextBytes - all.size()));
-    all += text;
-  }
-  return all;
-}
-
 Status no_text() {
   return {StatusCode::invalid_argument, "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`"};
 }
@@ -62,6 +45,22 @@ std::vector<std::string_view> phases_to_come(const PlanOptions& options, const p
 }
 
 }  // namespace
+
+Result<std::string> read_given_text(const std::string& path) {
+  std::error_code ec;
+  if (!std::filesystem::is_directory(path, ec)) return read_text_input(path, kMaxTextBytes);
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ec))
+    if (entry.is_regular_file(ec) && entry.path().extension() == ".txt") files.push_back(entry.path().string());
+  if (files.empty()) return Status(StatusCode::not_found, fmt::format("directory {} holds no .txt file", path));
+  std::ranges::sort(files);
+  std::string all;
+  for (const std::string& file : files) {
+    JANG_ASSIGN(const std::string text, read_text(file, kMaxTextBytes - all.size()));
+    all += text;
+  }
+  return all;
+}
 
 plan::Method plan_method(Method method) {
   switch (method) {

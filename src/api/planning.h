@@ -21,6 +21,8 @@ namespace jang {
 [[nodiscard]] plan::Method plan_method(Method method);
 // Options of the planner. Errors: invalid_argument (profile, overrides, contradictions).
 [[nodiscard]] Result<plan::Options> planner_options(const PlanOptions& options);
+// The text of one file, or of the *.txt files of a directory in the order of their names. Errors: not_found, those of reading.
+[[nodiscard]] Result<std::string> read_given_text(const std::string& path);
 // Options of a calibration; its text is read. Errors: invalid_argument; those of reading.
 [[nodiscard]] Result<calibrate::Options> calibrator_options(const CalibrationOptions& options);
 

@@ -10,6 +10,7 @@
 #include "cli/compare.h"
 #include "cli/completion.h"
 #include "cli/convert.h"
+#include "cli/distill.h"
 #include "cli/doctor.h"
 #include "cli/eval.h"
 #include "cli/failure.h"
@@ -34,6 +35,7 @@ constexpr auto kFunctions = std::to_array<Row>({
     {"convert", run_convert},
     {"plan", run_plan},
     {"calibrate", run_calibrate},
+    {"distill", run_distill},
     {"run", run_run},
     {"chat", run_chat},
     {"bench", run_bench},

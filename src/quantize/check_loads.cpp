@@ -54,4 +54,12 @@ Result<std::vector<Finding>> validate_bundle(const std::string& path, const form
   return findings;
 }
 
+Status check_bundle(const std::string& directory) {
+  JANG_ASSIGN(const std::vector<format::Finding> findings, validate_bundle(directory, {.deep = true}));
+  for (const format::Finding& f : findings)
+    if (f.severity == format::Severity::error)
+      return {StatusCode::corrupt, "the written bundle does not pass its own check, nothing was published: " + f.where + ": " + f.message};
+  return {};
+}
+
 }  // namespace jang::quantize

@@ -18,5 +18,7 @@ namespace jang::quantize {
 // format::validate, and what the model's class in mlx-lm would refuse: packed tensors it knows unpacked only, tensors it has no place for,
 // a config it cannot read.
 [[nodiscard]] Result<std::vector<format::Finding>> validate_bundle(const std::string& path, const format::ValidateOptions& options);
+// Of a directory that was just written and that nobody can see yet: corrupt with the first error that a reader would find.
+[[nodiscard]] Status check_bundle(const std::string& directory);
 
 }  // namespace jang::quantize

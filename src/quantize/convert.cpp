@@ -71,16 +71,6 @@ targets::Record record_of(const Source& source, const plan::Plan& plan, const Co
           .stored_bits = report.sizes.stored_bits};
 }
 
-// Everything a reader would find wrong with the finished directory, before anyone can see it.
-Status check_bundle(const std::string& directory) {
-  JANG_ASSIGN(const std::vector<format::Finding> findings, validate_bundle(directory, {.deep = true}));
-  for (const format::Finding& f : findings)
-    if (f.severity == format::Severity::error)
-      return Status(StatusCode::corrupt,
-                    "the written bundle does not pass its own check, nothing was published: " + f.where + ": " + f.message);
-  return {};
-}
-
 // Refuses an output that is the source, or lies where the swap would destroy it.
 Status check_output(const Source& source, const std::string& output) {
   std::error_code ec;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "jang/distill.h"
+
+#include <filesystem>
+
+#include "api/access.h"
+#include "api/planning.h"
+#include "base/clock.h"
+#include "distill/distill.h"
+#include "distill/student.h"
+#include "distill/write_bundle.h"
+#include "json/json.h"
+
+namespace jang {
+namespace {
+
+Result<std::unique_ptr<engine::Engine>> load(const std::string& name, const RunOptions& run) {
+  JANG_ASSIGN(const std::string directory, find_input(name, run));
+  engine::LoadOptions load = load_options(run, kernels::Precision::exact);
+  load.observer = run.observer;
+  Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory, load);
+  if (!engine.ok()) return as_input_failure(engine.status());
+  return engine;
+}
+
+// What stands in the bundle: how to make it again, and what it was worth.
+json::Value record_of(const DistillationReport& report, const DistillationOptions& options) {
+  return {{"text", options.text_file.empty() ? "self" : "self and file"},
+          {"steps", report.steps},
+          {"kept_step", report.kept_step},
+          {"windows", options.windows},
+          {"window_length", options.window_length},
+          {"seed", options.seed},
+          {"code_bits", options.code_bits},
+          {"rate", report.rate},
+          {"start_divergence", report.start_divergence},
+          {"divergence", report.divergence}};
+}
+
+// An output that exists is refused before the work, not after it.
+Status check_output(const std::string& output, const std::string& bundle, bool force) {
+  if (output.empty()) return {StatusCode::invalid_argument, "a distillation needs a directory to write"};
+  std::error_code ec;
+  if (!std::filesystem::exists(output, ec)) return {};
+  if (std::filesystem::equivalent(output, bundle, ec))
+    return {StatusCode::invalid_argument, "output " + output + " is the bundle itself; choose another -o"};
+  if (force) return {};
+  return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
+}
+
+}  // namespace
+
+Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& output,
+                                          const DistillationOptions& options, const RunOptions& run) {
+  const auto start = Clock::now();
+  JANG_ASSIGN(const std::string directory, find_input(bundle, run));
+  JANG_TRY(check_output(output, directory, options.force));
+  distill::Options o;
+  o.text = {options.windows, options.window_length, 16, options.seed, ""};
+  if (!options.text_file.empty()) {
+    JANG_ASSIGN(o.text.given, read_given_text(options.text_file));
+  }
+  o.steps = options.steps;
+  o.rate = options.rate;
+  o.budget_seconds = options.budget_seconds;
+  o.checkpoint_path = output + ".training";
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(bundle, run));
+  JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
+  Observer& observer = observer_of(run);
+  JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
+  observer.phase(4, 4, "write");
+  JANG_TRY(distill::write_bundle(directory, done.best, record_of(done.report, options), output, options.force, observer));
+  std::error_code ec;
+  std::filesystem::remove(o.checkpoint_path, ec);
+  done.report.output = output;
+  done.report.seconds = seconds_since(start);
+  return std::move(done.report);
+}
+
+}  // namespace jang

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bundle that learns from its source: every packed module is a TrainedModule, whose weights the bundle's decoder computes with. What is
+// not packed (norms, matrices in 16 bits) rests.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "calibrate/text.h"
+#include "distill/trained_module.h"
+#include "engine/engine.h"
+#include "model/backward.h"
+
+namespace jang::distill {
+
+// By module path.
+using StoredModules = std::map<std::string, StoredModule, std::less<>>;
+
+class Student final : private model::GradientSink {
+ public:
+  // `bundle` and `source` outlive the student and hold one model with exact arithmetic; `bundle` computes with the student's weights from
+  // now on. Codes of at most `code_bits` bits learn. Errors: invalid_argument (nothing is packed; another model), unsupported (a device
+  // without gradients).
+  [[nodiscard]] static Result<std::unique_ptr<Student>> create(engine::Engine& bundle, engine::Engine& source, int code_bits);
+
+  // Adds the gradient of weight * sum of KL(source || student) over all positions of a window; returns that sum. Not finite: the student
+  // has left the numbers, and nothing was added.
+  [[nodiscard]] Result<double> learn(std::span<const std::int32_t> window, double weight);
+  // Adam's step number t, from 1, at `factor` times the rates. Errors: those of Decoder::replace.
+  [[nodiscard]] Status step(double factor, std::int64_t t);
+  // Mean KL(source || student) per position, in nats; infinity where the student's predictions are no numbers.
+  [[nodiscard]] Result<double> measure(const calibrate::Windows& windows);
+
+  [[nodiscard]] StoredModules stored() const;
+  // Of everything that training starts from: equal fingerprints, equal students.
+  [[nodiscard]] std::uint64_t fingerprint() const;
+  [[nodiscard]] std::vector<TrainedModule>& modules() { return modules_; }
+  // Back to the bundle, without moments.
+  [[nodiscard]] Status reset();
+  void forget_gradient();
+  // After state of modules was changed.
+  [[nodiscard]] Status refresh();
+
+ private:
+  Student(engine::Engine& bundle, engine::Engine& source, model::Gradients gradients)
+      : bundle_(bundle), source_(source), gradients_(std::move(gradients)) {}
+  Status weight(const model::WeightGradient& part) override;
+  Status install();
+  // Hidden states of the last layer, [n, hidden] on the host.
+  static Status run(engine::Engine& engine, std::span<const std::int32_t> window, std::vector<float>* hidden);
+
+  engine::Engine& bundle_;
+  engine::Engine& source_;
+  model::Gradients gradients_;
+  std::vector<TrainedModule> modules_;
+  std::map<std::string, std::size_t, std::less<>> by_path_;
+  std::vector<float> part_;  // of a gradient, read from the device
+};
+
+}  // namespace jang::distill

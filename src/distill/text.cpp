@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "distill/text.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/counter_draw.h"
+
+namespace jang::distill {
+namespace {
+
+// Steps whose windows are sampled side by side: a weight that is read serves all of them.
+constexpr std::int64_t kStepsAtOnce = 4;
+// One in so many windows of given text is held out.
+constexpr std::int64_t kHeldOutShare = 8;
+constexpr std::int64_t kHeldOutBatch = -1;
+
+void append(const calibrate::Windows& from, std::int64_t window, calibrate::Windows* to) {
+  const auto at = from.tokens.begin() + window * from.length;
+  to->tokens.insert(to->tokens.end(), at, at + from.length);
+}
+
+}  // namespace
+
+Result<Text> Text::create(engine::Engine& source, const TextOptions& o, Observer& observer, const CancelFlag* cancel) {
+  Text text(source, o, cancel);
+  const std::uint64_t seed = engine::counter_bits(o.seed, kHeldOutBatch, 0);
+  JANG_ASSIGN(text.held_out_, calibrate::sample_windows(source, {o.n_held_out, o.length, seed}, observer, cancel));
+  text.given_.length = text.sampled_.length = o.length;
+  if (o.given.empty()) return text;
+  const std::int64_t all = (std::int64_t{1} << 26) / o.length;
+  JANG_ASSIGN(const calibrate::Windows given, calibrate::text_windows(source, o.given, {all, o.length, o.seed}));
+  if (given.n() < 2)
+    return Status(StatusCode::invalid_argument, "the text given is shorter than two windows: one is trained on, one held out");
+  for (std::int64_t w = 0; w < given.n(); ++w) {
+    const bool held_out = w % kHeldOutShare == 1;
+    if (!held_out) append(given, w, &text.given_);
+    if (held_out && text.held_out_.n() < 2 * o.n_held_out) append(given, w, &text.held_out_);
+  }
+  return text;
+}
+
+std::int64_t Text::sampled_per_step() const { return given_.n() > 0 ? options_.n_windows - options_.n_windows / 2 : options_.n_windows; }
+
+Status Text::sample(std::int64_t batch) {
+  if (batch == batch_) return {};
+  batch_ = -1;
+  SilentObserver silent;
+  const std::uint64_t seed = engine::counter_bits(options_.seed, batch, 0);
+  JANG_ASSIGN(sampled_, calibrate::sample_windows(source_, {sampled_per_step() * kStepsAtOnce, options_.length, seed}, silent, cancel_));
+  batch_ = batch;
+  return {};
+}
+
+Result<calibrate::Windows> Text::of_step(std::int64_t step) {
+  JANG_TRY(sample(step / kStepsAtOnce));
+  calibrate::Windows out{{}, options_.length};
+  const std::int64_t n = sampled_per_step(), n_given = options_.n_windows - n;
+  for (std::int64_t w = 0; w < n; ++w) append(sampled_, step % kStepsAtOnce * n + w, &out);
+  for (std::int64_t w = 0; w < n_given; ++w) append(given_, (step * n_given + w) % given_.n(), &out);
+  return out;
+}
+
+}  // namespace jang::distill

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "distill/write_bundle.h"
+
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "base/float16.h"
+#include "base/mapped_file.h"
+#include "codec/affine.h"
+#include "engine/load_weights.h"
+#include "format/bundle_writer.h"
+#include "format/safetensors.h"
+#include "format/targets/bundle.h"
+#include "format/targets/side_files.h"
+#include "format/targets/target.h"
+#include "quantize/check_loads.h"
+
+namespace jang::distill {
+namespace {
+
+constexpr std::size_t kCopyBytes = std::size_t{16} << 20;
+
+// The files of a bundle, and where in them a view's bytes lie.
+class Places {
+ public:
+  explicit Places(std::span<const MappedFile> files) : files_(files) {}
+  struct Place {
+    int file = 0;
+    std::uint64_t offset = 0;
+  };
+  [[nodiscard]] Place of(const std::byte* at) const {
+    for (std::size_t i = 0; i < files_.size(); ++i)
+      if (!std::less<>{}(at, files_[i].data()) && std::less<>{}(at, files_[i].data() + files_[i].size()))
+        return {static_cast<int>(i), static_cast<std::uint64_t>(at - files_[i].data())};
+    JANG_CHECK(false);  // views of load_weights lie in the files it was given
+    return {};
+  }
+
+ private:
+  std::span<const MappedFile> files_;
+};
+
+std::vector<std::byte> encode_params(DType dtype, std::span<const float> values) {
+  std::vector<std::byte> out(values.size() * static_cast<std::size_t>(size_bytes(dtype)));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (dtype == DType::f32) {
+      std::memcpy(out.data() + i * 4, &values[i], 4);
+      continue;
+    }
+    const std::uint16_t half = dtype == DType::bf16 ? float_to_bf16(values[i]) : float_to_fp16(values[i]);
+    std::memcpy(out.data() + i * 2, &half, 2);
+  }
+  return out;
+}
+
+Status copy_all(const MappedFile& from, int file, format::BundleWriter& writer) {
+  for (std::uint64_t at = 0; at < from.size(); at += kCopyBytes)
+    JANG_TRY(writer.write_at(file, at, {from.data() + at, std::min<std::size_t>(kCopyBytes, from.size() - at)}));
+  return {};
+}
+
+// One matrix of a module: its part of the module's values over the bytes of the view.
+Status write_matrix(const Places& places, const kernels::MatrixView& view, const StoredModule& stored, std::size_t index,
+                    format::BundleWriter& writer) {
+  const auto values = static_cast<std::size_t>(view.n_rows * view.n_cols),
+             params = values / static_cast<std::size_t>(view.format.group_size);
+  std::vector<std::uint32_t> words(static_cast<std::size_t>(view.n_rows * view.row_bytes() / 4));
+  codec::pack(std::span(stored.codes).subspan(index * values, values), view.format.bits, words.data());
+  const auto write = [&](const std::byte* at, std::span<const std::byte> bytes) {
+    const Places::Place place = places.of(at);
+    return writer.write_at(place.file, place.offset, bytes);
+  };
+  JANG_TRY(write(view.data, std::as_bytes(std::span(words))));
+  const DType dtype = view.format.param_dtype;
+  JANG_TRY(write(view.scales, encode_params(dtype, std::span(stored.scales).subspan(index * params, params))));
+  return write(view.biases, encode_params(dtype, std::span(stored.biases).subspan(index * params, params)));
+}
+
+Status write_side_files(const format::Bundle& bundle, const json::Value& record, format::BundleWriter& writer, Observer& observer) {
+  const std::string& from = bundle.checkpoint.path();
+  JANG_ASSIGN(const targets::SideFiles files, targets::find_side_files(from, *bundle.target));
+  for (const std::string& why : files.left) observer.warn("not copied: " + why);
+  for (const std::string& name : files.names) JANG_TRY(writer.add_copy(from + "/" + name, name));
+  if (std::filesystem::exists(from + "/model.safetensors.index.json"))
+    JANG_TRY(writer.add_copy(from + "/model.safetensors.index.json", "model.safetensors.index.json"));
+  if (bundle.jang_config.is_object()) {
+    json::Value config = bundle.jang_config;
+    json::Value& quantization = config["quantization"];
+    quantization["distillation"] = record;
+    if (const auto manifest = quantization.find("tensor_quantization_manifest"); manifest != quantization.end())
+      for (json::Value& entry : *manifest)
+        if (entry.is_object()) entry["error"] = nullptr;  // of the start: distance from the source's weights is not what was trained
+    JANG_TRY(writer.add_text("jang_config.json", json::dump(config, 2) + "\n"));
+  }
+  return writer.add_copy(from + "/config.json", "config.json");
+}
+
+}  // namespace
+
+Status write_bundle(const std::string& directory, const StoredModules& modules, const json::Value& record, const std::string& output,
+                    bool force, Observer& observer) {
+  JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory));
+  std::vector<MappedFile> mapped;
+  std::vector<format::PlannedFile> planned;
+  for (const InputFile& file : bundle.checkpoint.files()) {
+    JANG_ASSIGN(MappedFile map, MappedFile::open(file.path(), file.size()));
+    // The first bytes are copied with all others: an empty header will do.
+    planned.push_back({std::filesystem::path(file.path()).filename().string(), "", file.size()});
+    mapped.push_back(std::move(map));
+  }
+  JANG_ASSIGN(const engine::LoadedWeights loaded, engine::load_weights(bundle, mapped));
+  JANG_ASSIGN(format::BundleWriter writer, format::BundleWriter::create(output, force, planned));
+  for (std::size_t i = 0; i < mapped.size(); ++i) JANG_TRY(copy_all(mapped[i], static_cast<int>(i), writer));
+  const Places places(mapped);
+  for (const auto& [path, stored] : modules) {
+    const std::vector<kernels::MatrixView>& views = loaded.weights.matrices.find(path)->second;
+    for (std::size_t i = 0; i < views.size(); ++i) JANG_TRY(write_matrix(places, views[i], stored, i, writer));
+  }
+  JANG_TRY(bundle.checkpoint.check_unchanged());
+  JANG_TRY(write_side_files(bundle, record, writer, observer));
+  JANG_TRY(writer.sync());
+  JANG_TRY(quantize::check_bundle(writer.partial_path()));
+  return writer.publish();
+}
+
+}  // namespace jang::distill
