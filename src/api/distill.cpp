@@ -45,7 +45,8 @@ Status check_output(const std::string& output, const std::string& bundle, bool f
   if (!std::filesystem::exists(output, ec)) return {};
   if (std::filesystem::equivalent(output, bundle, ec))
     return {StatusCode::invalid_argument, "output " + output + " is the bundle itself; choose another -o"};
-  if (force) return {};
+  if (force && std::filesystem::exists(output + "/config.json", ec)) return {};
+  if (force) return {StatusCode::invalid_argument, output + " exists and is no model directory: it is not replaced"};
   return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
 }
 

@@ -293,7 +293,7 @@ constexpr auto kOptions = std::to_array<Option>({
      "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan calibrate distill logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon",
      Offers::nothing, "instruction set of the arithmetic; the output of convert and plan does not depend on it", false},
-    {"convert plan calibrate run bench logits eval compare inspect validate tokenize template profiles doctor version", Kind::flag,
+    {"convert plan calibrate distill run bench logits eval compare inspect validate tokenize template profiles doctor version", Kind::flag,
      "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
     {"convert plan calibrate distill eval compare", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},

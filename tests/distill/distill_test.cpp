@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole distillation in small: it learns, repeats on any number of threads, goes on where it was stopped, and is never worse than its
+// start.
+#include "distill/distill.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "../support/bundled_model.h"
+#include "../support/contains.h"
+#include "../support/test_device.h"
+#include "distill/checkpoint.h"
+#include "jang/convert.h"
+
+namespace jang::distill {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Stops after a number of ticks of a phase.
+class Stopper final : public SilentObserver {
+ public:
+  Stopper(std::string phase, int ticks) : wanted_(std::move(phase)), left_(ticks) {}
+  void phase(int, int, std::string_view name) override { now_ = name; }
+  void tick(std::int64_t, std::int64_t, std::string_view) override {
+    if (now_ == wanted_ && --left_ == 0) cancel = true;
+  }
+  void warn(std::string_view message) override { warnings += std::string(message) + "\n"; }
+  void info(std::string_view message) override { infos += std::string(message) + "\n"; }
+  CancelFlag cancel = false;
+  std::string warnings, infos;
+
+ private:
+  std::string wanted_, now_;
+  int left_;
+};
+
+class Distill : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    std::string pattern = (fs::temp_directory_path() / "jang_distill_XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    ConvertOptions options;
+    options.plan.profile = "uniform_2";
+    options.plan.method = Method::rtn;
+    options.output = bundle();
+    const Result<ConvertReport> made = convert_model(test::kBundledModel, options, {.threads = 2});
+    ASSERT_TRUE(made.ok()) << made.status().message();
+  }
+  static void TearDownTestSuite() { fs::remove_all(directory_); }
+  static std::string bundle() { return directory_ + "/bundle"; }
+
+  struct Pair {
+    std::unique_ptr<engine::Engine> source, packed;
+    std::unique_ptr<Student> student;
+  };
+  static std::unique_ptr<engine::Engine> load(const std::string& directory, int threads) {
+    engine::LoadOptions options;
+    options.n_threads = threads;
+    options.precision = kernels::Precision::exact;
+    auto engine = engine::Engine::load(directory, test::on_test_device(options));
+    EXPECT_TRUE(engine.ok()) << engine.status().message();
+    return engine.ok() ? std::move(engine).value() : nullptr;
+  }
+  static Pair open(int threads = 2, int code_bits = 4) {
+    Pair pair{load(test::kBundledModel, threads), load(bundle(), threads), nullptr};
+    auto student = Student::create(*pair.packed, *pair.source, code_bits);
+    EXPECT_TRUE(student.ok()) << student.status().message();
+    if (student.ok()) pair.student = std::move(student).value();
+    return pair;
+  }
+  static Options little(std::int64_t steps = 6) {
+    Options o;
+    o.text = {.n_windows = 2, .length = 24, .n_held_out = 2, .seed = 3, .given = ""};
+    o.steps = steps;
+    o.rate = 1;
+    return o;
+  }
+  static Outcome run(Pair& pair, const Options& options) {
+    SilentObserver silent;
+    auto done = distill(*pair.source, *pair.student, options, silent, nullptr);
+    EXPECT_TRUE(done.ok()) << done.status().message();
+    return done.ok() ? std::move(done).value() : Outcome{};
+  }
+  static bool same(const StoredModules& a, const StoredModules& b) {
+    return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
+      return x.first == y.first && x.second.codes == y.second.codes && x.second.scales == y.second.scales &&
+             x.second.biases == y.second.biases;
+    });
+  }
+  static inline std::string directory_;
+};
+
+TEST_F(Distill, learns_and_threads_change_nothing) {
+  Pair two = open(2), one = open(1);
+  ASSERT_TRUE(two.student && one.student);
+  const Outcome a = run(two, little(12)), b = run(one, little(12));
+  EXPECT_LT(a.report.divergence, 0.95 * a.report.start_divergence);
+  EXPECT_GT(a.report.kept_step, 0);
+  EXPECT_GT(a.report.changed_codes, 0);
+  EXPECT_EQ(a.report.points.front().step, 0);
+  EXPECT_EQ(a.report.points.size(), 13u);  // few steps: each is measured
+  EXPECT_TRUE(same(a.best, b.best));
+  EXPECT_EQ(a.report.divergence, b.report.divergence);
+}
+
+// The value the report promises is what the stored values give.
+TEST_F(Distill, keeps_the_step_that_it_measured) {
+  Pair pair = open();
+  ASSERT_TRUE(pair.student);
+  const Options options = little();
+  const Outcome done = run(pair, options);
+  SilentObserver silent;
+  auto text = Text::create(*pair.source, options.text, silent, nullptr);
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(*pair.student->measure(text->held_out()), done.report.start_divergence);  // it was put back
+  Options again = options;
+  again.steps = done.report.kept_step;
+  EXPECT_EQ(done.report.points[static_cast<std::size_t>(done.report.kept_step)].divergence, done.report.divergence);
+}
+
+TEST_F(Distill, codes_rest_where_they_are_too_wide) {
+  Pair pair = open(2, 0);
+  ASSERT_TRUE(pair.student);
+  const Outcome done = run(pair, little());
+  EXPECT_EQ(done.report.changed_codes, 0);
+  EXPECT_LT(done.report.divergence, done.report.start_divergence);  // scales and biases learn
+}
+
+TEST_F(Distill, a_rate_that_destroys_the_model_leaves_it_as_it_was) {
+  Pair pair = open();
+  ASSERT_TRUE(pair.student);
+  const StoredModules start = pair.student->stored();
+  Options wild = little();
+  wild.rate = 1000;
+  const Outcome done = run(pair, wild);
+  EXPECT_EQ(done.report.kept_step, 0);
+  EXPECT_EQ(done.report.divergence, done.report.start_divergence);
+  EXPECT_TRUE(same(done.best, start));
+}
+
+TEST_F(Distill, short_runs_choose_the_rate) {
+  Pair pair = open();
+  ASSERT_TRUE(pair.student);
+  Options automatic = little(4);
+  automatic.rate = 0;
+  const Outcome done = run(pair, automatic);
+  ASSERT_GE(done.report.trials.size(), 2u);  // the first is taken only when the second is worse
+  EXPECT_EQ(done.report.trials[0].rate, 1);
+  const auto best = std::ranges::min_element(done.report.trials, {}, &DistillationTrial::divergence);
+  EXPECT_EQ(done.report.rate, best->rate);
+  Pair other = open();
+  Options given = little(4);
+  given.rate = best->rate;
+  EXPECT_TRUE(same(done.best, run(other, given).best));  // nothing of the short runs is left
+}
+
+TEST_F(Distill, interrupted_it_goes_on_to_the_same_values) {
+  Options options = little();
+  Pair whole = open();
+  ASSERT_TRUE(whole.student);
+  const Outcome expected = run(whole, options);
+  options.checkpoint_path = directory_ + "/training";
+  {
+    Pair pair = open();
+    Stopper stopper("train", 3);
+    const auto stopped = distill(*pair.source, *pair.student, options, stopper, &stopper.cancel);
+    ASSERT_EQ(stopped.status().code(), StatusCode::cancelled) << stopped.status().message();
+    ASSERT_TRUE(fs::exists(options.checkpoint_path));
+  }
+  {
+    Pair pair = open(1);
+    Stopper watcher("", 0);
+    const auto done = distill(*pair.source, *pair.student, options, watcher, nullptr);
+    ASSERT_TRUE(done.ok()) << done.status().message();
+    EXPECT_TRUE(test::contains(watcher.infos, "3 of 6 steps")) << watcher.infos;
+    EXPECT_TRUE(same(done->best, expected.best));
+    EXPECT_EQ(done->report.points.size(), expected.report.points.size());
+  }
+  // Another run's checkpoint, and a damaged one, are said to be so and not taken.
+  Options other = options;
+  other.text.seed = 4;
+  std::ofstream(directory_ + "/damaged") << "no checkpoint";
+  Options damaged = options;
+  damaged.checkpoint_path = directory_ + "/damaged";
+  for (const Options& o : {other, damaged}) {
+    Pair pair = open();
+    Stopper watcher("", 0);
+    ASSERT_TRUE(distill(*pair.source, *pair.student, o, watcher, nullptr).ok());
+    EXPECT_TRUE(test::contains(watcher.warnings, "not taken up")) << watcher.warnings;
+  }
+}
+
+TEST_F(Distill, a_budget_takes_steps_away) {
+  Pair pair = open();
+  ASSERT_TRUE(pair.student);
+  Options tight = little(100000);
+  tight.budget_seconds = 1e-3;
+  Stopper watcher("", 0);
+  const auto done = distill(*pair.source, *pair.student, tight, watcher, nullptr);
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  EXPECT_EQ(done->report.steps, 1);
+  EXPECT_TRUE(test::contains(watcher.warnings, "1 of 100000 steps")) << watcher.warnings;
+}
+
+TEST_F(Distill, options_that_make_no_sense_are_refused) {
+  Pair pair = open();
+  ASSERT_TRUE(pair.student);
+  SilentObserver silent;
+  const auto refused = [&](const auto& change) {
+    Options o = little();
+    change(o);
+    return distill(*pair.source, *pair.student, o, silent, nullptr).status().code() == StatusCode::invalid_argument;
+  };
+  EXPECT_TRUE(refused([](Options& o) { o.steps = 0; }));
+  EXPECT_TRUE(refused([](Options& o) { o.text.n_windows = 0; }));
+  EXPECT_TRUE(refused([](Options& o) { o.text.length = 1; }));
+  EXPECT_TRUE(refused([](Options& o) { o.rate = -1; }));
+  EXPECT_TRUE(refused([](Options& o) { o.budget_seconds = std::nan(""); }));
+  EXPECT_TRUE(refused([](Options& o) { o.text.given = "too short"; }));
+}
+
+TEST_F(Distill, a_source_against_itself_has_nothing_to_train) {
+  const auto a = load(test::kBundledModel, 1), b = load(test::kBundledModel, 1);
+  const auto student = Student::create(*a, *b, 4);
+  EXPECT_EQ(student.status().code(), StatusCode::invalid_argument);
+  EXPECT_TRUE(test::contains(student.status().message(), "nothing")) << student.status().message();
+}
+
+TEST_F(Distill, text_depends_on_the_step_only) {
+  const auto source = load(test::kBundledModel, 2);
+  SilentObserver silent;
+  TextOptions options{.n_windows = 3, .length = 12, .n_held_out = 2, .seed = 5, .given = ""};
+  auto in_order = Text::create(*source, options, silent, nullptr), at_once = Text::create(*source, options, silent, nullptr);
+  ASSERT_TRUE(in_order.ok() && at_once.ok());
+  std::vector<std::vector<std::int32_t>> seen;
+  for (int step = 0; step < 6; ++step) {
+    const auto windows = in_order->of_step(step);
+    ASSERT_TRUE(windows.ok());
+    EXPECT_EQ(windows->n(), 3);
+    for (const auto& before : seen) EXPECT_NE(before, windows->tokens);
+    seen.push_back(windows->tokens);
+  }
+  EXPECT_EQ(at_once->of_step(5)->tokens, seen[5]);
+  EXPECT_EQ(at_once->of_step(0)->tokens, seen[0]);
+  std::ifstream file(test::kBundledText);
+  options.given.assign(std::istreambuf_iterator<char>(file), {});
+  auto mixed = Text::create(*source, options, silent, nullptr);
+  ASSERT_TRUE(mixed.ok()) << mixed.status().message();
+  EXPECT_GT(mixed->held_out().n(), 2);
+  const auto first = mixed->of_step(0), second = mixed->of_step(1);
+  ASSERT_TRUE(first.ok() && second.ok());
+  const std::vector<std::int32_t> a(first->tokens.end() - 12, first->tokens.end()), b(second->tokens.end() - 12, second->tokens.end());
+  EXPECT_NE(a, b);  // one window of three comes from the text, the next each step
+  const auto& held_out = mixed->held_out().tokens;
+  EXPECT_EQ(std::ranges::search(held_out, a).begin(), held_out.end());  // what is held out is not trained on
+}
+
+}  // namespace
+}  // namespace jang::distill
