@@ -49,8 +49,8 @@ struct DistillationReport {
 // Trains `bundle` (a directory or org/name) against `source`, the model it was made of, and writes `output`, a bundle of the same layout
 // that is never worse than the start on the windows held out. Minutes to days: a step reads the source forwards, and the bundle forwards
 // twice and backwards. An interrupted run goes on from "<output>.training", to the same bytes. Memory: about 20 bytes a trained weight.
-// Errors: invalid_argument (options; another model's source), unsupported (a device without gradients), those of opening, write errors,
-// cancelled.
+// Observed as the phases text, rate (unless it is given), train and write. Errors: invalid_argument (options; another model's source),
+// unsupported (a device without gradients), those of opening, write errors, cancelled.
 [[nodiscard]] JANG_API Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source,
                                                                  const std::string& output, const DistillationOptions& options = {},
                                                                  const RunOptions& run = {});

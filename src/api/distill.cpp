@@ -7,6 +7,7 @@
 #include "api/access.h"
 #include "api/planning.h"
 #include "base/clock.h"
+#include "base/phases.h"
 #include "distill/distill.h"
 #include "distill/student.h"
 #include "distill/write_bundle.h"
@@ -69,9 +70,11 @@ Result<DistillationReport> distill_bundle(const std::string& bundle, const std::
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run));
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(bundle, run));
   JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
-  Observer& observer = observer_of(run);
+  std::vector<std::string_view> to_come = distill::phases_of(o);
+  to_come.emplace_back("write");
+  Phases observer(observer_of(run), std::move(to_come));
   JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
-  observer.phase(4, 4, "write");
+  begin_phase(observer, "write");
   JANG_TRY(distill::write_bundle(directory, done.best, record_of(done.report, options), output, options.force, observer));
   std::error_code ec;
   std::filesystem::remove(o.checkpoint_path, ec);

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/phases.h"
 #include "distill/checkpoint.h"
 #include "distill/rates.h"
 
@@ -34,8 +35,7 @@ class Run {
     settings_ = fmt::format("1;{};{};{};{};{};{};{};{}", student_.fingerprint(), options_.steps, options_.rate, options_.text.n_windows,
                             options_.text.length, options_.text.n_held_out, options_.text.seed,
                             XXH3_64bits(options_.text.given.data(), options_.text.given.size()));
-    observer_.phase(1, 4, "text");
-    observer_.count("tokens");
+    begin_phase(observer_, "text", "tokens");
     JANG_ASSIGN(Text text, Text::create(source_, options_.text, observer_, cancel_));
     text_.emplace(std::move(text));
     JANG_ASSIGN(const bool taken_up, take_up());
@@ -45,12 +45,9 @@ class Run {
       progress_.points = {{0, start}};
       progress_.steps = options_.steps;
       JANG_TRY(fit_budget());
-      observer_.phase(2, 4, "rate");
-      observer_.count("steps");
       JANG_TRY(choose_rate());
     }
-    observer_.phase(3, 4, "train");
-    observer_.count("steps");
+    begin_phase(observer_, "train", "steps");
     JANG_TRY(train());
     return finish();
   }
@@ -119,6 +116,7 @@ class Run {
   Status choose_rate() {
     progress_.rate = options_.rate;
     if (options_.rate > 0) return {};
+    begin_phase(observer_, "rate", "steps");
     const std::int64_t steps = std::min(progress_.steps, std::clamp(progress_.steps / kTrialShare, kLeastTrial, kLongestTrial));
     double best = std::numeric_limits<double>::infinity();
     for (const double multiplier : kMultipliers) {
@@ -216,6 +214,10 @@ class Run {
 };
 
 }  // namespace
+
+std::vector<std::string_view> phases_of(const Options& options) {
+  return options.rate > 0 ? std::vector<std::string_view>{"text", "train"} : std::vector<std::string_view>{"text", "rate", "train"};
+}
 
 Result<Outcome> distill(engine::Engine& source, Student& student, const Options& options, Observer& observer, const CancelFlag* cancel) {
   return Run(source, student, options, observer, cancel)();

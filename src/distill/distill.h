@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/log.h"
 #include "distill/student.h"
@@ -32,6 +34,8 @@ struct Outcome {
   StoredModules best;
 };
 
+// Phases of a distillation, in order.
+[[nodiscard]] std::vector<std::string_view> phases_of(const Options& options);
 // Trains the student. Errors: invalid_argument (options), those of sampling and of the device; cancelled (what was done is in the
 // checkpoint).
 [[nodiscard]] Result<Outcome> distill(engine::Engine& source, Student& student, const Options& options, Observer& observer,
