@@ -16,8 +16,7 @@
 namespace jang {
 namespace {
 
-Result<std::unique_ptr<engine::Engine>> load(const std::string& name, const RunOptions& run) {
-  JANG_ASSIGN(const std::string directory, find_input(name, run));
+Result<std::unique_ptr<engine::Engine>> load(const std::string& directory, const RunOptions& run) {
   engine::LoadOptions load = load_options(run, kernels::Precision::exact);
   load.observer = run.observer;
   Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory, load);
@@ -39,14 +38,18 @@ json::Value record_of(const DistillationReport& report, const DistillationOption
           {"divergence", report.divergence}};
 }
 
-// An output that exists is refused before the work, not after it.
-Status check_output(const std::string& output, const std::string& bundle, bool force) {
+// What writing would refuse is refused before the work, not after it.
+Status check_output(const std::string& output, const std::string& bundle, const std::string& source, bool force) {
+  namespace fs = std::filesystem;
   if (output.empty()) return {StatusCode::invalid_argument, "a distillation needs a directory to write"};
   std::error_code ec;
-  if (!std::filesystem::exists(output, ec)) return {};
-  if (std::filesystem::equivalent(output, bundle, ec))
-    return {StatusCode::invalid_argument, "output " + output + " is the bundle itself; choose another -o"};
-  if (force && std::filesystem::exists(output + "/config.json", ec)) return {};
+  if (const fs::path folder = fs::absolute(output, ec).parent_path(); !fs::is_directory(folder, ec))
+    return {StatusCode::not_found, "the folder of the output, " + folder.string() + ", does not exist"};
+  if (!fs::exists(output, ec)) return {};
+  for (const std::string& input : {bundle, source})
+    if (fs::equivalent(output, input, ec))
+      return {StatusCode::invalid_argument, "output " + output + " is " + input + " itself; choose another -o"};
+  if (force && fs::exists(output + "/config.json", ec)) return {};
   if (force) return {StatusCode::invalid_argument, output + " exists and is no model directory: it is not replaced"};
   return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
 }
@@ -57,7 +60,8 @@ Result<DistillationReport> distill_bundle(const std::string& bundle, const std::
                                           const DistillationOptions& options, const RunOptions& run) {
   const auto start = Clock::now();
   JANG_ASSIGN(const std::string directory, find_input(bundle, run));
-  JANG_TRY(check_output(output, directory, options.force));
+  JANG_ASSIGN(const std::string original, find_input(source, run));
+  JANG_TRY(check_output(output, directory, original, options.force));
   distill::Options o;
   o.text = {options.windows, options.window_length, 16, options.seed, ""};
   if (!options.text_file.empty()) {
@@ -67,15 +71,16 @@ Result<DistillationReport> distill_bundle(const std::string& bundle, const std::
   o.rate = options.rate;
   o.budget_seconds = options.budget_seconds;
   o.checkpoint_path = output + ".training";
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run));
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(bundle, run));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(original, run));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(directory, run));
   JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
   std::vector<std::string_view> to_come = distill::phases_of(o);
   to_come.emplace_back("write");
   Phases observer(observer_of(run), std::move(to_come));
   JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
   begin_phase(observer, "write");
-  JANG_TRY(distill::write_bundle(directory, done.best, record_of(done.report, options), output, options.force, observer));
+  JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, done.best, record_of(done.report, options), output, options.force,
+                                 observer));
   std::error_code ec;
   std::filesystem::remove(o.checkpoint_path, ec);
   done.report.output = output;

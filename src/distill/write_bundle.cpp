@@ -86,7 +86,7 @@ Status write_side_files(const format::Bundle& bundle, const json::Value& record,
   for (const std::string& name : files.names) JANG_TRY(writer.add_copy(from + "/" + name, name));
   if (std::filesystem::exists(from + "/model.safetensors.index.json"))
     JANG_TRY(writer.add_copy(from + "/model.safetensors.index.json", "model.safetensors.index.json"));
-  if (bundle.jang_config.is_object()) {
+  if (const json::Value* described = json::find(bundle.jang_config, "quantization"); described != nullptr && described->is_object()) {
     json::Value config = bundle.jang_config;
     json::Value& quantization = config["quantization"];
     quantization["distillation"] = record;
@@ -100,9 +100,9 @@ Status write_side_files(const format::Bundle& bundle, const json::Value& record,
 
 }  // namespace
 
-Status write_bundle(const std::string& directory, const StoredModules& modules, const json::Value& record, const std::string& output,
-                    bool force, Observer& observer) {
-  JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory));
+Status write_bundle(const std::string& directory, const format::OpenOptions& open, const StoredModules& modules, const json::Value& record,
+                    const std::string& output, bool force, Observer& observer) {
+  JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory, open));
   std::vector<MappedFile> mapped;
   std::vector<format::PlannedFile> planned;
   for (const InputFile& file : bundle.checkpoint.files()) {

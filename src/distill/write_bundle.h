@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "distill/student.h"
+#include "format/checkpoint.h"
 #include "json/json.h"
 
 namespace jang::distill {
@@ -14,7 +15,7 @@ namespace jang::distill {
 // Where the bundle says what was done (jang_config.json), `record` is added as quantization.distillation. `output` appears whole or not at
 // all, after the check that every conversion goes through. Errors: those of opening; invalid_argument (output exists and not `force`);
 // write errors.
-[[nodiscard]] Status write_bundle(const std::string& bundle, const StoredModules& modules, const json::Value& record,
-                                  const std::string& output, bool force, Observer& observer);
+[[nodiscard]] Status write_bundle(const std::string& bundle, const format::OpenOptions& open, const StoredModules& modules,
+                                  const json::Value& record, const std::string& output, bool force, Observer& observer);
 
 }  // namespace jang::distill

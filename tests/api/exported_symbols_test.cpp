@@ -68,6 +68,7 @@ TEST(ExportedSymbols, hold_every_entry_of_the_headers) {
                                       "jang::plan_model(",
                                       "jang::convert_model(",
                                       "jang::calibrate_model(",
+                                      "jang::distill_bundle(",
                                       "jang::measure_perplexity(",
                                       "jang::compare_recipes(",
                                       "jang::inspect_model(",

@@ -130,6 +130,8 @@ TEST_F(DistillCommand, refusals) {
   refused({"distill", "bundle", "--ref", kBundledModel}, 2, "-o");
   refused({"distill", "missing", "--ref", kBundledModel, "-o", "out"}, 3, "missing");
   refused(distill("bundle", {"--force"}), 2, "itself");
+  refused({"distill", "bundle", "--ref", "bundle", "-o", "bundle", "--force"}, 2, "itself");
+  refused(distill("missing/out"), 3, "missing");
   refused(distill("out", {"--rate", "0"}), 2, "--rate");
   refused(distill("out", {}, "0"), 2, "--steps");
   refused(distill("out", {"--codes", "9"}), 2, "--codes");
