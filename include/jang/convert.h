@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "jang/distill.h"
 #include "jang/export.h"
 #include "jang/plan.h"
 #include "jang/run_options.h"
@@ -18,12 +20,16 @@ struct ConvertOptions {
   std::string output = {};
   bool force = false;    // replaces an output that exists, once the new one is complete
   bool dry_run = false;  // everything but the conversion
+  // Trains the bundle against the source before anyone sees it (distill.h). Beside the output lie "<output>.start", which is the bundle
+  // untrained, and "<output>.training" until it is done; an interrupted run leaves both, and the same call goes on from there.
+  std::optional<DistillationOptions> distillation = {};
 };
 
 struct ConvertReport {
-  PlanReport plan;     // of a conversion with measured errors, in `document` too
-  std::string output;  // the directory made, or that would be
-  double seconds = 0;  // of the conversion itself
+  PlanReport plan;                                      // of a conversion with measured errors, in `document` too
+  std::string output;                                   // the directory made, or that would be
+  std::optional<DistillationReport> distillation = {};  // where it was asked for
+  double seconds = 0;                                   // of the conversion itself
   std::uint64_t peak_rss_bytes = 0;
   bool runs_here = false;        // this library can run the model, text included
   bool others_read_text = true;  // the tokenizer's files are sound, or in a format that only others read
@@ -31,8 +37,9 @@ struct ConvertReport {
 
 // Converts the source `name` (directory or org/name). The same source, plan and version give the same bytes on every machine. Memory is
 // bounded by the threads, not by the model. The output appears complete and checked, or not at all: work happens in "<output>.partial".
-// Observed as the phases of plan_model, then quantize and write; ticks count bytes of the source where no other unit is told. Errors: those
-// of plan_model; invalid_argument (the output exists), unsupported (no loader would open the result), write errors, cancelled.
+// Observed as the phases of plan_model, then quantize and write, then those of distill_bundle; ticks count bytes of the source where no
+// other unit is told. Errors: those of plan_model; invalid_argument (the output exists), unsupported (no loader would open the result),
+// write errors, cancelled.
 [[nodiscard]] JANG_API Result<ConvertReport> convert_model(const std::string& name, const ConvertOptions& options = {},
                                                            const RunOptions& run = {});
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/access.h"
+#include "api/distilling.h"
 #include "api/planning.h"
 #include "arch/decoder_config.h"
 #include "engine/text_check.h"
@@ -45,9 +46,15 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   if (!report.output.empty()) JANG_TRY(check_output_free(report.output, options));
   std::vector<std::string_view> phases_after;
   if (!options.dry_run) phases_after = {"quantize", "write"};
+  if (options.distillation) {
+    JANG_TRY(check_distillation(*options.distillation));
+    for (const std::string_view phase : distillation_phases(*options.distillation))
+      if (!options.dry_run) phases_after.push_back(phase);
+  }
   JANG_ASSIGN(Planning planning, Planning::open(name, options.plan, planner, run, phases_after));
   const quantize::Source& source = planning.source();
   JANG_TRY(quantize::check_loadable(source.model));
+  if (options.distillation) JANG_TRY(arch::decoder_config(source.model).status());  // it has to run
   if (report.output.empty() && options.plan.plan_file.empty()) {
     report.output = default_output(name, planner.profile);
     JANG_TRY(check_output_free(report.output, options));
@@ -67,9 +74,18 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   JANG_ASSIGN(const std::unique_ptr<quantize::Grams> grams, planning.make_grams(plan));
   quantize::RunOptions conversion = planning.conversion_options();
   conversion.grams = grams.get();
-  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, report.output, options.force, conversion));
+  // A bundle that is to be trained is made beside its place and goes when the trained one stands there.
+  const std::string made = options.distillation ? report.output + ".start" : report.output;
+  const bool replaces = options.force || options.distillation;
+  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, made, replaces, conversion));
   report.plan = planning.report(plan, done.sizes, done.errors);
-  report.output = done.output;
+  if (options.distillation) {
+    DistillationOptions training = *options.distillation;
+    training.force = options.force;
+    JANG_ASSIGN(report.distillation, distill_directory(made, source.checkpoint.path(), report.output, training, run, planning.observer()));
+    std::error_code ec;
+    std::filesystem::remove_all(made, ec);
+  }
   report.seconds = done.seconds;
   report.peak_rss_bytes = done.peak_rss_bytes;
   return report;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "api/access.h"
+#include "api/distilling.h"
 #include "api/planning.h"
 #include "base/clock.h"
 #include "base/phases.h"
@@ -54,29 +55,39 @@ Status check_output(const std::string& output, const std::string& bundle, const 
   return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
 }
 
-}  // namespace
-
-Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& output,
-                                          const DistillationOptions& options, const RunOptions& run) {
-  const auto start = Clock::now();
-  JANG_ASSIGN(const std::string directory, find_input(bundle, run));
-  JANG_ASSIGN(const std::string original, find_input(source, run));
-  JANG_TRY(check_output(output, directory, original, options.force));
+// All but the text that is given.
+distill::Options training_options(const DistillationOptions& options) {
   distill::Options o;
-  o.text = {options.windows, options.window_length, 16, options.seed, ""};
-  if (!options.text_file.empty()) {
-    JANG_ASSIGN(o.text.given, read_given_text(options.text_file));
-  }
+  o.text.n_windows = options.windows;
+  o.text.length = options.window_length;
+  o.text.seed = options.seed;
   o.steps = options.steps;
   o.rate = options.rate;
   o.budget_seconds = options.budget_seconds;
+  return o;
+}
+
+}  // namespace
+
+std::vector<std::string_view> distillation_phases(const DistillationOptions& options) {
+  std::vector<std::string_view> phases = distill::phases_of(training_options(options));
+  phases.emplace_back("write");
+  return phases;
+}
+
+Status check_distillation(const DistillationOptions& options) { return distill::check_options(training_options(options)); }
+
+Result<DistillationReport> distill_directory(const std::string& directory, const std::string& source, const std::string& output,
+                                             const DistillationOptions& options, const RunOptions& run, Observer& observer) {
+  const auto start = Clock::now();
+  distill::Options o = training_options(options);
+  if (!options.text_file.empty()) {
+    JANG_ASSIGN(o.text.given, read_given_text(options.text_file));
+  }
   o.checkpoint_path = output + ".training";
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(original, run));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run));
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(directory, run));
   JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
-  std::vector<std::string_view> to_come = distill::phases_of(o);
-  to_come.emplace_back("write");
-  Phases observer(observer_of(run), std::move(to_come));
   JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
   begin_phase(observer, "write");
   JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, done.best, record_of(done.report, options), output, options.force,
@@ -86,6 +97,16 @@ Result<DistillationReport> distill_bundle(const std::string& bundle, const std::
   done.report.output = output;
   done.report.seconds = seconds_since(start);
   return std::move(done.report);
+}
+
+Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& output,
+                                          const DistillationOptions& options, const RunOptions& run) {
+  JANG_TRY(check_distillation(options));
+  JANG_ASSIGN(const std::string directory, find_input(bundle, run));
+  JANG_ASSIGN(const std::string original, find_input(source, run));
+  JANG_TRY(check_output(output, directory, original, options.force));
+  Phases observer(observer_of(run), distillation_phases(options));
+  return distill_directory(directory, original, output, options, run, observer);
 }
 
 }  // namespace jang

@@ -34,6 +34,8 @@ class Planning {
   [[nodiscard]] static Result<Planning> open(const std::string& name, const PlanOptions& options, const plan::Options& planner,
                                              const RunOptions& run, std::vector<std::string_view> phases_after = {});
 
+  // Numbers the phases of the command; the caller announces its own through it.
+  [[nodiscard]] Observer& observer() const { return *phases_; }
   [[nodiscard]] const quantize::Source& source() const { return source_; }
   // Reads the statistics file, or calibrates. Errors: invalid_argument (both are asked for), those of either.
   [[nodiscard]] Status gather();

@@ -14,6 +14,8 @@
 namespace jang::cli {
 namespace {
 
+constexpr std::int64_t kMostSteps = 1'000'000;  // of --distill
+
 // A path as a shell takes it back.
 std::string shell_word(const std::string& path) {
   const bool plain = path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%") == std::string::npos;
@@ -35,7 +37,10 @@ std::string dry_run_text(const ConvertReport& done, const std::string& source, b
 
 std::string result_text(const ConvertReport& done, const std::string& source) {
   std::string out = heading(done.plan.model, source, ": wrote ", done.output) + sizes_text(done.plan.model);
-  out += fmt::format("  time         {}\n", format_duration(done.seconds));
+  if (done.distillation)
+    out += fmt::format("  divergence   {:.5f} after training, {:.5f} before, on text of the model's own\n", done.distillation->divergence,
+                       done.distillation->start_divergence);
+  out += fmt::format("  time         {}\n", format_duration(done.seconds + (done.distillation ? done.distillation->seconds : 0)));
   out += fmt::format("  peak memory  {}\n", format_bytes(done.peak_rss_bytes));
   const std::string word = shell_word(done.output);
   out += "next:\n";
@@ -48,6 +53,10 @@ std::string document(const ConvertReport& done) {
   Json v = parse_document(done.plan.document);
   v["seconds"] = done.seconds;
   v["peak_rss_bytes"] = done.peak_rss_bytes;
+  if (done.distillation)
+    v["distillation"] = {{"steps", done.distillation->steps},    {"kept_step", done.distillation->kept_step},
+                         {"rate", done.distillation->rate},      {"kld_start", done.distillation->start_divergence},
+                         {"kld", done.distillation->divergence}, {"seconds", done.distillation->seconds}};
   v["output"] = done.output;
   return dump(v, 2) + "\n";
 }
@@ -62,6 +71,11 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   options.output = arguments.value("--output");
   options.force = arguments.has("--force");
   options.dry_run = arguments.has("--dry-run");
+  if (arguments.has("--distill")) {
+    options.distillation.emplace();
+    JANG_ASSIGN(options.distillation->steps, parse_integer(arguments.value("--distill"), "--distill", 1, kMostSteps));
+    options.distillation->seed = options.plan.calibration.seed;
+  }
   const std::string typed = arguments.value("SRC");
   JANG_ASSIGN(const ConvertReport done, convert_model(typed, options, run));
   const bool as_json = arguments.has("--json");

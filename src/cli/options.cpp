@@ -184,6 +184,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"calibrate", Kind::flag, "--no-sensitivity", 0, "", "", "", Offers::nothing, "activations only", false},
     {"calibrate", Kind::list, "--merge", 0, "FILE", "", "", Offers::file, "write these statistics merged, measure nothing; may be repeated",
      false},
+    {"convert", Kind::value, "--distill", 0, "STEPS", "", "", Offers::nothing,
+     "train the result for so many steps, as `jang distill` does; 300 is its default", false},
     {"distill", Kind::value, "--steps", 0, "N", "300", "", Offers::nothing, "steps of training", false},
     {"distill", Kind::value, "--batch", 0, "N", "16", "", Offers::nothing, "windows of text in a step", false},
     {"distill", Kind::value, "--seq-len", 0, "N", "512", "", Offers::nothing, "tokens in a window", false},

@@ -31,7 +31,7 @@ class Run {
       : source_(source), student_(student), options_(options), observer_(observer), cancel_(cancel) {}
 
   Result<Outcome> operator()() {
-    JANG_TRY(check());
+    JANG_TRY(check_options(options_));
     settings_ = fmt::format("1;{};{};{};{};{};{};{};{}", student_.fingerprint(), options_.steps, options_.rate, options_.text.n_windows,
                             options_.text.length, options_.text.n_held_out, options_.text.seed,
                             XXH3_64bits(options_.text.given.data(), options_.text.given.size()));
@@ -53,13 +53,6 @@ class Run {
   }
 
  private:
-  Status check() const {
-    if (options_.steps < 1 || options_.text.n_windows < 1 || options_.text.length < 2 || options_.text.n_held_out < 1)
-      return {StatusCode::invalid_argument, "a distillation needs steps, windows and tokens in them"};
-    if (!(options_.rate >= 0) || !std::isfinite(options_.rate) || !(options_.budget_seconds >= 0))
-      return {StatusCode::invalid_argument, "rate and budget are numbers of at least 0"};
-    return {};
-  }
   [[nodiscard]] bool cancelled() const { return cancel_ != nullptr && cancel_->load(std::memory_order_relaxed); }
 
   Result<bool> take_up() {
@@ -214,6 +207,14 @@ class Run {
 };
 
 }  // namespace
+
+Status check_options(const Options& o) {
+  if (o.steps < 1 || o.text.n_windows < 1 || o.text.length < 2 || o.text.n_held_out < 1)
+    return {StatusCode::invalid_argument, "a distillation needs steps, windows and tokens in them"};
+  if (!(o.rate >= 0) || !std::isfinite(o.rate) || !(o.budget_seconds >= 0))
+    return {StatusCode::invalid_argument, "rate and budget are numbers of at least 0"};
+  return {};
+}
 
 std::vector<std::string_view> phases_of(const Options& options) {
   return options.rate > 0 ? std::vector<std::string_view>{"text", "train"} : std::vector<std::string_view>{"text", "rate", "train"};

@@ -34,6 +34,8 @@ struct Outcome {
   StoredModules best;
 };
 
+// Errors: invalid_argument.
+[[nodiscard]] Status check_options(const Options& options);
 // Phases of a distillation, in order.
 [[nodiscard]] std::vector<std::string_view> phases_of(const Options& options);
 // Trains the student. Errors: invalid_argument (options), those of sampling and of the device; cancelled (what was done is in the

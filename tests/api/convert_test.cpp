@@ -164,5 +164,37 @@ TEST(PublicMachine, backends_are_named_and_one_is_chosen) {
   EXPECT_FALSE(families().empty());
 }
 
+TEST_F(PublicConvert, a_bundle_is_trained_before_anyone_sees_it) {
+  Recorder recorder;
+  ConvertOptions options;
+  options.plan.profile = "uniform_2";
+  options.plan.method = Method::rtn;
+  options.output = path("trained");
+  options.distillation = DistillationOptions{.steps = 3, .windows = 2, .window_length = 16, .rate = 1};
+  const Result<ConvertReport> done = convert_model(kBundledModel, options, {.threads = 2, .observer = &recorder});
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  EXPECT_EQ(recorder.phases, (std::vector<std::string>{"detect", "allocate", "quantize", "write", "text", "train", "write"}));
+  ASSERT_TRUE(done->distillation);
+  EXPECT_EQ(done->distillation->steps, 3);
+  EXPECT_LE(done->distillation->divergence, done->distillation->start_divergence);
+  std::vector<std::string> left;
+  for (const auto& entry : fs::directory_iterator(dir_)) left.push_back(entry.path().filename());
+  EXPECT_EQ(left, std::vector<std::string>{"trained"});
+  // In one go and in two it is the same bundle.
+  options.output = path("plain");
+  options.distillation.reset();
+  ASSERT_TRUE(convert_model(kBundledModel, options, {.threads = 2}).ok());
+  ASSERT_TRUE(distill_bundle(path("plain"), kBundledModel, path("later"), {.steps = 3, .windows = 2, .window_length = 16, .rate = 1}).ok());
+  const auto bytes = [&](const char* name) {
+    std::ifstream file(path(name) + "/model.safetensors", std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_TRUE(bytes("trained") == bytes("later"));
+  EXPECT_FALSE(bytes("trained") == bytes("plain"));
+  options.output = path("none");
+  options.distillation = DistillationOptions{.steps = 0};
+  EXPECT_EQ(convert_model(kBundledModel, options).status().code(), StatusCode::invalid_argument);
+}
+
 }  // namespace
 }  // namespace jang
