@@ -29,17 +29,16 @@ struct Layer {
   std::string_view forbidden;  // lower folders that it must not see all the same, separated by spaces
 };
 constexpr auto kLayers = std::to_array<Layer>({
-    {"base", 0, ""},      {"tensor", 1, ""},
-    {"json", 1, ""},      {"codec", 2, ""},
-    {"format", 3, ""},    {"arch", 3, "codec format"},
-    {"text", 3, ""},      {"format/targets", 3.5, ""},
-    {"plan", 4, ""},      {"kernels", 4, "format arch text json"},
-    {"quantize", 5, ""},  {"model", 5, "format"},
-    {"engine", 6, ""},    {"eval", 7, ""},
-    {"calibrate", 7, ""}, {"distill", 8, ""},
-    {"experiment", 8, ""},
-    {"api", 9, ""},       {"server", 10, ""},
-    {"cli", 10, ""},
+    {"base", 0, ""},       {"tensor", 1, ""},
+    {"json", 1, ""},       {"codec", 2, ""},
+    {"format", 3, ""},     {"arch", 3, "codec format"},
+    {"text", 3, ""},       {"format/targets", 3.5, ""},
+    {"plan", 4, ""},       {"kernels", 4, "format arch text json"},
+    {"quantize", 5, ""},   {"model", 5, "format"},
+    {"engine", 6, ""},     {"eval", 7, ""},
+    {"calibrate", 7, ""},  {"distill", 8, ""},
+    {"experiment", 8, ""}, {"api", 9, ""},
+    {"server", 10, ""},    {"cli", 10, ""},
 });
 
 const Layer* find_layer(std::string_view folder) {
