@@ -6,7 +6,7 @@
 // projection are one tensor `...mlp.experts.gate_proj.weight` [E, out, in], whatever a source makes of them (one each, stacked, gate and up
 // fused): its pieces say where the rows lie. Values of zero-centred norms are what the model multiplies by (OutTensor::add).
 //
-// Adding a family = arch/families/<family>.cpp with its table + one line in registry.cpp.
+// Adding a family: HACKING.md.
 #pragma once
 
 #include <cstdint>

@@ -73,7 +73,6 @@ inline constexpr Row kTwoNorms[] = {
     {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
 };
 
-// Buffers old checkpoints carry; every class computes them.
 // Checkpoints saved from the bare decoder lack the "model." prefix, those saved from the inside of a multimodal model have another.
 inline constexpr Rename kBareDecoder[] = {
     {"layers.", "model.layers."},        {"embed_tokens.", "model.embed_tokens."}, {"norm.", "model.norm."},

@@ -73,8 +73,10 @@ struct Form {
   LayoutRule layout = LayoutRule::whole;
 };
 
-inline constexpr std::uint8_t kZeroCentred = 1;  // published as w - 1, where the model multiplies by w
-inline constexpr std::uint8_t kKeepDtype = 2;    // never cast
+// Published as w - 1, where the model multiplies by w: conversion adds the one. Only in families with convolutions, by whose shape a source
+// is told from a converted copy (SourceFacts::plain_norms); others have Traits::norm_offset.
+inline constexpr std::uint8_t kZeroCentred = 1;
+inline constexpr std::uint8_t kKeepDtype = 2;  // never cast
 
 // One parameter of the model. There are no optional rows: the config decides (When), because loaders are strict.
 struct Row {
@@ -82,7 +84,7 @@ struct Row {
   Role role;
   std::array<Dim, 3> shape;
   When when = When::always;
-  std::span<const Form> forms{};  // empty: the source calls it `name` and has the row's shape
+  std::span<const Form> forms{};  // in place of `name`, so `name` is one of them; empty: the source calls it `name` and has the row's shape
   std::uint8_t flags = 0;
 };
 using Block = std::span<const Row>;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The explicit table of families. A new family is a file of its own in families/, its header, and its line here.
+// The explicit table of families. A new family is a file of its own in families/, its header, and its line here;
+// HACKING.md says what else it needs.
 #include "arch/registry.h"
 
 #include <algorithm>

@@ -7,7 +7,7 @@
 //   read    a directory -> read() -> its packed modules by path, format and planes (bundle.h);
 //           tensors as it names them -> published() -> canonical names and shapes, for arch::describe
 //
-// Adding a target = a folder here + one line in targets.cpp.
+// Adding a target = a folder here + one line in targets.cpp; HACKING.md says what the order of the lines means.
 #pragma once
 
 #include <optional>
@@ -100,7 +100,7 @@ class Target {
 
   // Reading: whether an opened directory is one of this target's. The default target takes what no other knows.
   [[nodiscard]] virtual bool recognises(const format::Checkpoint& checkpoint) const = 0;
-  // Its packed modules and plain tensors. Errors: corrupt, unsupported, each naming file and module.
+  // Its packed modules, plain tensors and is_quantized. Errors: corrupt, unsupported, each naming file and module.
   [[nodiscard]] virtual Status read(format::Bundle* bundle) const = 0;
   // What its documents say wrongly about its tensors.
   virtual void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const = 0;
