@@ -76,6 +76,9 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   conversion.grams = grams.get();
   // A bundle that is to be trained is made beside its place and goes when the trained one stands there.
   const std::string made = options.distillation ? report.output + ".start" : report.output;
+  std::error_code error;
+  if (options.distillation && std::filesystem::exists(made, error) && !std::filesystem::exists(report.output + ".training", error))
+    return Status(StatusCode::invalid_argument, fmt::format("{} is in the way: remove it, or choose another --output", made));
   const bool replaces = options.force || options.distillation;
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, made, replaces, conversion));
   report.plan = planning.report(plan, done.sizes, done.errors);

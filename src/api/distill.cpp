@@ -50,6 +50,11 @@ Status check_output(const std::string& output, const std::string& bundle, const 
   for (const std::string& input : {bundle, source})
     if (fs::equivalent(output, input, ec))
       return {StatusCode::invalid_argument, "output " + output + " is " + input + " itself; choose another -o"};
+  for (const std::string& input : {bundle, source}) {
+    const fs::path inside = fs::canonical(input, ec).lexically_relative(fs::canonical(output, ec));
+    if (!inside.empty() && *inside.begin() != "..")
+      return {StatusCode::invalid_argument, input + " lies in the output " + output + ", which would be replaced; choose another -o"};
+  }
   if (force && fs::exists(output + "/config.json", ec)) return {};
   if (force) return {StatusCode::invalid_argument, output + " exists and is no model directory: it is not replaced"};
   return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
