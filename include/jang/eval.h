@@ -2,8 +2,8 @@
 // Quality of one model: perplexity, divergence from its source, multiple choice. A model to be measured is best opened with exact
 // arithmetic.
 //
-// Reports hold a JSON object with the figures, for programs. The observer is told of ticks, which
-// count tokens or items, and of no phase: opening models and measuring them are steps of the caller.
+// Reports hold a JSON object with the figures, for programs. The observer is told of ticks, which count tokens or items, and of no phase:
+// opening models and measuring them are steps of the caller.
 #pragma once
 
 #include <cstdint>

@@ -18,10 +18,17 @@
 namespace jang {
 namespace {
 
+// Where a bundle that is to be trained is made.
+std::string start_of(const std::string& output) { return output + ".start"; }
+
 // Asked before any work: hours of measuring must not end in "exists already".
 Status check_output_free(const std::string& output, const ConvertOptions& options) {
-  if (options.dry_run || options.force) return {};
+  if (options.dry_run) return {};
   std::error_code error;
+  // An interrupted training leaves a checkpoint beside its start; any other directory of that name is the user's, even with --force.
+  if (options.distillation && std::filesystem::exists(start_of(output), error) && !std::filesystem::exists(output + ".training", error))
+    return {StatusCode::invalid_argument, fmt::format("{} is in the way: remove it, or choose another --output", start_of(output))};
+  if (options.force) return {};
   if (!std::filesystem::exists(std::filesystem::symlink_status(output, error))) return {};
   return {StatusCode::invalid_argument, fmt::format("{} exists already; choose another --output, or --force to replace it", output)};
 }
@@ -48,8 +55,8 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   if (!options.dry_run) phases_after = {"quantize", "write"};
   if (options.distillation) {
     JANG_TRY(check_distillation(*options.distillation));
-    for (const std::string_view phase : distillation_phases(*options.distillation))
-      if (!options.dry_run) phases_after.push_back(phase);
+    const std::vector<std::string_view> more = distillation_phases(*options.distillation);
+    if (!options.dry_run) phases_after.insert(phases_after.end(), more.begin(), more.end());
   }
   JANG_ASSIGN(Planning planning, Planning::open(name, options.plan, planner, run, phases_after));
   const quantize::Source& source = planning.source();
@@ -75,10 +82,7 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   quantize::RunOptions conversion = planning.conversion_options();
   conversion.grams = grams.get();
   // A bundle that is to be trained is made beside its place and goes when the trained one stands there.
-  const std::string made = options.distillation ? report.output + ".start" : report.output;
-  std::error_code error;
-  if (options.distillation && std::filesystem::exists(made, error) && !std::filesystem::exists(report.output + ".training", error))
-    return Status(StatusCode::invalid_argument, fmt::format("{} is in the way: remove it, or choose another --output", made));
+  const std::string made = options.distillation ? start_of(report.output) : report.output;
   const bool replaces = options.force || options.distillation;
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, made, replaces, conversion));
   report.plan = planning.report(plan, done.sizes, done.errors);

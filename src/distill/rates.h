@@ -7,8 +7,7 @@
 //   latents  0.006 (2 / b)^1.6    in codes
 //
 // The matrix of a tied embedding, which is looked up and multiplied with, has 0.3 of them. A run warms up over its first 5 % and then falls
-// with a cosine to zero. Measured on two architectures and a large vocabulary (docs/numbers.md section 8); no multiplier is right for all
-// models, so short runs choose one.
+// with a cosine to zero. No multiplier is right for all models, so short runs choose one.
 #pragma once
 
 #include <cstdint>

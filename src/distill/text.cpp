@@ -2,9 +2,6 @@
 // See the header.
 #include "distill/text.h"
 
-#include <algorithm>
-#include <limits>
-
 #include "engine/counter_draw.h"
 
 namespace jang::distill {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the model classes of mlx-lm load. Written by scripts/make_loader_table.py from mlx-lm 0.32.2; do not edit.
+// What the model classes of mlx-lm load. Written by scripts/make_loader_table.py from mlx-lm 0.32.2; do not edit. One table of data,
+// so it is not split.
 //
 // Of every class: modules that may be packed under the names they have; other tensors it takes, kept as they are; rows that move: renamed,
 // stacked from one tensor per expert, or cut from a fused pair; tensors it leaves out; keys of the config it demands, and those that must
