@@ -93,7 +93,9 @@ Result<std::string> find_snapshot(const fs::path& folder) {
 
 }  // namespace
 
-Result<std::string> resolve_model(const std::string& what, const HubEnvironment& env) {
+Result<std::string> resolve_model(const std::string& typed, const HubEnvironment& env) {
+  // A slash at the end, which shells complete, changes neither a path nor a name.
+  const std::string what = typed.substr(0, std::max<std::size_t>(typed.find_last_not_of('/') + 1, typed.starts_with('/') ? 1 : 0));
   if (what.empty() || what.find('\0') != std::string::npos)
     return Status(StatusCode::invalid_argument, "no model given: name its directory");
   if (is_folder(what)) return what;

@@ -28,6 +28,22 @@ TEST_F(HubTest, directories_are_taken_as_they_are) {
   EXPECT_EQ(*r, root_.string());
 }
 
+TEST_F(HubTest, a_slash_at_the_end_changes_nothing) {
+  put_model("one");
+  put("a/b/config.json", "{}");
+  const HubEnvironment env{path("one")};
+  const auto resolve = [&](const std::string& what) {
+    const auto r = resolve_model(what, env);
+    return r.ok() ? *r : r.status().message();
+  };
+  EXPECT_EQ(resolve(path("a/b/")), path("a/b"));
+  EXPECT_EQ(resolve("org/name/"), snapshot("one"));
+  EXPECT_EQ(resolve("org/name//"), snapshot("one"));
+  EXPECT_EQ(resolve("/"), "/");
+  EXPECT_NE(resolve(path("a/b/config.json/")).find("is a file"), std::string::npos);
+  EXPECT_NE(resolve("org/other/").find("model 'org/other' not found"), std::string::npos) << resolve("org/other/");
+}
+
 TEST_F(HubTest, cache_variables_have_the_precedence_of_the_hub) {
   put_model("one");
   put_model("two/hub");
