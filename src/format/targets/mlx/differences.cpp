@@ -6,7 +6,8 @@
 //   window        only gemma3's has one; the others see the whole text, which is the same up to its length
 //   softcaps      none has them
 //   heads         qwen2's are of hidden_size / num_attention_heads values, whatever the config says: others end the load
-//   RoPE          types they do not know end the load; qwen3_moe's has no scaling; yarn's attention_factor and truncate are not read
+//   RoPE          types they do not know, or without a key they demand, end the load; qwen3_moe's has no scaling; yarn's and longrope's
+//                 attention_factor and yarn's truncate are not read; longrope has one table, the long one, for texts of every length
 #include "format/targets/mlx/differences.h"
 #include "arch/geometry.h"
 
@@ -80,13 +81,22 @@ void check_softcaps(const Family& family, const json::Value& text, Sentences* ou
                                  family.name));
 }
 
-void check_yarn(const json::Value& rope, Sentences* out) {
-  for (const char* key : {"attention_factor", "truncate"}) {
-    const json::Value* value = json::find(rope, key);
-    if (value == nullptr || *value == true) continue;
-    out->push_back(
-        fmt::format("config.json sets the RoPE's {}, which mlx-lm does not read: its answers will differ from the model's", key));
-  }
+void check_unread(const json::Value& rope, const char* key, Sentences* out) {
+  const json::Value* value = json::find(rope, key);
+  if (value == nullptr || *value == true) return;
+  out->push_back(fmt::format("config.json sets the RoPE's {}, which mlx-lm does not read: its answers will differ from the model's", key));
+}
+
+// transformers turns a text by short_factor until it is longer than the original context, and by long_factor from there on.
+void check_longrope(const json::Value& rope, Sentences* out) {
+  const json::Value *shorter = json::find(rope, "short_factor"), *longer = json::find(rope, "long_factor");
+  const json::Value* context = json::find(rope, "original_max_position_embeddings");
+  if (context == nullptr || shorter == nullptr || longer == nullptr || *shorter == *longer) return;
+  out->push_back(
+      fmt::format("config.json asks for the RoPE type \"longrope\": mlx-lm turns texts of every length by its long_factor, transformers "
+                  "those of at most {} tokens by its short_factor: mlx-lm's answers to them will differ from the model's, and the engine "
+                  "here cannot run it",
+                  json::dump(*context)));
 }
 
 void check_rope(const Family& family, const FamilyRow& habits, const json::Value& text, Sentences* out) {
@@ -103,7 +113,9 @@ void check_rope(const Family& family, const FamilyRow& habits, const json::Value
       continue;
     }
     const std::string type = text_at(*rope, "rope_type", text_at(*rope, "type", "default"));
-    if (type == "yarn") check_yarn(*rope, out);
+    if (type == "yarn" || type == "longrope") check_unread(*rope, "attention_factor", out);
+    if (type == "yarn") check_unread(*rope, "truncate", out);
+    if (type == "longrope" && habits.scales_rope) check_longrope(*rope, out);
     if (type != "default" && type != "mrope" && !habits.scales_rope)
       out->push_back(
           fmt::format("config.json asks for the RoPE type {}, mlx-lm's class of {} has plain RoPE only: its answers will differ "
@@ -111,6 +123,14 @@ void check_rope(const Family& family, const FamilyRow& habits, const json::Value
                       json::quote(type), family.name));
     return;  // rope_scaling decides where it stands
   }
+}
+
+// What initialize_rope of mlx-lm looks up without a default.
+std::vector<const char*> demanded_by(std::string_view type) {
+  if (type == "longrope") return {"original_max_position_embeddings", "short_factor", "long_factor"};
+  constexpr std::array<std::string_view, 6> kScaled = {"linear", "dynamic", "llama3", "yarn", "deepseek_yarn", "telechat3-yarn"};
+  if (std::ranges::find(kScaled, type) != kScaled.end()) return {"factor"};
+  return {};
 }
 
 }  // namespace
@@ -146,8 +166,13 @@ std::string rope_refusal(const json::Value& text) {
   const json::Value* rope = json::find(text, "rope_scaling");
   if (rope == nullptr || !rope->is_object()) return {};
   const std::string type = text_at(*rope, "type", text_at(*rope, "rope_type", "default"));
-  if (std::ranges::find(kKnown, type) != kKnown.end()) return {};
-  return fmt::format("config.json asks for the RoPE type {}, which mlx-lm does not know", json::quote(type));
+  if (std::ranges::find(kKnown, type) == kKnown.end())
+    return fmt::format("config.json asks for the RoPE type {}, which mlx-lm does not know", json::quote(type));
+  for (const char* key : demanded_by(type))
+    if (json::find(*rope, key) == nullptr)
+      return fmt::format("config.json asks for the RoPE type {} without {} among its parameters, which mlx-lm demands; add it there",
+                         json::quote(type), key);
+  return {};
 }
 
 }  // namespace jang::targets::mlx

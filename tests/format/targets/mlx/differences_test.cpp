@@ -64,6 +64,28 @@ INSTANTIATE_TEST_SUITE_P(
                {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 1e6}}},
                 {"sliding_attention", {{"rope_type", "linear"}, {"factor", 2.0}, {"rope_theta", 1e4}}}}}},
              "sliding layers"},
+        Case{"longrope_llama",
+             "llama",
+             {{"rope_scaling",
+               {{"rope_type", "longrope"},
+                {"original_max_position_embeddings", 4096},
+                {"short_factor", {1.0, 1.0}},
+                {"long_factor", {1.0, 4.0}}}}},
+             "at most 4096 tokens"},
+        Case{"longrope_factor_llama",
+             "llama",
+             {{"rope_scaling",
+               {{"type", "longrope"},
+                {"original_max_position_embeddings", 4096},
+                {"short_factor", {1.0}},
+                {"long_factor", {1.0}},
+                {"attention_factor", 1.2}}}},
+             "attention_factor"},
+        Case{"longrope_of_one_table_llama",
+             "llama",
+             {{"rope_scaling",
+               {{"rope_type", "longrope"}, {"original_max_position_embeddings", 4096}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}}},
+             ""},
         Case{"traditional_llama", "llama", {{"rope_traditional", true}}, "rope_traditional"}),
     [](const auto& p) { return p.param.name; });
 
@@ -95,6 +117,20 @@ TEST(Differences, an_unknown_rope_type_is_refused) {
   const auto model = m.describe();
   ASSERT_TRUE(model.ok());
   EXPECT_NE(model->refusal.find("spiral"), std::string::npos);
+}
+
+TEST(Differences, a_rope_without_what_its_type_demands_is_refused) {
+  const std::pair<const char*, const char*> types[] = {
+      {"linear", "factor"}, {"yarn", "factor"}, {"llama3", "factor"}, {"longrope", "original_max_position_embeddings"}};
+  for (const auto& [type, key] : types) {
+    FakeModel m = dense("llama");
+    m.config["rope_scaling"] = {{"rope_type", type}, {"short_factor", {1.0}}, {"long_factor", {1.0}}};
+    const auto refused = m.describe();
+    ASSERT_TRUE(refused.ok());
+    EXPECT_NE(refused->refusal.find(key), std::string::npos) << type << ": " << refused->refusal;
+    m.config["rope_scaling"][key] = 8.0;
+    EXPECT_EQ(m.describe()->refusal, "") << type;
+  }
 }
 
 }  // namespace
