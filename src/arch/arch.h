@@ -113,8 +113,9 @@ struct Model {
   int layer_component = 2;
 };
 
-// What only the values of a checkpoint can tell, where names and shapes leave it open.
+// What only the files of a checkpoint can tell, where names and shapes leave it open.
 struct SourceFacts {
+  std::string file_format;    // "format" in the metadata of its files, where they agree: "pt" of most sources; empty: none
   bool head_differs = false;  // the config calls embedding and head tied, and the checkpoint has a head of other values
   bool plain_norms = false;   // norms that are published zero-centred already hold what the model multiplies by: a converted copy
 };

@@ -73,8 +73,8 @@ struct Form {
   LayoutRule layout = LayoutRule::whole;
 };
 
-// Published as w - 1, where the model multiplies by w: conversion adds the one. Only in families with convolutions, by whose shape a source
-// is told from a converted copy (SourceFacts::plain_norms); others have Traits::norm_offset.
+// Published as w - 1, where the model multiplies by w: conversion adds the one, unless the checkpoint is a converted copy that holds w
+// already (SourceFacts::plain_norms). Where the target's class adds the one itself, Traits::norm_offset serves instead.
 inline constexpr std::uint8_t kZeroCentred = 1;
 inline constexpr std::uint8_t kKeepDtype = 2;  // never cast
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/lfs_pointer.h"
 #include "format/targets/side_files.h"
 #include "format/targets/targets.h"
 #include "json/json.h"
@@ -58,7 +59,7 @@ class TextChecker {
       if (!file.ok() || file->size() > kPointerBytes) continue;
       std::string bytes(static_cast<std::size_t>(file->size()), '\0');
       if (!file->read_at(0, std::as_writable_bytes(std::span(bytes))).ok()) continue;
-      if (const Status s = text::check_no_lfs_pointer(bytes, name); !s.ok()) {
+      if (const Status s = check_no_lfs_pointer(bytes, name); !s.ok()) {
         error(name, s.message());
         pointers_.insert(name);
       }

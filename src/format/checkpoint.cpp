@@ -139,7 +139,8 @@ class Reconciler {
 };
 
 // Opens every chosen file and reads its header. A stray file that cannot be read is none of the model's.
-Status read_headers(const std::string& path, ChosenFiles& chosen, std::vector<InputFile>& files, std::vector<StoredTensor>& tensors) {
+Status read_headers(const std::string& path, ChosenFiles& chosen, std::vector<InputFile>& files, std::vector<StoredTensor>& tensors,
+                    std::string& file_format, std::vector<std::string>& warnings) {
   std::vector<WeightFile> opened;
   for (const WeightFile& weight_file : chosen.files) {
     const bool is_stray = weight_file.standing == Standing::stray;
@@ -151,6 +152,14 @@ Status read_headers(const std::string& path, ChosenFiles& chosen, std::vector<In
     JANG_TRY(header.status());
     for (SafetensorsEntry& entry : header->tensors)
       tensors.push_back({std::move(entry.info), static_cast<int>(files.size()), entry.offset_bytes});
+    const std::string& format = header->metadata["format"];
+    if (files.empty())
+      file_format = format;
+    else if (format != file_format)
+      file_format.clear();
+    if (!header->repeated.empty())
+      warnings.push_back(
+          fmt::format("{}: keys occur twice in __metadata__, the last value counts: {}", file->path(), list_some(header->repeated)));
     files.push_back(std::move(file).value());
     opened.push_back(weight_file);
   }
@@ -189,7 +198,7 @@ Result<Checkpoint> Checkpoint::open(const std::string& path, const OpenOptions& 
 
   JANG_ASSIGN(ChosenFiles chosen, choose_files(path, options.lenient));
   c.warnings_.insert(c.warnings_.end(), chosen.warnings.begin(), chosen.warnings.end());
-  JANG_TRY(read_headers(path, chosen, c.files_, c.tensors_));
+  JANG_TRY(read_headers(path, chosen, c.files_, c.tensors_, c.file_format_, c.warnings_));
   Reconciler reconciler(path, chosen, c.files_, options.lenient);
   JANG_TRY(reconciler.settle_places(c.tensors_));
   const Status absent = reconciler.compare_with_index(c.tensors_);

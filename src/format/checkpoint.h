@@ -50,6 +50,8 @@ class Checkpoint {
   [[nodiscard]] const json::Value& config() const { return config_; }
   [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }  // sorted by name
   [[nodiscard]] const std::vector<InputFile>& files() const { return files_; }
+  // "format" in the metadata of the safetensors files ("pt", "mlx"); empty where it is absent or they disagree.
+  [[nodiscard]] const std::string& file_format() const { return file_format_; }
   // Disagreements that were resolved, each a sentence for the user.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   // Files and tensors that the index promises and no file has, as an error; ok when there are none.
@@ -72,6 +74,7 @@ class Checkpoint {
   json::Value config_;
   std::vector<InputFile> files_;
   std::vector<StoredTensor> tensors_;
+  std::string file_format_;
   std::vector<std::string> warnings_;
   Status missing_;
   bool lenient_ = false;

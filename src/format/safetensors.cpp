@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "base/corrupt.h"
+#include "base/lfs_pointer.h"
 #include "base/utf8.h"
 #include "json/json.h"
 
@@ -36,19 +37,19 @@ constexpr std::string_view kMetadataKey = "__metadata__";
 constexpr std::string_view kForeignDTypes[] = {"F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64"};
 
 // What the file is when it is no safetensors file, from its first bytes; empty when nothing is recognised.
-std::string_view recognise(std::string_view start) {
+std::string recognise(std::string_view start) {
   struct Signature {
     std::string_view bytes, meaning;
   };
   static constexpr Signature kSignatures[] = {
-      {"version https://git-lfs", "It is a Git LFS pointer, not the file itself: run 'git lfs pull' or download the model again"},
       {"<!DOCTYPE", "It is an HTML page, probably an error saved by a download: download the model again"},
       {"<html", "It is an HTML page, probably an error saved by a download: download the model again"},
       {"PK\x03\x04", "It is a zip archive, as PyTorch writes pickles: convert it to safetensors first"},
       {"GGUF", "It is a GGUF file: convert from the original safetensors checkpoint instead"},
   };
+  if (is_lfs_pointer(start)) return fmt::format("It is {}", kLfsPointerHelp);
   for (const Signature& s : kSignatures)
-    if (start.starts_with(s.bytes)) return s.meaning;
+    if (start.starts_with(s.bytes)) return std::string(s.meaning);
   return {};
 }
 
@@ -134,7 +135,7 @@ class HeaderParser {
     for (const dom::key_value_pair& member : object) {
       keys.push_back(member.key);
       if (member.key == kMetadataKey) {
-        JANG_TRY(read_metadata(member.value, out.metadata));
+        JANG_TRY(read_metadata(member.value, out));
         continue;
       }
       if (out.tensors.size() == limits_.max_tensors)
@@ -147,15 +148,14 @@ class HeaderParser {
     return {};
   }
 
-  Status read_metadata(const dom::element& value, std::map<std::string, std::string>& out) const {
+  Status read_metadata(const dom::element& value, SafetensorsHeader& out) const {
     dom::object object;
     if (value.get(object) != simdjson::SUCCESS) return corrupt(fmt::format("{}: __metadata__ is not an object", what_));
     for (const dom::key_value_pair& member : object) {
       std::string_view text;
       if (member.value.get(text) != simdjson::SUCCESS)
         return corrupt(fmt::format("{}: __metadata__ value of {} is not a string", what_, json::quote(member.key)));
-      if (!out.emplace(member.key, text).second)
-        return corrupt(fmt::format("{}: {} occurs twice in __metadata__", what_, json::quote(member.key)));
+      if (!out.metadata.insert_or_assign(std::string(member.key), text).second) out.repeated.emplace_back(member.key);
     }
     return {};
   }
@@ -298,7 +298,7 @@ Result<std::uint64_t> read_header_length(const InputFile& file, const Safetensor
   for (std::size_t i = 0; i < kLengthBytes; ++i) n |= std::uint64_t{static_cast<unsigned char>(start[i])} << (8 * i);
   const bool fits = n_start > kLengthBytes && n <= limits.max_header_bytes && n <= file.size() - kLengthBytes;
   if (fits && start[kLengthBytes] == '{') return n;
-  const std::string_view hint = recognise({start.data(), n_start});
+  const std::string hint = recognise({start.data(), n_start});
   if (!hint.empty()) return corrupt(fmt::format("{}: not a safetensors file. {}", file.path(), hint));
   if (n_start <= kLengthBytes)
     return corrupt(

@@ -29,7 +29,8 @@ struct SafetensorsEntry {
 
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> tensors;        // sorted by offset; where empty tensors share one, they come first, by name
-  std::map<std::string, std::string> metadata;  // "__metadata__"
+  std::map<std::string, std::string> metadata;  // "__metadata__"; of a repeated key the last value, as all known readers take it
+  std::vector<std::string> repeated;            // keys that occur again there
 };
 
 struct SafetensorsLimits {

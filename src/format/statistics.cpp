@@ -131,6 +131,8 @@ Result<Statistics> parse_statistics(std::string_view bytes, std::string_view wha
   for (std::size_t i = 0; i < kLengthBytes; ++i) n |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
   if (n > bytes.size() - kLengthBytes) return Status(StatusCode::corrupt, fmt::format("{}: the header is longer than the file", what));
   JANG_ASSIGN(const SafetensorsHeader header, parse_safetensors_header(bytes.substr(kLengthBytes, n), bytes.size(), what));
+  if (!header.repeated.empty())  // our own files hold no key twice, and these keys decide what is done with the weights
+    return Status(StatusCode::corrupt, fmt::format("{}: {} occurs twice in __metadata__", what, json::quote(header.repeated.front())));
   const auto metadata = [&](const char* key) {
     const auto at = header.metadata.find(key);
     return at == header.metadata.end() ? std::string() : at->second;

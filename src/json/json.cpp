@@ -16,6 +16,7 @@
 #include <simdjson.h>
 
 #include "base/file.h"
+#include "base/lfs_pointer.h"
 #include "json/python.h"
 
 namespace jang::json {
@@ -135,6 +136,7 @@ class Builder {
 Status parse_failure(simdjson::error_code error, std::string_view text, std::string_view what, int max_depth) {
   if (error == simdjson::MEMALLOC) return {StatusCode::out_of_memory, fmt::format("{}: no memory to parse {} bytes", what, text.size())};
   if (error == simdjson::DEPTH_ERROR) return {StatusCode::corrupt, fmt::format("{}: nested deeper than {} levels", what, max_depth)};
+  JANG_TRY(check_no_lfs_pointer(text, what));
   return {StatusCode::corrupt, fmt::format("{}: not valid JSON{}: {}", what, locate_syntax_error(text), simdjson::error_message(error))};
 }
 

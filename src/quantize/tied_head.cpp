@@ -45,7 +45,7 @@ Result<bool> differ(const format::Checkpoint& checkpoint, const format::StoredTe
 Result<arch::SourceFacts> source_facts(const format::Checkpoint& checkpoint) {
   std::vector<TensorInfo> infos;
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
-  arch::SourceFacts facts;
+  arch::SourceFacts facts{.file_format = checkpoint.file_format()};
   const std::optional<arch::DoubtfulTie> tie = arch::doubtful_tie(checkpoint.config(), infos);
   if (!tie) return facts;
   const format::StoredTensor& embedding = checkpoint.tensors()[static_cast<std::size_t>(tie->embedding)];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only the weights tell about a checkpoint: whether a head that the config calls tied is one with the embedding.
+// What only the files tell about a checkpoint: the format they name, and whether a head that the config calls tied is one with the
+// embedding.
 #pragma once
 
 #include "arch/arch.h"

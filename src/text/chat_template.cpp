@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/lfs_pointer.h"
 #include "base/utf8.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/syntax/statement_parser.h"

@@ -103,17 +103,10 @@ Result<json::Value> read_file(const std::string& path) {
   const Result<std::string> text = read_text(path, kMaxConfigBytes);
   if (!text.ok() && text.status().code() == StatusCode::not_found) return json::Value(nullptr);
   JANG_TRY(text.status());
-  JANG_TRY(check_no_lfs_pointer(*text, path));
   return json::parse(*text, path, {.dialect = json::Dialect::python});
 }
 
 }  // namespace
-
-Status check_no_lfs_pointer(std::string_view text, std::string_view what) {
-  if (!text.starts_with("version https://git-lfs")) return {};
-  return {StatusCode::corrupt,
-          fmt::format("{} is a Git LFS pointer, not the file itself: run 'git lfs pull' or download the model again", what)};
-}
 
 TokenizerConfig::TokenizerConfig(const json::Value& config, const json::Value& special_tokens_map, const json::Value& added_tokens) {
   read_added(config, special_tokens_map, added_tokens);

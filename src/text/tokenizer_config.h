@@ -44,7 +44,4 @@ class TokenizerConfig {
   bool legacy_ = false;
 };
 
-// corrupt when `text` is a Git LFS pointer in place of the file `what`.
-[[nodiscard]] Status check_no_lfs_pointer(std::string_view text, std::string_view what);
-
 }  // namespace jang::text

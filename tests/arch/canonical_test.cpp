@@ -52,7 +52,7 @@ TEST(Canonical, convolutions_and_norms_are_those_of_the_published_model) {
   EXPECT_EQ(find(*model, "model.layers.0.linear_attn.conv1d.weight")->shape, (Shape{192, 1, 4}));
   EXPECT_EQ(find(*model, "model.layers.0.input_layernorm.weight")->add, 1.0f);
   EXPECT_EQ(find(*model, "model.layers.0.linear_attn.norm.weight")->add, 0.0f);
-  const auto converted = describe(m.config, m.tensors, {.plain_norms = true});
+  const auto converted = describe(m.config, m.tensors, {.file_format = "", .plain_norms = true});
   ASSERT_TRUE(converted.ok());
   EXPECT_EQ(find(*converted, "model.layers.0.input_layernorm.weight")->add, 0.0f);
 }

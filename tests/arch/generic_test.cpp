@@ -271,7 +271,7 @@ TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
   const auto tie = doubtful_tie(m.config, m.tensors);
   ASSERT_TRUE(tie.has_value());
   EXPECT_EQ(m.tensors[static_cast<std::size_t>(tie->head)].name, "lm_head.weight");
-  const auto own = targets::describe_source(m.config, m.tensors, {.head_differs = true});
+  const auto own = targets::describe_source(m.config, m.tensors, {.file_format = "", .head_differs = true});
   ASSERT_TRUE(own.ok());
   EXPECT_FALSE(own->tied);
   EXPECT_EQ(own->config["tie_word_embeddings"], false);
@@ -281,7 +281,7 @@ TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
   EXPECT_TRUE(same->tied);
   EXPECT_EQ(find(*same, "lm_head.weight"), nullptr);
   m.config["model_type"] = "gemma2";  // a class without a head
-  const auto never = targets::describe_source(m.config, m.tensors, {.head_differs = true});
+  const auto never = targets::describe_source(m.config, m.tensors, {.file_format = "", .head_differs = true});
   ASSERT_TRUE(never.ok());
   EXPECT_FALSE(never->refusal.empty());
 }

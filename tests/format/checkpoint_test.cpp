@@ -351,6 +351,44 @@ TEST_F(CheckpointTest, config_is_read_as_python_reads_it) {
   EXPECT_TRUE(warns("keys occur twice, the last value counts: \"use_cache\""));
 }
 
+TEST_F(CheckpointTest, config_that_git_has_not_fetched_is_called_that) {
+  put_weights("model.safetensors", {"a"});
+  put("config.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 17\n");
+  const Status status = Checkpoint::open(root_.string()).status();
+  EXPECT_EQ(status.code(), StatusCode::corrupt);
+  EXPECT_NE(status.message().find("config.json is a Git LFS pointer"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("git lfs pull"), std::string::npos) << status.message();
+  EXPECT_EQ(status.message().find("JSON"), std::string::npos) << status.message();
+}
+
+TEST_F(CheckpointTest, repeated_keys_of_metadata_are_told_and_the_last_value_counts) {
+  put("config.json", "{}");
+  const std::string header = R"({"__metadata__":{"format":"pt","format":"mlx"},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+  std::string length(8, '\0');
+  length[0] = static_cast<char>(header.size());
+  put("model.safetensors", length + header + "x");
+  const auto c = Checkpoint::open(root_.string());
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->file_format(), "mlx");
+  EXPECT_TRUE(warns("keys occur twice in __metadata__, the last value counts: \"format\""));
+}
+
+TEST_F(CheckpointTest, the_format_of_files_is_that_on_which_they_agree) {
+  put("config.json", "{}");
+  const auto put_file = [&](const std::string& name, const std::string& tensor, const std::string& format) {
+    put(name, make_safetensors_header({{tensor, DType::u8, {1}}}, {{"format", format}}) + "x");
+  };
+  const auto format = [&] {
+    const auto c = Checkpoint::open(root_.string());
+    return c.ok() ? c->file_format() : c.status().message();
+  };
+  put_file("model-00001-of-00002.safetensors", "a", "pt");
+  put_file("model-00002-of-00002.safetensors", "b", "pt");
+  EXPECT_EQ(format(), "pt");
+  put_file("model-00002-of-00002.safetensors", "b", "mlx");
+  EXPECT_EQ(format(), "");
+}
+
 TEST_F(CheckpointTest, truncated_weights_are_corrupt_and_named) {
   put("config.json", "{}");
   put_weights("model.safetensors", {"a", "b"});

@@ -93,6 +93,13 @@ TEST(Statistics, edited_headers_are_refused) {
   for (const auto& [from, to] : edits) EXPECT_FALSE(parse_statistics(replaced(bytes, from, to), "edited").ok()) << to;
 }
 
+// Sources may repeat a key of their metadata; here the keys decide what is done with weights.
+TEST(Statistics, repeated_keys_are_refused) {
+  const Status status = parse_statistics(replaced(serialize(example()), "\"method\"", "\"format\""), "edited").status();
+  EXPECT_EQ(status.code(), StatusCode::corrupt);
+  EXPECT_NE(status.message().find("\"format\" occurs twice"), std::string::npos) << status.message();
+}
+
 TEST(Statistics, impossible_values_are_refused) {
   const auto refused = [](auto change) {
     Statistics s = example();

@@ -200,6 +200,11 @@ TEST_F(TokenizerFiles, vocabularies_in_other_formats_are_named_with_a_way_out) {
   const Status of_bug = Tokenizer::load(kBugs + "22-only-tokenizer-model/model").status();
   EXPECT_EQ(of_bug.code(), StatusCode::unsupported);
   EXPECT_NE(of_bug.message().find("only tokenizer.model"), std::string::npos) << of_bug.message();
+  write("qwen.tiktoken", "IQ== 0\n");
+  EXPECT_EQ(status().code(), StatusCode::unsupported);
+  EXPECT_NE(status().message().find("only \"qwen.tiktoken\""), std::string::npos) << status().message();
+  EXPECT_EQ(status().message().find("AutoTokenizer"), std::string::npos) << "transformers makes no tokenizer.json of it";
+  fs::remove(dir_ / "qwen.tiktoken");
   EXPECT_NE(of_bug.message().find("save_pretrained"), std::string::npos) << of_bug.message();
   EXPECT_EQ(status().code(), StatusCode::not_found);
   for (const char* name : {"tiktoken.model", "tekken.json", "vocab.txt", "vocab.json"}) {

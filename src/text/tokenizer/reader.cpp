@@ -14,6 +14,7 @@
 
 #include "base/corrupt.h"
 #include "base/file.h"
+#include "base/lfs_pointer.h"
 #include "json/json.h"
 #include "text/tokenizer/models/bpe.h"
 #include "text/tokenizer/models/unigram.h"
@@ -340,8 +341,24 @@ std::string other_vocabularies(const std::filesystem::path& directory) {
   return found;
 }
 
+// A vocabulary under a name of its own ("qwen.tiktoken"), which code of the model's reads; empty: none.
+std::string own_vocabulary(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::string found;  // the first by name
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (entry->path().extension() == ".tiktoken" && (found.empty() || name < found)) found = name;
+  }
+  return found;
+}
+
 Status no_tokenizer(const std::string& directory) {
   const std::string others = other_vocabularies(directory);
+  if (const std::string own = own_vocabulary(directory); others.empty() && !own.empty())
+    return {StatusCode::unsupported,
+            fmt::format("'{}' holds no tokenizer.json, only {}, which cannot be read here; code that comes with the model reads it, and "
+                        "transformers makes no tokenizer.json of it: take a release of the model that has one",
+                        directory, json::quote(own))};
   if (others.empty())
     return {StatusCode::not_found, fmt::format("'{}' holds no tokenizer.json; fetch it from where the model comes from", directory)};
   return {StatusCode::unsupported,

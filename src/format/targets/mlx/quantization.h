@@ -15,6 +15,7 @@
 namespace jang::targets::mlx {
 
 // What MLX calls the planes of the affine formats, in their order.
+inline constexpr std::string_view kFileFormat = "mlx";  // "format" in the metadata of every file
 inline constexpr std::array<std::string_view, 3> kPlaneNames = {"weight", "scales", "biases"};
 
 // Target::read. Bits and group of every module come from the map (path override, else its default) and must agree with the shapes: packed

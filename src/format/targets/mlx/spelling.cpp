@@ -10,6 +10,7 @@
 #include "format/targets/mlx/config.h"
 #include "format/targets/mlx/differences.h"
 #include "format/targets/mlx/families.h"
+#include "format/targets/mlx/quantization.h"
 
 namespace jang::targets::mlx {
 namespace {
@@ -70,18 +71,20 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
   return {};
 }
 
-// Copies that mlx-lm's tools have converted hold norms that are shifted already; they are known by their convolutions, as in the classes.
+// Copies that mlx-lm's tools have converted hold norms that are shifted already. They are known by their convolutions, as in the classes;
+// a model without one, by the format that those tools and our writer name in every file.
 void unspell_family(std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) {
-  bool as_published = false;
+  bool has_convolutions = false, has_published_ones = false;
   for (TensorInfo& t : *tensors) {
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
     if (!arch::ends_with_path(t.name, "conv1d.weight") || t.shape.empty()) continue;
+    has_convolutions = true;
     if (t.shape.back() != 1)
-      as_published = true;
+      has_published_ones = true;
     else
       swap_taps(&t.shape);
   }
-  facts->plain_norms = !as_published;
+  facts->plain_norms = has_convolutions ? !has_published_ones : facts->file_format == kFileFormat;
 }
 
 }  // namespace jang::targets::mlx

@@ -47,6 +47,26 @@ TEST(Spelling, what_is_spelled_reads_as_the_same_model) {
   }
 }
 
+// What arch adds to zero-centred norms depends on it (canonical_test.cpp). No listed family has them without a convolution so far.
+TEST(Spelling, converted_copies_are_told_by_convolutions_or_else_by_the_format_of_their_files) {
+  const auto is_converted = [](std::vector<TensorInfo> tensors, const std::string& file_format) {
+    arch::SourceFacts facts{.file_format = file_format};
+    unspell_family(&tensors, &facts);
+    return facts.plain_norms;
+  };
+  const std::vector<TensorInfo> plain = dense("llama").tensors;
+  EXPECT_FALSE(is_converted(plain, "pt"));
+  EXPECT_FALSE(is_converted(plain, ""));
+  EXPECT_TRUE(is_converted(plain, "mlx"));
+  FakeModel published = qwen3_5(false, false), converted = published;
+  for (TensorInfo& t : converted.tensors)
+    if (t.name.ends_with("conv1d.weight")) t.shape = {192, 4, 1};
+  for (const char* format : {"pt", "mlx", ""}) {
+    EXPECT_FALSE(is_converted(published.tensors, format)) << format;
+    EXPECT_TRUE(is_converted(converted.tensors, format)) << format;
+  }
+}
+
 TEST(Spelling, stacks_convolutions_and_prefixes_are_the_classes) {
   const auto model = qwen3_5(true, true).describe();
   ASSERT_TRUE(model.ok());
