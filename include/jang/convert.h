@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "jang/distill.h"
 #include "jang/export.h"
@@ -31,8 +32,9 @@ struct ConvertReport {
   std::optional<DistillationReport> distillation = {};  // where it was asked for
   double seconds = 0;                                   // of the conversion itself
   std::uint64_t peak_rss_bytes = 0;
-  bool runs_here = false;        // this library can run the model, text included
-  bool others_read_text = true;  // the tokenizer's files are sound, or in a format that only others read
+  bool runs_here = false;  // this library can run the model, text included
+  // Words of a command by which the program that the bundle is made for answers a prompt; empty where it cannot.
+  std::vector<std::string> loader_command = {};
 };
 
 // Converts the source `name` (directory or org/name). The same source, plan and version give the same bytes on every machine. Memory is

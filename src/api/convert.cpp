@@ -40,8 +40,9 @@ std::string default_output(const std::string& name, std::string_view profile) {
 }
 
 // What users of the files about text should know.
-void tell_of_text_files(const std::string& directory, Observer& observer) {
-  for (const format::Finding& finding : engine::check_text(directory)) observer.warn(fmt::format("{}: {}", finding.where, finding.message));
+void tell_of_text_files(const quantize::Source& source, Observer& observer) {
+  for (const format::Finding& finding : engine::check_text(source.checkpoint.path(), *source.target))
+    observer.warn(fmt::format("{}: {}", finding.where, finding.message));
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   }
   JANG_ASSIGN(Planning planning, Planning::open(name, options.plan, planner, run, phases_after));
   const quantize::Source& source = planning.source();
-  JANG_TRY(quantize::check_loadable(source.model));
+  JANG_TRY(quantize::check_loadable(source.model, *source.target));
   if (options.distillation) JANG_TRY(arch::decoder_config(source.model).status());  // it has to run
   if (report.output.empty() && options.plan.plan_file.empty()) {
     report.output = default_output(name, planner.profile);
@@ -70,10 +71,12 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   JANG_TRY(planning.gather());
   JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
   if (report.output.empty()) report.output = default_output(name, plan.profile);
-  tell_of_text_files(source.checkpoint.path(), observer_of(run));
+  tell_of_text_files(source, observer_of(run));
   const StatusCode text = text::Tokenizer::load(source.checkpoint.path()).status().code();
   report.runs_here = arch::decoder_config(source.model).ok() && text == StatusCode::ok;
-  report.others_read_text = text == StatusCode::ok || text == StatusCode::unsupported;
+  // A tokenizer in a format that only others read is no obstacle to them.
+  if (text == StatusCode::ok || text == StatusCode::unsupported)
+    report.loader_command = source.target->sample_command(source.model, report.output);
   if (options.dry_run) {
     report.plan = planning.report(plan, plan::sizes(source.model, plan, plan::make_layout(source.model, plan)), {});
     return report;

@@ -133,7 +133,9 @@ Result<std::vector<Finding>> validate_model(const std::string& directory, bool d
   JANG_ASSIGN(const std::vector<format::Finding> checked, quantize::validate_bundle(directory, {.deep = deep}));
   std::vector<Finding> findings;
   for (const format::Finding& finding : checked) findings.push_back(finding_of(finding));
-  for (const format::Finding& finding : engine::check_text(directory)) findings.push_back(finding_of(finding));
+  const Result<format::Bundle> bundle = format::open_bundle(directory);
+  const targets::Target& target = bundle.ok() ? *bundle->target : targets::default_target();
+  for (const format::Finding& finding : engine::check_text(directory, target)) findings.push_back(finding_of(finding));
   return findings;
 }
 

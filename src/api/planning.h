@@ -56,6 +56,7 @@ class Planning {
            std::unique_ptr<Phases> phases)
       : source_(std::move(source)), options_(options), planner_(planner), phases_(std::move(phases)), run_(run) {
     run_.observer = phases_.get();
+    planner_.target = source_.target;
   }
   [[nodiscard]] Status load_engine();
   // Whether the plan can be measured as a whole.

@@ -16,13 +16,19 @@ namespace {
 
 constexpr std::int64_t kMostSteps = 1'000'000;  // of --distill
 
-// A path as a shell takes it back.
-std::string shell_word(const std::string& path) {
-  const bool plain = path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%") == std::string::npos;
-  if (plain && !path.empty() && path.front() != '-') return path;
+// A word as a shell takes it back.
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+:@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
   std::string out = "'";
-  for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
+}
+
+std::string shell_command(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + shell_word(word);
+  return out;
 }
 
 std::string heading(const ModelReport& model, const std::string& source, std::string_view arrow, const std::string& output) {
@@ -45,7 +51,7 @@ std::string result_text(const ConvertReport& done, const std::string& source) {
   const std::string word = shell_word(done.output);
   out += "next:\n";
   if (done.runs_here) out += fmt::format("  jang run {} -p \"Once upon a time\"\n", word);
-  if (done.others_read_text) out += fmt::format("  mlx_lm.generate --model {} --prompt \"Once upon a time\"\n", word);
+  if (!done.loader_command.empty()) out += fmt::format("  {}\n", shell_command(done.loader_command));
   return out + fmt::format("  jang validate {}\n", word);
 }
 

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/lfs_pointer.h"
 #include "format/targets/side_files.h"
-#include "format/targets/targets.h"
+#include "format/targets/target.h"
 #include "json/json.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -26,7 +26,7 @@ constexpr std::size_t kPointerBytes = 1024;  // a Git LFS pointer is shorter
 
 class TextChecker {
  public:
-  explicit TextChecker(const std::string& directory) : directory_(directory) {}
+  TextChecker(const std::string& directory, const targets::Target& target) : directory_(directory), target_(target) {}
 
   std::vector<format::Finding> run() {
     check_pointers();
@@ -52,7 +52,7 @@ class TextChecker {
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
   void check_pointers() {
-    const Result<targets::SideFiles> files = targets::find_side_files(directory_, targets::default_target());
+    const Result<targets::SideFiles> files = targets::find_side_files(directory_, target_);
     if (!files.ok()) return error(directory_, files.status().message());
     for (const std::string& name : files->names) {
       const Result<InputFile> file = InputFile::open(path(name));
@@ -128,12 +128,15 @@ class TextChecker {
   }
 
   const std::string& directory_;
+  const targets::Target& target_;
   std::set<std::string> pointers_;
   std::vector<format::Finding> findings_;
 };
 
 }  // namespace
 
-std::vector<format::Finding> check_text(const std::string& directory) { return TextChecker(directory).run(); }
+std::vector<format::Finding> check_text(const std::string& directory, const targets::Target& target) {
+  return TextChecker(directory, target).run();
+}
 
 }  // namespace jang::engine

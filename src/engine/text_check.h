@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "format/targets/bundle.h"
+#include "format/targets/target.h"
 
 namespace jang::engine {
 
 // Errors: files that are Git LFS pointers or broken. Warnings: what is missing, and what other loaders read but this one does not.
-[[nodiscard]] std::vector<format::Finding> check_text(const std::string& directory);
+// `target`: whose loaders are to read them.
+[[nodiscard]] std::vector<format::Finding> check_text(const std::string& directory, const targets::Target& target);
 
 }  // namespace jang::engine

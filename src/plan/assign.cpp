@@ -128,6 +128,7 @@ Result<Draft> start_draft(const arch::Model& model, const Options& options) {
     return Status(StatusCode::invalid_argument,
                   fmt::format("scales cannot be stored as {}; use bf16, fp16 or fp32", jang::name(*options.param_dtype)));
 
+  d.plan.target = options.target;
   d.plan.profile = name;
   d.plan.method = options.method;
   d.plan.dtype = param_dtype(model, options);

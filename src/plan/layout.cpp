@@ -19,11 +19,11 @@ std::uint64_t stored_bytes(const arch::OutTensor& tensor, const Choice& choice, 
   return targets::stored_bytes(tensor, format_of(choice), plan_dtype);
 }
 
-Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max_shard_bytes, const targets::Target& target) {
+Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max_shard_bytes) {
   std::vector<targets::Coding> codings;
   codings.reserve(plan.tensors.size());
   for (const TensorPlan& p : plan.tensors) codings.push_back({p.tensor, format_of(p.choice)});
-  return targets::make_layout(target, model, codings, plan.dtype, max_shard_bytes);
+  return targets::make_layout(*plan.target, model, codings, plan.dtype, max_shard_bytes);
 }
 
 Sizes sizes(const arch::Model& model, const Plan& plan, const Layout& layout) {

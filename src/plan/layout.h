@@ -24,9 +24,8 @@ using targets::StoredPart;
 // Payload bytes of one tensor under a choice: all planes, or the plain tensor.
 [[nodiscard]] std::uint64_t stored_bytes(const arch::OutTensor& tensor, const Choice& choice, DType plan_dtype);
 
-// `model` as `target` has spelled it.
-[[nodiscard]] Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max_shard_bytes = kMaxShardBytes,
-                                 const targets::Target& target = targets::default_target());
+// `model` as the plan's target has spelled it.
+[[nodiscard]] Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max_shard_bytes = kMaxShardBytes);
 
 struct Sizes {
   std::uint64_t params = 0;      // weights of the model (tensor elements, without scales and biases)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "format/targets/targets.h"
 #include "jang/status.h"
 #include "json/json.h"
 #include "tensor/dtype.h"
@@ -51,9 +52,10 @@ struct Override {  // --tensor 'regex=bits[:group]'; bits 16 keeps the tensor
 inline constexpr std::string_view kDefaultProfile = "JANG_4K";
 
 struct Options {
-  std::string profile{kDefaultProfile};       // canonical name, see canonical_profile
-  std::optional<double> target_bpw;           // auto: stored bits per weight, at most
-  std::optional<std::uint64_t> target_bytes;  // auto: safetensors file bytes, at most
+  const targets::Target* target = &targets::default_target();  // that the model was spelled by
+  std::string profile{kDefaultProfile};                        // canonical name, see canonical_profile
+  std::optional<double> target_bpw;                            // auto: stored bits per weight, at most
+  std::optional<std::uint64_t> target_bytes;                   // auto: safetensors file bytes, at most
   Method method = Method::fit;
   int group_size = 0;                // 0 = auto
   std::optional<DType> param_dtype;  // scales, biases and passthrough floats; empty = auto, see param_dtype()
@@ -70,6 +72,7 @@ struct TensorPlan {
 };
 
 struct Plan {
+  const targets::Target* target = &targets::default_target();  // whose files are planned
   std::string profile;
   Method method = Method::fit;
   DType dtype = DType::bf16;        // of scales, biases and passthrough floats

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan as JSON: what `jang plan --json` prints and `convert --plan` takes.
 //
-// Read back: profile, method, dtype, allocation, statistics, budget_bytes, warnings, and of every tensor name, role, shape, bits,
+// Read back: target, profile, method, dtype, allocation, statistics, budget_bytes, warnings, and of every tensor name, role, shape, bits,
 // group_size, tier, reason. The rest (sizes, rule, params, bytes, error) follows from the model and is written for people. `rule` is the
 // rule that gave the role and what was decided after it; `reason` is the second half alone, so that it can be read back without trusting
 // the first.
@@ -123,6 +123,9 @@ Status read_header(const Value& document, Plan* plan) {
   plan->dtype = *parsed;
   JANG_ASSIGN(const std::string allocation, json::get_string(document, "allocation", to_string(AllocatedBy::file)));
   plan->allocation = allocation_from_string(allocation);
+  JANG_ASSIGN(const std::string target, json::get_string(document, "target", plan->target->name()));
+  plan->target = targets::find_target(target);
+  if (plan->target == nullptr) return bad_plan("target", json::quote(target) + " is no target of this version");
   JANG_ASSIGN(plan->statistics, json::get_string(document, "statistics", ""));
   JANG_ASSIGN(const std::int64_t budget, json::get_int(document, "budget_bytes", 0, 0, std::int64_t{1} << 62));
   plan->budget_bytes = static_cast<std::uint64_t>(budget);
@@ -194,19 +197,11 @@ json::Value to_json(const arch::Model& model, const Plan& plan) {
                        {"reason", reason},
                        {"error", nullptr}});
   }
-  return {{"schema_version", kSchemaVersion},
-          {"profile", plan.profile},
-          {"method", to_string(plan.method)},
-          {"dtype", jang::name(plan.dtype)},
-          {"allocation", to_string(plan.allocation)},
-          {"statistics", plan.statistics},
-          {"budget_bytes", plan.budget_bytes},
-          {"params", total.params},
-          {"code_bits", total.code_bits},
-          {"stored_bits", total.stored_bits},
-          {"file_bytes", total.file_bytes},
-          {"tensors", std::move(tensors)},
-          {"warnings", plan.warnings}};
+  return {{"schema_version", kSchemaVersion}, {"target", plan.target->name()},     {"profile", plan.profile},
+          {"method", to_string(plan.method)}, {"dtype", jang::name(plan.dtype)},   {"allocation", to_string(plan.allocation)},
+          {"statistics", plan.statistics},    {"budget_bytes", plan.budget_bytes}, {"params", total.params},
+          {"code_bits", total.code_bits},     {"stored_bits", total.stored_bits},  {"file_bytes", total.file_bytes},
+          {"tensors", std::move(tensors)},    {"warnings", plan.warnings}};
 }
 
 Result<Plan> from_json(const arch::Model& model, const json::Value& document) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bundle is described as the source it stands for. What would have to be renamed, stacked or cut, or is not known at all, is what the
-// class in mlx-lm does to tensors as it loads them; it does so to unpacked ones only.
+// A bundle is described as the source it stands for. What would have to be renamed, stacked or cut, or is not known at all, is what a
+// loader does to tensors as it reads them; it does so to unpacked ones only.
 #include "quantize/check_loads.h"
 
 #include <fmt/format.h>
@@ -30,21 +30,23 @@ void add_findings(const format::Bundle& bundle, std::vector<Finding>* findings) 
   for (const format::LogicalTensor& t : format::logical_tensors(bundle)) infos.push_back(t.info);
   const Result<arch::Model> model = targets::describe_source(format::logical_config(bundle), infos, {}, *bundle.target);
   if (!model.ok() || model->family != "generic") return;  // listed families: their own checks hold where they are read
-  if (!model->refusal.empty()) findings->push_back({Severity::error, "config.json", "stock mlx-lm refuses this bundle: " + model->refusal});
+  const std::string_view loader = bundle.target->loader();
+  if (!model->refusal.empty())
+    findings->push_back({Severity::error, "config.json", fmt::format("{} refuses this bundle: {}", loader, model->refusal)});
   const std::set<std::string_view> kept = kept_names(*model, infos);
   for (const format::BundleModule& m : bundle.modules)
     if (!kept.contains(m.path + ".weight"))
       findings->push_back({Severity::error, m.path,
-                           fmt::format("stock mlx-lm refuses this bundle: the class of '{}' keeps this tensor under another name or in "
-                                       "another form, and changes unpacked ones only; convert the source again",
-                                       model->model_type)});
+                           fmt::format("{} refuses this bundle: the class of '{}' keeps this tensor under another name or in another "
+                                       "form, and changes unpacked ones only; convert the source again",
+                                       loader, model->model_type)});
 }
 
 }  // namespace
 
-Status check_loadable(const arch::Model& model) {
+Status check_loadable(const arch::Model& model, const targets::Target& target) {
   if (model.refusal.empty()) return {};
-  return {StatusCode::unsupported, model.refusal + "; stock mlx-lm would refuse the bundle, so none is made"};
+  return {StatusCode::unsupported, fmt::format("{}; {} would refuse the bundle, so none is made", model.refusal, target.loader())};
 }
 
 Result<std::vector<Finding>> validate_bundle(const std::string& path, const format::ValidateOptions& options) {

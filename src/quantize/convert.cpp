@@ -6,6 +6,8 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "base/clock.h"
 #include "base/phases.h"
 #include "format/bundle_writer.h"
@@ -79,6 +81,13 @@ Status check_output(const Source& source, const std::string& output) {
   return {};
 }
 
+// Names and shapes of the source's model are those of one target.
+Status check_target(const Source& source, const plan::Plan& plan) {
+  if (source.target == plan.target) return {};
+  return {StatusCode::invalid_argument,
+          fmt::format("the plan is for the target {}, and the source was opened for {}", plan.target->name(), source.target->name())};
+}
+
 }  // namespace
 
 Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, const std::string& output, bool force, const RunOptions& run) {
@@ -86,7 +95,8 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   SilentObserver silent;
   Observer& observer = run.observer ? *run.observer : silent;
   JANG_ASSIGN(const std::unique_ptr<kernels::Device> device, kernels::open_device(run.backend, nullptr));
-  JANG_TRY(check_loadable(source.model));
+  JANG_TRY(check_target(source, plan));
+  JANG_TRY(check_loadable(source.model, *source.target));
   JANG_TRY(check_output(source, output));
   Importance importance;
   if (!plan.statistics.empty()) {
@@ -97,9 +107,9 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
 
   if ((plan.method == plan::Method::gptq) != (run.grams != nullptr))
     return Status(StatusCode::invalid_argument, "the method gptq needs the inputs of a running model, and no other method does");
-  const targets::Target& target = targets::default_target();
+  const targets::Target& target = *plan.target;
   ConvertReport report;
-  report.layout = plan::make_layout(source.model, plan, plan::kMaxShardBytes, target);
+  report.layout = plan::make_layout(source.model, plan);
   report.sizes = plan::sizes(source.model, plan, report.layout);
   report.output = output;
   std::vector<format::PlannedFile> files;

@@ -24,16 +24,16 @@
 
 namespace jang::quantize {
 
-Result<Source> open_source(const std::string& directory, const format::OpenOptions& options) {
+Result<Source> open_source(const std::string& directory, const format::OpenOptions& options, const targets::Target& target) {
   JANG_ASSIGN(format::Checkpoint checkpoint, format::Checkpoint::open(directory, options));
   std::vector<TensorInfo> infos;
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
   JANG_ASSIGN(const arch::SourceFacts facts, source_facts(checkpoint));
-  auto model = targets::describe_source(checkpoint.config(), infos, facts);
+  auto model = targets::describe_source(checkpoint.config(), infos, facts, target);
   JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
   model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
-  return Source{std::move(checkpoint), std::move(model).value()};
+  return Source{std::move(checkpoint), std::move(model).value(), &target};
 }
 
 namespace {

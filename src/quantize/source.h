@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "format/checkpoint.h"
 #include "format/statistics.h"
+#include "format/targets/targets.h"
 #include "jang/status.h"
 #include "plan/plan.h"
 #include "quantize/grams.h"
@@ -18,11 +19,13 @@ namespace jang::quantize {
 // A source opened and understood: what every command starts from.
 struct Source {
   format::Checkpoint checkpoint;
-  arch::Model model;
+  arch::Model model;              // as the target spells it
+  const targets::Target* target;  // never null
 };
-// Opens a directory (already resolved) and describes its model, whose warnings then hold those of the checkpoint too. Errors: those of
-// Checkpoint::open and arch::describe; what the index promises and no file has, when the model needs it.
-[[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {});
+// Opens a directory (already resolved) and describes its model for a target, whose warnings then hold those of the checkpoint too. Errors:
+// those of Checkpoint::open and arch::describe; what the index promises and no file has, when the model needs it.
+[[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {},
+                                         const targets::Target& target = targets::default_target());
 
 struct RunOptions {
   int n_threads = 0;                   // 0 = available_threads()

@@ -57,6 +57,7 @@ TEST_F(PublicConvert, a_directory_is_made_checked_and_told_of) {
   EXPECT_EQ(recorder.phases, (std::vector<std::string>{"detect", "allocate", "quantize", "write"}));
   EXPECT_EQ(recorder.last_done, recorder.last_total);
   EXPECT_TRUE(done->runs_here);
+  EXPECT_EQ(done->loader_command, (std::vector<std::string>{"mlx_lm.generate", "--model", done->output, "--prompt", "Once upon a time"}));
   EXPECT_EQ(done->plan.model.profile, "JANG_2S");
   EXPECT_GT(mean_error(done->plan.model).value_or(0), 0);
   EXPECT_TRUE(validate_model(done->output).value().empty());

@@ -10,6 +10,7 @@
 
 #include "../support/bundled_model.h"
 #include "../support/paths.h"
+#include "format/targets/targets.h"
 
 namespace jang::engine {
 namespace {
@@ -38,7 +39,7 @@ class TextCheck : public ::testing::Test {
   // "where: message", one a line.
   [[nodiscard]] std::string found(const char* severity, const std::string& directory = "") const {
     std::string out;
-    for (const format::Finding& f : check_text(directory.empty() ? dir_.string() : directory))
+    for (const format::Finding& f : check_text(directory.empty() ? dir_.string() : directory, targets::default_target()))
       if (format::severity_name(f.severity) == severity) out += f.where + ": " + f.message + "\n";
     return out;
   }
@@ -51,6 +52,36 @@ TEST_F(TextCheck, sound_directories_have_no_findings) {
   EXPECT_EQ(found("error", bundled) + found("warning", bundled), "");
   const std::string with_code = kBugs + "16-side-files-left-behind/model";
   EXPECT_EQ(found("error", with_code) + found("warning", with_code), "");
+}
+
+// A target that takes other files along than the default.
+class Bare final : public targets::Target {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "bare"; }
+  [[nodiscard]] std::string_view loader() const override { return "nobody"; }
+  [[nodiscard]] std::vector<std::string> sample_command(const arch::Model&, const std::string&) const override { return {}; }
+  void published(const json::Value&, std::vector<TensorInfo>*, arch::SourceFacts*) const override {}
+  [[nodiscard]] Status spell(std::span<const TensorInfo>, const arch::SourceFacts&, arch::Model*) const override { return {}; }
+  [[nodiscard]] std::vector<targets::StoredPart> parts(const arch::OutTensor&, const codec::WeightFormat*, DType) const override {
+    return {};
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {}; }
+  [[nodiscard]] std::vector<targets::Document> documents(const targets::Record&) const override { return {}; }
+  [[nodiscard]] targets::Copying copies(std::string_view name) const override {
+    return name == "words.list" ? targets::Copying::by_name : targets::Copying::no;
+  }
+  [[nodiscard]] bool recognises(const format::Checkpoint&) const override { return false; }
+  [[nodiscard]] Status read(format::Bundle*) const override { return {}; }
+  void check(const format::Bundle&, std::vector<format::Finding>*) const override {}
+};
+
+TEST_F(TextCheck, files_are_those_that_the_target_takes_along) {
+  write("words.list", kPointer);
+  EXPECT_EQ(found("error"), "");
+  const Bare bare;
+  const std::vector<format::Finding> findings = check_text(dir_.string(), bare);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].where, "words.list");
 }
 
 TEST_F(TextCheck, pointers_of_git_lfs_are_errors) {

@@ -35,12 +35,26 @@ TEST(PlanJson, every_profile_round_trips_to_the_same_bytes) {
   }
 }
 
+TEST(PlanJson, target_is_read_back_and_must_be_known) {
+  const arch::Model model = testing::hybrid_moe(16, 4);
+  json::Value d = document_of(model, {});
+  EXPECT_EQ(d["target"], "mlx");
+  d["target"] = "nowhere";
+  const auto unknown = from_json(model, d);
+  EXPECT_EQ(unknown.status().code(), StatusCode::corrupt);
+  EXPECT_NE(unknown.status().message().find("\"nowhere\" is no target"), std::string::npos) << unknown.status().message();
+  d.erase("target");  // plans of versions with one target only
+  const auto old = from_json(model, d);
+  ASSERT_TRUE(old.ok()) << old.status().message();
+  EXPECT_EQ(old->target, &targets::default_target());
+}
+
 TEST(PlanJson, document_has_the_shared_keys) {
   const arch::Model model = testing::hybrid_moe(16, 4);
   Options options;
   options.profile = "JANG_2S";
   const json::Value d = document_of(model, options);
-  for (const char* key : {"schema_version", "profile", "method", "dtype", "allocation", "budget_bytes", "params", "code_bits",
+  for (const char* key : {"schema_version", "target", "profile", "method", "dtype", "allocation", "budget_bytes", "params", "code_bits",
                           "stored_bits", "file_bytes", "tensors", "warnings"})
     EXPECT_TRUE(d.contains(key)) << key;
   std::uint64_t params = 0;

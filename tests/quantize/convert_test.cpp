@@ -41,6 +41,33 @@ std::map<std::string, std::string> files_of(const std::string& directory) {
   return files;
 }
 
+// The default target under another name, told in the metadata of its files.
+class Relabelled final : public targets::Target {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "relabelled"; }
+  [[nodiscard]] std::string_view loader() const override { return "its own loader"; }
+  [[nodiscard]] std::vector<std::string> sample_command(const arch::Model&, const std::string&) const override { return {}; }
+  void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) const override {
+    mlx_.published(config, tensors, facts);
+  }
+  [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
+    return mlx_.spell(stored, facts, model);
+  }
+  [[nodiscard]] std::vector<targets::StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
+                                                       DType params) const override {
+    return mlx_.parts(tensor, format, params);
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "relabelled"}}; }
+  [[nodiscard]] std::vector<targets::Document> documents(const targets::Record& record) const override { return mlx_.documents(record); }
+  [[nodiscard]] targets::Copying copies(std::string_view) const override { return targets::Copying::no; }
+  [[nodiscard]] bool recognises(const format::Checkpoint& c) const override { return c.file_format() == "relabelled"; }
+  [[nodiscard]] Status read(format::Bundle* bundle) const override { return mlx_.read(bundle); }
+  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override { mlx_.check(bundle, findings); }
+
+ private:
+  const targets::Target& mlx_ = targets::default_target();
+};
+
 class ConvertTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -81,6 +108,26 @@ class ConvertTest : public ::testing::Test {
 
   fs::path dir_;
 };
+
+TEST_F(ConvertTest, files_are_those_of_the_plans_target) {
+  const Relabelled other;
+  const auto source = open_source(kBundledModel, {}, other);
+  ASSERT_TRUE(source.ok()) << source.status().message();
+  plan::Options options;
+  options.target = &other;
+  const auto plan = plan_source(*source, options, "", {}), for_mlx = plan_source(*source, {}, "", {});
+  ASSERT_TRUE(plan.ok() && for_mlx.ok());
+  const auto done = convert(*source, *plan, path("out"), false, {});
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  const auto checkpoint = format::Checkpoint::open(path("out"));
+  ASSERT_TRUE(checkpoint.ok());
+  EXPECT_EQ(checkpoint->file_format(), "relabelled");
+  EXPECT_FALSE(fs::exists(path("out/tokenizer.json"))) << "it takes no files along";
+  const Status mixed = convert(*source, *for_mlx, path("mixed"), false, {}).status();
+  EXPECT_EQ(mixed.code(), StatusCode::invalid_argument) << mixed.message();
+  EXPECT_NE(mixed.message().find("mlx"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path("mixed")));
+}
 
 TEST_F(ConvertTest, bytes_do_not_depend_on_threads_or_backend) {
   RunOptions one;

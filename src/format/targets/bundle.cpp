@@ -8,19 +8,9 @@
 #include "format/targets/targets.h"
 
 namespace jang::format {
-namespace {
-
-const targets::Target& writer_of(const Checkpoint& checkpoint) {
-  for (const targets::Target* target : targets::targets())
-    if (target->recognises(checkpoint)) return *target;
-  return targets::default_target();
-}
-
-}  // namespace
-
 Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) {
   JANG_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path, options));
-  const targets::Target& target = writer_of(checkpoint);
+  const targets::Target& target = targets::writer_of(checkpoint);
   Bundle bundle{std::move(checkpoint), &target, nullptr, false, {}, {}};
   std::error_code ec;
   const std::string jang_path = path + "/jang_config.json";

@@ -77,6 +77,10 @@ class Target {
   virtual ~Target() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;
+  // The program that opens its directories, as messages call it: "stock mlx-lm".
+  [[nodiscard]] virtual std::string_view loader() const = 0;
+  // Words of a command with which that program answers a prompt from a bundle of a model that was spelled here; empty where it cannot.
+  [[nodiscard]] virtual std::vector<std::string> sample_command(const arch::Model& model, const std::string& directory) const = 0;
 
   // Reading: tensors that this target's writers (or its loaders' tools) have renamed or reshaped get their canonical names and shapes
   // again; the order stays. Tensors in other spellings are left alone. Bytes never change. `facts` learns what the spelling tells about
@@ -98,7 +102,7 @@ class Target {
   // Whether a file of the source directory (a bare name) comes along.
   [[nodiscard]] virtual Copying copies(std::string_view file_name) const = 0;
 
-  // Reading: whether an opened directory is one of this target's. The default target takes what no other knows.
+  // Reading: whether an opened directory is one of this target's. The default target is asked last and takes what no other knows.
   [[nodiscard]] virtual bool recognises(const format::Checkpoint& checkpoint) const = 0;
   // Its packed modules, plain tensors and is_quantized. Errors: corrupt, unsupported, each naming file and module.
   [[nodiscard]] virtual Status read(format::Bundle* bundle) const = 0;

@@ -2,6 +2,7 @@
 // The table of targets, and the way from stored tensors to a model that all of them share.
 #include "format/targets/targets.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "arch/describe.h"
@@ -49,6 +50,17 @@ std::span<const Target* const> targets() {
 }
 
 const Target& default_target() { return *targets().front(); }
+
+const Target* find_target(std::string_view name) {
+  const auto found = std::ranges::find(targets(), name, [](const Target* t) { return t->name(); });
+  return found == targets().end() ? nullptr : *found;
+}
+
+const Target& writer_of(const format::Checkpoint& checkpoint, std::span<const Target* const> table) {
+  for (const Target* target : table.subspan(1))
+    if (target->recognises(checkpoint)) return *target;
+  return *table.front();
+}
 
 Result<arch::Model> describe_canonical(const json::Value& config, std::span<const TensorInfo> stored, arch::SourceFacts facts) {
   std::vector<std::string> warnings;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "arch/arch.h"
 #include "format/targets/target.h"
@@ -15,6 +16,10 @@ namespace jang::targets {
 // The explicit table, the default first.
 [[nodiscard]] std::span<const Target* const> targets();
 [[nodiscard]] const Target& default_target();
+// By Target::name; null when there is none of that name.
+[[nodiscard]] const Target* find_target(std::string_view name);
+// Whose rules an opened directory follows. The default, first in the table, takes every directory, so it is asked last.
+[[nodiscard]] const Target& writer_of(const format::Checkpoint& checkpoint, std::span<const Target* const> table = targets());
 
 // Describes a source, in whatever spelling some target knows, in canonical names: arch::describe behind check_source and published().
 // Errors: those of both.

@@ -43,6 +43,8 @@ std::string translated(std::string name, bool back) {
 class Toy final : public Target {
  public:
   [[nodiscard]] std::string_view name() const override { return "toy"; }
+  [[nodiscard]] std::string_view loader() const override { return "the toy"; }
+  [[nodiscard]] std::vector<std::string> sample_command(const arch::Model&, const std::string&) const override { return {}; }
 
   void published(const json::Value&, std::vector<TensorInfo>* tensors, arch::SourceFacts*) const override {
     for (TensorInfo& t : *tensors) t.name = translated(t.name, true);
@@ -325,6 +327,19 @@ TEST_F(ToyTarget, every_family_reads_back) {
     write(m.model, m.name);
     expect_read_back(m.model, m.name);
   }
+}
+
+// The default comes first in the table and takes everything, so the others are asked before it.
+TEST_F(ToyTarget, a_directory_is_read_by_the_target_that_knows_it) {
+  const Target* const table[] = {&default_target(), &toy_};
+  write(arch::testing::dense("llama"), "model");
+  const auto toy = format::Checkpoint::open((root_ / "model").string()), source = format::Checkpoint::open((root_ / "source").string());
+  ASSERT_TRUE(toy.ok() && source.ok());
+  EXPECT_EQ(&writer_of(*toy, table), &toy_);
+  EXPECT_EQ(&writer_of(*source, table), &default_target());
+  EXPECT_EQ(&writer_of(*toy), &default_target()) << "none but the default in the program's own table knows it";
+  EXPECT_EQ(find_target("mlx"), &default_target());
+  EXPECT_EQ(find_target("toy"), nullptr);
 }
 
 // Zero-centred norms stay as published, where MLX's hold what the model multiplies by: the same model, in either spelling.

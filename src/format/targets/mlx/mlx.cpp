@@ -16,6 +16,11 @@ namespace {
 class Mlx final : public Target {
  public:
   [[nodiscard]] std::string_view name() const override { return "mlx"; }
+  [[nodiscard]] std::string_view loader() const override { return "stock mlx-lm"; }
+  [[nodiscard]] std::vector<std::string> sample_command(const arch::Model& model, const std::string& directory) const override {
+    if (!model.refusal.empty()) return {};
+    return {"mlx_lm.generate", "--model", directory, "--prompt", "Once upon a time"};
+  }
 
   void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) const override {
     const auto type = json::get_string(config, "model_type", "");
@@ -26,7 +31,7 @@ class Mlx final : public Target {
     const arch::Family* family = arch::find_family(model->model_type);
     JANG_TRY(family != nullptr ? spell_family(*family, stored, model) : spell_generic(stored, facts, model));
     if (!model->refusal.empty())
-      model->warnings.insert(model->warnings.begin(), "stock mlx-lm would refuse a bundle of this model: " + model->refusal);
+      model->warnings.insert(model->warnings.begin(), std::string(loader()) + " would refuse a bundle of this model: " + model->refusal);
     return {};
   }
 
@@ -34,7 +39,9 @@ class Mlx final : public Target {
                                               DType params) const override {
     return whole_parts(tensor, format, params, kPlaneNames);
   }
-  [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "mlx"}}; }
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override {
+    return {{"format", std::string(kFileFormat)}};
+  }
   [[nodiscard]] std::vector<Document> documents(const Record& record) const override { return mlx::documents(record); }
   [[nodiscard]] Copying copies(std::string_view file_name) const override { return mlx::copies(file_name); }
 
