@@ -29,6 +29,7 @@ struct CompareRow {
   double code_bits = 0, stored_bits = 0;
   std::uint64_t file_bytes = 0;
   std::optional<Divergence> divergence;  // absent for the source
+  std::vector<RoleGain> gains;           // none for the source
   std::optional<Perplexity> perplexity;
   std::optional<TaskSummary> task;  // MMLU
   std::optional<Comparison> against_source;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "jang/export.h"
 #include "jang/measures.h"
@@ -50,6 +51,7 @@ struct PerplexityReport {
 
 struct DivergenceReport {
   Divergence divergence;
+  std::vector<RoleGain> gains;  // in the order of the model
   TextFacts text;
   double seconds = 0;
   std::string document;

@@ -47,6 +47,12 @@ struct Divergence {
   Estimate ratio;  // perplexity of the model over that of the reference, paired
 };
 
+// <w, q> / <w, w> over the weights of a role, w those of the source, q those of the model: 1 where their length is kept.
+struct RoleGain {
+  std::string role;  // "attn_q"
+  double gain = 1;
+};
+
 struct Accuracy {
   std::int64_t correct = 0, n = 0;
   Interval interval;  // 95 %
@@ -59,21 +65,23 @@ struct Share {
   [[nodiscard]] double value() const { return n == 0 ? 0 : static_cast<double>(count) / static_cast<double>(n); }
 };
 
-// Texts that a model wrote.
+// Texts that a model wrote. Distinct 4-grams: those that differ over all runs of four tokens of a text, distinct-4 (Li et al. 2016,
+// arXiv 1510.03055) taken text by text, or 1 minus seq-rep-4 (Welleck et al. 2020, arXiv 1908.04319).
 struct GeneratedTexts {
-  Share repeating;  // under half of whose runs of four tokens are distinct
+  Share repeating;  // with under half of their 4-grams distinct
   Share ended;      // by themselves
   Mean length;      // tokens
-  Mean distinct;    // share of distinct runs of four tokens
+  Mean distinct;    // share of distinct 4-grams
 };
 
 // What a model writes beside what its source writes.
 struct Generation {
   GeneratedTexts source, model;
   double repeating_p = 1, ended_p = 1;  // exact McNemar tests, text by text
+  Mean length_change, distinct_change;  // of the model's text less the source's of the same draws
   Mean greedy_common;                   // tokens that continuations of the same prompts have in common, from their beginning
+  Share identical;                      // continuations
   std::int64_t greedy_tokens = 0;       // of a continuation
-  std::int64_t n_identical = 0;         // continuations
 };
 
 struct TaskSummary {

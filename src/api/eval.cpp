@@ -12,6 +12,7 @@
 #include "eval/engine_model.h"
 #include "eval/perplexity.h"
 #include "eval/score_log.h"
+#include "eval/weight_gain.h"
 #include "eval/windows.h"
 #include "experiment/line_log.h"
 
@@ -93,12 +94,14 @@ Result<DivergenceReport> measure_divergence(const Model& model, const Model& sou
                 return eval::measure_divergence(reference, m, text.view(), score_options(how, observer));
               }));
   DivergenceReport report;
+  JANG_ASSIGN(report.gains, eval::weight_gains(Access::engine(source), Access::engine(model), how.cancel));
   report.seconds = seconds_since(start);
   JANG_TRY(write_log(how, scores.model));
   report.divergence = eval::divergence_of(scores.reference, scores.model);
   report.text = text.facts();
   json::Value document = json::Value::object();
   eval::add_to_json(report.divergence, &document);
+  eval::add_to_json(report.gains, &document);
   report.document = json::dump(document);
   return report;
 }

@@ -59,14 +59,37 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+std::size_t percentile_index(std::string_view key) {
+  const auto row = std::find_if(kKldPercentiles.begin(), kKldPercentiles.end(), [&](const PercentileRow& p) { return p.key == key; });
+  return static_cast<std::size_t>(row - kKldPercentiles.begin());
+}
+
+// Gains by recipe and role; empty without any.
+std::string gains_text(const CompareReport& report) {
+  std::vector<std::vector<std::string>> rows;
+  for (const CompareRow& r : report.rows) {
+    if (r.gains.empty()) continue;
+    std::vector<std::string> header = {"gain"}, cells = {printable(r.name)};
+    for (const RoleGain& g : r.gains) {
+      header.push_back(g.role);
+      cells.push_back(fmt::format("{:.4f}", g.gain));
+    }
+    if (rows.empty()) rows.push_back(std::move(header));
+    rows.push_back(std::move(cells));
+  }
+  return rows.empty() ? "" : "\n" + aligned(rows);
+}
+
 std::string table_text(const CompareReport& report) {
   const bool with_task = std::any_of(report.rows.begin(), report.rows.end(), [](const CompareRow& r) { return r.task.has_value(); });
-  std::vector<std::vector<std::string>> rows = {{"recipe", "bits", "files", "KLD", "perplexity", "same top"}};
+  std::vector<std::vector<std::string>> rows = {{"recipe", "bits", "files", "KLD", "99 %", "99.9 %", "perplexity", "same top"}};
   if (with_task) rows[0].insert(rows[0].end(), {"MMLU", "95 %"});
   rows[0].insert(rows[0].end(), {"decode t/s", "prefill t/s", "memory", "convert"});
   for (const CompareRow& r : report.rows) {
     std::vector<std::string> cells = {printable(r.name), fmt::format("{:.3f}", r.stored_bits), format_bytes(r.file_bytes)};
     cells.push_back(r.divergence ? fmt::format("{:.4f} ± {:.4f}", r.divergence->kld.mean, r.divergence->kld.standard_error) : "0");
+    for (const std::size_t tail : {percentile_index("99"), percentile_index("99.9")})
+      cells.push_back(r.divergence ? short_number(r.divergence->percentiles[tail]) : "0");
     cells.push_back(r.perplexity ? fmt::format("{:.2f}", r.perplexity->perplexity.value) : "-");
     cells.push_back(!r.divergence ? "100.0 %"
                                   : fmt::format("{:.1f} %", 100.0 * static_cast<double>(r.divergence->n_same) /
@@ -91,7 +114,7 @@ Result<Outcome> compare_source(const Arguments& arguments, const Surroundings& s
   if (arguments.has("--json")) return Outcome{done.document + "\n", done.page};
   std::string text = fmt::format("{}\n", printable(done.report.model));
   for (const std::string& fact : done.report.facts) text += fmt::format("  {}\n", printable(fact));
-  text += "\n" + table_text(done.report) + fmt::format("\npage: {}\n", printable(done.page));
+  text += "\n" + table_text(done.report) + gains_text(done.report) + fmt::format("\npage: {}\n", printable(done.page));
   return Outcome{std::move(text), done.page};
 }
 

@@ -106,6 +106,12 @@ std::string divergence_text(const Divergence& d) {
   return text;
 }
 
+std::string gains_text(const std::vector<RoleGain>& gains) {
+  std::string text;
+  for (const RoleGain& g : gains) text += fmt::format("{}{} {:.4f}", text.empty() ? "" : "  ", g.role, g.gain);
+  return text.empty() ? text : "  gain        " + text + "\n";
+}
+
 Result<Outcome> eval_kld(const Arguments& arguments, const Model& model, const Model& source, Progress& progress) {
   JANG_ASSIGN(const TextOptions text, text_options(arguments));
   JANG_ASSIGN(const DivergenceReport report, measure_divergence(model, source, text, eval_options(arguments, progress)));
@@ -115,7 +121,7 @@ Result<Outcome> eval_kld(const Arguments& arguments, const Model& model, const M
   v.update(parse_document(report.document));
   v["seconds"] = report.seconds;
   return outcome(arguments, v,
-                 divergence_text(report.divergence) +
+                 divergence_text(report.divergence) + gains_text(report.gains) +
                      fmt::format("  {}\n  time        {}\n", protocol_text(report.text), format_duration(report.seconds)));
 }
 
@@ -124,8 +130,9 @@ std::string share_text(const Share& s) {
 }
 
 std::string texts_text(std::string_view whose, const GeneratedTexts& t) {
-  return fmt::format("  {:<7} repeating {}, ended by itself {}, {:.0f} tokens, distinct runs of four {:.3f}\n", whose,
-                     share_text(t.repeating), share_text(t.ended), t.length.mean, t.distinct.mean);
+  return fmt::format("  {:<7} repeating {}, ended by itself {}, {:.0f} ± {:.0f} tokens, distinct 4-grams {:.4f} ± {:.4f}\n", whose,
+                     share_text(t.repeating), share_text(t.ended), t.length.mean, t.length.standard_error, t.distinct.mean,
+                     t.distinct.standard_error);
 }
 
 Result<Outcome> eval_generate(const Arguments& arguments, const Model& model, const Model& source, Progress& progress) {
@@ -144,9 +151,12 @@ Result<Outcome> eval_generate(const Arguments& arguments, const Model& model, co
   const Generation& g = report.generation;
   std::string text = fmt::format("{} texts of at most {} tokens\n", g.model.repeating.n, texts.max_tokens);
   text += texts_text("source", g.source) + texts_text("model", g.model);
-  text += fmt::format("  exact McNemar p: repeating {}, ending {}\n", short_number(g.repeating_p), short_number(g.ended_p));
-  text += fmt::format("  greedy  {} continuations of {} tokens: {:.1f} tokens in common, {} identical\n", g.greedy_common.n,
-                      g.greedy_tokens, g.greedy_common.mean, g.n_identical);
+  text +=
+      fmt::format("  paired  length {:+.1f} ± {:.1f} tokens, distinct 4-grams {:+.4f} ± {:.4f}, exact McNemar p: repeating {}, ending {}\n",
+                  g.length_change.mean, g.length_change.standard_error, g.distinct_change.mean, g.distinct_change.standard_error,
+                  short_number(g.repeating_p), short_number(g.ended_p));
+  text += fmt::format("  greedy  {} continuations of {} tokens: {:.1f} ± {:.1f} tokens in common, identical {}\n", g.greedy_common.n,
+                      g.greedy_tokens, g.greedy_common.mean, g.greedy_common.standard_error, share_text(g.identical));
   return outcome(arguments, v, text + fmt::format("  time    {}\n", format_duration(report.seconds)));
 }
 

@@ -92,6 +92,22 @@ double paired_p(std::span<const SampledText> a, std::span<const SampledText> b, 
   return mcnemar_exact(only_a, only_b);
 }
 
+// Mean of value(b[i]) - value(a[i]).
+template <typename Value>
+Mean paired_change(std::span<const SampledText> a, std::span<const SampledText> b, const Value& value) {
+  std::vector<double> of_a, of_b;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    of_a.push_back(value(a[i]));
+    of_b.push_back(value(b[i]));
+  }
+  return paired_difference(of_b, of_a);
+}
+
+void add_mean(const char* key, const Mean& mean, json::Value* object) {
+  (*object)[key] = mean.mean;
+  (*object)[std::string(key) + "_stderr"] = mean.standard_error;
+}
+
 bool repeats(const SampledText& text) { return distinct_four_grams(text.tokens) < kRepeatingBelow; }
 
 json::Value to_json(const GeneratedTexts& texts) {
@@ -101,7 +117,9 @@ json::Value to_json(const GeneratedTexts& texts) {
           {"ended", texts.ended.value()},
           {"ended_interval", {texts.ended.interval.low, texts.ended.interval.high}},
           {"mean_length", texts.length.mean},
-          {"distinct_4grams", texts.distinct.mean}};
+          {"mean_length_stderr", texts.length.standard_error},
+          {"distinct_4grams", texts.distinct.mean},
+          {"distinct_4grams_stderr", texts.distinct.standard_error}};
 }
 
 }  // namespace
@@ -173,9 +191,13 @@ Generation compare_generation(std::span<const SampledText> source, std::span<con
   g.model = summarize_texts(model);
   g.repeating_p = paired_p(source, model, repeats);
   g.ended_p = paired_p(source, model, [](const SampledText& text) { return text.ended; });
+  g.length_change = paired_change(source, model, [](const SampledText& text) { return static_cast<double>(text.tokens.size()); });
+  g.distinct_change = paired_change(source, model, [](const SampledText& text) { return distinct_four_grams(text.tokens); });
   g.greedy_common = common_beginning(source_greedy, model_greedy);
   g.greedy_tokens = source_greedy.empty() ? 0 : static_cast<std::int64_t>(source_greedy.front().size());
-  for (std::size_t i = 0; i < source_greedy.size(); ++i) g.n_identical += source_greedy[i] == model_greedy[i] ? 1 : 0;
+  std::int64_t n_identical = 0;
+  for (std::size_t i = 0; i < source_greedy.size(); ++i) n_identical += source_greedy[i] == model_greedy[i] ? 1 : 0;
+  g.identical = share(n_identical, static_cast<std::int64_t>(source_greedy.size()));
   return g;
 }
 
@@ -185,10 +207,13 @@ void add_to_json(const Generation& g, json::Value* object) {
   v["model_texts"] = to_json(g.model);
   v["repeating_p"] = g.repeating_p;
   v["ended_p"] = g.ended_p;
+  add_mean("length_change", g.length_change, object);
+  add_mean("distinct_4grams_change", g.distinct_change, object);
   v["greedy_prompts"] = g.greedy_common.n;
   v["greedy_tokens"] = g.greedy_tokens;
-  v["greedy_common"] = g.greedy_common.mean;
-  v["greedy_identical"] = g.n_identical;
+  add_mean("greedy_common", g.greedy_common, object);
+  v["greedy_identical"] = g.identical.count;
+  v["greedy_identical_interval"] = {g.identical.interval.low, g.identical.interval.high};
 }
 
 }  // namespace jang::eval

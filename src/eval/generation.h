@@ -18,7 +18,7 @@ namespace jang::eval {
 using jang::GeneratedTexts;
 using jang::Generation;
 
-// A text under this share of distinct runs of four tokens repeats itself.
+// A text under this share of distinct 4-grams repeats itself.
 inline constexpr double kRepeatingBelow = 0.5;
 
 struct SampleOptions {
@@ -46,7 +46,7 @@ struct SampledText {
                                                                                std::span<const std::vector<std::int32_t>> prompts,
                                                                                std::int64_t n, const CancelFlag* cancel = nullptr);
 
-// Distinct runs of four tokens over all of them; 1 for a text shorter than five.
+// Distinct 4-grams over all of them (jang/measures.h); 1 for a text shorter than five.
 [[nodiscard]] double distinct_four_grams(std::span<const std::int32_t> tokens);
 
 [[nodiscard]] GeneratedTexts summarize_texts(std::span<const SampledText> texts);
@@ -58,7 +58,9 @@ struct SampledText {
                                             std::span<const std::vector<std::int32_t>> model_greedy);
 
 // Keys `source_texts`, `model_texts` (each `texts`, `repeating`, `repeating_interval`, `ended`, `ended_interval`, `mean_length`,
-// `distinct_4grams`), `repeating_p`, `ended_p` (exact McNemar), `greedy_prompts`, `greedy_tokens`, `greedy_common`, `greedy_identical`.
+// `distinct_4grams`), `repeating_p`, `ended_p` (exact McNemar), `length_change`, `distinct_4grams_change` (means over pairs of texts),
+// `greedy_prompts`, `greedy_tokens`, `greedy_common`, `greedy_identical`, `greedy_identical_interval`. Means have a key `.._stderr` beside
+// them. Intervals are Wilson's at 95 %.
 void add_to_json(const Generation& generation, json::Value* object);
 
 }  // namespace jang::eval

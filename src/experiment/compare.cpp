@@ -17,6 +17,7 @@
 #include "eval/items.h"
 #include "eval/score_log.h"
 #include "experiment/fingerprint.h"
+#include "experiment/gains.h"
 #include "experiment/line_log.h"
 #include "experiment/speed.h"
 #include "format/hub.h"
@@ -50,6 +51,7 @@ struct Entry {
   double stored_bits = 0;
   std::vector<eval::WindowScores> scores;
   std::unique_ptr<LineLog> score_log;
+  std::vector<RoleGain> gains;
   std::vector<eval::ItemResult> items;
   Speed speed;
   [[nodiscard]] bool has(std::size_t window) const { return !scores[window].nll.empty(); }
@@ -82,7 +84,7 @@ class Session {
 
   Status open() {
     next_phase("open", "");
-    for (const char* folder : {"scores", "tasks", "speed"}) JANG_TRY(make_directories(options_.work + "/" + folder));
+    for (const char* folder : {"scores", "gains", "tasks", "speed"}) JANG_TRY(make_directories(options_.work + "/" + folder));
     JANG_ASSIGN(quantize::Source source, quantize::open_source(options_.source, {.lenient = options_.load.lenient}));
     for (const std::string& warning : source.model.warnings) observer_.warn(warning);
     source_.emplace(std::move(source));
@@ -179,6 +181,11 @@ class Session {
     const std::vector<std::vector<Entry*>> all = groups();
     for (std::size_t g = 0; g < all.size(); ++g) JANG_TRY(measure_group(all[g], g, all.size()));
     for (Entry& entry : entries_) entry.score_log.reset();
+    for (Entry& entry : entries_) {
+      if (!entry.bundle) continue;
+      JANG_ASSIGN(entry.gains, kept_gains(log_path(entry, "gains", "json", json::Value::object()), *engine_, entry.directory, options_.load,
+                                          options_.run.cancel));
+    }
     return {};
   }
 
@@ -368,6 +375,7 @@ class Session {
       row.perplexity = eval::perplexity_of(eval::all_nll(entry.scores));
       if (entry.bundle) {
         row.divergence = eval::divergence_of(source.scores, entry.scores);
+        row.gains = entry.gains;
         row.code_bits = entry.bundle->code_bits;
         row.convert_seconds = entry.bundle->convert_seconds;
         row.classes = entry.bundle->classes;

@@ -118,6 +118,24 @@ std::string divergence_section(const CompareReport& report) {
                rows);
 }
 
+std::string gains_section(const CompareReport& report) {
+  std::vector<Cells> rows;
+  Cells header = {"recipe"};
+  for (const CompareRow& r : report.rows) {
+    if (r.gains.empty()) continue;
+    Cells cells = {r.name};
+    for (const RoleGain& g : r.gains) {
+      if (rows.empty()) header.push_back(g.role);
+      cells.push_back(fmt::format("{:.4f}", g.gain));
+    }
+    rows.push_back(std::move(cells));
+  }
+  if (rows.empty()) return "";
+  return "<h2>Gain of the weights</h2>\n<p>&lt;w, q&gt; / &lt;w, w&gt; over the weights of a role: w the source's, q the recipe's. 1 keeps "
+         "their length; a fit by least squares shrinks by its relative squared error.</p>\n" +
+         table(header, rows);
+}
+
 std::string task_section(const CompareReport& report) {
   std::vector<Cells> rows;
   for (const CompareRow& r : report.rows) {
@@ -195,7 +213,7 @@ std::string html_report(const CompareReport& report, const json::Value& document
       "Down and left is better. Whiskers are 95 % intervals; the dashed line joins the recipes (&#9733; below) that no other beats in "
       "both. "
       "<span class=\"key auto\">auto</span>, <span class=\"key jang\">JANG profiles</span>, <span class=\"key base\">baselines</span>.");
-  out += main_table(report) + divergence_section(report) + task_section(report) + bits_section(report);
+  out += main_table(report) + divergence_section(report) + gains_section(report) + task_section(report) + bits_section(report);
   out += fmt::format("<script type=\"application/json\" id=\"data\">\n{}\n</script>\n</body>\n</html>\n", embedded_json(document));
   return out;
 }

@@ -5,6 +5,7 @@
 #include "eval/divergence.h"
 #include "eval/items.h"
 #include "eval/numbers.h"
+#include "eval/weight_gain.h"
 #include "experiment/bundles.h"
 #include "experiment/report.h"
 
@@ -24,6 +25,7 @@ json::Value row_json(const CompareRow& row) {
     eval::add_to_json(*row.divergence, &v);
   else if (row.perplexity)
     eval::add_to_json(*row.perplexity, &v);
+  if (row.divergence) eval::add_to_json(row.gains, &v);
   if (row.task) {
     json::Value task = json::Value::object();
     eval::add_to_json(*row.task, &task);

@@ -73,10 +73,16 @@ TEST_F(EvalCommand, divergence_from_itself_is_none_and_from_a_bundle_some) {
   EXPECT_EQ(none["kld_mean"], 0.0) << none.dump();
   ASSERT_EQ(run({"convert", kBundledModel, "-p", "2S", "-o", "out", "-q"}).code, 0);
   const Words bundle = with({"eval", "kld", "out", "--ref", kBundledModel, "--progress", "off"}, few({}));
-  EXPECT_GT(document_of(with(bundle, {"--json"}))["kld_mean"].get<double>(), 0.05);
+  EXPECT_EQ(none["weight_gain"]["attn_q"], 1.0) << none.dump();
+  const json::Value some = document_of(with(bundle, {"--json"}));
+  EXPECT_GT(some["kld_mean"].get<double>(), 0.05);
+  EXPECT_GT(some["kld_percentiles"]["99.9"].get<double>(), some["kld_percentiles"]["99"].get<double>());
+  EXPECT_LT(some["weight_gain"]["expert_up"].get<double>(), 0.99) << "2 bits shrink";
+  EXPECT_GT(some["weight_gain"]["expert_up"].get<double>(), 0.8);
   const ProgramOutcome text = run(bundle);
   EXPECT_TRUE(text.out.starts_with("KLD ")) << text.out;
   EXPECT_TRUE(contains(text.out, "same top")) << text.out;
+  EXPECT_TRUE(contains(text.out, "gain        ")) << text.out;
 }
 
 TEST_F(EvalCommand, texts_of_a_model_are_compared_with_those_of_its_source) {
@@ -93,6 +99,13 @@ TEST_F(EvalCommand, texts_of_a_model_are_compared_with_those_of_its_source) {
   ASSERT_EQ(run({"convert", kBundledModel, "-p", "uniform_2", "--method", "rtn", "-o", "two", "-q"}).code, 0);
   const json::Value two = document_of(with({"eval", "generate", "two", "--json"}, some));
   EXPECT_EQ(two["source_texts"], same["source_texts"]);
+  EXPECT_EQ(same["length_change"], 0);
+  EXPECT_EQ(same["distinct_4grams_change_stderr"], 0);
+  json::Value with_three = document_of(with({"eval", "generate", "two", "--json", "--threads", "3"}, some));
+  with_three["seconds"] = two["seconds"];
+  EXPECT_EQ(with_three, two) << "threads change nothing";
+  const json::Value seeded = document_of(with({"eval", "generate", "two", "--json", "--seed", "2"}, some));
+  EXPECT_NE(seeded["greedy_common"], two["greedy_common"]) << "other beginnings";
   EXPECT_LT(two["greedy_common"], 64);
   const ProgramOutcome text = run(eval("generate", some));
   EXPECT_EQ(text.code, 0) << text.err;

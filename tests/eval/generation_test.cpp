@@ -120,12 +120,19 @@ TEST(Generation, figures_are_those_of_the_texts) {
   EXPECT_DOUBLE_EQ(g.ended_p, 1);
   EXPECT_DOUBLE_EQ(g.greedy_common.mean, 2.5);
   EXPECT_EQ(g.greedy_tokens, 3);
-  EXPECT_EQ(g.n_identical, 1);
+  EXPECT_EQ(g.identical.count, 1);
+  EXPECT_EQ(g.identical.n, 2);
+  EXPECT_DOUBLE_EQ(g.length_change.mean, 2 * 97 / 4.0);
+  EXPECT_GT(g.length_change.standard_error, 0);
+  EXPECT_DOUBLE_EQ(g.distinct_change.mean, -2 * 0.99 / 4);
   json::Value v = json::Value::object();
   add_to_json(g, &v);
   EXPECT_EQ(v["model_texts"]["repeating"], 0.75);
   EXPECT_EQ(v["source_texts"]["texts"], 4);
   EXPECT_EQ(v["greedy_prompts"], 2);
+  EXPECT_EQ(v["length_change"], 48.5);
+  for (const char* key : {"length_change_stderr", "distinct_4grams_change_stderr", "greedy_common_stderr", "greedy_identical_interval"})
+    EXPECT_TRUE(v.contains(key)) << key;
 }
 
 }  // namespace

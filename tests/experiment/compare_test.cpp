@@ -109,6 +109,10 @@ TEST_F(Compare, results_do_not_depend_on_threads_groups_or_company) {
   const CompareReport together = report_of(o);
   EXPECT_EQ(read_file(log("uniform_4")), first);
   EXPECT_EQ(alone.rows[2].divergence->kld.mean, together.rows[1].divergence->kld.mean);
+  ASSERT_EQ(alone.rows[2].gains.size(), together.rows[1].gains.size());
+  ASSERT_FALSE(alone.rows[2].gains.empty());
+  for (std::size_t i = 0; i < alone.rows[2].gains.size(); ++i) EXPECT_EQ(alone.rows[2].gains[i].gain, together.rows[1].gains[i].gain);
+  EXPECT_TRUE(alone.rows[0].gains.empty());
 }
 
 TEST_F(Compare, another_recipe_costs_only_itself) {
@@ -135,6 +139,7 @@ TEST_F(Compare, killed_anywhere_it_goes_on_to_the_same_result) {
   fs::resize_file(log("source"), 0);
   fs::resize_file(log("uniform_4", "tasks"), items.size() / 2);
   fs::remove(log("source", "tasks"));
+  fs::resize_file(log("uniform_2", "gains"), 5);
   fs::remove(work_ / "bundles/uniform_4.json");
   json::Value again = to_json(report_of(o));
   again["models"][1]["convert_seconds"] = whole["models"][1]["convert_seconds"];  // made again, in its own time

@@ -38,6 +38,7 @@ CompareRow make_row(const std::string& name, double bits, double kld, int right)
   }
   row.divergence = divergence_of(reference, model);
   row.perplexity = row.divergence->model;
+  row.gains = {{"attn_q", 1 - kld / 10}, {"mlp_down", 1 - kld / 8}};
   std::vector<ItemResult> items;
   for (int i = 0; i < 200; ++i) {
     ItemResult r;
@@ -68,6 +69,7 @@ CompareReport make_report() {
   CompareRow source = make_row("source", 16, 0.1, 84);
   source.is_source = true;
   source.divergence.reset();
+  source.gains.clear();
   source.against_source.reset();
   source.convert_seconds.reset();
   report.rows = {source,
