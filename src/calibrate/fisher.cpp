@@ -126,7 +126,7 @@ Result<Fisher> measure_fisher(engine::Engine& engine, const Windows& windows, st
   for (std::int64_t w = 0; w < windows.n(); ++w) {
     if (cancel && cancel->load(std::memory_order_relaxed)) return Status(StatusCode::cancelled, "calibration stopped");
     const std::span tokens(windows.tokens.data() + w * windows.length, static_cast<std::size_t>(windows.length));
-    JANG_ASSIGN(const kernels::Tensor logits, gradients.forward(tokens));
+    JANG_ASSIGN(const kernels::Tensor logits, gradients.forward(tokens, windows.length));
     JANG_TRY(put_cotangents(engine, logits, seed, w));
     JANG_TRY(gradients.backward(logits, sums));
     fisher.positions += windows.length - 1;

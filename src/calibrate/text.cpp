@@ -61,7 +61,7 @@ Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Obs
         token = begin;
       else
         token = engine::draw_token(row, kernels::log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)),
-                                   engine::counter_uniform(o.seed, w, t));
+                                   engine::counter_uniform(o.seed, o.first + w, t));
     });
     observer.tick(t + 1, o.length, "sampling text");
   }

@@ -22,6 +22,7 @@ struct Windows {
 struct TextOptions {
   std::int64_t n_windows = 8, length = 512;
   std::uint64_t seed = 1;
+  std::int64_t first = 0;  // number of the first window, of those of a seed: which are sampled together changes nothing
 };
 
 // Text that the model samples itself: every window starts with the begin token (what the tokenizer's own encode puts in front of text,

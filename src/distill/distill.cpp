@@ -36,7 +36,9 @@ class Run {
                             options_.text.length, options_.text.n_held_out, options_.text.seed,
                             XXH3_64bits(options_.text.given.data(), options_.text.given.size()));
     begin_phase(observer_, "text", "tokens");
-    JANG_ASSIGN(Text text, Text::create(source_, options_.text, observer_, cancel_));
+    TextOptions wanted = options_.text;
+    wanted.n_steps = options_.steps;
+    JANG_ASSIGN(Text text, Text::create(source_, wanted, observer_, cancel_));
     text_.emplace(std::move(text));
     JANG_ASSIGN(const bool taken_up, take_up());
     if (!taken_up) {
@@ -69,17 +71,9 @@ class Run {
   // One step of a run of `steps`; false where the loss is no number.
   Result<bool> step(std::int64_t at, std::int64_t steps, double rate) {
     JANG_ASSIGN(const calibrate::Windows windows, text_->of_step(at));
-    const double positions = static_cast<double>(windows.tokens.size());
     student_.forget_gradient();
-    double sum = 0;
-    for (std::int64_t w = 0; w < windows.n(); ++w) {
-      if (cancelled()) return Status(StatusCode::cancelled, "distillation stopped");
-      const std::span window(windows.tokens.data() + w * windows.length, static_cast<std::size_t>(windows.length));
-      JANG_ASSIGN(const double divergence, student_.learn(window, 1 / positions));
-      sum += divergence;
-      if (!std::isfinite(sum)) return false;
-    }
-    loss_ = sum / positions;
+    JANG_ASSIGN(loss_, student_.learn(windows, cancel_));
+    if (!std::isfinite(loss_)) return false;
     JANG_TRY(student_.step(rate * schedule(at, steps), at + 1));
     return true;
   }

@@ -16,18 +16,30 @@
 namespace jang::distill {
 namespace {
 
-constexpr std::int64_t kPositions = 64;  // whose logits are on the host at a time
+// Logits on the device and on the host at a time. What they hold decides how many windows run side by side: the larger the vocabulary, the
+// larger the matrices, and the less there is to win by it.
+constexpr std::int64_t kDeviceLogits = std::int64_t{1} << 26, kHostLogits = std::int64_t{1} << 22;
 
 bool same_shapes(std::span<const kernels::MatrixView> a, std::span<const kernels::MatrixView> b) {
   return std::ranges::equal(
       a, b, [](const kernels::MatrixView& x, const kernels::MatrixView& y) { return x.n_rows == y.n_rows && x.n_cols == y.n_cols; });
 }
 
-// Calls f(first, count) for all positions of a window, kPositions at a time.
+// Calls f(first, count) for all of n positions, as many at a time as the host holds logits of.
 template <typename F>
-Status for_positions(std::int64_t n, const F& f) {
-  for (std::int64_t first = 0; first < n; first += kPositions) JANG_TRY(f(first, std::min(kPositions, n - first)));
+Status for_positions(std::int64_t n, std::int64_t vocab, const F& f) {
+  const std::int64_t step = std::clamp<std::int64_t>(kHostLogits / vocab, 1, n);
+  for (std::int64_t first = 0; first < n; first += step) JANG_TRY(f(first, std::min(step, n - first)));
   return {};
+}
+
+// Hidden states of the last layer [n, hidden] on the host, of windows of `length` tokens each.
+Status run(engine::Engine& engine, std::span<const std::int32_t> tokens, std::int64_t length, std::vector<float>* hidden) {
+  std::vector<model::Sequence> sequences;
+  std::vector<model::BatchItem> batch;
+  for (std::size_t at = 0; at < tokens.size(); at += static_cast<std::size_t>(length)) sequences.push_back(engine.new_sequence());
+  for (model::Sequence& sequence : sequences) batch.push_back({&sequence, length});
+  return engine.forward(batch, tokens, hidden);
 }
 
 }  // namespace
@@ -70,21 +82,23 @@ Status Student::weight(const model::WeightGradient& part) {
   return {};
 }
 
-Status Student::run(engine::Engine& engine, std::span<const std::int32_t> window, std::vector<float>* hidden) {
-  model::Sequence sequence = engine.new_sequence();
-  const model::BatchItem item{&sequence, static_cast<std::int64_t>(window.size())};
-  return engine.forward({&item, 1}, window, hidden);
+std::span<const std::int32_t> Student::part_of(const calibrate::Windows& windows, std::int64_t first) const {
+  const std::int64_t at_once = std::max<std::int64_t>(1, kDeviceLogits / (windows.length * bundle_.decoder().config().vocab));
+  const std::int64_t n = std::min(at_once, windows.n() - first);
+  return {windows.tokens.data() + first * windows.length, static_cast<std::size_t>(n * windows.length)};
 }
 
-Result<double> Student::learn(std::span<const std::int32_t> window, double weight) {
-  const auto n = static_cast<std::int64_t>(window.size()), vocab = bundle_.decoder().config().vocab;
+Result<double> Student::learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight) {
+  const auto n = static_cast<std::int64_t>(tokens.size()), vocab = bundle_.decoder().config().vocab;
   const std::int64_t width = source_.decoder().config().hidden;
-  std::vector<float> hidden, wanted(static_cast<std::size_t>(std::min(n, kPositions) * vocab)), logits(wanted.size());
-  JANG_TRY(run(source_, window, &hidden));
-  JANG_ASSIGN(const kernels::Tensor predicted, gradients_.forward(window));
-  std::vector<double> sums(static_cast<std::size_t>(n));
-  const Status done = for_positions(n, [&](std::int64_t first, std::int64_t count) -> Status {
+  std::vector<float> hidden, wanted, logits;
+  JANG_TRY(run(source_, tokens, length, &hidden));
+  JANG_ASSIGN(const kernels::Tensor predicted, gradients_.forward(tokens, length));
+  std::vector<double> sums(tokens.size());
+  const Status done = for_positions(n, vocab, [&](std::int64_t first, std::int64_t count) -> Status {
     const kernels::Tensor rows = predicted.row_range(first, count);
+    wanted.resize(static_cast<std::size_t>(count * vocab));
+    logits.resize(wanted.size());
     JANG_TRY(source_.logits(hidden.data() + first * width, count, wanted.data()));
     JANG_TRY(bundle_.device().read(rows, logits.data()));
     bundle_.pool().run(count, [&](std::int64_t i, int) {
@@ -100,17 +114,31 @@ Result<double> Student::learn(std::span<const std::int32_t> window, double weigh
   return sum;
 }
 
+Result<double> Student::learn(const calibrate::Windows& windows, const CancelFlag* cancel) {
+  const auto positions = static_cast<double>(windows.tokens.size());
+  double sum = 0;
+  for (std::int64_t w = 0; w < windows.n() && std::isfinite(sum);) {
+    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Status(StatusCode::cancelled, "distillation stopped");
+    const std::span<const std::int32_t> part = part_of(windows, w);
+    JANG_ASSIGN(const double of_part, learn_part(part, windows.length, 1 / positions));
+    sum += of_part;
+    w += static_cast<std::int64_t>(part.size()) / windows.length;
+  }
+  return sum / positions;
+}
+
 Result<double> Student::measure(const calibrate::Windows& windows) {
   const std::int64_t vocab = bundle_.decoder().config().vocab, width = source_.decoder().config().hidden;
-  std::vector<float> of_source, of_student, wanted(static_cast<std::size_t>(std::min(windows.length, kPositions) * vocab)),
-      logits(wanted.size());
+  std::vector<float> of_source, of_student, wanted, logits;
   std::vector<double> sums(windows.tokens.size());
   bool broken = false;
-  for (std::int64_t w = 0; w < windows.n() && !broken; ++w) {
-    const std::span window(windows.tokens.data() + w * windows.length, static_cast<std::size_t>(windows.length));
-    JANG_TRY(run(source_, window, &of_source));
-    JANG_TRY(run(bundle_, window, &of_student));
-    const Status done = for_positions(windows.length, [&](std::int64_t first, std::int64_t count) -> Status {
+  for (std::int64_t w = 0; w < windows.n() && !broken;) {
+    const std::span<const std::int32_t> part = part_of(windows, w);
+    JANG_TRY(run(source_, part, windows.length, &of_source));
+    JANG_TRY(run(bundle_, part, windows.length, &of_student));
+    const Status done = for_positions(static_cast<std::int64_t>(part.size()), vocab, [&](std::int64_t first, std::int64_t count) -> Status {
+      wanted.resize(static_cast<std::size_t>(count * vocab));
+      logits.resize(wanted.size());
       JANG_TRY(source_.logits(of_source.data() + first * width, count, wanted.data()));
       const Status predicted = bundle_.logits(of_student.data() + first * width, count, logits.data());
       broken = broken || predicted.code() == StatusCode::corrupt;
@@ -124,6 +152,7 @@ Result<double> Student::measure(const calibrate::Windows& windows) {
       return {};
     });
     JANG_TRY(done);
+    w += static_cast<std::int64_t>(part.size()) / windows.length;
   }
   if (broken) return std::numeric_limits<double>::infinity();
   return std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(sums.size());

@@ -27,9 +27,9 @@ class Student final : private model::GradientSink {
   // without gradients).
   [[nodiscard]] static Result<std::unique_ptr<Student>> create(engine::Engine& bundle, engine::Engine& source, int code_bits);
 
-  // Adds the gradient of weight * sum of KL(source || student) over all positions of a window; returns that sum. Not finite: the student
-  // has left the numbers, and nothing was added.
-  [[nodiscard]] Result<double> learn(std::span<const std::int32_t> window, double weight);
+  // Adds the gradient of the mean of KL(source || student) over all positions of the windows, in nats, and returns that mean. Not finite:
+  // the student has left the numbers, and the gradient is of no use. Errors: those of forwards and backwards; cancelled.
+  [[nodiscard]] Result<double> learn(const calibrate::Windows& windows, const CancelFlag* cancel);
   // Adam's step number t, from 1, at `factor` times the rates. Errors: those of Decoder::replace.
   [[nodiscard]] Status step(double factor, std::int64_t t);
   // Mean KL(source || student) per position, in nats; infinity where the student's predictions are no numbers.
@@ -50,8 +50,9 @@ class Student final : private model::GradientSink {
       : bundle_(bundle), source_(source), gradients_(std::move(gradients)) {}
   Status weight(const model::WeightGradient& part) override;
   Status install();
-  // Hidden states of the last layer, [n, hidden] on the host.
-  static Status run(engine::Engine& engine, std::span<const std::int32_t> window, std::vector<float>* hidden);
+  // As many windows of a batch as go through the models side by side, from window `first` on.
+  [[nodiscard]] std::span<const std::int32_t> part_of(const calibrate::Windows& windows, std::int64_t first) const;
+  Result<double> learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight);
 
   engine::Engine& bundle_;
   engine::Engine& source_;

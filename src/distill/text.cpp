@@ -2,16 +2,18 @@
 // See the header.
 #include "distill/text.h"
 
+#include <algorithm>
+
 #include "engine/counter_draw.h"
 
 namespace jang::distill {
 namespace {
 
-// Steps whose windows are sampled side by side: a weight that is read serves all of them.
-constexpr std::int64_t kStepsAtOnce = 4;
+// Steps whose windows are sampled side by side, and bytes of their caches at most: a weight that is read serves all of them.
+constexpr std::int64_t kStepsAtOnce = 16, kCacheBytes = std::int64_t{1} << 30;
 // One in so many windows of given text is held out.
 constexpr std::int64_t kHeldOutShare = 8;
-constexpr std::int64_t kHeldOutBatch = -1;
+constexpr std::int64_t kTraining = 0, kHeldOut = -1;  // kinds of text, each with a seed of its own
 
 void append(const calibrate::Windows& from, std::int64_t window, calibrate::Windows* to) {
   const auto at = from.tokens.begin() + window * from.length;
@@ -22,9 +24,9 @@ void append(const calibrate::Windows& from, std::int64_t window, calibrate::Wind
 
 Result<Text> Text::create(engine::Engine& source, const TextOptions& o, Observer& observer, const CancelFlag* cancel) {
   Text text(source, o, cancel);
-  const std::uint64_t seed = engine::counter_bits(o.seed, kHeldOutBatch, 0);
+  const std::uint64_t seed = engine::counter_bits(o.seed, kHeldOut, 0);
   JANG_ASSIGN(text.held_out_, calibrate::sample_windows(source, {o.n_held_out, o.length, seed}, observer, cancel));
-  text.given_.length = text.sampled_.length = o.length;
+  text.given_.length = o.length;
   if (o.given.empty()) return text;
   const std::int64_t all = (std::int64_t{1} << 26) / o.length;
   JANG_ASSIGN(const calibrate::Windows given, calibrate::text_windows(source, o.given, {all, o.length, o.seed}));
@@ -40,21 +42,24 @@ Result<Text> Text::create(engine::Engine& source, const TextOptions& o, Observer
 
 std::int64_t Text::sampled_per_step() const { return given_.n() > 0 ? options_.n_windows - options_.n_windows / 2 : options_.n_windows; }
 
-Status Text::sample(std::int64_t batch) {
-  if (batch == batch_) return {};
-  batch_ = -1;
-  SilentObserver silent;
-  const std::uint64_t seed = engine::counter_bits(options_.seed, batch, 0);
-  JANG_ASSIGN(sampled_, calibrate::sample_windows(source_, {sampled_per_step() * kStepsAtOnce, options_.length, seed}, silent, cancel_));
-  batch_ = batch;
-  return {};
+std::int64_t Text::steps_at_once() const {
+  const std::int64_t bytes = source_.new_sequence().pool().sequence_bytes(options_.length) * sampled_per_step();
+  return std::clamp<std::int64_t>(kCacheBytes / bytes, 1, kStepsAtOnce);
 }
 
 Result<calibrate::Windows> Text::of_step(std::int64_t step) {
-  JANG_TRY(sample(step / kStepsAtOnce));
+  const std::int64_t at_once = steps_at_once(), n = sampled_per_step(), n_given = options_.n_windows - n, first = step / at_once * at_once;
+  auto sampled = sampled_.find(first);
+  if (sampled == sampled_.end()) {
+    SilentObserver silent;
+    const std::int64_t steps = std::max<std::int64_t>(1, std::min(at_once, options_.n_steps - first));
+    const std::uint64_t seed = engine::counter_bits(options_.seed, kTraining, 0);
+    JANG_ASSIGN(calibrate::Windows windows,
+                calibrate::sample_windows(source_, {n * steps, options_.length, seed, n * first}, silent, cancel_));
+    sampled = sampled_.emplace(first, std::move(windows)).first;
+  }
   calibrate::Windows out{{}, options_.length};
-  const std::int64_t n = sampled_per_step(), n_given = options_.n_windows - n;
-  for (std::int64_t w = 0; w < n; ++w) append(sampled_, step % kStepsAtOnce * n + w, &out);
+  for (std::int64_t w = 0; w < n; ++w) append(sampled->second, (step - first) * n + w, &out);
   for (std::int64_t w = 0; w < n_given; ++w) append(given_, (step * n_given + w) % given_.n(), &out);
   return out;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "calibrate/text.h"
@@ -14,7 +15,8 @@ struct TextOptions {
   std::int64_t n_windows = 16, length = 512;  // of a step
   std::int64_t n_held_out = 16;
   std::uint64_t seed = 1;
-  std::string given;  // text of the user's, may be empty
+  std::int64_t n_steps = 300;  // of the whole: none are sampled beyond them
+  std::string given = {};      // text of the user's, may be empty
 };
 
 class Text {
@@ -23,20 +25,21 @@ class Text {
   [[nodiscard]] static Result<Text> create(engine::Engine& source, const TextOptions& options, Observer& observer,
                                            const CancelFlag* cancel);
   [[nodiscard]] const calibrate::Windows& held_out() const { return held_out_; }
-  // What a step trains on; depends on the options and the number of the step only. Errors: those of sampling; cancelled.
+  // What a step trains on; depends on the options and the number of the step only, and is sampled once. Errors: those of sampling;
+  // cancelled.
   [[nodiscard]] Result<calibrate::Windows> of_step(std::int64_t step);
 
  private:
   Text(engine::Engine& source, const TextOptions& options, const CancelFlag* cancel)
       : source_(source), options_(options), cancel_(cancel) {}
   [[nodiscard]] std::int64_t sampled_per_step() const;
-  [[nodiscard]] Status sample(std::int64_t batch);
+  [[nodiscard]] std::int64_t steps_at_once() const;
 
   engine::Engine& source_;
   TextOptions options_;
   const CancelFlag* cancel_;
-  calibrate::Windows held_out_, given_, sampled_;  // given_ without what is held out
-  std::int64_t batch_ = -1;                        // of steps that sampled_ is for
+  calibrate::Windows held_out_, given_;                 // given_ without what is held out
+  std::map<std::int64_t, calibrate::Windows> sampled_;  // by batch of steps
 };
 
 }  // namespace jang::distill

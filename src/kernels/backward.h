@@ -3,9 +3,9 @@
 // the forward op wrote into those of what it read. Formulas are those of device.h; what a forward op overwrites is asked for as it was.
 //
 // The rules of Device hold: ops are enqueued, faults are kept for read() and wait(). Arithmetic is exact (float32 activations, weights as
-// they are stored), sums have a fixed order whatever the number of threads. A text is one run of a sequence from its first token: no op
-// here reads a cache. Outputs are overwritten unless an op says that it adds; gradients flow to inputs and to weights, not to the gains of
-// norms, biases and convolutions.
+// they are stored), sums have a fixed order whatever the number of threads. Rows are whole texts, one after the other, each a run from its
+// first token (position 0): no op here reads a cache. Outputs are overwritten unless an op says that it adds; gradients flow to inputs and
+// to weights, not to the gains of norms, biases and convolutions.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct RopeGradient {
   Tensor d{};  // [n, heads * head_dim]: of the rotated heads, becomes that of x
 };
 
-// Of Attend over a whole text: row i is position i.
+// Of Attend over whole texts.
 struct AttendGradient {
   Tensor q{}, k{}, v{};     // as attention sees them; [n, heads * head_dim], [n, kv_heads * head_dim], [n, kv_heads * value_dim]
   Tensor dout{};            // [n, heads * value_dim]
@@ -48,19 +48,24 @@ struct AttendGradient {
   float scale = 1, softcap = 0;
 };
 
-// Of Conv over a whole text, the state before it being zero. Rows are contiguous.
+// Of Conv over whole texts, the state before each being zero. Rows are contiguous.
 struct ConvGradient {
   Tensor x{}, weight{};  // [n, channels], [channels, kernel]
   Tensor dout{}, dx{};   // [n, channels]; dout is overwritten
 };
 
-// Of Delta over a whole text, the state before it being zero. Rows are contiguous.
+// Of Delta over whole texts, the state before each being zero. Rows are contiguous.
 struct DeltaGradient {
   std::int64_t key_heads = 0, value_heads = 0, key_dim = 0, value_dim = 0;
   Tensor qkv{}, ba{};         // as Delta was given them
   Tensor a_log{}, dt_bias{};  // [1, value_heads]
   Tensor dout{};              // [n, value_heads * value_dim]
   Tensor dqkv{}, dba{};
+};
+
+// dw = dy^T x, for some rows of a matrix: dy: [n, those rows], any stride; x: [n, columns]; dw: [rows, columns].
+struct WeightGradient {
+  Tensor dy{}, x{}, dw{};
 };
 
 class Backward {
@@ -73,8 +78,8 @@ class Backward {
   virtual void linear(std::span<const LinearGradient> maps, bool add, const Tensor& dx) = 0;
   // The same through the experts of the slots: dx[slot] (+)= sum over the maps of dy[slot] W_e. dx: [n * top_k, columns].
   virtual void expert_linear(std::span<const LinearGradient> maps, const Routing& routing, bool add, const Tensor& dx) = 0;
-  // dw = dy^T x, for some rows of a matrix: dy: [n, those rows], any stride; x: [n, columns]; dw: [rows, columns].
-  virtual void weight(const Tensor& dy, const Tensor& x, const Tensor& dw) = 0;
+  // Of several matrices, or experts, side by side.
+  virtual void weight(std::span<const WeightGradient> products) = 0;
   // dlogits *= 1 - (logits / softcap)^2: through the cap of head.
   virtual void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) = 0;
 
@@ -94,9 +99,9 @@ class Backward {
   // --- attention and recurrent layers
 
   virtual void rope(const RopeGradient& op) = 0;
-  virtual void attend(const AttendGradient& op) = 0;
-  virtual void conv(const ConvGradient& op) = 0;
-  virtual void delta(const DeltaGradient& op) = 0;
+  virtual void attend(const AttendGradient& op, std::span<const SequenceRun> texts) = 0;
+  virtual void conv(const ConvGradient& op, std::span<const SequenceRun> texts) = 0;
+  virtual void delta(const DeltaGradient& op, std::span<const SequenceRun> texts) = 0;
 
   // --- experts
 

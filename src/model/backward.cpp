@@ -33,6 +33,16 @@ void run_back(BackwardPass& pass, const Mixer& block, int layer, const Tensor& x
   backward(pass, block, layer, x, dout, dx);
 }
 
+// The texts of a forward as sequences of their own.
+struct TextBatch {
+  std::vector<Sequence> sequences;
+  std::vector<BatchItem> items;
+  TextBatch(const std::shared_ptr<CachePool>& pool, std::int64_t n, std::int64_t length) {
+    for (std::int64_t i = 0; i < n; ++i) sequences.emplace_back(pool);
+    for (Sequence& s : sequences) items.push_back({&s, length});
+  }
+};
+
 }  // namespace
 
 struct Gradients::Impl {
@@ -41,6 +51,7 @@ struct Gradients::Impl {
   kernels::Backward& ops;
   std::shared_ptr<CachePool> pool;
   std::vector<std::int32_t> tokens;  // of the last forward
+  std::int64_t length = 0;           // of each of its texts
   std::vector<Array> inputs;         // hidden states before every layer, and after the last
   Array logits, x, gradient, head_in, mixer_branch, ids, cap_logits;
   Kept kept;
@@ -71,7 +82,7 @@ Result<Gradients> Gradients::create(Decoder& decoder) {
   kernels::Backward* ops = decoder.device().backward();
   if (ops == nullptr) return Status(StatusCode::unsupported, fmt::format("the device {} computes no gradients", decoder.device().name()));
   auto pool = std::make_shared<CachePool>(decoder.device(), decoder.config(), kernels::KvType::f32);
-  std::unique_ptr<Impl> impl(new Impl{decoder, *decoder.impl_, *ops, std::move(pool), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}});
+  std::unique_ptr<Impl> impl(new Impl{decoder, *decoder.impl_, *ops, std::move(pool), {}, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}});
   impl->inputs.resize(decoder.config().layers.size() + 1);
   return Gradients(std::move(impl));
 }
@@ -86,18 +97,20 @@ Status Gradients::Impl::reserve() {
   return {StatusCode::out_of_memory, fmt::format("no memory for a backward over {} tokens", n())};
 }
 
-Result<Tensor> Gradients::forward(std::span<const std::int32_t> given) {
+Result<Tensor> Gradients::forward(std::span<const std::int32_t> given, std::int64_t length) {
   Impl& s = *impl_;
-  if (given.empty()) return Status(StatusCode::invalid_argument, "a backward needs tokens");
+  if (given.empty() || length < 1 || static_cast<std::int64_t>(given.size()) % length != 0)
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("a backward needs whole texts: {} tokens in texts of {}", given.size(), length));
   s.tokens.assign(given.begin(), given.end());
+  s.length = length;
   JANG_TRY(s.reserve());
   JANG_TRY(s.decoder.embed(given, s.hidden(s.inputs.front())));
-  Sequence sequence(s.pool);
-  const BatchItem item{&sequence, s.n()};
+  const TextBatch texts(s.pool, s.n() / length, length);
   for (int l = 0; l < s.config().n_layers(); ++l) {
     const Tensor next = s.hidden(s.inputs[static_cast<std::size_t>(l) + 1]);
     s.device().copy(s.hidden(s.inputs[static_cast<std::size_t>(l)]), next);
-    JANG_TRY(s.decoder.layers({&item, 1}, l, l + 1, next));
+    JANG_TRY(s.decoder.layers(texts.items, l, l + 1, next));
   }
   const Tensor logits = s.logits.matrix(s.n(), s.config().vocab);
   JANG_TRY(s.decoder.head(s.hidden(s.inputs.back()), logits));
@@ -125,15 +138,14 @@ Status Gradients::Impl::head_back(BackwardPass& pass, const Tensor& dlogits, con
   const kernels::LinearGradient head[] = {{inside.head_map().weight.get(), dlogits}};
   ops.linear(head, false, dnormed);
   ops.norm(norm(last, inside.graph.final_norm, dnormed, d, false));
-  if (!config().tied) pass.weight(inside.graph.head, -1, dlogits, normed);
+  if (!config().tied) pass.weight(inside.graph.head, dlogits, normed);
   return pass.status;
 }
 
 // d: of the hidden states behind layer l, becomes that of those before it.
 Status Gradients::Impl::layer_back(int l, GradientSink& sink, const Tensor& d) {
-  Sequence sequence(pool);
-  const BatchItem item{&sequence, n()};
-  JANG_ASSIGN(Forward f, inside.forward({&item, 1}, n()));
+  const TextBatch texts(pool, n() / length, length);
+  JANG_ASSIGN(Forward f, inside.forward(texts.items, n()));
   f.probe = nullptr;
   f.kept = &kept;
   JANG_TRY(inside.reserve(f, l, l + 1));
@@ -183,7 +195,8 @@ void Gradients::Impl::embedding_back(BackwardPass& pass, const Tensor& dlogits, 
     if (!pass.reserve(&space.weight, rows, map.n_cols)) return;
     const Tensor part = space.weight.matrix(rows, map.n_cols), of_head = dlogits.column_range(row, rows);
     const std::int64_t used = config().tied ? n() : 0;  // a sum over no rows is zero
-    ops.weight(of_head.row_range(0, used), normed.row_range(0, used), part);
+    const kernels::WeightGradient product[] = {{of_head.row_range(0, used), normed.row_range(0, used), part}};
+    ops.weight(product);
     ops.embed(id, config().embedding_scale, d, row, part);
     pass.status = pass.sink.weight({map.module, -1, row, part});
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradients of a scalar of the logits by every weight matrix, a window of tokens at a time:
+// Gradients of a scalar of the logits by every weight matrix, some windows of tokens at a time:
 //
 //   logits = forward(tokens)           the caller makes the gradient by the logits of them
 //   backward(gradient, sink)           head, layers from the last to the first, embedding; the sink is handed one matrix after the other
@@ -46,9 +46,9 @@ class Gradients {
   Gradients& operator=(Gradients&&) noexcept;
   ~Gradients();
 
-  // Logits [n, vocab] of one text from its first token; they lie on the device until the next call. Errors: invalid_argument (no tokens, an
-  // id out of the vocabulary), out_of_memory.
-  [[nodiscard]] Result<kernels::Tensor> forward(std::span<const std::int32_t> tokens);
+  // Logits [n, vocab] of texts of `length` tokens each, one after the other, every one from its first token; they lie on the device until
+  // the next call. Errors: invalid_argument (no tokens, not whole texts, an id out of the vocabulary), out_of_memory.
+  [[nodiscard]] Result<kernels::Tensor> forward(std::span<const std::int32_t> tokens, std::int64_t length);
   // `dlogits`: gradient of the scalar by the logits of the last forward, [n, vocab]; may be the tensor of the logits, and is overwritten.
   // Errors: those of the sink; out_of_memory. Precondition: a forward since the last backward.
   [[nodiscard]] Status backward(const kernels::Tensor& dlogits, GradientSink& sink);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/backward.h"
 #include "model/backward.h"
@@ -12,14 +13,21 @@
 
 namespace jang::model {
 
-// Device memory of gradients; n is the tokens of the window. Blocks take turns.
+// Device memory of gradients; n is the tokens of the texts. Blocks take turns.
 struct GradientSpace {
   Array normed, branch;                                 // [n, hidden]: of the input of a block, of its output
   Array attended, q, k, v;                              // attention; q, k, v also of the parts of qkv
   Array qkv, fused;                                     // gated delta
   Array ffn, slots, slot_ffn, weights, router, shared;  // MLP and experts
   Array shared_gate;
-  Array weight;  // of a weight, kGradientValues or one row
+  Array weight;  // of weights, kGradientValues or one row
+};
+
+// The gradient of a map that wrote y of x: dy^T x.
+struct MapGradient {
+  const Linear* map = nullptr;
+  int expert = -1;  // -1 for maps of one matrix
+  kernels::Tensor dy{}, x{};
 };
 
 struct BackwardPass {
@@ -31,8 +39,12 @@ struct BackwardPass {
 
   // Room for [rows, columns]; false when there is none, which `status` then says.
   [[nodiscard]] bool reserve(Array* array, std::int64_t rows, std::int64_t columns);
-  // Hands the gradient of a map to the sink: dy^T x. expert: -1 for maps of one matrix.
-  void weight(const Linear& map, int expert, const kernels::Tensor& dy, const kernels::Tensor& x);
+  // Hands gradients of maps to the sink, in order; what fits into kGradientValues is computed side by side.
+  void weights(std::span<const MapGradient> maps);
+  void weight(const Linear& map, const kernels::Tensor& dy, const kernels::Tensor& x);
+
+ private:
+  void hand_over(std::span<const WeightGradient> parts, std::span<const kernels::WeightGradient> products);
 };
 
 }  // namespace jang::model

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "model/graph.h"
 
 namespace jang::model {
@@ -66,5 +67,12 @@ kernels::Tensor CachePool::page(std::int32_t page) const {
 }
 
 void CachePool::copy(std::int32_t from, std::int32_t to) { device_.copy(page(from), page(to)); }
+
+std::int64_t CachePool::sequence_bytes(std::int64_t length) const {
+  std::int64_t bytes = ceil_div(length, kernels::kPagePositions) * store_.page_bytes;
+  for (const LayerCache& layer : layers_)
+    for (const StateShape& state : layer.states) bytes += state.rows * state.columns * size_bytes(DType::f32);
+  return bytes;
+}
 
 }  // namespace jang::model

@@ -34,6 +34,8 @@ class CachePool {
   [[nodiscard]] kernels::Device& device() const { return device_; }
   [[nodiscard]] std::int64_t pages_in_use() const { return static_cast<std::int64_t>(holders_.size() - free_.size()); }
   [[nodiscard]] std::int64_t page_bytes() const { return store_.page_bytes; }
+  // Pages and states of a sequence of `length` tokens.
+  [[nodiscard]] std::int64_t sequence_bytes(std::int64_t length) const;
 
  private:
   [[nodiscard]] Status grow();

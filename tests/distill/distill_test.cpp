@@ -75,7 +75,7 @@ class Distill : public testing::Test {
   }
   static Options little(std::int64_t steps = 6) {
     Options o;
-    o.text = {.n_windows = 2, .length = 24, .n_held_out = 2, .seed = 3, .given = ""};
+    o.text = {.n_windows = 2, .length = 24, .n_held_out = 2, .seed = 3};
     o.steps = steps;
     o.rate = 1;
     return o;
@@ -231,7 +231,7 @@ TEST_F(Distill, a_source_against_itself_has_nothing_to_train) {
 TEST_F(Distill, text_depends_on_the_step_only) {
   const auto source = load(test::kBundledModel, 2);
   SilentObserver silent;
-  TextOptions options{.n_windows = 3, .length = 12, .n_held_out = 2, .seed = 5, .given = ""};
+  TextOptions options{.n_windows = 3, .length = 12, .n_held_out = 2, .seed = 5};
   auto in_order = Text::create(*source, options, silent, nullptr), at_once = Text::create(*source, options, silent, nullptr);
   ASSERT_TRUE(in_order.ok() && at_once.ok());
   std::vector<std::vector<std::int32_t>> seen;
@@ -244,6 +244,11 @@ TEST_F(Distill, text_depends_on_the_step_only) {
   }
   EXPECT_EQ(at_once->of_step(5)->tokens, seen[5]);
   EXPECT_EQ(at_once->of_step(0)->tokens, seen[0]);
+  TextOptions fewer = options;  // what is sampled side by side does not matter
+  fewer.n_steps = 5;
+  auto short_run = Text::create(*source, fewer, silent, nullptr);
+  ASSERT_TRUE(short_run.ok());
+  EXPECT_EQ(short_run->of_step(4)->tokens, seen[4]);
   std::ifstream file(test::kBundledText);
   options.given.assign(std::istreambuf_iterator<char>(file), {});
   auto mixed = Text::create(*source, options, silent, nullptr);

@@ -147,6 +147,7 @@ TEST_P(EverySet, gradients_of_attention_go_through_windows_and_caps) {
                  v = random_values(c.n * c.kv * c.dim, 3);
     const Values cotangent = random_values(c.n * c.heads * c.dim, 4);
     const Tensor dq = machine.tensor(q, c.heads * c.dim), dk = machine.tensor(k, c.kv * c.dim), dv = machine.tensor(v, c.kv * c.dim);
+    const SequenceRun text[] = {{0, c.n, 0}};
     machine.backward().attend({.q = machine.tensor(q, c.heads * c.dim),
                                .k = machine.tensor(k, c.kv * c.dim),
                                .v = machine.tensor(v, c.kv * c.dim),
@@ -158,7 +159,8 @@ TEST_P(EverySet, gradients_of_attention_go_through_windows_and_caps) {
                                .kv_heads = c.kv,
                                .window = c.window,
                                .scale = static_cast<float>(c.scale),
-                               .softcap = static_cast<float>(c.softcap)});
+                               .softcap = static_cast<float>(c.softcap)},
+                              text);
     const std::vector<double> qd(q.begin(), q.end()), kd(k.begin(), k.end()), vd(v.begin(), v.end());
     expect_slopes(
         machine.read(dq), q, [&](const auto& x) { return c.loss(x, kd, vd, cotangent); }, "queries");

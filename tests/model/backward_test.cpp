@@ -39,9 +39,10 @@ class Collected final : public GradientSink {
   HostDecoder& decoder_;
 };
 
-// loss = sum over tokens and ids of cotangent * logit.
+// loss = sum over tokens and ids of cotangent * logit, of two texts that know nothing of each other.
 struct Loss {
-  std::vector<std::int32_t> ids = tokens(70, 5);  // more than a block of queries
+  static constexpr std::int64_t kLength = 66;  // more than a block of queries
+  std::vector<std::int32_t> ids = tokens(2 * kLength, 5);
   std::vector<float> cotangents;
   explicit Loss(std::int64_t vocab) {
     std::mt19937 random(11);
@@ -50,15 +51,18 @@ struct Loss {
     for (float& c : cotangents) c = normal(random);
   }
   double of(HostDecoder& d) const {
-    Sequence s = d.sequence();
-    const std::vector<float> logits = head(d, run(d, s, ids));
     double sum = 0;
-    for (std::size_t i = 0; i < logits.size(); ++i) sum += static_cast<double>(logits[i]) * static_cast<double>(cotangents[i]);
+    const float* cotangent = cotangents.data();
+    for (auto text = ids.begin(); text != ids.end(); text += kLength) {
+      Sequence s = d.sequence();
+      for (const float logit : head(d, run(d, s, {text, text + kLength})))
+        sum += static_cast<double>(logit) * static_cast<double>(*cotangent++);
+    }
     return sum;
   }
   Status backward(HostDecoder& d, GradientSink& sink) const {
     JANG_ASSIGN(Gradients gradients, Gradients::create(d.decoder()));
-    JANG_ASSIGN(const kernels::Tensor logits, gradients.forward(ids));
+    JANG_ASSIGN(const kernels::Tensor logits, gradients.forward(ids, kLength));
     JANG_TRY(d.device().write(cotangents.data(), logits));
     return gradients.backward(logits, sink);
   }

@@ -166,9 +166,9 @@ class GuardedDevice final : public kernels::CpuDevice {
       const Opened opened(device_);
       CpuBackward::expert_linear(maps, routing, add, dx);
     }
-    void weight(const kernels::Tensor& dy, const kernels::Tensor& x, const kernels::Tensor& dw) override {
+    void weight(std::span<const kernels::WeightGradient> products) override {
       const Opened opened(device_);
-      CpuBackward::weight(dy, x, dw);
+      CpuBackward::weight(products);
     }
     void softcap(const kernels::Tensor& logits, float softcap, const kernels::Tensor& dlogits) override {
       const Opened opened(device_);
@@ -201,17 +201,17 @@ class GuardedDevice final : public kernels::CpuDevice {
       const Opened opened(device_);
       CpuBackward::rope(op);
     }
-    void attend(const kernels::AttendGradient& op) override {
+    void attend(const kernels::AttendGradient& op, std::span<const kernels::SequenceRun> texts) override {
       const Opened opened(device_);
-      CpuBackward::attend(op);
+      CpuBackward::attend(op, texts);
     }
-    void conv(const kernels::ConvGradient& op) override {
+    void conv(const kernels::ConvGradient& op, std::span<const kernels::SequenceRun> texts) override {
       const Opened opened(device_);
-      CpuBackward::conv(op);
+      CpuBackward::conv(op, texts);
     }
-    void delta(const kernels::DeltaGradient& op) override {
+    void delta(const kernels::DeltaGradient& op, std::span<const kernels::SequenceRun> texts) override {
       const Opened opened(device_);
-      CpuBackward::delta(op);
+      CpuBackward::delta(op, texts);
     }
     void combine(const kernels::Tensor& x, const kernels::Routing& routing, const kernels::Tensor& dout, const kernels::Tensor& dx,
                  const kernels::Tensor& dweights) override {

@@ -19,7 +19,7 @@ class CpuBackward : public Backward {
 
   void linear(std::span<const LinearGradient> maps, bool add, const Tensor& dx) override;
   void expert_linear(std::span<const LinearGradient> maps, const Routing& routing, bool add, const Tensor& dx) override;
-  void weight(const Tensor& dy, const Tensor& x, const Tensor& dw) override;
+  void weight(std::span<const WeightGradient> products) override;
   void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) override;
 
   void embed(const Tensor& ids, float scale, const Tensor& dout, std::int64_t first, const Tensor& dtable) override;
@@ -30,9 +30,9 @@ class CpuBackward : public Backward {
   void add_gated(const Tensor& x, const Tensor& gate, const Tensor& dout, const Tensor& dx, const Tensor& dgate) override;
 
   void rope(const RopeGradient& op) override;
-  void attend(const AttendGradient& op) override;
-  void conv(const ConvGradient& op) override;
-  void delta(const DeltaGradient& op) override;
+  void attend(const AttendGradient& op, std::span<const SequenceRun> texts) override;
+  void conv(const ConvGradient& op, std::span<const SequenceRun> texts) override;
+  void delta(const DeltaGradient& op, std::span<const SequenceRun> texts) override;
 
   void combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) override;
   void route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) override;

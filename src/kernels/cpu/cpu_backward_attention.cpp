@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backward of attention on the CPU: a task a query head, blocks of queries against the keys that they see, probabilities recomputed.
-// What the heads of a group add to their common key-value head is summed afterwards, in the order of the heads.
+// Backward of attention on the CPU: a task a query head of a text, blocks of queries against the keys that they see, probabilities
+// recomputed. What the heads of a group add to their common key-value head is summed afterwards, in the order of the heads.
 #include <algorithm>
 #include <cmath>
 
@@ -24,22 +24,23 @@ struct Matrix {
 //   dv = p^T dout;  dp = dout v^T;  ds = p (dp - sum_j p_j dp_j), through the cap, times scale;  dq = ds k;  dk = ds^T q
 class Head {
  public:
-  Head(const Ops& ops, const AttendGradient& op, std::int64_t head)
+  Head(const Ops& ops, const AttendGradient& op, const SequenceRun& text, std::int64_t head)
       : ops_(ops),
         op_(op),
-        n_(op.q.rows),
+        first_row_(text.first_row),
+        n_(text.n_rows),
         key_dim_(op.q.columns / op.heads),
         value_dim_(op.v.columns / op.kv_heads),
         kv_head_(head / (op.heads / op.kv_heads)),
-        q_(row_of(op.q) + head * key_dim_),
-        dout_(row_of(op.dout) + head * value_dim_),
-        dq_(row_of(op.dq) + head * key_dim_),
+        q_(row_of(op.q, first_row_) + head * key_dim_),
+        dout_(row_of(op.dout, first_row_) + head * value_dim_),
+        dq_(row_of(op.dq, first_row_) + head * key_dim_),
         keys_(key_dim_, n_),
         values_(value_dim_, n_),
         p_(kQueries, n_),
         ds_(kQueries, n_) {
-    transpose(row_of(op.k) + kv_head_ * key_dim_, op.k.stride, key_dim_, &keys_);
-    transpose(row_of(op.v) + kv_head_ * value_dim_, op.v.stride, value_dim_, &values_);
+    transpose(row_of(op.k, first_row_) + kv_head_ * key_dim_, op.k.stride, key_dim_, &keys_);
+    transpose(row_of(op.v, first_row_) + kv_head_ * value_dim_, op.v.stride, value_dim_, &values_);
   }
 
   // dk [n, key_dim] and dv [n, value_dim] hold zeros and are added to.
@@ -54,7 +55,7 @@ class Head {
       for (std::int64_t i = 0; i < rows; ++i) scores(p_.row(i), ds_.row(i), first + i - begin, visible);
       ops_.product({visible, value_dim_, rows, p_.row(0), 1, n_, dout, op_.dout.stride, dv + begin * value_dim_, value_dim_, true});
       ops_.product({visible, key_dim_, rows, ds_.row(0), 1, n_, q, op_.q.stride, dk + begin * key_dim_, key_dim_, true});
-      const float* k = row_of(op_.k, begin) + kv_head_ * key_dim_;
+      const float* k = row_of(op_.k, first_row_ + begin) + kv_head_ * key_dim_;
       ops_.product({rows, key_dim_, visible, ds_.row(0), n_, 1, k, op_.k.stride, dq_ + first * op_.dq.stride, op_.dq.stride, false});
     }
   }
@@ -94,14 +95,14 @@ class Head {
 
   const Ops& ops_;
   const AttendGradient& op_;
-  std::int64_t n_, key_dim_, value_dim_, kv_head_;
+  std::int64_t first_row_, n_, key_dim_, value_dim_, kv_head_;
   const float *q_, *dout_;
   float* dq_;
   Matrix keys_, values_, p_, ds_;  // keys and values by column
 };
 
-// to[i, kv head] = sum over the heads of the group of parts[head][i].
-void sum_group(const std::vector<Matrix>& parts, std::int64_t heads, std::int64_t kv_heads, const Parallel& parallel, const Tensor& to) {
+// to[i, kv head] = sum over the heads of the group of parts[head][i], for the rows of one text.
+void sum_group(std::span<const Matrix> parts, std::int64_t heads, std::int64_t kv_heads, const Parallel& parallel, const Tensor& to) {
   const std::int64_t group = heads / kv_heads, dim = to.columns / kv_heads;
   parallel.run(to.rows, to.columns * group / 4, [&](std::int64_t i) {
     for (std::int64_t h = 0; h < heads; ++h) {
@@ -131,19 +132,24 @@ void CpuBackward::rope(const RopeGradient& op) {
   });
 }
 
-void CpuBackward::attend(const AttendGradient& op) {
-  const std::int64_t n = op.q.rows, key_dim = op.q.columns / op.heads, value_dim = op.v.columns / op.kv_heads;
-  std::vector<Matrix> dk, dv;
-  for (std::int64_t h = 0; h < op.heads; ++h) {
-    dk.emplace_back(n, key_dim);
-    dv.emplace_back(n, value_dim);
-  }
-  parallel_.each(op.heads, [&](std::int64_t h) {
-    const auto at = static_cast<std::size_t>(h);
-    Head(ops_, op, h).run(dk[at].values.data(), dv[at].values.data());
+void CpuBackward::attend(const AttendGradient& op, std::span<const SequenceRun> texts) {
+  const std::int64_t key_dim = op.q.columns / op.heads, value_dim = op.v.columns / op.kv_heads;
+  std::vector<Matrix> dk, dv;  // of every head of every text
+  for (const SequenceRun& text : texts)
+    for (std::int64_t h = 0; h < op.heads; ++h) {
+      dk.emplace_back(text.n_rows, key_dim);
+      dv.emplace_back(text.n_rows, value_dim);
+    }
+  parallel_.each(static_cast<std::int64_t>(dk.size()), [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    Head(ops_, op, texts[at / static_cast<std::size_t>(op.heads)], i % op.heads).run(dk[at].values.data(), dv[at].values.data());
   });
-  sum_group(dk, op.heads, op.kv_heads, parallel_, op.dk);
-  sum_group(dv, op.heads, op.kv_heads, parallel_, op.dv);
+  const auto heads = static_cast<std::size_t>(op.heads);
+  for (std::size_t t = 0; t < texts.size(); ++t) {
+    const SequenceRun& text = texts[t];
+    sum_group(std::span(dk).subspan(t * heads, heads), op.heads, op.kv_heads, parallel_, op.dk.row_range(text.first_row, text.n_rows));
+    sum_group(std::span(dv).subspan(t * heads, heads), op.heads, op.kv_heads, parallel_, op.dv.row_range(text.first_row, text.n_rows));
+  }
 }
 
 }  // namespace jang::kernels

@@ -8,9 +8,10 @@
 namespace jang::kernels {
 namespace {
 
-constexpr std::int64_t kTileRows = 256;   // of a matrix, decoded at a time: the steps of a product
-constexpr std::int64_t kRowsOfTask = 96;  // rows of a product that a task takes
-constexpr std::int64_t kFlopsPerNs = 40;  // of one thread, roughly
+constexpr std::int64_t kTileRows = 256;                             // of a matrix, decoded at a time: the steps of a product
+constexpr std::int64_t kRowsOfTask = 96;                            // rows of a product that a task takes
+constexpr std::int64_t kGradientRows = 48, kGradientColumns = 256;  // of a weight's gradient that a task takes
+constexpr std::int64_t kFlopsPerNs = 40;                            // of one thread, roughly
 
 }  // namespace
 
@@ -69,20 +70,27 @@ void CpuBackward::expert_linear(std::span<const LinearGradient> maps, const Rout
   });
 }
 
-void CpuBackward::weight(const Tensor& dy, const Tensor& x, const Tensor& dw) {
-  const std::int64_t tasks = ceil_div(dw.rows, kRowsOfTask);
-  parallel_.run(tasks, 2 * kRowsOfTask * x.columns * x.rows / kFlopsPerNs, [&](std::int64_t t) {
-    const std::int64_t row = t * kRowsOfTask;
-    ops_.product({.m = std::min(kRowsOfTask, dw.rows - row),
-                  .n = dw.columns,
-                  .k = x.rows,
-                  .a = row_of(dy) + row,
+void CpuBackward::weight(std::span<const WeightGradient> products) {
+  struct Tile {
+    const WeightGradient* of;
+    std::int64_t row, column;
+  };
+  std::vector<Tile> tiles;
+  for (const WeightGradient& p : products)
+    for (std::int64_t row = 0; row < p.dw.rows; row += kGradientRows)
+      for (std::int64_t column = 0; column < p.dw.columns; column += kGradientColumns) tiles.push_back({&p, row, column});
+  parallel_.each(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t t) {
+    const auto [p, row, column] = tiles[static_cast<std::size_t>(t)];
+    ops_.product({.m = std::min(kGradientRows, p->dw.rows - row),
+                  .n = std::min(kGradientColumns, p->dw.columns - column),
+                  .k = p->x.rows,
+                  .a = row_of(p->dy) + row,
                   .a_row = 1,
-                  .a_step = dy.stride,
-                  .b = row_of(x),
-                  .b_row = x.stride,
-                  .c = row_of(dw, row),
-                  .c_row = dw.stride});
+                  .a_step = p->dy.stride,
+                  .b = row_of(p->x) + column,
+                  .b_row = p->x.stride,
+                  .c = row_of(p->dw, row) + column,
+                  .c_row = p->dw.stride});
   });
 }
 

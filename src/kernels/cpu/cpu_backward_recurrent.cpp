@@ -35,7 +35,7 @@ void l2_gradient(const float* x, std::int64_t n, double times, const float* dy, 
     dx[j] = static_cast<float>(factor * (static_cast<double>(dy[j]) - static_cast<double>(x[j]) * square * product));
 }
 
-// One value head. Rows of a state are keys, columns values.
+// One value head of one text, whose rows alone op has. Rows of a state are keys, columns values.
 class DeltaHead {
  public:
   DeltaHead(const DeltaGradient& op, std::int64_t head)
@@ -164,13 +164,11 @@ class DeltaHead {
   std::vector<float> q_, k_, decay_, beta_, starts_, states_, ds_, memory_, change_, du_;
 };
 
-}  // namespace
-
 // y = silu(s), s[t] = sum_j w[j] x[t - kernel + 1 + j]: first ds in the place of dout, then every x takes from the s that read it.
-void CpuBackward::conv(const ConvGradient& op) {
+void convolution_back(const ConvGradient& op, const Parallel& parallel) {
   const std::int64_t n = op.x.rows, channels = op.x.columns, kernel = op.weight.columns;
   const float* w = row_of(op.weight);
-  parallel_.run(n, channels * (kernel + 10), [&](std::int64_t t) {
+  parallel.run(n, channels * (kernel + 10), [&](std::int64_t t) {
     float* d = row_of(op.dout, t);
     for (std::int64_t c = 0; c < channels; ++c) {
       float s = 0;
@@ -180,7 +178,7 @@ void CpuBackward::conv(const ConvGradient& op) {
       d[c] *= gate * (1.0f + s * (1.0f - gate));
     }
   });
-  parallel_.run(n, channels * kernel, [&](std::int64_t t) {
+  parallel.run(n, channels * kernel, [&](std::int64_t t) {
     float* dx = row_of(op.dx, t);
     for (std::int64_t c = 0; c < channels; ++c) {
       float sum = 0;
@@ -191,9 +189,28 @@ void CpuBackward::conv(const ConvGradient& op) {
   });
 }
 
-void CpuBackward::delta(const DeltaGradient& op) {
-  const std::int64_t n = op.qkv.rows, dim = op.key_dim, group = op.value_heads / op.key_heads;
-  parallel_.each(op.key_heads, [&](std::int64_t h) {
+// The rows of one text.
+ConvGradient text_of(const ConvGradient& op, const SequenceRun& text) {
+  const auto rows = [&](const Tensor& t) { return t.row_range(text.first_row, text.n_rows); };
+  return {.x = rows(op.x), .weight = op.weight, .dout = rows(op.dout), .dx = rows(op.dx)};
+}
+DeltaGradient text_of(const DeltaGradient& op, const SequenceRun& text) {
+  DeltaGradient one = op;
+  for (Tensor* t : {&one.qkv, &one.ba, &one.dout, &one.dqkv, &one.dba}) *t = t->row_range(text.first_row, text.n_rows);
+  return one;
+}
+
+}  // namespace
+
+void CpuBackward::conv(const ConvGradient& op, std::span<const SequenceRun> texts) {
+  for (const SequenceRun& text : texts) convolution_back(text_of(op, text), parallel_);
+}
+
+void CpuBackward::delta(const DeltaGradient& all, std::span<const SequenceRun> texts) {
+  const std::int64_t dim = all.key_dim, group = all.value_heads / all.key_heads;
+  parallel_.each(static_cast<std::int64_t>(texts.size()) * all.key_heads, [&](std::int64_t task) {
+    const DeltaGradient op = text_of(all, texts[static_cast<std::size_t>(task / all.key_heads)]);
+    const std::int64_t h = task % all.key_heads, n = op.qkv.rows;
     std::vector<float> dq(static_cast<std::size_t>(n * dim)), dk(dq.size());
     for (std::int64_t v = 0; v < group; ++v) DeltaHead(op, h * group + v).run(dq.data(), dk.data());
     const std::int64_t q_column = h * dim, k_column = (op.key_heads + h) * dim;

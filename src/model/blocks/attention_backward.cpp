@@ -33,7 +33,7 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
   const Tensor dattended = space.attended.matrix(f.n, s.out_size()), dq = space.q.matrix(f.n, s.q_size());
   const Tensor dk = space.k.matrix(f.n, s.k_size()), dv = space.v.matrix(f.n, s.v_size());
 
-  pass.weight(block.o, -1, dout, w.attended.matrix(f.n, s.out_size()));
+  pass.weight(block.o, dout, w.attended.matrix(f.n, s.out_size()));
   const LinearGradient out[] = {{block.o.weight.get(), dout}};
   pass.ops.linear(out, false, dattended);
   const Tensor gate = s.gated ? w.gate.matrix(f.n, s.out_size()) : Tensor();
@@ -49,7 +49,8 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
                    .kv_heads = s.n_kv_heads,
                    .window = s.window,
                    .scale = s.scale,
-                   .softcap = s.softcap});
+                   .softcap = s.softcap},
+                  f.runs);
   kernels::RopeGradient rope{.norm = block.q_norm,
                              .cosines = f.rotations.cosines(s.rope, f.n),
                              .sines = f.rotations.sines(s.rope, f.n),
@@ -66,9 +67,8 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
 
   const Tensor dq_out = s.gated ? w.q_gate.matrix(f.n, s.q_size() + s.out_size()) : dq;
   if (s.gated) join_gates(f, s, dq, gate, dq_out);
-  pass.weight(block.q, -1, dq_out, x);
-  pass.weight(block.k, -1, dk, x);
-  pass.weight(block.v, -1, dv, x);
+  const MapGradient weights[] = {{&block.q, -1, dq_out, x}, {&block.k, -1, dk, x}, {&block.v, -1, dv, x}};
+  pass.weights(weights);
   const LinearGradient maps[] = {{block.q.weight.get(), dq_out}, {block.k.weight.get(), dk}, {block.v.weight.get(), dv}};
   pass.ops.linear(maps, false, dx);
 }

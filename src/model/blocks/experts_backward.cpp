@@ -11,22 +11,21 @@ using kernels::LinearGradient;
 using kernels::Routing;
 using kernels::Tensor;
 
-// Hands over the gradients of the maps expert by expert. x: by slot, or the rows of the slots' tokens; `gathered`: room for those.
+// Hands over the gradients of the maps expert by expert. x and dy: by slot.
 struct ExpertGradient {
   const Linear* map;
-  Tensor dy;  // by slot
+  Tensor dy;
 };
-void hand_over(BackwardPass& pass, std::initializer_list<ExpertGradient> maps, const Routing& routing, const Tensor& x, bool by_slot,
-               const Tensor& gathered) {
+void hand_over(BackwardPass& pass, std::initializer_list<ExpertGradient> maps, const Routing& routing, const Tensor& x) {
   std::vector<std::int32_t> begin(static_cast<std::size_t>(routing.begin.rows));
   if (pass.status.ok()) pass.status = pass.forward.device.read(routing.begin, begin.data());
-  for (std::size_t e = 0; e + 1 < begin.size() && pass.status.ok(); ++e) {
+  std::vector<MapGradient> all;
+  for (std::size_t e = 0; e + 1 < begin.size(); ++e) {
     const std::int64_t first = begin[e], n = begin[e + 1] - begin[e];
     if (n == 0) continue;
-    const Tensor rows = by_slot ? x.row_range(first, n) : gathered.row_range(0, n);
-    if (!by_slot) pass.forward.device.gather_rows(x, routing.tokens.row_range(first, n), rows);
-    for (const ExpertGradient& map : maps) pass.weight(*map.map, static_cast<int>(e), map.dy.row_range(first, n), rows);
+    for (const ExpertGradient& map : maps) all.push_back({map.map, static_cast<int>(e), map.dy.row_range(first, n), x.row_range(first, n)});
   }
+  if (pass.status.ok()) pass.weights(all);
 }
 
 void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
@@ -35,7 +34,7 @@ void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, 
   if (!pass.reserve(&pass.space.shared, x.rows, x.columns) || !pass.reserve(&pass.space.shared_gate, x.rows, 1)) return;
   const Tensor dshared = pass.space.shared.matrix(x.rows, x.columns), dgate = pass.space.shared_gate.matrix(x.rows, 1);
   pass.ops.add_gated(w.shared.matrix(x.rows, x.columns), w.shared_gate.matrix(x.rows, 1), dout, dshared, dgate);
-  pass.weight(block.shared_router, -1, dgate, x);
+  pass.weight(block.shared_router, dgate, x);
   const LinearGradient gates[] = {{block.shared_router.weight.get(), dgate}};
   pass.ops.linear(gates, true, dx);
   backward(pass, block.shared, x, dshared, true, dx);
@@ -61,16 +60,17 @@ void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const T
   const Tensor dlogits = space.router.matrix(n, moe.n_experts);
 
   pass.ops.combine(slot_out, routing, dout, dslots, dweights);
-  hand_over(pass, {{&block.down, dslots}}, routing, f.kept->slot_activated.matrix(slots, ffn), true, {});
+  hand_over(pass, {{&block.down, dslots}}, routing, f.kept->slot_activated.matrix(slots, ffn));
   const LinearGradient down[] = {{block.down.weight.get(), dslots}};
   pass.ops.expert_linear(down, routing, false, dactivated);
   pass.ops.glu(kernel_of(moe.expert.activation), gate, up, dactivated, gate, up);
-  hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, x, false, slot_out);
+  f.device.gather_rows(x, routing.tokens, slot_out);
+  hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, slot_out);
   const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
   pass.ops.expert_linear(maps, routing, false, dslots);
 
   pass.ops.route(f.kept->router.matrix(n, moe.n_experts), normalizes(moe), routing, dweights, dlogits);
-  pass.weight(block.router, -1, dlogits, x);
+  pass.weight(block.router, dlogits, x);
   const LinearGradient router[] = {{block.router.weight.get(), dlogits}};
   pass.ops.linear(router, false, dx);
   pass.ops.sum_slots(dslots, routing, dx);

@@ -35,18 +35,16 @@ void project_backward(BackwardPass& pass, const GatedDelta& block, const Tensor&
   const std::int64_t heads = block.spec.value_heads;
   if (!block.spec.interleaved) {
     const Tensor db = dba.column_range(0, heads), da = dba.column_range(heads, heads);
-    pass.weight(block.qkv, -1, dmixed, x);
-    pass.weight(block.z, -1, dz, x);
-    pass.weight(block.b, -1, db, x);
-    pass.weight(block.a, -1, da, x);
+    const MapGradient weights[] = {{&block.qkv, -1, dmixed, x}, {&block.z, -1, dz, x}, {&block.b, -1, db, x}, {&block.a, -1, da, x}};
+    pass.weights(weights);
     const LinearGradient maps[] = {
         {block.qkv.weight.get(), dmixed}, {block.z.weight.get(), dz}, {block.b.weight.get(), db}, {block.a.weight.get(), da}};
     return pass.ops.linear(maps, false, dx);
   }
   const Tensor fused = f.workspace.fused.matrix(f.n, block.qkvz.n_rows), fused_ba = f.workspace.fused_ba.matrix(f.n, 2 * heads);
   join_fused(f, block.spec, dmixed, dz, dba, fused, fused_ba);
-  pass.weight(block.qkvz, -1, fused, x);
-  pass.weight(block.ba, -1, fused_ba, x);
+  const MapGradient weights[] = {{&block.qkvz, -1, fused, x}, {&block.ba, -1, fused_ba, x}};
+  pass.weights(weights);
   const LinearGradient maps[] = {{block.qkvz.weight.get(), fused}, {block.ba.weight.get(), fused_ba}};
   pass.ops.linear(maps, false, dx);
 }
@@ -65,7 +63,7 @@ void backward(BackwardPass& pass, const GatedDelta& block, int /*layer*/, const 
   const Tensor z = w.z.matrix(f.n, c.v_size()), given = f.kept->mixed.matrix(f.n, c.v_size());
   const Tensor ba = w.ba.matrix(f.n, 2 * c.value_heads), dqkv = space.qkv.matrix(f.n, c.conv_channels());
 
-  pass.weight(block.out, -1, dout, w.attended.matrix(f.n, c.v_size()));
+  pass.weight(block.out, dout, w.attended.matrix(f.n, c.v_size()));
   const LinearGradient out[] = {{block.out.weight.get(), dout}};
   pass.ops.linear(out, false, dmixed_out);
   f.device.add_norm({.x = given.with_columns(c.value_dim), .norm = block.norm, .out = normed.with_columns(c.value_dim), .eps = f.norm.eps});
@@ -82,9 +80,10 @@ void backward(BackwardPass& pass, const GatedDelta& block, int /*layer*/, const 
                   .dt_bias = block.dt_bias,
                   .dout = dmixed_out,
                   .dqkv = dqkv,
-                  .dba = ba});
+                  .dba = ba},
+                 f.runs);
   const Tensor dmixed = w.qkv.matrix(f.n, c.conv_channels());
-  pass.ops.conv({.x = w.mixed.matrix(f.n, c.conv_channels()), .weight = block.conv, .dout = dqkv, .dx = dmixed});
+  pass.ops.conv({.x = w.mixed.matrix(f.n, c.conv_channels()), .weight = block.conv, .dout = dqkv, .dx = dmixed}, f.runs);
   project_backward(pass, block, x, dmixed, z, ba, dx);
 }
 

@@ -14,12 +14,12 @@ void backward(BackwardPass& pass, const Mlp& block, const Tensor& x, const Tenso
   const Tensor gate = f.workspace.mlp_gate.matrix(n, ffn), up = f.workspace.mlp_up.matrix(n, ffn);
   const Tensor dactivated = pass.space.ffn.matrix(n, ffn);
 
-  pass.weight(block.down, -1, dout, f.kept->activated.matrix(n, ffn));
+  pass.weight(block.down, dout, f.kept->activated.matrix(n, ffn));
   const LinearGradient down[] = {{block.down.weight.get(), dout}};
   pass.ops.linear(down, false, dactivated);
   pass.ops.glu(kernel_of(block.spec.activation), gate, up, dactivated, gate, up);  // gate and up become their gradients
-  pass.weight(block.gate, -1, gate, x);
-  pass.weight(block.up, -1, up, x);
+  const MapGradient weights[] = {{&block.gate, -1, gate, x}, {&block.up, -1, up, x}};
+  pass.weights(weights);
   const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
   pass.ops.linear(maps, add, dx);
 }
