@@ -20,7 +20,7 @@ struct DistillationOptions {
   int code_bits = 4;                               // codes of at most so many bits learn; of wider ones scales and biases only
   double rate = 0;                                 // multiplier of the step sizes; 0: chosen by short runs
   std::string text_file = {};                      // a text, or a directory of .txt files, that half of the windows come from
-  double budget_seconds = 0;                       // fewer steps, if they would take longer; 0: no limit
+  double budget_seconds = 0;                       // fewer steps, if all would take longer; 0: no limit
   bool force = false;                              // replaces an output that is a model directory
 };
 
@@ -38,7 +38,7 @@ struct DistillationReport {
   std::string output;
   std::int64_t steps = 0, kept_step = 0;  // 0 is the bundle as it was
   double rate = 0;
-  std::vector<DistillationTrial> trials;        // none where the rate was given, or chosen before an interruption
+  std::vector<DistillationTrial> trials;        // none where the rate was given
   std::vector<DistillationPoint> points;        // the first is the start
   double start_divergence = 0, divergence = 0;  // of the bundle, of what was written
   double changed_codes = 0;                     // part of the codes that differ from the bundle's
@@ -48,9 +48,10 @@ struct DistillationReport {
 
 // Trains `bundle` (a directory or org/name) against `source`, the model it was made of, and writes `output`, a bundle of the same layout
 // that is never worse than the start on the windows held out. Minutes to days: a step reads the source forwards, and the bundle forwards
-// twice and backwards. An interrupted run goes on from "<output>.training", to the same bytes; the search for a rate begins anew. Memory:
-// 24 to 30 bytes a trained weight. Observed as the phases text, rate (unless it is given), train and write. Errors: invalid_argument
-// (options; another model's source), unsupported (a device without gradients), those of opening, write errors, cancelled.
+// twice and backwards. An interrupted run goes on from "<output>.training", to the same bytes. Memory: 24 to 30 bytes a
+// trained weight, caches of up to 1 GiB for text that is sampled, and the activations of the windows that run side by side. Observed as the
+// phases text, rate (unless it is given), train and write. Errors: invalid_argument (options; another model's source), unsupported (a
+// device without gradients), those of opening, write errors, cancelled.
 [[nodiscard]] JANG_API Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source,
                                                                  const std::string& output, const DistillationOptions& options = {},
                                                                  const RunOptions& run = {});

@@ -49,7 +49,7 @@ void tell_of_text_files(const quantize::Source& source, Observer& observer) {
 
 Result<ConvertReport> convert_model(const std::string& name, const ConvertOptions& options, const RunOptions& run) {
   ConvertReport report;
-  report.output = options.output;
+  report.output = without_trailing_slash(options.output);
   JANG_ASSIGN(const plan::Options planner, planner_options(options.plan));
   if (!report.output.empty()) JANG_TRY(check_output_free(report.output, options));
   std::vector<std::string_view> phases_after;
@@ -92,9 +92,12 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   if (options.distillation) {
     DistillationOptions training = *options.distillation;
     training.force = options.force;
-    JANG_ASSIGN(report.distillation, distill_directory(made, source.checkpoint.path(), report.output, training, run, planning.observer()));
+    Result<DistillationReport> trained =
+        distill_directory(made, source.checkpoint.path(), report.output, training, run, planning.observer());
+    // What a later call would take up needs the start; without a checkpoint it would only be in the way.
     std::error_code ec;
-    std::filesystem::remove_all(made, ec);
+    if (trained.ok() || !std::filesystem::exists(report.output + ".training", ec)) std::filesystem::remove_all(made, ec);
+    JANG_ASSIGN(report.distillation, std::move(trained));
   }
   report.seconds = done.seconds;
   report.peak_rss_bytes = done.peak_rss_bytes;

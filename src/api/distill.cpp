@@ -13,6 +13,7 @@
 #include "distill/student.h"
 #include "distill/write_bundle.h"
 #include "json/json.h"
+#include "quantize/check_loads.h"
 
 namespace jang {
 namespace {
@@ -46,7 +47,8 @@ Status check_output(const std::string& output, const std::string& bundle, const 
   std::error_code ec;
   if (const fs::path folder = fs::absolute(output, ec).parent_path(); !fs::is_directory(folder, ec))
     return {StatusCode::not_found, "the folder of the output, " + folder.string() + ", does not exist"};
-  if (!fs::exists(output, ec)) return {};
+  if (!fs::exists(fs::symlink_status(output, ec))) return {};
+  if (!fs::exists(output, ec)) return {StatusCode::invalid_argument, output + " is a link to nothing; remove it, or choose another -o"};
   for (const std::string& input : {bundle, source})
     if (fs::equivalent(output, input, ec))
       return {StatusCode::invalid_argument, "output " + output + " is " + input + " itself; choose another -o"};
@@ -58,6 +60,15 @@ Status check_output(const std::string& output, const std::string& bundle, const 
   if (force && fs::exists(output + "/config.json", ec)) return {};
   if (force) return {StatusCode::invalid_argument, output + " exists and is no model directory: it is not replaced"};
   return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
+}
+
+// What would not be published after the training is refused before it.
+Status check_trainable(const std::string& directory) {
+  JANG_ASSIGN(const std::vector<format::Finding> findings, quantize::validate_bundle(directory, {}));
+  for (const format::Finding& f : findings)
+    if (f.severity == format::Severity::error)
+      return {StatusCode::not_found, "the bundle is not valid: " + f.where + ": " + f.message + "; `jang validate` shows all of it"};
+  return {};
 }
 
 // All but the text that is given.
@@ -74,6 +85,11 @@ distill::Options training_options(const DistillationOptions& options) {
 
 }  // namespace
 
+std::string without_trailing_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
 std::vector<std::string_view> distillation_phases(const DistillationOptions& options) {
   std::vector<std::string_view> phases = distill::phases_of(training_options(options));
   phases.emplace_back("write");
@@ -88,6 +104,7 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
   distill::Options o = training_options(options);
   if (!options.text_file.empty()) {
     JANG_ASSIGN(o.text.given, read_given_text(options.text_file));
+    if (o.text.given.empty()) return Status(StatusCode::invalid_argument, options.text_file + " is empty: there is nothing to train on");
   }
   o.checkpoint_path = output + ".training";
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run));
@@ -98,18 +115,20 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
   JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, done.best, record_of(done.report, options), output, options.force,
                                  observer));
   std::error_code ec;
-  std::filesystem::remove(o.checkpoint_path, ec);
+  for (const std::string& left : {o.checkpoint_path, o.checkpoint_path + ".tmp"}) std::filesystem::remove(left, ec);
   done.report.output = output;
   done.report.seconds = seconds_since(start);
   return std::move(done.report);
 }
 
-Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& output,
+Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& wanted,
                                           const DistillationOptions& options, const RunOptions& run) {
   JANG_TRY(check_distillation(options));
+  const std::string output = without_trailing_slash(wanted);
   JANG_ASSIGN(const std::string directory, find_input(bundle, run));
   JANG_ASSIGN(const std::string original, find_input(source, run));
   JANG_TRY(check_output(output, directory, original, options.force));
+  JANG_TRY(check_trainable(directory));
   Phases observer(observer_of(run), distillation_phases(options));
   return distill_directory(directory, original, output, options, run, observer);
 }

@@ -38,9 +38,11 @@ Result<DistillationOptions> distillation_options(const Arguments& arguments) {
   return o;
 }
 
-std::string summary(const DistillationReport& r) {
-  std::string out = fmt::format("wrote {}\n  divergence  {:.5f} nats per token on text of the source's own, {:.5f} before ({:+.1f} %)\n",
-                                printable(r.output), r.divergence, r.start_divergence, 100 * (r.divergence / r.start_divergence - 1));
+std::string summary(const DistillationReport& r, bool text_given) {
+  std::string out =
+      fmt::format("wrote {}\n  divergence  {:.5f} nats per token on {} that it was not trained on, {:.5f} before", printable(r.output),
+                  r.divergence, text_given ? "text of the source's own and given text" : "text of the source's own", r.start_divergence);
+  out += r.start_divergence > 0 ? fmt::format(" ({:+.1f} %)\n", 100 * (r.divergence / r.start_divergence - 1)) : "\n";
   if (r.kept_step == 0) out += "              no step was better than the start: this is the bundle as it was\n";
   out += fmt::format("  steps       {} of {} kept, rate {}\n", r.kept_step, r.steps, r.rate);
   out += fmt::format("  trained     {} weights, {:.1f} % of the codes changed\n", r.trained_weights, 100 * r.changed_codes);
@@ -75,7 +77,10 @@ Result<Outcome> distill(const Arguments& arguments, const Surroundings& surround
   run.cancel = &cancel_flag();
   JANG_ASSIGN(const DistillationReport report, distill_bundle(arguments.value("BUNDLE"), source, output, options, run));
   const bool as_json = arguments.has("--json");
-  return Outcome{as_json ? dump(document(report), 2) + "\n" : arguments.has("--quiet") ? std::string() : summary(report), output};
+  return Outcome{as_json                    ? dump(document(report), 2) + "\n"
+                 : arguments.has("--quiet") ? std::string()
+                                            : summary(report, !arguments.value("--text").empty()),
+                 output};
 }
 
 }  // namespace

@@ -2,13 +2,15 @@
 // See the header.
 #include "distill/checkpoint.h"
 
-#include <unistd.h>
-
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "base/checked.h"
 #include "base/file.h"
@@ -43,11 +45,29 @@ std::vector<Part> parts_of(Student& student, StoredModules& best) {
   return parts;
 }
 
+// JSON has no infinity: a short run that left the numbers reached null.
+json::Value number(double v) { return std::isfinite(v) ? json::Value(v) : json::Value(nullptr); }
+
 json::Value document(const Progress& p) {
-  json::Value points = json::Value::array();
-  for (const DistillationPoint& point : p.points) points.push_back({point.step, point.divergence});
-  return {{"step", p.step},  {"steps", p.steps}, {"rate", p.rate}, {"kept_step", p.kept_step}, {"has_best", !p.best.empty()},
-          {"points", points}};
+  json::Value points = json::Value::array(), trials = json::Value::array();
+  for (const DistillationPoint& point : p.points) points.push_back({point.step, number(point.divergence)});
+  for (const DistillationTrial& trial : p.trials) trials.push_back({trial.rate, number(trial.divergence)});
+  return {{"step", p.step},   {"steps", p.steps}, {"rate", p.rate}, {"kept_step", p.kept_step}, {"has_best", !p.best.empty()},
+          {"points", points}, {"trials", trials}};
+}
+
+Status damaged(std::string_view what) { return {StatusCode::corrupt, fmt::format("it is damaged: {}", what)}; }
+
+// Pairs of numbers, the second null where it is infinite.
+Result<std::vector<std::pair<double, double>>> pairs(const json::Value& v, std::string_view name) {
+  const json::Value* list = json::find(v, name);
+  if (list == nullptr || !list->is_array()) return damaged(name);
+  std::vector<std::pair<double, double>> out;
+  for (const json::Value& pair : *list) {
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number() || !(pair[1].is_number() || pair[1].is_null())) return damaged(name);
+    out.emplace_back(pair[0].get<double>(), pair[1].is_null() ? std::numeric_limits<double>::infinity() : pair[1].get<double>());
+  }
+  return out;
 }
 
 Result<Progress> parse(const json::Value& v) {
@@ -55,21 +75,28 @@ Result<Progress> parse(const json::Value& v) {
   JANG_ASSIGN(p.steps, json::get_int(v, "steps", 0, 1, std::int64_t{1} << 40));
   JANG_ASSIGN(p.step, json::get_int(v, "step", -1, 0, p.steps));
   JANG_ASSIGN(p.kept_step, json::get_int(v, "kept_step", -1, 0, p.step));
-  JANG_ASSIGN(p.rate, json::get_number(v, "rate", 0));
-  const json::Value* points = json::find(v, "points");
-  if (points == nullptr || !points->is_array()) return Status(StatusCode::corrupt, "no points");
-  for (const json::Value& point : *points) {
-    if (!point.is_array() || point.size() != 2 || !point[0].is_number_integer() || !point[1].is_number())
-      return Status(StatusCode::corrupt, "a point that is none");
-    p.points.push_back({point[0].get<std::int64_t>(), point[1].get<double>()});
-  }
+  JANG_ASSIGN(p.rate, json::get_number(v, "rate", -1));
+  JANG_ASSIGN(const auto points, pairs(v, "points"));
+  JANG_ASSIGN(const auto trials, pairs(v, "trials"));
+  if (!(p.rate >= 0) || !std::isfinite(p.rate)) return damaged("rate");
+  if (points.empty() || points.front().first != 0 || !std::isfinite(points.front().second)) return damaged("points");
+  for (const auto& [step, divergence] : points) p.points.push_back({static_cast<std::int64_t>(step), divergence});
+  for (const auto& [rate, divergence] : trials) p.trials.push_back({rate, divergence});
   return p;
+}
+
+std::string checksum(const std::string& progress, std::span<const Part> parts) {
+  std::uint64_t hash = XXH3_64bits(progress.data(), progress.size());
+  for (const Part& p : parts) hash = XXH3_64bits_withSeed(p.bytes.data(), p.bytes.size(), hash);
+  return fmt::format("{:016x}", hash);
 }
 
 Status write(const std::string& path, const std::string& settings, const Progress& progress, std::vector<Part> parts) {
   std::vector<TensorInfo> infos;
   for (const Part& p : parts) infos.push_back(p.info);
-  const std::string header = format::make_safetensors_header(infos, {{"settings", settings}, {"progress", json::dump(document(progress))}});
+  const std::string text = json::dump(document(progress));
+  const std::string header =
+      format::make_safetensors_header(infos, {{"settings", settings}, {"progress", text}, {"checksum", checksum(text, parts)}});
   std::uint64_t size = header.size();
   for (const Part& p : parts) size += p.bytes.size();
   JANG_ASSIGN(OutputFile file, OutputFile::create(path));
@@ -83,13 +110,18 @@ Status write(const std::string& path, const std::string& settings, const Progres
   return file.sync();
 }
 
+using Metadata = decltype(format::SafetensorsHeader::metadata);
+const std::string& value(const Metadata& metadata, const char* key) {
+  static const std::string none;
+  const auto at = metadata.find(key);
+  return at == metadata.end() ? none : at->second;
+}
+
 // The progress of a file whose tensors are those of the student; they are read into it.
-Result<Progress> read(const InputFile& file, const std::string& settings, Student& student) {
-  JANG_ASSIGN(const format::SafetensorsHeader header, format::read_safetensors_header(file));
-  const auto kept = header.metadata.find("settings"), at = header.metadata.find("progress");
-  if (kept == header.metadata.end() || kept->second != settings || at == header.metadata.end())
-    return Status(StatusCode::invalid_argument, "it is of another run");
-  JANG_ASSIGN(const json::Value document, json::parse(at->second, file.path()));
+Result<Progress> read(const InputFile& file, const format::SafetensorsHeader& header, const std::string& settings, Student& student) {
+  if (value(header.metadata, "settings") != settings) return Status(StatusCode::invalid_argument, "it is of another run");
+  const std::string& text = value(header.metadata, "progress");
+  JANG_ASSIGN(const json::Value document, json::parse(text, file.path()));
   JANG_ASSIGN(Progress progress, parse(document));
   JANG_ASSIGN(const bool has_best, json::get_bool(document, "has_best", false));
   if (has_best) progress.best = student.stored();
@@ -99,16 +131,17 @@ Result<Progress> read(const InputFile& file, const std::string& settings, Studen
   for (const Part& p : parts) {
     const auto found = by_name.find(p.info.name);
     if (found == by_name.end() || found->second->info.dtype != p.info.dtype || found->second->info.shape != p.info.shape)
-      return Status(StatusCode::corrupt, fmt::format("tensor '{}' is not there, or of another shape", p.info.name));
+      return damaged(fmt::format("tensor '{}' is not there, or of another shape", p.info.name));
   }
   for (const Part& p : parts) JANG_TRY(file.read_at(by_name.at(p.info.name)->offset_bytes, p.bytes));
+  if (value(header.metadata, "checksum") != checksum(text, parts)) return damaged("its checksum is another");
   return progress;
 }
 
 }  // namespace
 
 Status write_checkpoint(const std::string& path, const std::string& settings, const Progress& progress, Student& student) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  const std::string temporary = path + ".tmp";
   StoredModules best = progress.best;
   Status written = write(temporary, settings, progress, parts_of(student, best));
   if (written.ok() && std::rename(temporary.c_str(), path.c_str()) != 0)
@@ -118,10 +151,16 @@ Status write_checkpoint(const std::string& path, const std::string& settings, co
 }
 
 Result<std::optional<Progress>> read_checkpoint(const std::string& path, const std::string& settings, Student& student, std::string* why) {
+  namespace fs = std::filesystem;
   std::error_code ec;
-  if (!std::filesystem::exists(path, ec)) return std::optional<Progress>{};
+  if (!fs::exists(fs::symlink_status(path, ec))) return std::optional<Progress>{};
+  const Status foreign(StatusCode::invalid_argument,
+                       fmt::format("{} is in the way: it is no checkpoint of a distillation; move it, or choose another output", path));
+  if (!fs::is_regular_file(path, ec)) return foreign;
   JANG_ASSIGN(const InputFile file, InputFile::open(path));
-  Result<Progress> progress = read(file, settings, student);
+  const Result<format::SafetensorsHeader> header = format::read_safetensors_header(file);
+  if (!header.ok() || value(header->metadata, "progress").empty()) return foreign;
+  Result<Progress> progress = read(file, *header, settings, student);
   if (!progress.ok()) {
     *why = progress.status().message();
     JANG_TRY(student.reset());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A distillation in the middle, as a file: what an interrupted one goes on from, to the same bytes. A safetensors file; the tensors
-// "<module>/<i>" are TrainedModule::state() and those of the best step, the rest is metadata.
+// "<module>/<i>" are TrainedModule::state() and those of the best step, the rest is metadata, with a checksum over all.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +14,19 @@
 namespace jang::distill {
 
 struct Progress {
-  std::int64_t step = 0;       // steps done
-  double rate = 0;             // multiplier
-  std::int64_t steps = 0;      // of the whole run
-  std::int64_t kept_step = 0;  // whose values are `best`
-  std::vector<DistillationPoint> points;
+  std::int64_t step = 0;                  // steps done
+  double rate = 0;                        // multiplier; 0: not chosen yet
+  std::int64_t steps = 0;                 // of the whole run
+  std::int64_t kept_step = 0;             // whose values are `best`
+  std::vector<DistillationPoint> points;  // the start at least
+  std::vector<DistillationTrial> trials;
   StoredModules best;  // empty: the start
 };
 
 // `settings`: what the run depends on; a checkpoint of other settings is not taken. Errors: write errors.
 [[nodiscard]] Status write_checkpoint(const std::string& path, const std::string& settings, const Progress& progress, Student& student);
 // None where there is no file, or it is of another run or damaged (`why` says so then). The student is as it was, its decoder included.
+// Errors: invalid_argument (what is there is no checkpoint: it would be overwritten).
 [[nodiscard]] Result<std::optional<Progress>> read_checkpoint(const std::string& path, const std::string& settings, Student& student,
                                                               std::string* why);
 

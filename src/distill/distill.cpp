@@ -21,9 +21,24 @@ namespace {
 
 constexpr double kMultipliers[] = {1, 0.5, 0.25, 0.125, 0.0625};
 constexpr std::int64_t kTrialShare = 6, kLeastTrial = 10, kLongestTrial = 50;  // steps of a short run: a sixth of the whole
+constexpr std::int64_t kExpectedTrials = 2;                                    // at least: the second shows that the first was right
 constexpr std::int64_t kMeasurements = 20;                                     // of the windows held out, in a run
 constexpr double kCheckpointSeconds = 60;                                      // at least, between two
-constexpr std::int64_t kTimedSteps = 2;                                        // that tell what a step takes
+constexpr std::int64_t kTimedSteps = 2;                                        // that tell what a step takes; the first makes room
+
+std::int64_t trial_steps(std::int64_t steps) { return std::min(steps, std::clamp(steps / kTrialShare, kLeastTrial, kLongestTrial)); }
+
+// Seconds.
+struct Costs {
+  double step = 0;     // with its share of sampling
+  double measure = 0;  // of the windows held out
+  [[nodiscard]] double training(std::int64_t steps) const {
+    return static_cast<double>(steps) * step + static_cast<double>(std::min(steps, kMeasurements)) * measure;
+  }
+  [[nodiscard]] double trials(std::int64_t steps) const {
+    return static_cast<double>(kExpectedTrials) * (static_cast<double>(trial_steps(steps)) * step + measure);
+  }
+};
 
 class Run {
  public:
@@ -32,31 +47,31 @@ class Run {
 
   Result<Outcome> operator()() {
     JANG_TRY(check_options(options_));
-    settings_ = fmt::format("1;{};{};{};{};{};{};{};{}", student_.fingerprint(), options_.steps, options_.rate, options_.text.n_windows,
+    settings_ = fmt::format("2;{};{};{};{};{};{};{};{}", student_.fingerprint(), options_.steps, options_.rate, options_.text.n_windows,
                             options_.text.length, options_.text.n_held_out, options_.text.seed,
                             XXH3_64bits(options_.text.given.data(), options_.text.given.size()));
+    JANG_ASSIGN(const bool taken_up, take_up());
     begin_phase(observer_, "text", "tokens");
     TextOptions wanted = options_.text;
     wanted.n_steps = options_.steps;
     JANG_ASSIGN(Text text, Text::create(source_, wanted, observer_, cancel_));
     text_.emplace(std::move(text));
-    JANG_ASSIGN(const bool taken_up, take_up());
-    if (!taken_up) {
-      JANG_ASSIGN(const double start, student_.measure(text_->held_out()));
-      if (!std::isfinite(start)) return Status(StatusCode::corrupt, "the bundle predicts no numbers: it cannot be trained");
-      progress_.points = {{0, start}};
-      progress_.steps = options_.steps;
-      JANG_TRY(fit_budget());
+    if (!taken_up) JANG_TRY(start());
+    if (progress_.rate == 0) {
+      Costs costs;
+      JANG_TRY(measure_costs(&costs));
+      fit_budget(costs, options_.rate == 0);
       JANG_TRY(choose_rate());
+      fit_budget(costs, false);
+      JANG_TRY(save());
     }
     begin_phase(observer_, "train", "steps");
     JANG_TRY(train());
+    JANG_TRY(save());  // should writing the bundle fail, nothing is lost
     return finish();
   }
 
  private:
-  [[nodiscard]] bool cancelled() const { return cancel_ != nullptr && cancel_->load(std::memory_order_relaxed); }
-
   Result<bool> take_up() {
     if (options_.checkpoint_path.empty()) return false;
     std::string why;
@@ -65,7 +80,20 @@ class Run {
     if (!found) return false;
     progress_ = *std::move(found);
     observer_.info(fmt::format("taking up {}: {} of {} steps are done", options_.checkpoint_path, progress_.step, progress_.steps));
+    if (progress_.steps < options_.steps)
+      observer_.warn(fmt::format("a budget left {} of {} steps when this run was begun", progress_.steps, options_.steps));
     return true;
+  }
+
+  // The first checkpoint is written before the work that it is for: a disk that is full or not ours to write shows at once.
+  Status start() {
+    const auto begun = Clock::now();
+    JANG_ASSIGN(const double divergence, student_.measure(text_->held_out()));
+    measure_seconds_ = seconds_since(begun);
+    if (!std::isfinite(divergence)) return Status(StatusCode::corrupt, "the bundle predicts no numbers: it cannot be trained");
+    progress_.points = {{0, divergence}};
+    progress_.steps = options_.steps;
+    return save();
   }
 
   // One step of a run of `steps`; false where the loss is no number.
@@ -78,54 +106,76 @@ class Run {
     return true;
   }
 
-  // What the steps of the whole would take; fewer where there is a budget.
-  Status fit_budget() {
-    const auto start = Clock::now();
-    for (std::int64_t at = 0; at < kTimedSteps; ++at) {
-      JANG_ASSIGN(const bool finite, step(at, options_.steps, options_.rate > 0 ? options_.rate : kMultipliers[0]));
+  Status measure_costs(Costs* costs) {
+    auto begun = Clock::now();
+    JANG_TRY(text_->of_step(0).status());
+    const double sampling = seconds_since(begun) / static_cast<double>(text_->steps_at_once());
+    const double rate = options_.rate > 0 ? options_.rate : kMultipliers[0];
+    for (std::int64_t at = 0; at < std::min(kTimedSteps, text_->steps_at_once()); ++at) {
+      begun = Clock::now();
+      JANG_ASSIGN(const bool finite, step(at, options_.steps, rate));
+      costs->step = seconds_since(begun) + sampling;
       if (!finite) break;
     }
     JANG_TRY(student_.reset());
-    const double seconds = seconds_since(start) / static_cast<double>(kTimedSteps);
-    const double trials = options_.rate > 0 ? 1.0 : 1.0 + 2.0 / static_cast<double>(kTrialShare);  // two short runs at least
-    if (options_.budget_seconds > 0) {
-      const double fits = options_.budget_seconds / seconds / trials;
-      progress_.steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(fits), 1, options_.steps);
-      if (progress_.steps < options_.steps)
-        observer_.warn(fmt::format("a budget of {:.0f} s allows {} of {} steps", options_.budget_seconds, progress_.steps, options_.steps));
+    if (measure_seconds_ == 0) {  // taken up
+      begun = Clock::now();
+      JANG_TRY(student_.measure(text_->held_out()).status());
+      measure_seconds_ = seconds_since(begun);
     }
-    observer_.info(
-        fmt::format("a step takes {:.1f} s, all about {:.0f} s", seconds, seconds * trials * static_cast<double>(progress_.steps)));
+    costs->measure = measure_seconds_;
     return {};
   }
 
-  // Whole short runs, each from the start: the multiplier falls as long as that helps.
+  // Says what all will take, and takes steps away that a budget does not hold: what is gone of it counts.
+  void fit_budget(const Costs& costs, bool with_trials) {
+    const auto takes = [&](std::int64_t steps) { return costs.training(steps) + (with_trials ? costs.trials(steps) : 0); };
+    if (options_.budget_seconds > 0) {
+      const double left = options_.budget_seconds - seconds_since(begun_);
+      std::int64_t fits = 1, beyond = progress_.steps + 1;
+      while (beyond - fits > 1) {
+        const std::int64_t middle = fits + (beyond - fits) / 2;
+        (takes(middle) <= left ? fits : beyond) = middle;
+      }
+      if (fits < progress_.steps)
+        observer_.warn(fmt::format("a budget of {:.0f} s allows {} of {} steps", options_.budget_seconds, fits, options_.steps));
+      progress_.steps = fits;
+    }
+    observer_.info(fmt::format("a step takes {:.1f} s, all about {:.0f} s", costs.step, takes(progress_.steps)));
+  }
+
+  // Whole short runs, each from the start: the multiplier falls as long as that helps. What is known of them is in the checkpoint.
   Status choose_rate() {
     progress_.rate = options_.rate;
     if (options_.rate > 0) return {};
     begin_phase(observer_, "rate", "steps");
-    const std::int64_t steps = std::min(progress_.steps, std::clamp(progress_.steps / kTrialShare, kLeastTrial, kLongestTrial));
-    double best = std::numeric_limits<double>::infinity();
+    const std::int64_t steps = trial_steps(progress_.steps);
     for (const double multiplier : kMultipliers) {
-      bool finite = true;
-      for (std::int64_t at = 0; at < steps && finite; ++at) {
-        JANG_ASSIGN(finite, step(at, steps, multiplier));
-        observer_.tick(at + 1, steps, fmt::format("rate {}", multiplier));
-      }
-      double reached = std::numeric_limits<double>::infinity();
-      if (finite) {
-        JANG_ASSIGN(reached, student_.measure(text_->held_out()));
-      }
-      trials_.push_back({multiplier, reached});
+      const auto& done = progress_.trials;
+      if (std::ranges::any_of(done, [&](const DistillationTrial& t) { return t.rate == multiplier; })) continue;
+      const bool falls = done.size() < 2 || done.back().divergence < done[done.size() - 2].divergence;
+      if (!falls && std::isfinite(best_trial().divergence)) break;
+      if (!done.empty() && options_.budget_seconds > 0 && seconds_since(begun_) > options_.budget_seconds / 2) break;
+      JANG_ASSIGN(const double reached, try_rate(multiplier, steps));
+      progress_.trials.push_back({multiplier, reached});
       observer_.info(fmt::format("rate {}: divergence {:.5f} after {} steps, {:.5f} at the start", multiplier, reached, steps,
                                  progress_.points.front().divergence));
       JANG_TRY(student_.reset());
-      if (reached < best) progress_.rate = multiplier;
-      if (!(reached < best) && std::isfinite(best)) break;
-      best = std::min(best, reached);
+      JANG_TRY(save());
     }
-    if (progress_.rate == 0) progress_.rate = kMultipliers[std::size(kMultipliers) - 1];
+    progress_.rate = std::isfinite(best_trial().divergence) ? best_trial().rate : kMultipliers[std::size(kMultipliers) - 1];
     return {};
+  }
+  [[nodiscard]] const DistillationTrial& best_trial() const {
+    return *std::ranges::min_element(progress_.trials, {}, &DistillationTrial::divergence);
+  }
+  Result<double> try_rate(double multiplier, std::int64_t steps) {
+    for (std::int64_t at = 0; at < steps; ++at) {
+      JANG_ASSIGN(const bool finite, step(at, steps, multiplier));
+      if (!finite) return std::numeric_limits<double>::infinity();
+      observer_.tick(at + 1, steps, fmt::format("rate {}", multiplier));
+    }
+    return student_.measure(text_->held_out());
   }
 
   Status train() {
@@ -171,7 +221,7 @@ class Run {
     r.steps = progress_.steps;
     r.kept_step = progress_.kept_step;
     r.rate = progress_.rate;
-    r.trials = trials_;
+    r.trials = progress_.trials;
     r.points = progress_.points;
     r.start_divergence = r.points.front().divergence;
     r.divergence = std::ranges::min_element(r.points, {}, &DistillationPoint::divergence)->divergence;
@@ -196,8 +246,9 @@ class Run {
   std::string settings_;
   std::optional<Text> text_;
   Progress progress_;
-  std::vector<DistillationTrial> trials_;
-  double loss_ = 0;  // of the last step, mean KL of its windows before it
+  Clock::time_point begun_ = Clock::now();
+  double loss_ = 0;             // of the last step, mean KL of its windows before it
+  double measure_seconds_ = 0;  // 0: not measured yet
 };
 
 }  // namespace
@@ -207,6 +258,8 @@ Status check_options(const Options& o) {
     return {StatusCode::invalid_argument, "a distillation needs steps, windows and tokens in them"};
   if (!(o.rate >= 0) || !std::isfinite(o.rate) || !(o.budget_seconds >= 0))
     return {StatusCode::invalid_argument, "rate and budget are numbers of at least 0"};
+  if (!o.text.given.empty() && o.text.n_windows < 2)
+    return {StatusCode::invalid_argument, "of the windows of a step half come from the text that was given: it takes two at least"};
   return {};
 }
 

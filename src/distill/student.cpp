@@ -170,6 +170,14 @@ Status Student::step(double factor, std::int64_t t) {
 std::uint64_t Student::fingerprint() const {
   std::vector<std::uint64_t> all;
   for (const TrainedModule& module : modules_) all.push_back(module.fingerprint());
+  // What rests counts as well: a source of other weights is another teacher, a bundle of others another student.
+  for (const model::Decoder* decoder : {&source_.decoder(), &bundle_.decoder()}) {
+    for (const std::string& path : decoder->modules()) {
+      if (decoder == &bundle_.decoder() && by_path_.contains(path)) continue;  // its weights are the module's
+      for (const kernels::MatrixView& m : decoder->matrices(path))
+        all.push_back(XXH3_64bits(m.data, static_cast<std::size_t>(m.n_rows * m.row_bytes())));
+    }
+  }
   return XXH3_64bits(all.data(), all.size() * sizeof(std::uint64_t));
 }
 

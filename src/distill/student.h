@@ -36,7 +36,7 @@ class Student final : private model::GradientSink {
   [[nodiscard]] Result<double> measure(const calibrate::Windows& windows);
 
   [[nodiscard]] StoredModules stored() const;
-  // Of everything that training starts from: equal fingerprints, equal students.
+  // Of everything that training starts from, all matrices of the source too: equal fingerprints, equal runs.
   [[nodiscard]] std::uint64_t fingerprint() const;
   [[nodiscard]] std::vector<TrainedModule>& modules() { return modules_; }
   // Back to the bundle, without moments.

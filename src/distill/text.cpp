@@ -11,7 +11,7 @@ namespace {
 
 // Steps whose windows are sampled side by side, and bytes of their caches at most: a weight that is read serves all of them.
 constexpr std::int64_t kStepsAtOnce = 16, kCacheBytes = std::int64_t{1} << 30;
-// One in so many windows of given text is held out.
+// One in so many windows of given text is held out, at most as many as of sampled text.
 constexpr std::int64_t kHeldOutShare = 8;
 constexpr std::int64_t kTraining = 0, kHeldOut = -1;  // kinds of text, each with a seed of its own
 
@@ -32,10 +32,11 @@ Result<Text> Text::create(engine::Engine& source, const TextOptions& o, Observer
   JANG_ASSIGN(const calibrate::Windows given, calibrate::text_windows(source, o.given, {all, o.length, o.seed}));
   if (given.n() < 2)
     return Status(StatusCode::invalid_argument, "the text given is shorter than two windows: one is trained on, one held out");
-  for (std::int64_t w = 0; w < given.n(); ++w) {
-    const bool held_out = w % kHeldOutShare == 1;
-    if (!held_out) append(given, w, &text.given_);
-    if (held_out && text.held_out_.n() < 2 * o.n_held_out) append(given, w, &text.held_out_);
+  // Those held out are spread over the text.
+  const std::int64_t n = given.n(), wanted = std::min(o.n_held_out, std::max<std::int64_t>(1, n / kHeldOutShare));
+  for (std::int64_t w = 0; w < n; ++w) {
+    const bool held_out = (w + 1) * wanted / n > w * wanted / n;
+    append(given, w, held_out ? &text.held_out_ : &text.given_);
   }
   return text;
 }
@@ -44,7 +45,7 @@ std::int64_t Text::sampled_per_step() const { return given_.n() > 0 ? options_.n
 
 std::int64_t Text::steps_at_once() const {
   const std::int64_t bytes = source_.new_sequence().pool().sequence_bytes(options_.length) * sampled_per_step();
-  return std::clamp<std::int64_t>(kCacheBytes / bytes, 1, kStepsAtOnce);
+  return std::clamp<std::int64_t>(kCacheBytes / bytes, 1, std::min(kStepsAtOnce, options_.n_steps));
 }
 
 Result<calibrate::Windows> Text::of_step(std::int64_t step) {

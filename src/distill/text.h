@@ -28,12 +28,13 @@ class Text {
   // What a step trains on; depends on the options and the number of the step only, and is sampled once. Errors: those of sampling;
   // cancelled.
   [[nodiscard]] Result<calibrate::Windows> of_step(std::int64_t step);
+  // Steps whose text is sampled together, when the first of them asks for it.
+  [[nodiscard]] std::int64_t steps_at_once() const;
 
  private:
   Text(engine::Engine& source, const TextOptions& options, const CancelFlag* cancel)
       : source_(source), options_(options), cancel_(cancel) {}
   [[nodiscard]] std::int64_t sampled_per_step() const;
-  [[nodiscard]] std::int64_t steps_at_once() const;
 
   engine::Engine& source_;
   TextOptions options_;

@@ -27,7 +27,8 @@ float as_stored(DType dtype, float v) {
   return v;
 }
 
-int code_of(float latent, int max) { return std::clamp(static_cast<int>(std::floor(latent + 0.5f)), 0, max); }
+// Rounded half up; 0 where the latent is no number.
+int code_of(float latent, int max) { return static_cast<int>(std::min(std::max(0.0f, latent + 0.5f), static_cast<float>(max))); }
 
 // One step of Adam for one value; the moments are the gradient's.
 struct AdamStep {

@@ -197,5 +197,29 @@ TEST_F(PublicConvert, a_bundle_is_trained_before_anyone_sees_it) {
   EXPECT_EQ(convert_model(kBundledModel, options).status().code(), StatusCode::invalid_argument);
 }
 
+// Stopped while text is sampled there is no checkpoint yet: nothing is left that the next call would find in its way.
+TEST_F(PublicConvert, a_training_that_was_stopped_before_it_began_leaves_nothing) {
+  class Stopper final : public SilentObserver {
+   public:
+    void phase(int, int, std::string_view name) override { sampling_ = name == "text"; }
+    void tick(std::int64_t, std::int64_t, std::string_view) override { cancel = cancel || sampling_; }
+    CancelFlag cancel = false;
+
+   private:
+    bool sampling_ = false;
+  } stopper;
+  ConvertOptions options;
+  options.plan.profile = "uniform_2";
+  options.plan.method = Method::rtn;
+  options.output = path("trained") + "/";
+  options.distillation = DistillationOptions{.steps = 3, .windows = 2, .window_length = 16, .rate = 1};
+  const Result<ConvertReport> stopped =
+      convert_model(kBundledModel, options, {.threads = 1, .observer = &stopper, .cancel = &stopper.cancel});
+  EXPECT_EQ(stopped.status().code(), StatusCode::cancelled) << stopped.status().message();
+  EXPECT_TRUE(fs::is_empty(dir_));
+  EXPECT_TRUE(convert_model(kBundledModel, options, {.threads = 2}).ok());
+  EXPECT_TRUE(fs::exists(path("trained/config.json")));
+}
+
 }  // namespace
 }  // namespace jang

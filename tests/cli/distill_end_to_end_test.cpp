@@ -38,7 +38,7 @@ class DistillCommand : public ProgramTest {
 };
 
 TEST_F(DistillCommand, makes_the_same_bundle_with_other_numbers) {
-  const ProgramOutcome done = run(distill("out", {"--progress", "off"}));
+  const ProgramOutcome done = run(distill("out/", {"--progress", "off", "--rate", "1e0"}));
   ASSERT_EQ(done.code, 0) << done.err;
   EXPECT_TRUE(contains(done.err, "a step takes")) << done.err;  // what it will take is said beforehand
   EXPECT_TRUE(contains(done.out, "wrote out\n")) << done.out;
@@ -136,6 +136,22 @@ TEST_F(DistillCommand, refusals) {
   refused(distill("out", {}, "0"), 2, "--steps");
   refused(distill("out", {"--codes", "9"}), 2, "--codes");
   refused(distill("out", {"-f", "nothing.txt"}), 3, "nothing.txt");
+  write("empty.txt", "");
+  refused(distill("out", {"-f", "empty.txt"}), 2, "empty");
+  fs::remove(dir_ / "empty.txt");
+  fs::create_symlink("nowhere", dir_ / "dangling");
+  refused(distill("dangling"), 2, "link");
+  fs::remove(dir_ / "dangling");
+  write("out.training", "mine");
+  refused(distill("out"), 2, "in the way");
+  EXPECT_EQ(file("out.training"), "mine");
+  fs::remove(dir_ / "out.training");
+  // What could not be published is not trained.
+  fs::copy(dir_ / "bundle", dir_ / "broken");
+  fs::remove(dir_ / "broken/tokenizer.json");
+  ASSERT_NE(run({"validate", "broken"}).code, 0);
+  refused({"distill", "broken", "--ref", kBundledModel, "-o", "out", "--steps", "1"}, 3, "not valid");
+  fs::remove_all(dir_ / "broken");
   refused({"distill", kBundledModel, "--ref", kBundledModel, "-o", "out"}, 2, "packed");
   fs::create_directory(dir_ / "there");
   write("there/config.json", "{}");

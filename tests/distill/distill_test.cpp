@@ -178,18 +178,95 @@ TEST_F(Distill, interrupted_it_goes_on_to_the_same_values) {
     EXPECT_TRUE(same(done->best, expected.best));
     EXPECT_EQ(done->report.points.size(), expected.report.points.size());
   }
-  // Another run's checkpoint, and a damaged one, are said to be so and not taken.
-  Options other = options;
-  other.text.seed = 4;
-  std::ofstream(directory_ + "/damaged") << "no checkpoint";
-  Options damaged = options;
-  damaged.checkpoint_path = directory_ + "/damaged";
-  for (const Options& o : {other, damaged}) {
+}
+
+// Another run's checkpoint, and damaged ones, are said to be so and not taken; what is no checkpoint is not overwritten.
+TEST_F(Distill, checkpoints_that_are_not_its_own) {
+  Options options = little();
+  options.checkpoint_path = directory_ + "/checkpoint";
+  Pair first = open();
+  const Outcome expected = run(first, options);
+  const auto content = [&] {
+    std::ifstream file(options.checkpoint_path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string whole = content();
+  const auto put = [&](const std::string& bytes) { std::ofstream(options.checkpoint_path, std::ios::binary) << bytes; };
+  const auto expect_anew = [&](const Options& o, std::string_view why) {
     Pair pair = open();
     Stopper watcher("", 0);
-    ASSERT_TRUE(distill(*pair.source, *pair.student, o, watcher, nullptr).ok());
+    const auto done = distill(*pair.source, *pair.student, o, watcher, nullptr);
+    ASSERT_TRUE(done.ok()) << done.status().message();
     EXPECT_TRUE(test::contains(watcher.warnings, "not taken up")) << watcher.warnings;
+    EXPECT_TRUE(test::contains(watcher.warnings, why)) << watcher.warnings;
+    if (o.text.seed == options.text.seed) {
+      EXPECT_TRUE(same(done->best, expected.best));
+    }
+  };
+  Options other = options;
+  other.text.seed = 4;
+  put(whole);
+  expect_anew(other, "another run");
+  std::string bytes = whole;
+  bytes[bytes.size() - 100] ^= 1;
+  put(bytes);
+  expect_anew(options, "checksum");
+  const auto replace = [&](std::string_view from, std::string_view to) {
+    bytes = whole;
+    bytes.replace(bytes.find(from), from.size(), to);
+    put(bytes);
+  };
+  replace("\\\"rate\\\":1.0", "\\\"rate\\\":-1.");
+  expect_anew(options, "damaged");
+  replace("\\\"points\\\":[[0", "\\\"points\\\":[[7");
+  expect_anew(options, "damaged");
+  for (const std::string& foreign : {std::string("mine"), std::string(100, '\0')}) {
+    put(foreign);
+    Pair pair = open();
+    SilentObserver silent;
+    const auto refused = distill(*pair.source, *pair.student, options, silent, nullptr);
+    EXPECT_EQ(refused.status().code(), StatusCode::invalid_argument);
+    EXPECT_TRUE(test::contains(refused.status().message(), "in the way")) << refused.status().message();
+    EXPECT_EQ(content(), foreign);
   }
+}
+
+TEST_F(Distill, a_search_for_the_rate_goes_on_where_it_was) {
+  Options options = little(4);
+  options.rate = 0;
+  Pair whole = open();
+  const Outcome expected = run(whole, options);
+  options.checkpoint_path = directory_ + "/searching";
+  {
+    Pair pair = open();
+    Stopper stopper("rate", 6);  // in the second of the runs of four steps
+    const auto stopped = distill(*pair.source, *pair.student, options, stopper, &stopper.cancel);
+    ASSERT_EQ(stopped.status().code(), StatusCode::cancelled) << stopped.status().message();
+  }
+  Pair pair = open();
+  Stopper watcher("", 0);
+  const auto done = distill(*pair.source, *pair.student, options, watcher, nullptr);
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  EXPECT_FALSE(test::contains(watcher.infos, "rate 1:")) << watcher.infos;  // known already
+  EXPECT_TRUE(test::contains(watcher.infos, "rate 0.5:")) << watcher.infos;
+  EXPECT_EQ(done->report.trials.size(), expected.report.trials.size());
+  EXPECT_EQ(done->report.rate, expected.report.rate);
+  EXPECT_TRUE(same(done->best, expected.best));
+}
+
+TEST_F(Distill, a_run_knows_its_source_and_its_bundle) {
+  ConvertOptions options;
+  options.plan.profile = "uniform_8";
+  options.plan.method = Method::rtn;
+  options.output = directory_ + "/near";
+  ASSERT_TRUE(convert_model(test::kBundledModel, options, {.threads = 2}).ok());
+  Pair pair = open(1, 0), again = open(2, 0);
+  EXPECT_EQ(pair.student->fingerprint(), again.student->fingerprint());
+  EXPECT_NE(pair.student->fingerprint(), open(1, 4).student->fingerprint());
+  const auto near = load(directory_ + "/near", 1);
+  const auto other = Student::create(*pair.packed, *near, 0);  // no code learns: the source is in the predictions only
+  ASSERT_TRUE(other.ok()) << other.status().message();
+  EXPECT_NE(pair.student->fingerprint(), other.value()->fingerprint());
 }
 
 TEST_F(Distill, a_budget_takes_steps_away) {
@@ -219,6 +296,10 @@ TEST_F(Distill, options_that_make_no_sense_are_refused) {
   EXPECT_TRUE(refused([](Options& o) { o.rate = -1; }));
   EXPECT_TRUE(refused([](Options& o) { o.budget_seconds = std::nan(""); }));
   EXPECT_TRUE(refused([](Options& o) { o.text.given = "too short"; }));
+  EXPECT_TRUE(refused([](Options& o) {
+    o.text.given = std::string(4000, 'a');
+    o.text.n_windows = 1;
+  }));
 }
 
 TEST_F(Distill, a_source_against_itself_has_nothing_to_train) {
