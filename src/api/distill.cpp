@@ -18,9 +18,10 @@
 namespace jang {
 namespace {
 
-Result<std::unique_ptr<engine::Engine>> load(const std::string& directory, const RunOptions& run) {
+Result<std::unique_ptr<engine::Engine>> load(const std::string& directory, const RunOptions& run, engine::Engine* beside) {
   engine::LoadOptions load = load_options(run, kernels::Precision::exact);
   load.observer = run.observer;
+  load.beside = beside;
   Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory, load);
   if (!engine.ok()) return as_input_failure(engine.status());
   return engine;
@@ -107,8 +108,8 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
     if (o.text.given.empty()) return Status(StatusCode::invalid_argument, options.text_file + " is empty: there is nothing to train on");
   }
   o.checkpoint_path = output + ".training";
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run));
-  JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(directory, run));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run, nullptr));
+  JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(directory, run, teacher.get()));
   JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
   JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
   begin_phase(observer, "write");

@@ -90,7 +90,8 @@ class Run {
     const auto begun = Clock::now();
     JANG_ASSIGN(const double divergence, student_.measure(text_->held_out()));
     measure_seconds_ = seconds_since(begun);
-    if (!std::isfinite(divergence)) return Status(StatusCode::corrupt, "the bundle predicts no numbers: it cannot be trained");
+    if (!std::isfinite(divergence))
+      return Status(StatusCode::corrupt, "the bundle, or its source, predicts no numbers: there is nothing to learn");
     progress_.points = {{0, divergence}};
     progress_.steps = options_.steps;
     return save();

@@ -10,27 +10,19 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include "distill/divergence_gradient.h"
 #include "distill/rates.h"
+#include "kernels/backward.h"
 
 namespace jang::distill {
 namespace {
 
-// Logits on the device and on the host at a time. What they hold decides how many windows run side by side: the larger the vocabulary, the
-// larger the matrices, and the less there is to win by it.
-constexpr std::int64_t kDeviceLogits = std::int64_t{1} << 26, kHostLogits = std::int64_t{1} << 22;
+// Logits of the student, and of the source, that are on the device at a time. The former decide how many windows run side by side: the
+// larger the vocabulary, the larger the matrices, and the less there is to win by it.
+constexpr std::int64_t kStudentLogits = std::int64_t{1} << 26, kSourceLogits = std::int64_t{1} << 24;
 
 bool same_shapes(std::span<const kernels::MatrixView> a, std::span<const kernels::MatrixView> b) {
   return std::ranges::equal(
       a, b, [](const kernels::MatrixView& x, const kernels::MatrixView& y) { return x.n_rows == y.n_rows && x.n_cols == y.n_cols; });
-}
-
-// Calls f(first, count) for all of n positions, as many at a time as the host holds logits of.
-template <typename F>
-Status for_positions(std::int64_t n, std::int64_t vocab, const F& f) {
-  const std::int64_t step = std::clamp<std::int64_t>(kHostLogits / vocab, 1, n);
-  for (std::int64_t first = 0; first < n; first += step) JANG_TRY(f(first, std::min(step, n - first)));
-  return {};
 }
 
 // Hidden states of the last layer [n, hidden] on the host, of windows of `length` tokens each.
@@ -49,6 +41,7 @@ Result<std::unique_ptr<Student>> Student::create(engine::Engine& bundle, engine:
   if (packed.config().vocab != dense.config().vocab || packed.modules() != dense.modules())
     return Status(StatusCode::invalid_argument,
                   fmt::format("{} is not the source of {}: the models have other matrices", source.directory(), bundle.directory()));
+  JANG_CHECK(&bundle.device() == &source.device());
   JANG_ASSIGN(model::Gradients gradients, model::Gradients::create(bundle.decoder()));
   std::unique_ptr<Student> student(new Student(bundle, source, std::move(gradients)));
   for (const std::string& path : packed.modules()) {
@@ -83,35 +76,51 @@ Status Student::weight(const model::WeightGradient& part) {
 }
 
 std::span<const std::int32_t> Student::part_of(const calibrate::Windows& windows, std::int64_t first) const {
-  const std::int64_t at_once = std::max<std::int64_t>(1, kDeviceLogits / (windows.length * bundle_.decoder().config().vocab));
+  const std::int64_t at_once = std::max<std::int64_t>(1, kStudentLogits / (windows.length * bundle_.decoder().config().vocab));
   const std::int64_t n = std::min(at_once, windows.n() - first);
   return {windows.tokens.data() + first * windows.length, static_cast<std::size_t>(n * windows.length)};
 }
 
+Result<double> Student::compare(const std::vector<float>& hidden, float weight, const kernels::Tensor& logits) {
+  kernels::Device& device = bundle_.device();
+  const std::int64_t n = logits.rows, vocab = logits.columns, width = source_.decoder().config().hidden;
+  const std::int64_t step = std::clamp<std::int64_t>(kSourceLogits / vocab, 1, n);
+  if (!source_hidden_.reserve(device, n * width) || !source_logits_.reserve(device, step * vocab) || !sums_.reserve(device, n))
+    return Status(StatusCode::out_of_memory, fmt::format("no memory for the predictions of {} tokens", n));
+  const kernels::Tensor x = source_hidden_.matrix(n, width), sums = sums_.matrix(n, 1);
+  JANG_TRY(device.write(hidden.data(), x));
+  for (std::int64_t first = 0; first < n; first += step) {
+    const std::int64_t count = std::min(step, n - first);
+    const kernels::Tensor wanted = source_logits_.matrix(count, vocab);
+    JANG_TRY(source_.decoder().head(x.row_range(first, count), wanted));
+    device.backward()->divergence(wanted, weight, logits.row_range(first, count), sums.row_range(first, count));
+  }
+  std::vector<float> of_position(static_cast<std::size_t>(n));
+  JANG_TRY(device.read(sums, of_position.data()));
+  return std::accumulate(of_position.begin(), of_position.end(), 0.0);
+}
+
 Result<double> Student::learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight) {
-  const auto n = static_cast<std::int64_t>(tokens.size()), vocab = bundle_.decoder().config().vocab;
-  const std::int64_t width = source_.decoder().config().hidden;
-  std::vector<float> hidden, wanted, logits;
+  std::vector<float> hidden;
   JANG_TRY(run(source_, tokens, length, &hidden));
   JANG_ASSIGN(const kernels::Tensor predicted, gradients_.forward(tokens, length));
-  std::vector<double> sums(tokens.size());
-  const Status done = for_positions(n, vocab, [&](std::int64_t first, std::int64_t count) -> Status {
-    const kernels::Tensor rows = predicted.row_range(first, count);
-    wanted.resize(static_cast<std::size_t>(count * vocab));
-    logits.resize(wanted.size());
-    JANG_TRY(source_.logits(hidden.data() + first * width, count, wanted.data()));
-    JANG_TRY(bundle_.device().read(rows, logits.data()));
-    bundle_.pool().run(count, [&](std::int64_t i, int) {
-      const auto size = static_cast<std::size_t>(vocab);
-      sums[static_cast<std::size_t>(first + i)] =
-          divergence_gradient({wanted.data() + i * vocab, size}, weight, {logits.data() + i * vocab, size});
-    });
-    return bundle_.device().write(logits.data(), rows);
-  });
-  JANG_TRY(done);
-  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+  JANG_ASSIGN(const double sum, compare(hidden, static_cast<float>(weight), predicted));
   if (std::isfinite(sum)) JANG_TRY(gradients_.backward(predicted, *this));
   return sum;
+}
+
+Result<double> Student::measure_part(std::span<const std::int32_t> tokens, std::int64_t length) {
+  const auto n = static_cast<std::int64_t>(tokens.size());
+  const std::int64_t vocab = bundle_.decoder().config().vocab, width = bundle_.decoder().config().hidden;
+  std::vector<float> of_source, of_student;
+  JANG_TRY(run(source_, tokens, length, &of_source));
+  JANG_TRY(run(bundle_, tokens, length, &of_student));
+  if (!hidden_.reserve(bundle_.device(), n * width) || !logits_.reserve(bundle_.device(), n * vocab))
+    return Status(StatusCode::out_of_memory, fmt::format("no memory for the predictions of {} tokens", n));
+  const kernels::Tensor x = hidden_.matrix(n, width), logits = logits_.matrix(n, vocab);
+  JANG_TRY(bundle_.device().write(of_student.data(), x));
+  JANG_TRY(bundle_.decoder().head(x, logits));
+  return compare(of_source, 0, logits);
 }
 
 Result<double> Student::learn(const calibrate::Windows& windows, const CancelFlag* cancel) {
@@ -128,34 +137,14 @@ Result<double> Student::learn(const calibrate::Windows& windows, const CancelFla
 }
 
 Result<double> Student::measure(const calibrate::Windows& windows) {
-  const std::int64_t vocab = bundle_.decoder().config().vocab, width = source_.decoder().config().hidden;
-  std::vector<float> of_source, of_student, wanted, logits;
-  std::vector<double> sums(windows.tokens.size());
-  bool broken = false;
-  for (std::int64_t w = 0; w < windows.n() && !broken;) {
+  double sum = 0;
+  for (std::int64_t w = 0; w < windows.n() && std::isfinite(sum);) {
     const std::span<const std::int32_t> part = part_of(windows, w);
-    JANG_TRY(run(source_, part, windows.length, &of_source));
-    JANG_TRY(run(bundle_, part, windows.length, &of_student));
-    const Status done = for_positions(static_cast<std::int64_t>(part.size()), vocab, [&](std::int64_t first, std::int64_t count) -> Status {
-      wanted.resize(static_cast<std::size_t>(count * vocab));
-      logits.resize(wanted.size());
-      JANG_TRY(source_.logits(of_source.data() + first * width, count, wanted.data()));
-      const Status predicted = bundle_.logits(of_student.data() + first * width, count, logits.data());
-      broken = broken || predicted.code() == StatusCode::corrupt;
-      if (broken) return {};
-      JANG_TRY(predicted);
-      bundle_.pool().run(count, [&](std::int64_t i, int) {
-        const auto size = static_cast<std::size_t>(vocab);
-        sums[static_cast<std::size_t>(w * windows.length + first + i)] =
-            divergence({wanted.data() + i * vocab, size}, {logits.data() + i * vocab, size});
-      });
-      return {};
-    });
-    JANG_TRY(done);
+    JANG_ASSIGN(const double of_part, measure_part(part, windows.length));
+    sum += of_part;
     w += static_cast<std::int64_t>(part.size()) / windows.length;
   }
-  if (broken) return std::numeric_limits<double>::infinity();
-  return std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(sums.size());
+  return std::isfinite(sum) ? sum / static_cast<double>(windows.tokens.size()) : std::numeric_limits<double>::infinity();
 }
 
 Status Student::step(double factor, std::int64_t t) {

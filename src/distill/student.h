@@ -22,9 +22,9 @@ using StoredModules = std::map<std::string, StoredModule, std::less<>>;
 
 class Student final : private model::GradientSink {
  public:
-  // `bundle` and `source` outlive the student and hold one model with exact arithmetic; `bundle` computes with the student's weights from
-  // now on. Codes of at most `code_bits` bits learn. Errors: invalid_argument (nothing is packed; another model), unsupported (a device
-  // without gradients).
+  // `bundle` and `source` outlive the student and hold one model with exact arithmetic on one device (LoadOptions::beside); `bundle`
+  // computes with the student's weights from now on. Codes of at most `code_bits` bits learn. Errors: invalid_argument (nothing is packed;
+  // another model), unsupported (a device without gradients).
   [[nodiscard]] static Result<std::unique_ptr<Student>> create(engine::Engine& bundle, engine::Engine& source, int code_bits);
 
   // Adds the gradient of the mean of KL(source || student) over all positions of the windows, in nats, and returns that mean. Not finite:
@@ -53,6 +53,9 @@ class Student final : private model::GradientSink {
   // As many windows of a batch as go through the models side by side, from window `first` on.
   [[nodiscard]] std::span<const std::int32_t> part_of(const calibrate::Windows& windows, std::int64_t first) const;
   Result<double> learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight);
+  Result<double> measure_part(std::span<const std::int32_t> tokens, std::int64_t length);
+  // Sum of the divergences of `logits` from what the source predicts of its hidden states; with a weight the logits become gradients.
+  Result<double> compare(const std::vector<float>& hidden, float weight, const kernels::Tensor& logits);
 
   engine::Engine& bundle_;
   engine::Engine& source_;
@@ -60,6 +63,7 @@ class Student final : private model::GradientSink {
   std::vector<TrainedModule> modules_;
   std::map<std::string, std::size_t, std::less<>> by_path_;
   std::vector<float> part_;  // of a gradient, read from the device
+  model::Array source_hidden_, source_logits_, hidden_, logits_, sums_;
 };
 
 }  // namespace jang::distill

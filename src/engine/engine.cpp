@@ -20,8 +20,9 @@ namespace {
 
 class LoadedEngine final : public Engine {
  public:
-  LoadedEngine(std::string directory, const LoadOptions& options)
-      : directory_(std::move(directory)), pool_(options.n_threads > 0 ? options.n_threads : available_threads()) {
+  LoadedEngine(std::string directory, const LoadOptions& options) : directory_(std::move(directory)) {
+    if (options.beside == nullptr) own_pool_.emplace(options.n_threads > 0 ? options.n_threads : available_threads());
+    pool_ = options.beside == nullptr ? &*own_pool_ : &options.beside->pool();
     exact_ = options.precision == kernels::Precision::exact;
     kv_type_was_asked_ = options.kv_type.has_value();
     kv_type_ = options.kv_type.value_or(exact_ ? kernels::KvType::f32 : kernels::KvType::f16);
@@ -32,7 +33,7 @@ class LoadedEngine final : public Engine {
   const arch::Model& described() const override { return described_; }
   model::Decoder& decoder() override { return *decoder_; }
   kernels::Device& device() override { return *device_; }
-  ThreadPool& pool() override { return pool_; }
+  ThreadPool& pool() override { return *pool_; }
   bool is_bundle() const override { return is_bundle_; }
   std::uint64_t file_bytes() const override { return file_bytes_; }
   double stored_bits() const override { return stored_bits_; }
@@ -49,11 +50,13 @@ class LoadedEngine final : public Engine {
   Status read_stop_ids(const json::Value& config);
 
   std::string directory_;
-  ThreadPool pool_;
+  std::optional<ThreadPool> own_pool_;
+  ThreadPool* pool_ = nullptr;
   kernels::KvType kv_type_ = kernels::KvType::f32;
   bool kv_type_was_asked_ = false, exact_ = false;
   std::vector<MappedFile> files_;  // before the decoder: its views point into them
-  std::unique_ptr<kernels::Device> device_;
+  std::unique_ptr<kernels::Device> own_device_;
+  kernels::Device* device_ = nullptr;
   arch::Model described_;
   std::optional<model::Decoder> decoder_;
   std::map<kernels::KvType, std::shared_ptr<model::CachePool>> caches_;
@@ -79,7 +82,10 @@ Status LoadedEngine::open(const LoadOptions& options) {
   LoadedWeights loaded = std::move(read).value();
   described_ = std::move(loaded.described);
   stored_bits_ = loaded.parameters > 0 ? loaded.payload_bits / loaded.parameters : 0;
-  JANG_ASSIGN(device_, options.device ? options.device(&pool_) : kernels::open_device(options.backend, &pool_));
+  if (options.beside == nullptr) {
+    JANG_ASSIGN(own_device_, options.device ? options.device(pool_) : kernels::open_device(options.backend, pool_));
+  }
+  device_ = options.beside == nullptr ? own_device_.get() : &options.beside->device();
   JANG_ASSIGN(model::Decoder decoder, model::Decoder::create(described_, std::move(loaded.weights), *device_, options.precision));
   decoder_.emplace(std::move(decoder));
   for (const kernels::KvType type : {kernels::KvType::f32, kernels::KvType::f16, kernels::KvType::bf16, kernels::KvType::q8})

@@ -22,6 +22,8 @@
 
 namespace jang::engine {
 
+class Engine;
+
 struct LoadOptions {
   int n_threads = 0;  // 0 = available_threads()
   kernels::Precision precision = kernels::Precision::fast;
@@ -32,6 +34,8 @@ struct LoadOptions {
   std::int64_t cache_bytes = 0;              // budget of keys and values of all sequences of a type; 0: as much as there is memory
   // Opens another device than the one `backend` names.
   std::function<Result<std::unique_ptr<kernels::Device>>(ThreadPool*)> device{};
+  // An engine whose device and threads this one shares, so that ops may take tensors of both; it outlives this one.
+  Engine* beside = nullptr;
 };
 
 class Engine {

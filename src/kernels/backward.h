@@ -83,6 +83,12 @@ class Backward {
   // dlogits *= 1 - (logits / softcap)^2: through the cap of head.
   virtual void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) = 0;
 
+  // --- loss
+
+  // sums[i] = KL(softmax(reference_i) || softmax(logits_i)) in nats, f32 [n, 1]. With a weight the logits become the gradient of
+  // weight * KL by them, weight * (softmax(logits) - softmax(reference)); with weight 0 they stay. Not finite where the logits are not.
+  virtual void divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) = 0;
+
   // --- rows
 
   // dtable[ids[i] - first] += scale * dout[i] where that row exists. dtable: rows [first, first + rows) of the table's gradient.

@@ -148,7 +148,7 @@ TEST_F(DistillCommand, refusals) {
   fs::remove(dir_ / "out.training");
   // What could not be published is not trained.
   fs::copy(dir_ / "bundle", dir_ / "broken");
-  fs::remove(dir_ / "broken/tokenizer.json");
+  write("broken/jang_config.json", "{");
   ASSERT_NE(run({"validate", "broken"}).code, 0);
   refused({"distill", "broken", "--ref", kBundledModel, "-o", "out", "--steps", "1"}, 3, "not valid");
   fs::remove_all(dir_ / "broken");

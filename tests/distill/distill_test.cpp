@@ -58,16 +58,18 @@ class Distill : public testing::Test {
     std::unique_ptr<engine::Engine> source, packed;
     std::unique_ptr<Student> student;
   };
-  static std::unique_ptr<engine::Engine> load(const std::string& directory, int threads) {
+  static std::unique_ptr<engine::Engine> load(const std::string& directory, int threads, engine::Engine* beside = nullptr) {
     engine::LoadOptions options;
     options.n_threads = threads;
     options.precision = kernels::Precision::exact;
+    options.beside = beside;
     auto engine = engine::Engine::load(directory, test::on_test_device(options));
     EXPECT_TRUE(engine.ok()) << engine.status().message();
     return engine.ok() ? std::move(engine).value() : nullptr;
   }
   static Pair open(int threads = 2, int code_bits = 4) {
-    Pair pair{load(test::kBundledModel, threads), load(bundle(), threads), nullptr};
+    Pair pair{load(test::kBundledModel, threads), nullptr, nullptr};
+    pair.packed = load(bundle(), threads, pair.source.get());
     auto student = Student::create(*pair.packed, *pair.source, code_bits);
     EXPECT_TRUE(student.ok()) << student.status().message();
     if (student.ok()) pair.student = std::move(student).value();
@@ -216,7 +218,7 @@ TEST_F(Distill, checkpoints_that_are_not_its_own) {
     bytes.replace(bytes.find(from), from.size(), to);
     put(bytes);
   };
-  replace("\\\"rate\\\":1.0", "\\\"rate\\\":-1.");
+  replace("\\\"rate\\\":1.0", "\\\"rate\\\":-10");
   expect_anew(options, "damaged");
   replace("\\\"points\\\":[[0", "\\\"points\\\":[[7");
   expect_anew(options, "damaged");
@@ -263,8 +265,8 @@ TEST_F(Distill, a_run_knows_its_source_and_its_bundle) {
   Pair pair = open(1, 0), again = open(2, 0);
   EXPECT_EQ(pair.student->fingerprint(), again.student->fingerprint());
   EXPECT_NE(pair.student->fingerprint(), open(1, 4).student->fingerprint());
-  const auto near = load(directory_ + "/near", 1);
-  const auto other = Student::create(*pair.packed, *near, 0);  // no code learns: the source is in the predictions only
+  const auto near = load(directory_ + "/near", 1), packed = load(bundle(), 1, near.get());
+  const auto other = Student::create(*packed, *near, 0);  // no code learns: the source is in the predictions only
   ASSERT_TRUE(other.ok()) << other.status().message();
   EXPECT_NE(pair.student->fingerprint(), other.value()->fingerprint());
 }
@@ -303,7 +305,7 @@ TEST_F(Distill, options_that_make_no_sense_are_refused) {
 }
 
 TEST_F(Distill, a_source_against_itself_has_nothing_to_train) {
-  const auto a = load(test::kBundledModel, 1), b = load(test::kBundledModel, 1);
+  const auto a = load(test::kBundledModel, 1), b = load(test::kBundledModel, 1, a.get());
   const auto student = Student::create(*a, *b, 4);
   EXPECT_EQ(student.status().code(), StatusCode::invalid_argument);
   EXPECT_TRUE(test::contains(student.status().message(), "nothing")) << student.status().message();

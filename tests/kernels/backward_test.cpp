@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -169,6 +170,48 @@ TEST_P(EverySet, gradients_of_attention_go_through_windows_and_caps) {
     expect_slopes(
         machine.read(dv), v, [&](const auto& x) { return c.loss(qd, kd, x, cotangent); }, "values");
   }
+}
+
+double kl(const Values& reference, const std::vector<double>& logits) {
+  double of_reference = 0, of_logits = 0, sum = 0;
+  for (const float r : reference) of_reference += std::exp(d(r));
+  for (const double z : logits) of_logits += std::exp(z);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double p = std::exp(d(reference[i])) / of_reference;
+    if (p > 0) sum += p * std::log(p / (std::exp(logits[i]) / of_logits));
+  }
+  return sum;
+}
+
+TEST_P(EverySet, divergence_is_the_kl_of_the_softmaxes_and_its_gradient_the_slope) {
+  constexpr std::int64_t kN = 3, kVocab = 301;
+  const Values reference = random_values(kN * kVocab, 1), logits = random_values(kN * kVocab, 2);
+  const Tensor r = machine.tensor(reference, kVocab), z = machine.tensor(logits, kVocab), sums = machine.tensor(Values(at(kN)), 1);
+  machine.backward().divergence(r, 0, z, sums);
+  EXPECT_EQ(machine.read(z), logits);  // no weight: they stay
+  const Values measured = machine.read(sums);
+  machine.backward().divergence(r, 0.5f, z, sums);
+  EXPECT_EQ(machine.read(sums), measured);
+  const Values gradient = machine.read(z);
+  for (std::int64_t i = 0; i < kN; ++i) {
+    const auto part = [&](const Values& v) { return Values(v.begin() + i * kVocab, v.begin() + (i + 1) * kVocab); };
+    const Values row = part(logits);
+    EXPECT_NEAR(d(measured[at(i)]), kl(part(reference), {row.begin(), row.end()}), 1e-6);
+    expect_slopes(
+        part(gradient), row, [&](const auto& x) { return 0.5 * kl(part(reference), x); }, "logits");
+  }
+}
+
+TEST_P(EverySet, divergence_of_shifted_ruled_out_and_broken_logits) {
+  const float none = -std::numeric_limits<float>::infinity();
+  const Values reference = {1.5f, -2.0f, none, 3.0f}, shifted = {101.5f, 98.0f, none, 103.0f}, broken = {1, std::nanf(""), 2, 3};
+  const auto divergence = [&](const Values& logits) {
+    const Tensor sums = machine.tensor({-1}, 1);
+    machine.backward().divergence(machine.tensor(reference, 4), 0, machine.tensor(logits, 4), sums);
+    return machine.read(sums)[0];
+  };
+  EXPECT_NEAR(divergence(shifted), 0, 1e-6);
+  EXPECT_FALSE(std::isfinite(divergence(broken)));
 }
 
 TEST_P(EverySet, gradients_of_the_cap_and_of_activations_are_slopes) {

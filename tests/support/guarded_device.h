@@ -174,6 +174,10 @@ class GuardedDevice final : public kernels::CpuDevice {
       const Opened opened(device_);
       CpuBackward::softcap(logits, softcap, dlogits);
     }
+    void divergence(const kernels::Tensor& reference, float weight, const kernels::Tensor& logits, const kernels::Tensor& sums) override {
+      const Opened opened(device_);
+      CpuBackward::divergence(reference, weight, logits, sums);
+    }
     void embed(const kernels::Tensor& ids, float scale, const kernels::Tensor& dout, std::int64_t first,
                const kernels::Tensor& dtable) override {
       const Opened opened(device_);

@@ -22,6 +22,8 @@ class CpuBackward : public Backward {
   void weight(std::span<const WeightGradient> products) override;
   void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) override;
 
+  void divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) override;
+
   void embed(const Tensor& ids, float scale, const Tensor& dout, std::int64_t first, const Tensor& dtable) override;
   void add(const Tensor& x, const Tensor& to) override;
   void norm(const NormGradient& op) override;

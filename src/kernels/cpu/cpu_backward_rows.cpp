@@ -41,6 +41,26 @@ std::int64_t expert_of(const Routing& routing, std::int32_t slot) {
 
 }  // namespace
 
+// sum p (r - z) - (lse(r) - lse(z)): p sums to one up to rounding, so the constant is taken out of the sum. A token that the reference
+// rules out (p = 0, r = -infinity) costs nothing.
+void CpuBackward::divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) {
+  const std::int64_t n = logits.columns;
+  parallel_.run(logits.rows, 20 * n, [&](std::int64_t i) {
+    const float* r = row_of(reference, i);
+    float* z = row_of(logits, i);
+    const double of_reference = ops_.log_sum_exp(r, n), of_logits = ops_.log_sum_exp(z, n);
+    const auto a = static_cast<float>(of_reference), b = static_cast<float>(of_logits);
+    double along = 0, total = 0;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float p = std::exp(r[j] - a);
+      if (p > 0) along += static_cast<double>(p) * (static_cast<double>(r[j]) - static_cast<double>(z[j]));
+      total += static_cast<double>(p);
+      if (weight != 0) z[j] = weight * (std::exp(z[j] - b) - p);
+    }
+    *row_of(sums, i) = static_cast<float>(along - total * (of_reference - of_logits));
+  });
+}
+
 void CpuBackward::add(const Tensor& x, const Tensor& to) {
   parallel_.run(x.rows, x.columns / 4, [&](std::int64_t i) { ops_.add(row_of(to, i), row_of(x, i), x.columns); });
 }
