@@ -26,6 +26,9 @@ struct ConvertOptions {
   std::optional<DistillationOptions> distillation = {};
 };
 
+// Sets the plan's part of a level (plan.h), and distillation. Errors: invalid_argument (no such level).
+[[nodiscard]] JANG_API Status set_effort(int level, ConvertOptions* options);
+
 struct ConvertReport {
   PlanReport plan;                                      // of a conversion with measured errors, in `document` too
   std::string output;                                   // the directory made, or that would be

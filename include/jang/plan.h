@@ -57,6 +57,13 @@ struct PlanOptions {
   int correction_rounds = 1;  // measurements of the whole plan, after which sensitivities are corrected
 };
 
+// The ladder from plain rounding to training; each level does what the one below does, and one thing more:
+//   0 rounds (rtn)   1 fits (the default)   2 calibrates the model on its own text   3 feeds errors back (gptq)
+//   4 trains the result (ConvertOptions::distillation); to a plan it is level 3
+inline constexpr int kMostEffort = 4;
+// Sets method and self_calibrate. Errors: invalid_argument (no such level).
+[[nodiscard]] JANG_API Status set_effort(int level, PlanOptions* options);
+
 // Everything that can be refused without looking at a model. Errors: invalid_argument.
 [[nodiscard]] JANG_API Status check_options(const PlanOptions& options);
 

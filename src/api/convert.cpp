@@ -47,6 +47,13 @@ void tell_of_text_files(const quantize::Source& source, Observer& observer) {
 
 }  // namespace
 
+Status set_effort(int level, ConvertOptions* options) {
+  JANG_TRY(set_effort(level, &options->plan));
+  options->distillation.reset();
+  if (level == kMostEffort) options->distillation.emplace();
+  return {};
+}
+
 Result<ConvertReport> convert_model(const std::string& name, const ConvertOptions& options, const RunOptions& run) {
   ConvertReport report;
   report.output = without_trailing_slash(options.output);

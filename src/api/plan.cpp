@@ -28,6 +28,14 @@ Result<Method> method_named(std::string_view name) {
   return Status(StatusCode::invalid_argument, fmt::format("no method \"{}\": fit, rtn and gptq are known", name));
 }
 
+Status set_effort(int level, PlanOptions* options) {
+  if (level < 0 || level > kMostEffort)
+    return {StatusCode::invalid_argument, fmt::format("effort {} is no level: 0 to {} are", level, kMostEffort)};
+  options->method = level == 0 ? Method::rtn : level < 3 ? Method::fit : Method::gptq;
+  options->self_calibrate = level >= 2;
+  return {};
+}
+
 Status check_options(const PlanOptions& options) { return planner_options(options).status(); }
 
 Result<PlanReport> plan_model(const std::string& name, const PlanOptions& options, const RunOptions& run) {

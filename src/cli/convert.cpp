@@ -77,10 +77,14 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   options.output = arguments.value("--output");
   options.force = arguments.has("--force");
   options.dry_run = arguments.has("--dry-run");
+  JANG_ASSIGN(const std::optional<int> effort, effort_of(arguments));
+  if (arguments.has("--distill") || effort == kMostEffort) options.distillation.emplace();
   if (arguments.has("--distill")) {
-    options.distillation.emplace();
     JANG_ASSIGN(options.distillation->steps, parse_integer(arguments.value("--distill"), "--distill", 1, kMostSteps));
+  }
+  if (options.distillation) {
     options.distillation->seed = options.plan.calibration.seed;
+    if (arguments.has("--budget")) options.distillation->budget_seconds = options.plan.calibration.budget_seconds;
   }
   const std::string typed = arguments.value("SRC");
   JANG_ASSIGN(const ConvertReport done, convert_model(typed, options, run));

@@ -21,6 +21,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang convert Qwen/Qwen3-30B-A3B -p 2S -o Qwen3-30B-small\n"
      "jang convert ./Qwen3-8B --size 4.5GB\n"
      "jang convert ./Qwen3-8B --bpw 3.5 --self\n"
+     "jang convert ./Qwen3-0.6B --bpw 3.5 --effort 4\n"
      "jang convert ./Qwen3-8B -p 2S --tensor 'o_proj$=6' --tensor 'lm_head=8:32'"},
     {"plan", "Show what convert would do, and why, without writing anything",
      "Prints the sizes and, with --explain, the decision for every tensor.\n"
@@ -159,6 +160,10 @@ constexpr auto kOptions = std::to_array<Option>({
      "fit: range search and least squares per group; gptq: fit with error feedback on the inputs of the running model, needs --self or "
      "--stats; rtn: exactly MLX's own rounding",
      false},
+    {"convert plan", Kind::value, "--effort", 0, "LEVEL", "", "0|1|2|3|4", Offers::nothing,
+     "0: plain rounding; 1: fitted groups, the default; 2: calibrated too, as --self; 3: error feedback too, as --method gptq; 4: trained "
+     "too, as --distill 300",
+     false},
     {"convert plan", Kind::value, "--group-size", 0, "SIZE", "auto", "auto|32|64|128", Offers::nothing,
      "weights that share a scale and a bias", false},
     {"convert plan", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16", Offers::nothing,
@@ -181,7 +186,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"calibrate convert plan", Kind::value, "--seq-len", 0, "N", "512", "", Offers::nothing, "tokens in a window", false},
     {"calibrate convert plan", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "seed of the sampled text", false},
     {"calibrate convert plan", Kind::value, "--budget", 0, "SECONDS", "900", "", Offers::nothing,
-     "about how long --trials may take; a tight budget tries fewer layers, then fewer widths; 0: no limit", false},
+     "about how long --trials may take, and the training of convert: fewer layers, widths or steps then; 0: no limit", false},
     {"calibrate convert plan", Kind::flag, "--trials", 0, "", "", "", Offers::nothing,
      "sensitivities by trying every unit at several widths, in the place of gradients: takes far longer", false},
     {"calibrate", Kind::flag, "--no-sensitivity", 0, "", "", "", Offers::nothing, "activations only", false},

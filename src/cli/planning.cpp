@@ -19,8 +19,10 @@ namespace {
 constexpr double kMaxBitsPerWeight = 32;
 constexpr double kMaxBudgetSeconds = 1e7;
 // A plan file holds all of these.
-constexpr std::array<std::string_view, 8> kDecidedByPlanFile = {"--profile",    "--bpw",         "--size",   "--method",
-                                                                "--group-size", "--scale-dtype", "--tensor", "--floors"};
+constexpr std::array<std::string_view, 9> kDecidedByPlanFile = {"--profile",     "--bpw",    "--size",   "--method", "--group-size",
+                                                                "--scale-dtype", "--tensor", "--floors", "--effort"};
+// A level of effort is a choice of these.
+constexpr std::array<std::string_view, 4> kDecidedByEffort = {"--method", "--self", "--stats", "--distill"};
 
 // Profile, --bpw and --size: a target makes the profile `auto`, and `auto` needs a target.
 Status read_target(const Arguments& arguments, PlanOptions& options) {
@@ -58,6 +60,8 @@ Result<PlanOptions> planning_options(const Arguments& arguments) {
   } else {
     JANG_TRY(read_target(arguments, options));
     JANG_ASSIGN(options.method, method_named(arguments.value("--method")));
+    JANG_ASSIGN(const std::optional<int> effort, effort_of(arguments));
+    if (effort) JANG_TRY(set_effort(*effort, &options));
     if (const std::string group = arguments.value("--group-size"); group != "auto") {
       JANG_ASSIGN(const std::int64_t size, parse_integer(group, "--group-size", 32, 128));
       options.group_size = static_cast<int>(size);
@@ -96,8 +100,16 @@ Result<CalibrationOptions> calibration_options(const Arguments& arguments) {
   return o;
 }
 
+Result<std::optional<int>> effort_of(const Arguments& arguments) {
+  if (!arguments.has("--effort")) return std::optional<int>{};
+  for (const std::string_view name : kDecidedByEffort)
+    if (arguments.has(name)) return usage(fmt::format("--effort decides what {} says; give one of them", name));
+  JANG_ASSIGN(const std::int64_t level, parse_integer(arguments.value("--effort"), "--effort", 0, kMostEffort));
+  return std::optional<int>(static_cast<int>(level));
+}
+
 Status add_knowledge(const Arguments& arguments, PlanOptions* options) {
-  options->self_calibrate = arguments.has("--self");
+  options->self_calibrate = options->self_calibrate || arguments.has("--self");
   options->statistics_file = arguments.value("--stats");
   if (options->self_calibrate) {
     JANG_ASSIGN(options->calibration, calibration_options(arguments));

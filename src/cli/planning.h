@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,8 @@ inline constexpr std::int64_t kMaxThreads = 1024;
 [[nodiscard]] Result<PlanOptions> planning_options(const Arguments& arguments);
 // Options of calibrate, and of convert and plan with --self. Errors: invalid_argument.
 [[nodiscard]] Result<CalibrationOptions> calibration_options(const Arguments& arguments);
+// The level of --effort, where it is given. Errors: invalid_argument (no level; an option that a level decides is given too).
+[[nodiscard]] Result<std::optional<int>> effort_of(const Arguments& arguments);
 // --self, --stats and --rounds: what is known of the model. Errors: invalid_argument.
 [[nodiscard]] Status add_knowledge(const Arguments& arguments, PlanOptions* options);
 // Threads, backend, leniency and where names are looked up; observer and cancel flag are the caller's. Errors: invalid_argument,

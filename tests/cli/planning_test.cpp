@@ -39,6 +39,19 @@ TEST(Planning, every_option_arrives) {
   EXPECT_EQ(options.value().overrides[1], "lm_head=8:32");
 }
 
+TEST(Planning, effort_is_a_ladder) {
+  const auto level = [](const char* n) { return options_from({"--bpw", "3", "--effort", n}).value(); };
+  EXPECT_EQ(level("0").method, Method::rtn);
+  EXPECT_EQ(level("1").method, Method::fit);
+  EXPECT_FALSE(level("1").self_calibrate);
+  EXPECT_EQ(level("2").method, Method::fit);
+  EXPECT_TRUE(level("2").self_calibrate);
+  for (const char* n : {"3", "4"}) {
+    EXPECT_EQ(level(n).method, Method::gptq);
+    EXPECT_TRUE(level(n).self_calibrate);
+  }
+}
+
 TEST(Planning, budget_makes_the_profile_auto) {
   const auto bpw = options_from({"--bpw", "3.25"});
   ASSERT_TRUE(bpw.ok());
@@ -57,6 +70,10 @@ TEST(Planning, contradictions_are_usage_errors) {
       {"-p", "JANG_9Z"},
       {"--bpw", "0"},
       {"--bpw", "thirty"},
+      {"--effort", "3", "--method", "fit"},
+      {"--effort", "2", "--self"},
+      {"--effort", "4", "--distill", "10"},
+      {"--effort", "2", "--stats", "x"},
       {"--tensor", "lm_head"},
       {"--tensor", "lm_head=7"},
       {"--size", "4G"},
