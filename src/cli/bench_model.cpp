@@ -25,6 +25,15 @@ struct Benched {
   int threads = 0;
 };
 
+// "CPU avx2", or the name of the card.
+std::string backend_label(const std::string& asked) {
+  if (asked == "cuda") {
+    const CudaFacts cuda = cuda_facts();
+    return cuda.cards.empty() ? asked : "CUDA " + printable(cuda.cards.front().name);
+  }
+  return "CPU " + (asked.empty() ? machine_facts().chosen_backend : asked);
+}
+
 Result<Benched> measure(const Arguments& arguments, const Surroundings& surroundings) {
   BenchOptions options;
   JANG_ASSIGN(options.n_prompt, parse_integer(arguments.value("--n-prompt"), "--n-prompt", 0, 1 << 20));
@@ -41,7 +50,7 @@ Result<Benched> measure(const Arguments& arguments, const Surroundings& surround
   b.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   JANG_ASSIGN(b.bench, bench_model(model, options));
   b.model = fmt::format("{} {:.2f} bpw", model.model_type(), model.stored_bits());
-  b.backend = "CPU " + machine_facts().chosen_backend;
+  b.backend = backend_label(how.backend);
   b.file_bytes = model.file_bytes();
   b.stored_bits = model.stored_bits();
   b.threads = model.threads();

@@ -46,6 +46,7 @@ std::optional<std::uint64_t> memory_limit() {
 
 struct Machine {
   MachineFacts facts;
+  CudaFacts cuda;
   std::string system, processor;
   int processors = 0;
   std::optional<std::uint64_t> memory, available, limit, disk_free;
@@ -57,6 +58,7 @@ Machine machine() {
   utsname names{};
   if (uname(&names) == 0) m.system = fmt::format("{} {} {}", names.sysname, names.release, names.machine);
   m.facts = machine_facts();
+  m.cuda = cuda_facts();
   m.processor = m.facts.processor.empty() ? "unknown" : printable(m.facts.processor);
   m.processors = static_cast<int>(std::thread::hardware_concurrency());
   m.memory = meminfo("MemTotal");
@@ -71,6 +73,36 @@ Machine machine() {
 }
 
 Json number_or_null(std::optional<std::uint64_t> n) { return n ? Json(*n) : Json(nullptr); }
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json cuda_document(const CudaFacts& cuda) {
+  Json v = Json::object();
+  v["built_in"] = cuda.built_in;
+  v["driver_supports"] = text_or_null(cuda.driver_supports);
+  v["built_with"] = text_or_null(cuda.built_with);
+  v["problem"] = text_or_null(cuda.problem);
+  v["cards"] = Json::array();
+  for (const Card& card : cuda.cards)
+    v["cards"].push_back({{"name", printable(card.name)},
+                          {"compute_capability", fmt::format("{}.{}", card.compute_major, card.compute_minor)},
+                          {"multiprocessors", card.multiprocessors},
+                          {"memory_bytes", card.memory_bytes},
+                          {"memory_free_bytes", card.free_bytes}});
+  return v;
+}
+
+std::string cuda_text(const CudaFacts& cuda) {
+  if (!cuda.problem.empty()) return fmt::format("cuda        {}\n", printable(cuda.problem));
+  std::string out = fmt::format("cuda        driver supports CUDA {}, built with {}\n", cuda.driver_supports, cuda.built_with);
+  for (std::size_t i = 0; i < cuda.cards.size(); ++i) {
+    const Card& card = cuda.cards[i];
+    out += fmt::format("  {} {}, compute capability {}.{}, {} multiprocessors, {} free of {}{}\n", i, printable(card.name),
+                       card.compute_major, card.compute_minor, card.multiprocessors, format_bytes(card.free_bytes),
+                       format_bytes(card.memory_bytes), i == 0 ? " (used)" : "");
+  }
+  return out;
+}
 
 Json document(const Machine& m, const BuildInfo& build) {
   Json v = Json::object();
@@ -92,6 +124,7 @@ Json document(const Machine& m, const BuildInfo& build) {
     backends.push_back(std::move(row));
   }
   v["backends"] = std::move(backends);
+  v["cuda"] = cuda_document(m.cuda);
   v["chosen_backend"] = m.facts.chosen_backend.empty() ? Json(nullptr) : Json(m.facts.chosen_backend);
   v["memory_bytes"] = number_or_null(m.memory);
   v["memory_available_bytes"] = number_or_null(m.available);
@@ -112,7 +145,8 @@ std::string text(const Machine& m, const BuildInfo& build) {
                        !backend.available                       ? " (not on this machine)"
                        : backend.name == m.facts.chosen_backend ? " (chosen)"
                                                                 : "");
-  out += fmt::format("\nmemory      {}, available {}\n", bytes(m.memory), bytes(m.available));
+  out += "\n" + cuda_text(m.cuda);
+  out += fmt::format("memory      {}, available {}\n", bytes(m.memory), bytes(m.available));
   if (m.limit) out += fmt::format("  limited to {}\n", bytes(m.limit));
   out += fmt::format("disk free   {} in the working directory\nopen files  at most {}\n", bytes(m.disk_free), m.open_files);
   return out;

@@ -301,8 +301,11 @@ constexpr auto kOptions = std::to_array<Option>({
      "where index and files contradict each other, take the likeliest reading instead of refusing; what was taken is told", false},
     {"convert plan calibrate distill run chat bench logits eval compare", Kind::value, "--threads", 't', "N", "", "", Offers::nothing,
      "number of threads; default all processors; the output does not depend on it", false},
-    {"convert plan calibrate distill logits eval compare", Kind::value, "--backend", 0, "NAME", "auto", "auto|ref|avx2|avx512|neon",
-     Offers::nothing, "instruction set of the arithmetic; the output of convert and plan does not depend on it", false},
+    {"convert plan calibrate distill run chat bench logits eval compare", Kind::value, "--backend", 0, "NAME", "auto",
+     "auto|ref|avx2|avx512|neon|cuda", Offers::nothing,
+     "where the arithmetic is done: an instruction set, or cuda, the first NVIDIA card; the output of convert and plan does not depend on "
+     "it",
+     false},
     {"convert plan calibrate distill run bench logits eval compare inspect validate tokenize template profiles doctor version", Kind::flag,
      "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
     {"convert plan calibrate distill eval compare", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,

@@ -126,9 +126,7 @@ Result<RunOptions> run_options(const Arguments& arguments, const Surroundings& s
     run.threads = static_cast<int>(threads);
   }
   if (const std::string name = arguments.value("--backend"); name != "auto") {
-    if (!has_backend(name))
-      return Status(StatusCode::unsupported,
-                    fmt::format("backend {} is not available on this machine; `jang doctor` lists those that are", name));
+    JANG_TRY(check_backend(name));
     run.backend = name;
   }
   run.lenient = arguments.has("--lenient");

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "kernels/kernel_bench.h"
+#include "kernels/read_speed.h"
 
 namespace jang::engine {
 namespace {
@@ -60,7 +60,7 @@ void summarise(ModelBenchRow* row) {
 Result<ModelBench> bench_model(Engine& engine, const ModelBenchOptions& options, const CancelFlag* cancel) {
   ModelBench bench;
   bench.bytes_per_token = engine.decoder().bytes_per_token();
-  std::vector<double> reads = {kernels::read_gbps(engine.pool().size())};
+  std::vector<double> reads = {kernels::read_gbps(engine.device(), engine.pool().size())};
   for (const bool generate : {false, true}) {
     const std::int64_t n = generate ? options.n_generate : options.n_prompt;
     if (n == 0) continue;
@@ -72,7 +72,7 @@ Result<ModelBench> bench_model(Engine& engine, const ModelBenchOptions& options,
       if (r >= 0) row.tokens_per_second.push_back(static_cast<double>(n) / seconds);
     }
     summarise(&row);
-    reads.push_back(kernels::read_gbps(engine.pool().size()));
+    reads.push_back(kernels::read_gbps(engine.device(), engine.pool().size()));
     if (generate) row.gbps = row.mean * static_cast<double>(bench.bytes_per_token) / 1e9;
     bench.rows.push_back(std::move(row));
   }

@@ -11,8 +11,8 @@
 
 namespace jang::kernels {
 
-// Opens a device by name ("avx512", "avx2", "neon", "ref"), or the fastest for "". `pool` outlives it; null: the calling thread only.
-// Errors: unsupported (unknown here, or not available on this machine), listing those that are.
+// Opens a device by name ("avx512", "avx2", "neon", "ref", "cuda"), or the fastest of the CPU for "". `pool` outlives it; null: one thread.
+// Errors: unsupported (unknown here, or not available on this machine), listing those that are; device (no usable card).
 [[nodiscard]] Result<std::unique_ptr<Device>> open_device(std::string_view name, ThreadPool* pool);
 
 }  // namespace jang::kernels

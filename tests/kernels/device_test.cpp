@@ -8,103 +8,20 @@
 #include <cmath>
 #include <deque>
 #include <functional>
-#include <limits>
-#include <random>
 
-#include "../support/guarded_device.h"
-#include "kernels/devices.h"
-#include "matrices.h"
-#include "sets.h"
+#include "device_machine.h"
 
 namespace jang::kernels {
 namespace {
 
-using Values = std::vector<float>;
-
-double d(float x) { return static_cast<double>(x); }
-double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-Values random_values(std::int64_t n, unsigned seed, float scale = 1.0f) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.0f, scale);
-  Values v(at(n));
-  for (float& x : v) x = normal(random);
-  return v;
-}
-
-// A device with tensors made of host values.
-class Machine {
- public:
-  Machine(const std::string& name, int threads) : pool_(threads) {
-    device_ = name == "guarded" ? std::make_unique<test::GuardedDevice>(&pool_) : open_device(name, &pool_).value();
-  }
-  Device* operator->() { return device_.get(); }
-
-  // Rows `gap` values further apart than they are long, NaN between them.
-  Tensor tensor(const Values& values, std::int64_t rows, std::int64_t columns, std::int64_t gap = 0) {
-    Tensor t = empty(rows, columns, DType::f32, gap);
-    EXPECT_TRUE(device_->write(values.data(), t).ok());
-    return t;
-  }
-  Tensor tensor(const std::vector<std::int32_t>& values) {
-    Tensor t = empty(static_cast<std::int64_t>(values.size()), 1, DType::i32);
-    EXPECT_TRUE(device_->write(values.data(), t).ok());
-    return t;
-  }
-  Tensor empty(std::int64_t rows, std::int64_t columns, DType dtype = DType::f32, std::int64_t gap = 0) {
-    const std::int64_t stride = columns + gap;
-    buffers_.push_back(device_->allocate(std::max<std::int64_t>(rows, 1) * stride * size_bytes(dtype)));
-    const Values nothing(at(rows * stride), std::numeric_limits<float>::quiet_NaN());
-    if (dtype == DType::f32) {
-      EXPECT_TRUE(device_->write(nothing.data(), {buffers_.back().get(), 0, dtype, rows, stride, stride}).ok());
-    }
-    return {buffers_.back().get(), 0, dtype, rows, columns, stride};
-  }
-  Values read(const Tensor& t) {
-    Values v(at(t.rows * t.columns));
-    EXPECT_TRUE(device_->read(t, v.data()).ok());
-    return v;
-  }
-  std::vector<std::int32_t> read_ints(const Tensor& t) {
-    std::vector<std::int32_t> v(at(t.rows * t.columns));
-    EXPECT_TRUE(device_->read(t, v.data()).ok());
-    return v;
-  }
-  const Weight* weight(std::vector<MatrixView> views, std::span<const float> bias = {}) {
-    auto made = device_->upload({views, bias, Precision::exact});
-    EXPECT_TRUE(made.ok()) << made.status().message();
-    weights_.push_back(std::move(made).value());
-    return weights_.back().get();
-  }
-
- private:
-  ThreadPool pool_;
-  std::unique_ptr<Device> device_;
-  std::vector<std::unique_ptr<Buffer>> buffers_;
-  std::vector<std::unique_ptr<Weight>> weights_;
-};
-
-std::vector<std::string> device_names() {
-  std::vector<std::string> names = {"guarded"};
-  for (const NamedOps* o : op_tables()) names.emplace_back(o->name);
-  return names;
-}
-
 class EveryDevice : public ::testing::TestWithParam<std::string> {
  protected:
+  void SetUp() override {
+    if (!machine.problem().empty()) GTEST_SKIP() << machine.problem();
+  }
   Machine machine{GetParam(), 3};
 };
 INSTANTIATE_TEST_SUITE_P(Device, EveryDevice, ::testing::ValuesIn(device_names()), [](const auto& p) { return p.param; });
-
-// Relative to the largest value expected; `terms`: of the longest sum, each rounded to float32.
-void expect_near(const Values& found, const std::vector<double>& expected, double terms, const std::string& what) {
-  ASSERT_EQ(found.size(), expected.size()) << what;
-  double largest = 1e-30;
-  for (const double e : expected) largest = std::max(largest, std::abs(e));
-  const double tolerance = (8 + std::sqrt(terms)) * d(std::numeric_limits<float>::epsilon()) * largest;
-  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(d(found[i]), expected[i], tolerance) << what << " at " << i;
-}
 
 TEST_P(EveryDevice, tensors_come_back_as_they_went) {
   const Values values = random_values(6 * 5, 1);
@@ -211,13 +128,6 @@ TEST_P(EveryDevice, add_gated_weighs_each_row) {
   }
   expect_near(machine.read(out), expected, 1, "gated");
   expect_near(machine.read(plain), sum, 1, "plain");
-}
-
-// Rows of a matrix as floats, by the codec's own definition.
-Values dequantized(const MatrixView& w) {
-  Values out(at(w.n_rows * w.n_cols));
-  for (std::int64_t r = 0; r < w.n_rows; ++r) find_ops("ref")->dequantize_row(w, r, out.data() + r * w.n_cols);
-  return out;
 }
 
 std::vector<double> product(const Values& x, std::int64_t n, const Values& w, std::int64_t columns, const Values& bias) {

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Linear maps on the card: those on the tensor cores share their prepared inputs by width and go out together where their formats agree.
+#include <algorithm>
+#include <cmath>
+
+#include "base/checked.h"
+#include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/experts.h"
+#include "kernels/cuda/linear_exact.h"
+#include "kernels/cuda/rows.h"
+
+namespace jang::kernels::cuda {
+
+void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<const LinearOut> outs, float softcap) {
+  if (columns.n == 0) return;
+  FastInputs inputs;
+  int prepared_bits = 0;
+  std::vector<bool> done(outs.size(), false);
+  for (std::size_t i = 0; i < outs.size(); ++i) {
+    if (done[i]) continue;
+    const CudaWeight& w = cuda_weight(*outs[i].weight);
+    if (!w.fast) {
+      linear_exact({w.matrices, w.bias_values(), rows_of(x), rows_of(outs[i].y), columns}, stream_);
+      launched("linear");
+      if (softcap != 0) soft_cap(rows_of(outs[i].y), softcap, outs[i].y.rows, outs[i].y.columns, stream_);
+      continue;
+    }
+    const Matrices& m = w.matrices;
+    if (prepared_bits != m.bits) {
+      std::byte* memory = scratch(&inputs_, fast_input_bytes(x.rows, m.columns));
+      if (memory == nullptr) return;
+      inputs = prepare_fast(m.bits, rows_of(x), x.rows, m.columns, memory, stream_);
+      prepared_bits = m.bits;
+    }
+    FastMap maps[kMapsPerLaunch];
+    int n = 0;
+    for (std::size_t j = i; j < outs.size() && n < kMapsPerLaunch; ++j) {
+      const CudaWeight& other = cuda_weight(*outs[j].weight);
+      const Matrices& o = other.matrices;
+      if (done[j] || !other.fast || o.bits != m.bits || o.group != m.group || o.param != m.param) continue;
+      maps[n++] = {o, other.bias_values(), rows_of(outs[j].y), softcap};
+      done[j] = true;
+    }
+    linear_fast(maps, n, inputs, columns, stream_);
+    launched("linear");
+    // The next width's inputs take the same memory: kernels run in order.
+  }
+}
+
+void CudaDevice::linear(const Tensor& x, std::span<const LinearOut> outs) {
+  Columns columns;
+  columns.n = x.rows;
+  multiply(x, columns, outs, 0);
+}
+
+void CudaDevice::head(const Tensor& x, const Weight& weight, float softcap, const Tensor& logits) {
+  Columns columns;
+  columns.n = x.rows;
+  const LinearOut out[] = {{&weight, logits}};
+  multiply(x, columns, out, softcap);
+}
+
+void CudaDevice::expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) {
+  Columns columns;
+  columns.n = routing.tokens.rows;
+  columns.begin = address<const std::int32_t>(routing.begin);
+  columns.tokens = by_slot ? nullptr : address<const std::int32_t>(routing.tokens);
+  columns.experts = static_cast<std::int32_t>(routing.begin.rows - 1);
+  multiply(x, columns, outs, 0);
+}
+
+void CudaDevice::gram(const Tensor& x, const Tensor& out) {
+  cuda::gram(address(x), x.rows, x.columns, address(out), stream_);
+  launched("gram");
+}
+
+void CudaDevice::route(const Route& op) {
+  RouteArgs a;
+  a.logits = rows_of(op.logits);
+  a.weights = rows_of(op.routing.weights);
+  a.n = op.logits.rows;
+  a.experts = static_cast<std::int32_t>(op.logits.columns);
+  a.top_k = static_cast<std::int32_t>(op.routing.slots.columns);
+  a.normalized = op.normalized;
+  a.slots = address<std::int32_t>(op.routing.slots);
+  a.tokens = address<std::int32_t>(op.routing.tokens);
+  a.begin = address<std::int32_t>(op.routing.begin);
+  a.chosen = reinterpret_cast<std::int32_t*>(scratch(&chosen_, a.n * a.top_k * 4));
+  if (a.chosen == nullptr) return;
+  cuda::route(a, stream_);
+  launched("route");
+}
+
+void CudaDevice::combine(const Tensor& x, const Routing& routing, const Tensor& out) {
+  cuda::combine(rows_of(x), rows_of(routing.weights), address<const std::int32_t>(routing.slots), routing.slots.columns, rows_of(out),
+                out.rows, out.columns, stream_);
+  launched("combine");
+}
+
+}  // namespace jang::kernels::cuda
