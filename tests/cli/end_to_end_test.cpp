@@ -277,6 +277,20 @@ TEST_F(EndToEnd, reports_are_json_documents) {
   EXPECT_EQ(document(run({"profiles", "--json"}))["digits"]["2"], "JANG_2S");
 }
 
+// On a machine without a card the program says what is missing; doctor says the same.
+TEST_F(EndToEnd, a_card_that_is_not_there_is_named_with_its_remedy) {
+  const json::Value cuda = document(run({"doctor", "--json"}))["cuda"];
+  if (cuda["problem"].is_null()) GTEST_SKIP() << "there is a card";
+  const ProgramOutcome refused = run({"run", kBundledModel, "--backend", "cuda", "-p", "It"});
+  EXPECT_EQ(refused.code, cuda["built_in"].get<bool>() ? 1 : 4) << refused.err;
+  EXPECT_EQ(refused.out, "");
+  if (!cuda["built_in"].get<bool>()) return;
+  EXPECT_TRUE(contains(refused.err, cuda["problem"].get<std::string>())) << refused.err;
+  const ProgramOutcome planned = run({"plan", kBundledModel, "--backend", "cuda"});
+  EXPECT_EQ(planned.code, 1) << planned.err;
+  EXPECT_TRUE(contains(planned.err, cuda["problem"].get<std::string>())) << planned.err;
+}
+
 TEST_F(EndToEnd, help_of_every_command_works) {
   for (const char* command : {"convert", "plan", "inspect", "validate", "template", "profiles", "doctor", "completion", "version"}) {
     const ProgramOutcome help = run({command, "--help"});

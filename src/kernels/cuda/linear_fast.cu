@@ -6,7 +6,8 @@
 //
 // A row's result has one order of sums, whatever the batch: columns in chunks of 256, eight slices of neighbouring chunks, inside a slice
 // unit by unit, then the slices in order. Two kernels share it and give the same bits:
-//   few inputs: 16 rows and up to 8 inputs a block, a warp per slice;
+//   few inputs: tiles of 16 rows and up to 8 inputs, a warp per slice; a block goes from tile to tile and fetches the next one's weights
+//     while it computes;
 //   many inputs: 128 rows and 64 inputs a block, a warp takes 32 rows through all slices.
 #include "kernels/cuda/linear_fast.h"
 
@@ -25,6 +26,7 @@ struct FastArgs {
   int n_maps;
   FastInputs inputs;
   Columns columns;
+  int n_groups, slices;  // of few inputs: groups there can be; slices that are not empty, rounded up to a power of two
 };
 
 // --- inputs
@@ -35,16 +37,24 @@ __global__ void prepare_kernel(int bits, Rows x, int columns, int units, std::in
   const std::int64_t row = blockIdx.x;
   const float* from = x.at + row * x.stride;
   float largest = 0;
-  for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x)) largest = fmaxf(largest, fabsf(from[c]));
+  if (columns % 4 == 0 && (reinterpret_cast<std::uintptr_t>(from) & 15) == 0) {
+    for (int c = 4 * static_cast<int>(threadIdx.x); c < columns; c += 4 * static_cast<int>(blockDim.x)) {
+      const float4 four = *reinterpret_cast<const float4*>(from + c);
+      largest = fmaxf(largest, fmaxf(fmaxf(fabsf(four.x), fabsf(four.y)), fmaxf(fabsf(four.z), fabsf(four.w))));
+    }
+  } else {
+    for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x)) largest = fmaxf(largest, fabsf(from[c]));
+  }
   largest = block_max(largest);
   // The largest comes to lie between 2^14 and 2^15; what is not finite is left as it is and shows in the result.
   const int exponent = largest > 0 && largest < INFINITY ? min(14 - ilogbf(largest), 100) : 0;
   const float factor = ldexpf(1.0f, exponent);
-  if (threadIdx.x == 0) factors[row] = ldexpf(1.0f, -exponent);
-  const int lane = static_cast<int>(threadIdx.x) & 31, warps = static_cast<int>(blockDim.x) >> 5;
+  if (threadIdx.x == 0 && blockIdx.y == 0) factors[row] = ldexpf(1.0f, -exponent);
+  const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
+  const int step = static_cast<int>(gridDim.y * blockDim.x) >> 5;     // each block takes some of the units
   const int half = lane >> 4, t = lane >> 2 & 3, i = 2 * (lane & 3);  // a lane makes places i and i + 1 of quad lane t
   const Place p0 = fast_place(bits, i), p1 = fast_place(bits, i + 1);
-  for (int u = static_cast<int>(threadIdx.x) >> 5; u < units; u += warps) {
+  for (int u = static_cast<int>(blockIdx.y * blockDim.x >> 5) + warp; u < units; u += step) {
     const int c = u * kUnit + half * 32 + t * 8, c0 = c + p0.code, c1 = c + p1.code;
     const __half2 pair = __floats2half2_rn(c0 < columns ? from[c0] * factor : 0.0f, c1 < columns ? from[c1] * factor : 0.0f);
     const float2 rounded = __half22float2(pair);
@@ -82,6 +92,7 @@ struct WarpRows {
   std::int64_t row_pitch, param_pitch;
   int row0, last_row, row_bytes, param_bytes, group;
 
+  WarpRows() = default;
   __device__ __forceinline__ WarpRows(const Matrices& w, int expert, int first_row)
       : codes(w.codes + expert * w.matrix_bytes),
         scales(w.scales + expert * w.param_bytes),
@@ -130,20 +141,49 @@ __device__ __forceinline__ float param_of(const std::byte* params, int index, bo
   return bf16 ? __uint_as_float(static_cast<std::uint32_t>(raw) << 16) : __half2float(__ushort_as_half(raw));
 }
 
-// Read again wherever it is needed: addresses made of it once would take the registers of all sums.
-__device__ __forceinline__ std::uint32_t input_at(const std::int32_t* who, int i) {
-  return static_cast<std::uint32_t>(*static_cast<const volatile std::int32_t*>(who + i));
-}
+// The rows of x that a warp multiplies. Of few inputs, in registers: a lane multiplies input g and holds results of inputs 2 t and 2 t + 1.
+struct FewRows {
+  std::uint32_t own, first, second;
+  __device__ __forceinline__ std::uint32_t input(int /*tile*/, int /*g*/) const { return own; }
+  __device__ __forceinline__ std::uint32_t result(int /*tile*/, int /*t*/, int i) const { return i == 0 ? first : second; }
+};
+// Of many, in shared memory, read again wherever they are needed: addresses made of them once would take the registers of all sums.
+struct ManyRows {
+  const std::int32_t* who;
+  __device__ __forceinline__ std::uint32_t at(int i) const {
+    return static_cast<std::uint32_t>(*static_cast<const volatile std::int32_t*>(who + i));
+  }
+  __device__ __forceinline__ std::uint32_t input(int tile, int g) const { return at(8 * tile + g); }
+  __device__ __forceinline__ std::uint32_t result(int tile, int t, int i) const { return at(8 * tile + 2 * t + i); }
+};
 
-// One chunk in a stage against 8 kInputTiles inputs. `who`, in shared memory: the rows of x that they are; a lane multiplies input g of
-// each tile and holds results of inputs 2 t and 2 t + 1.
-template <int kBits, int kTiles, int kInputTiles>
-__device__ __forceinline__ void multiply_chunk(const std::byte* stage, int chunk, int group, bool bf16, const FastInputs& x,
-                                               const std::int32_t* who, float (&sums)[kTiles][kInputTiles][4]) {
+// One chunk in a stage against 8 kInputTiles inputs.
+template <int kBits, int kTiles, int kInputTiles, class Who>
+__device__ __forceinline__ void multiply_chunk(const std::byte* stage, int chunk, int group, bool bf16, const FastInputs& x, const Who& who,
+                                               float (&sums)[kTiles][kInputTiles][4]) {
   using S = Stage<kBits, kTiles>;
   const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
   const auto* values = static_cast<const uint4*>(x.values);
   const auto* corrections = static_cast<const float4*>(x.corrections);
+  // With one tile of inputs there are registers for all parameters of a chunk but those of group 32.
+  constexpr bool kAhead = kTiles == 1 && kInputTiles == 1;
+  float ahead[kAhead ? kChunkUnits : 1][4];
+  if constexpr (kAhead) {
+    if (group != 32) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const std::byte* row = stage + S::kParams + (i & 1) * S::kRows * 16 + (g + (i >> 1) * 8) * 16;
+        const uint2 raw = *reinterpret_cast<const uint2*>(row);
+        const std::uint32_t words[2] = {raw.x, group == 64 ? raw.y : raw.x >> 16};
+        const std::uint32_t low[2] = {words[0] & 0xffffu, words[1] & 0xffffu};
+#pragma unroll
+        for (int u = 0; u < kChunkUnits; ++u) {
+          const std::uint32_t half = group == 64 ? (u & 1 ? words[u >> 1] >> 16 : low[u >> 1]) : low[u >> 1];
+          ahead[u][i] = bf16 ? __uint_as_float(half << 16) : __half2float(__ushort_as_half(static_cast<unsigned short>(half)));
+        }
+      }
+    }
+  }
 #pragma unroll(kInputTiles == 1 ? kChunkUnits : 1)
   for (int u = 0; u < kChunkUnits; ++u) {
     const std::uint32_t unit = static_cast<std::uint32_t>(chunk * kChunkUnits + u), n_rows = static_cast<std::uint32_t>(x.rows);
@@ -175,14 +215,18 @@ __device__ __forceinline__ void multiply_chunk(const std::byte* stage, int chunk
       y[3] = fmaf(params[a][2], d[3], fmaf(params[a][3], sum_1, y[3]));
     };
     if (group != 32) {
-      load_params(group == 64 ? u : u >> 1);
+      if constexpr (kAhead) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) params[0][i] = ahead[u][i];
+      } else {
+        load_params(group == 64 ? u : u >> 1);
+      }
 #pragma unroll
       for (int n = 0; n < kInputTiles; ++n) {
-        const std::uint32_t input = input_at(who, 8 * n + g);
-        const uint4 x0 = __ldg(values + ((2 * unit) * n_rows + input) * 4 + t);
-        const uint4 x1 = __ldg(values + ((2 * unit + 1) * n_rows + input) * 4 + t);
-        const std::uint32_t i0 = input_at(who, 8 * n + 2 * t), i1 = input_at(who, 8 * n + 2 * t + 1);
-        const float4 c0 = __ldg(corrections + (unit * n_rows + i0)), c1 = __ldg(corrections + (unit * n_rows + i1));
+        const uint4* from = values + (2 * unit * n_rows + who.input(n, g)) * 4 + t;
+        const uint4 x0 = __ldg(from), x1 = __ldg(from + 4 * n_rows);
+        const float4 c0 = __ldg(corrections + (unit * n_rows + who.result(n, t, 0)));
+        const float4 c1 = __ldg(corrections + (unit * n_rows + who.result(n, t, 1)));
 #pragma unroll
         for (int a = 0; a < kTiles; ++a) {
           float d[4] = {c0.x + c0.z, c1.x + c1.z, c0.x + c0.z, c1.x + c1.z};
@@ -200,10 +244,9 @@ __device__ __forceinline__ void multiply_chunk(const std::byte* stage, int chunk
       load_params(2 * u + s);
 #pragma unroll
       for (int n = 0; n < kInputTiles; ++n) {
-        const std::uint32_t input = input_at(who, 8 * n + g);
-        const uint4 x0 = __ldg(values + ((2 * unit + s) * n_rows + input) * 4 + t);
-        const std::uint32_t i0 = input_at(who, 8 * n + 2 * t), i1 = input_at(who, 8 * n + 2 * t + 1);
-        const float4 c0 = __ldg(corrections + (unit * n_rows + i0)), c1 = __ldg(corrections + (unit * n_rows + i1));
+        const uint4 x0 = __ldg(values + ((2 * unit + s) * n_rows + who.input(n, g)) * 4 + t);
+        const float4 c0 = __ldg(corrections + (unit * n_rows + who.result(n, t, 0)));
+        const float4 c1 = __ldg(corrections + (unit * n_rows + who.result(n, t, 1)));
         const float first_0 = s == 0 ? c0.x : c0.z, first_1 = s == 0 ? c1.x : c1.z;
 #pragma unroll
         for (int a = 0; a < kTiles; ++a) {
@@ -217,6 +260,7 @@ __device__ __forceinline__ void multiply_chunk(const std::byte* stage, int chunk
   }
 }
 
+// The map of a row tile. Parameters of a kernel that are addressed by a variable are read from constant memory.
 __device__ __forceinline__ const FastMap& map_of(const FastArgs& a, int tile, int* first_tile) {
   int m = 0;
   while (m + 1 < a.n_maps && tile >= a.tiles_end[m]) ++m;
@@ -241,63 +285,138 @@ __device__ __forceinline__ void find_inputs(const Columns& columns, const InputG
 
 __device__ __forceinline__ std::uint32_t shared_address(const void* p) { return static_cast<std::uint32_t>(__cvta_generic_to_shared(p)); }
 
-// --- few inputs: grid: row tiles of 16 of all maps; groups of 8 inputs. A warp per slice.
+// --- few inputs. Teams of `slices` warps take a tile each: 16 rows of a map and a group of inputs; tile p is group p % n_groups of row
+// tile p / n_groups. A block takes as many tiles at once as it has teams, then those a grid further on.
+
+constexpr int kFewWarps = 8, kFewInputs = 8;
+constexpr int kMostGroups = 512;  // of a mixture, with few inputs
+
+// Groups of a mixture, found once by a block.
+struct GroupTable {
+  std::int32_t first[kMostGroups];
+  std::int16_t expert[kMostGroups], count[kMostGroups];
+};
+
+// The number of groups. A barrier of the block.
+__device__ int fill_groups(const Columns& c, GroupTable* table) {
+  __shared__ int n_groups;
+  if (threadIdx.x < 32) {
+    const int lane = static_cast<int>(threadIdx.x);
+    int before = 0;
+    for (int e0 = 0; e0 < c.experts; e0 += 32) {
+      const int e = e0 + lane;
+      const int first = e < c.experts ? c.begin[e] : 0, count = e < c.experts ? c.begin[e + 1] - first : 0;
+      const int groups = (count + kFewInputs - 1) / kFewInputs;
+      int sum = groups;
+#pragma unroll
+      for (int o = 1; o < 32; o <<= 1) {
+        const int other = __shfl_up_sync(~0u, sum, o);
+        if (lane >= o) sum += other;
+      }
+      for (int i = 0; i < groups; ++i) {
+        const int at = before + sum - groups + i;
+        table->first[at] = first + i * kFewInputs;
+        table->expert[at] = static_cast<std::int16_t>(e);
+        table->count[at] = static_cast<std::int16_t>(min(kFewInputs, count - i * kFewInputs));
+      }
+      before += __shfl_sync(~0u, sum, 31);
+    }
+    if (lane == 0) n_groups = before;
+  }
+  __syncthreads();
+  return n_groups;
+}
 
 template <int kBits>
-__global__ void __launch_bounds__(32 * kSlices, 2) few_inputs(const __grid_constant__ FastArgs a) {
+__global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_constant__ FastArgs a) {
   using S = Stage<kBits, 1>;
   extern __shared__ uint4 memory[];
-  __shared__ float parts[kSlices][16][8];
-  __shared__ __align__(8) std::int32_t who[8];
-  const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
+  __shared__ __align__(16) float parts[2][kFewWarps][16][kFewInputs];
+  __shared__ GroupTable table;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread & 31, warp = thread >> 5, g = lane >> 2, t = lane & 3;
   std::byte* stages = reinterpret_cast<std::byte*>(memory) + warp * S::kDepth * S::kBytes;
+  const std::uint32_t stages_at = shared_address(stages);
+  const int team = warp / a.slices, slice = warp % a.slices, teams = kFewWarps / a.slices;
+  const bool mixture = a.columns.begin != nullptr;
+  int n_groups = a.n_groups;
   let_next_start();
-  int first_tile = 0;
-  const FastMap& map = map_of(a, static_cast<int>(blockIdx.x), &first_tile);
-  const int row0 = (static_cast<int>(blockIdx.x) - first_tile) * 16;
-  InputGroup group;
-  if (a.columns.begin == nullptr) {  // weights can be fetched before the inputs are there
-    group = find_group(a.columns, static_cast<int>(blockIdx.y), 8);
-  } else {
+  if (mixture) {
     wait_for_previous();
-    group = find_group(a.columns, static_cast<int>(blockIdx.y), 8);
-    if (group.count == 0) return;
+    n_groups = fill_groups(a.columns, &table);
   }
-  const WarpRows<kBits, 1> rows(map.w, group.expert, row0);
-  const int chunks = (static_cast<int>(map.w.columns) + kChunkColumns - 1) / kChunkColumns, length = (chunks + kSlices - 1) / kSlices;
-  const int begin = warp * length, end = min(begin + length, chunks);
-#pragma unroll
-  for (int i = 0; i < S::kDepth - 1; ++i) {
-    if (begin + i < end) rows.fetch(begin + i, shared_address(stages + i * S::kBytes));
+  const auto group_of = [&](int tile) {
+    const int index = tile % n_groups;
+    if (!mixture) return find_group(a.columns, index, kFewInputs);
+    return InputGroup{table.expert[index], table.first[index], table.count[index]};
+  };
+  const int n_tiles = n_groups * a.tiles_end[a.n_maps - 1];
+  const int chunks = (static_cast<int>(a.maps[0].w.columns) + kChunkColumns - 1) / kChunkColumns, length = (chunks + kSlices - 1) / kSlices;
+  const int begin = slice * length, end = min(begin + length, chunks);
+  const int step = static_cast<int>(gridDim.x) * teams;
+
+  // What is fetched next: a chunk of a tile, maybe of a later one than is computed.
+  int fetch_tile = static_cast<int>(blockIdx.x) * teams + team, fetch_chunk = begin;
+  WarpRows<kBits, 1> fetched;
+  const auto open_fetch = [&] {
+    if (fetch_tile >= n_tiles) return;
+    int first_tile = 0;
+    const FastMap& map = map_of(a, fetch_tile / n_groups, &first_tile);
+    fetched = WarpRows<kBits, 1>(map.w, mixture ? group_of(fetch_tile).expert : 0, (fetch_tile / n_groups - first_tile) * 16);
+  };
+  const auto fetch_next = [&](int stage) {
+    if (begin < end && fetch_tile < n_tiles) {
+      fetched.fetch(fetch_chunk, stages_at + stage * S::kBytes);
+      if (++fetch_chunk == end) {
+        fetch_chunk = begin;
+        fetch_tile += step;
+        open_fetch();
+      }
+    }
     commit_copies();
-  }
-  if (a.columns.begin == nullptr) wait_for_previous();
-  find_inputs<8>(a.columns, group, who);
-  const bool bf16 = map.w.param == DType::bf16;
-  float sums[1][1][4] = {};
-  int at = 0;
-  for (int chunk = begin; chunk < end; ++chunk) {
-    const int ahead = chunk + S::kDepth - 1, free = at == 0 ? S::kDepth - 1 : at - 1;
-    if (ahead < end) rows.fetch(ahead, shared_address(stages + free * S::kBytes));
-    commit_copies();
-    wait_for_copies<S::kDepth - 1>();
-    __syncwarp();
-    multiply_chunk<kBits, 1, 1>(stages + at * S::kBytes, chunk, rows.group, bf16, a.inputs, who, sums);
-    __syncwarp();
-    at = at + 1 == S::kDepth ? 0 : at + 1;
-  }
-  const int g = lane >> 2, t = lane & 3;
-  parts[warp][g][2 * t] = sums[0][0][0];
-  parts[warp][g][2 * t + 1] = sums[0][0][1];
-  parts[warp][g + 8][2 * t] = sums[0][0][2];
-  parts[warp][g + 8][2 * t + 1] = sums[0][0][3];
-  __syncthreads();
-  const int r = static_cast<int>(threadIdx.x) & 15, i = static_cast<int>(threadIdx.x) >> 4;
-  if (i >= group.count || row0 + r > rows.last_row) return;
-  float total = 0;
+  };
+  open_fetch();
 #pragma unroll
-  for (int s = 0; s < kSlices; ++s) total += parts[s][r][i];
-  put(map, row0 + r, group.first + i, total, a.inputs.factors[who[i]]);
+  for (int i = 0; i < S::kDepth; ++i) fetch_next(i);
+  if (!mixture) wait_for_previous();  // until here only weights were read
+
+  const int group_size = a.maps[0].w.group;
+  const bool bf16 = a.maps[0].w.param == DType::bf16;
+  int at = 0, buffer = 0;
+  for (int base = static_cast<int>(blockIdx.x) * teams; base < n_tiles; base += step, buffer ^= 1) {
+    if (base + team < n_tiles) {
+      const InputGroup group = group_of(base + team);
+      const int last = group.first + group.count - 1;
+      const FewRows who{static_cast<std::uint32_t>(input_row(a.columns, min(group.first + g, last))),
+                        static_cast<std::uint32_t>(input_row(a.columns, min(group.first + 2 * t, last))),
+                        static_cast<std::uint32_t>(input_row(a.columns, min(group.first + 2 * t + 1, last)))};
+      float sums[1][1][4] = {};
+      for (int chunk = begin; chunk < end; ++chunk) {
+        wait_for_copies<S::kDepth - 1>();
+        __syncwarp();
+        multiply_chunk<kBits, 1, 1>(stages + at * S::kBytes, chunk, group_size, bf16, a.inputs, who, sums);
+        __syncwarp();
+        fetch_next(at);
+        at = at + 1 == S::kDepth ? 0 : at + 1;
+      }
+      float(&part)[16][kFewInputs] = parts[buffer][warp];
+      *reinterpret_cast<float2*>(&part[g][2 * t]) = make_float2(sums[0][0][0], sums[0][0][1]);
+      *reinterpret_cast<float2*>(&part[g + 8][2 * t]) = make_float2(sums[0][0][2], sums[0][0][3]);
+    }
+    __syncthreads();
+    for (int i = thread; i < teams * 16 * kFewInputs; i += 32 * kFewWarps) {
+      const int r = i & 15, input = i >> 4 & (kFewInputs - 1), of = i / (16 * kFewInputs);
+      if (base + of >= n_tiles) break;
+      const InputGroup group = group_of(base + of);
+      int first_tile = 0;
+      const int row_tile = (base + of) / n_groups;
+      const FastMap& map = map_of(a, row_tile, &first_tile);
+      const int row = (row_tile - first_tile) * 16 + r;
+      if (input >= group.count || row >= map.w.rows) continue;
+      float total = 0;
+      for (int s = 0; s < a.slices; ++s) total += parts[buffer][of * a.slices + s][r][input];
+      put(map, row, group.first + input, total, a.inputs.factors[input_row(a.columns, group.first + input)]);
+    }
+  }
 }
 
 // --- many inputs: grid: row tiles of 128 of all maps; groups of 64 inputs. A warp takes 32 rows.
@@ -340,7 +459,7 @@ __global__ void __launch_bounds__(32 * kManyWarps) many_inputs(const __grid_cons
     commit_copies();
     wait_for_copies<S::kDepth - 1>();
     __syncwarp();
-    multiply_chunk<kBits, 2, kManyTiles>(stages + at * S::kBytes, chunk, rows.group, bf16, a.inputs, who, sums);
+    multiply_chunk<kBits, 2, kManyTiles>(stages + at * S::kBytes, chunk, rows.group, bf16, a.inputs, ManyRows{who}, sums);
     __syncwarp();
     at = at + 1 == S::kDepth ? 0 : at + 1;
     if (--left > 0 && chunk + 1 < chunks) continue;
@@ -376,16 +495,28 @@ void launch_width(FastArgs& a, bool many, Stream stream) {
     tiles += static_cast<int>((a.maps[m].w.rows + rows - 1) / rows);
     a.tiles_end[m] = tiles;
   }
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(group_count(a.columns, many ? kManyInputs : 8)));
   if (many) {
     constexpr int kBytes = kManyWarps * (Stage<kBits, 2>::kDepth * Stage<kBits, 2>::kBytes + kManyValues * 32 * 4);
     cudaFuncSetAttribute(many_inputs<kBits>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-    launch(many_inputs<kBits>, grid, dim3(32 * kManyWarps), kBytes, stream, a);
-  } else {
-    constexpr int kBytes = kSlices * Stage<kBits, 1>::kDepth * Stage<kBits, 1>::kBytes;
-    cudaFuncSetAttribute(few_inputs<kBits>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-    launch(few_inputs<kBits>, grid, dim3(32 * kSlices), kBytes, stream, a);
+    launch(many_inputs<kBits>, dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(group_count(a.columns, kManyInputs))),
+           dim3(32 * kManyWarps), kBytes, stream, a);
+    return;
   }
+  constexpr int kBytes = kFewWarps * Stage<kBits, 1>::kDepth * Stage<kBits, 1>::kBytes;
+  static const int resident = [] {  // blocks that the card holds at once
+    int per_processor = 0, device = 0, processors = 0;
+    cudaFuncSetAttribute(few_inputs<kBits>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, few_inputs<kBits>, 32 * kFewWarps, kBytes);
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+    return per_processor * processors > 0 ? per_processor * processors : 1;
+  }();
+  const std::int64_t chunks = (a.maps[0].w.columns + kChunkColumns - 1) / kChunkColumns, length = (chunks + kSlices - 1) / kSlices;
+  a.slices = 1;
+  while (a.slices * length < chunks) a.slices *= 2;
+  a.n_groups = static_cast<int>(group_count(a.columns, kFewInputs));
+  const std::int64_t blocks = (static_cast<std::int64_t>(tiles) * a.n_groups * a.slices + kFewWarps - 1) / kFewWarps;
+  launch(few_inputs<kBits>, dim3(static_cast<unsigned>(blocks < resident ? blocks : resident)), dim3(32 * kFewWarps), kBytes, stream, a);
 }
 
 std::int64_t units_of(std::int64_t columns) { return (columns + kChunkColumns - 1) / kChunkColumns * kChunkUnits; }
@@ -402,7 +533,9 @@ FastInputs prepare_fast(int bits, const Rows& x, std::int64_t n, std::int64_t co
   auto* values = static_cast<std::byte*>(scratch);
   std::byte* corrections = values + units * n * kUnit * 2;
   auto* factors = reinterpret_cast<float*>(corrections + units * n * 16);
-  launch(prepare_kernel, dim3(static_cast<unsigned>(n)), dim3(columns >= 2048 ? 1024 : 256), 0, stream, bits, x, static_cast<int>(columns),
+  // Few rows: several blocks each, all of which look for the largest.
+  const unsigned parts = n <= 16 ? blocks_of(units, 32) : 1;
+  launch(prepare_kernel, dim3(static_cast<unsigned>(n), parts), dim3(512), 0, stream, bits, x, static_cast<int>(columns),
          static_cast<int>(units), n, reinterpret_cast<std::uint32_t*>(values), reinterpret_cast<float4*>(corrections), factors);
   return {values, corrections, factors, n};
 }
@@ -414,7 +547,9 @@ void linear_fast(const FastMap* maps, int n_maps, const FastInputs& inputs, cons
   a.inputs = inputs;
   a.columns = columns;
   // Few inputs read the weights once per 8; up to 32 the second reading finds them in the cache.
-  const bool many = columns.begin == nullptr ? columns.n > 32 : columns.n > 16 * static_cast<std::int64_t>(columns.experts);
+  const bool many = columns.begin == nullptr
+                        ? columns.n > 32
+                        : columns.n > 16 * static_cast<std::int64_t>(columns.experts) || group_count(columns, kFewInputs) > kMostGroups;
   switch (maps[0].w.bits) {
     case 2: return launch_width<2>(a, many, stream);
     case 3: return launch_width<3>(a, many, stream);
