@@ -2,7 +2,8 @@
 // The card's linear maps against a read of the same bytes: matrices in turn, together far larger than the card's cache, in a graph, so that
 // launches cost what they cost in a step. Prints a table: microseconds a matrix, GB/s of codes, scales and biases, part of the read.
 //
-//   cuda_bench [quick]
+//   cuda_bench [quick]                      all shapes, or few row counts only
+//   cuda_bench one ROWS COLUMNS BITS INPUTS   one shape
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -75,7 +76,7 @@ struct Shape {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool quick = argc > 1 && std::string(argv[1]) == "quick";
+  const bool quick = argc > 1 && std::string(argv[1]) == "quick", one = argc == 6 && std::string(argv[1]) == "one";
   cudaDeviceProp card;
   check(cudaGetDeviceProperties(&card, 0), "no card");
   kernels_overlap = card.major >= 9 && can_overlap_kernels();
@@ -100,11 +101,15 @@ int main(int argc, char** argv) {
   check(cudaStreamSynchronize(stream), "fill");
   std::printf("%s; pdl %d\n%-16s %4s %5s %10s %9s %6s %s\n", card.name, kernels_overlap ? 1 : 0, "matrix", "bits", "rows", "us", "GB/s",
               "of read", "exact us");
-  const std::vector<Shape> shapes = {{4096, 4096, 0},  {14336, 4096, 0}, {4096, 14336, 0},
-                                     {28672, 4096, 0}, {2048, 2048, 0},  {768, 2048, 8}};
-  const std::vector<int> inputs = quick ? std::vector<int>{1, 8} : std::vector<int>{1, 8, 16, 32, 64, 512, 2048};
+  const std::vector<Shape> shapes =
+      one ? std::vector<Shape>{{std::atol(argv[2]), std::atol(argv[3]), 0}}
+          : std::vector<Shape>{{4096, 4096, 0}, {14336, 4096, 0}, {4096, 14336, 0}, {28672, 4096, 0}, {2048, 2048, 0}, {768, 2048, 8}};
+  const std::vector<int> inputs = one     ? std::vector<int>{std::atoi(argv[5])}
+                                  : quick ? std::vector<int>{1, 8}
+                                          : std::vector<int>{1, 8, 16, 32, 64, 512, 2048};
   for (const Shape& s : shapes)
     for (const int bits : {2, 3, 4, 5, 6, 8}) {
+      if (one && bits != std::atoi(argv[4])) continue;
       const std::int64_t n_matrices = s.experts > 0 ? s.experts : 1;
       Matrices w;
       w.rows = s.rows;
@@ -126,7 +131,7 @@ int main(int argc, char** argv) {
       });
       for (const int n : inputs) {
         if (s.experts > 0 && n > 1) continue;
-        if (n > 64 && bits != 4 && bits != 8) continue;
+        if (!one && n > 32 && bits != 4 && bits != 8) continue;
         Columns columns;
         columns.n = s.experts > 0 ? s.experts : n;
         if (s.experts > 0) {

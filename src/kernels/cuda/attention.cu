@@ -134,8 +134,9 @@ __device__ void load_rows(const Caches& c, const std::byte* first, std::int64_t 
   const bool wide =
       (c.type == KvType::f16 || c.type == KvType::bf16) && dim % 8 == 0 && (reinterpret_cast<std::uintptr_t>(first) & 15) == 0;
   if (wide) {
-    const int pieces = dim / 8;
-    for (int i = static_cast<int>(threadIdx.x); i < (end - begin) * pieces; i += kAttendThreads) {
+    const int pieces = dim / 8, n = (end - begin) * pieces;
+#pragma unroll 4
+    for (int i = static_cast<int>(threadIdx.x); i < n; i += kAttendThreads) {
       const int p = begin + i / pieces, j = i % pieces * 8;
       float values[8];
       eight_halves(c.type, first + p * row_bytes, j, values);

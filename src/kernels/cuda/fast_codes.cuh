@@ -22,12 +22,12 @@ struct Order {
 };
 // By bits - 2; there is no width of 7.
 static __constant__ const Order kOrders[7] = {{{0, 1, 2, 3, 4, 5, 6, 7}, {1024, 1024, 64, 64, 4, 4, 64, 64}},
-                                                  {{0, 5, 1, 6, 2, 7, 3, 4}, {512, 1024, 64, 128, 8, 16, 1024, 1024}},
-                                                  {{0, 4, 1, 5, 2, 6, 3, 7}, {1024, 1024, 64, 64, 1024, 1024, 64, 64}},
-                                                  {{0, 4, 1, 5, 2, 6, 3, 7}, {1024, 64, 1024, 64, 1024, 64, 1024, 64}},
-                                                  {{0, 3, 1, 4, 2, 5, 6, 7}, {1024, 256, 1024, 256, 1024, 256, 1024, 1024}},
-                                                  {},
-                                                  {{0, 1, 2, 3, 4, 5, 6, 7}, {1024, 1024, 1024, 1024, 1024, 1024, 1024, 1024}}};
+                                              {{0, 5, 1, 6, 2, 7, 3, 4}, {512, 1024, 64, 128, 8, 16, 1024, 1024}},
+                                              {{0, 4, 1, 5, 2, 6, 3, 7}, {1024, 1024, 64, 64, 1024, 1024, 64, 64}},
+                                              {{0, 4, 1, 5, 2, 6, 3, 7}, {1024, 64, 1024, 64, 1024, 64, 1024, 64}},
+                                              {{0, 3, 1, 4, 2, 5, 6, 7}, {1024, 256, 1024, 256, 1024, 256, 1024, 1024}},
+                                              {},
+                                              {{0, 1, 2, 3, 4, 5, 6, 7}, {1024, 1024, 1024, 1024, 1024, 1024, 1024, 1024}}};
 __device__ __forceinline__ Place fast_place(int bits, int i) {
   const Order& order = kOrders[bits - 2];
   return {order.code[i], static_cast<float>(order.offset[i])};
@@ -87,9 +87,9 @@ __device__ __forceinline__ void unpack_eight(const std::uint32_t* row, int u, in
 // d += a b for one tile of 16 rows, 16 columns and 8 inputs: a0, a2 of row g, a1, a3 of row g + 8 of lane 4 g + t.
 __device__ __forceinline__ void multiply_tile(float (&d)[4], std::uint32_t a0, std::uint32_t a1, std::uint32_t a2, std::uint32_t a3,
                                               std::uint32_t b0, std::uint32_t b1) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-               : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
 // Copies into shared memory that arrive later; of `bytes`, `valid` are read and the rest become zero.

@@ -86,46 +86,50 @@ struct Stage {
 template <int kBits, int kTiles>
 struct WarpRows {
   using S = Stage<kBits, kTiles>;
-  const std::byte* codes;
-  const std::byte* scales;
-  const std::byte* biases;
-  std::int64_t row_pitch, param_pitch;
-  int row0, last_row, row_bytes, param_bytes, group;
+  const std::byte* codes;           // of the first row
+  const std::byte* params[kTiles];  // of the row that this lane brings: scales for the lower half of a warp, biases for the upper
+  int pitch, rows, row_bytes, param_bytes, group;
 
   WarpRows() = default;
-  __device__ __forceinline__ WarpRows(const Matrices& w, int expert, int first_row)
-      : codes(w.codes + expert * w.matrix_bytes),
-        scales(w.scales + expert * w.param_bytes),
-        biases(w.biases + expert * w.param_bytes),
-        row_pitch(w.row_pitch),
-        param_pitch(w.param_pitch),
-        row0(first_row),
-        last_row(static_cast<int>(w.rows) - 1),
+  __device__ __forceinline__ WarpRows(const Matrices& w, int expert, int row0)
+      : codes(w.codes + expert * w.matrix_bytes + row0 * w.row_pitch),
+        pitch(static_cast<int>(w.row_pitch)),
+        rows(static_cast<int>(w.rows) - row0),
         row_bytes(static_cast<int>(w.columns) / 32 * 4 * kBits),
         param_bytes(static_cast<int>(w.columns) / w.group * 2),
-        group(w.group) {}
+        group(w.group) {
+    const int lane = static_cast<int>(threadIdx.x) & 31;
+    const std::byte* plane = (lane & 16 ? w.biases : w.scales) + expert * w.param_bytes;
+#pragma unroll
+    for (int q = 0; q < kTiles; ++q) params[q] = plane + (row0 + max(0, min(q * 16 + (lane & 15), rows - 1))) * w.param_pitch;
+  }
 
   template <int kSize>
   __device__ __forceinline__ void fetch_params(int chunk, std::uint32_t stage) const {
     const int lane = static_cast<int>(threadIdx.x) & 31, offset = chunk * kSize;
     const int valid = max(0, min(kSize, param_bytes - offset));
-    const std::byte* plane = lane & 16 ? biases : scales;
+    const std::uint32_t to = stage + S::kParams + ((lane & 16 ? S::kRows : 0) + (lane & 15)) * 16;
 #pragma unroll
-    for (int q = 0; q < kTiles; ++q) {
-      const int r = q * 16 + (lane & 15);
-      const std::byte* from = plane + min(row0 + r, last_row) * param_pitch + (valid > 0 ? offset : 0);
-      copy_async<kSize>(stage + S::kParams + ((lane & 16 ? S::kRows : 0) + r) * 16, from, valid);
-    }
+    for (int q = 0; q < kTiles; ++q) copy_async<kSize>(to + q * 16 * 16, params[q] + (valid > 0 ? offset : 0), valid);
   }
   // Codes behind the end of a row are not fetched: what lies in the stage meets inputs that are zero. Scales there become zero.
   __device__ __forceinline__ void fetch(int chunk, std::uint32_t stage) const {
     constexpr int kPieces = S::kRowBytes / 16;
     const int lane = static_cast<int>(threadIdx.x) & 31, begin = chunk * S::kRowBytes;
+    const std::byte* from = codes + begin;
+    if (rows >= S::kRows && begin + S::kRowBytes <= row_bytes) {
 #pragma unroll
-    for (int i = 0; i < S::kRows * kPieces / 32; ++i) {
-      const int index = lane + 32 * i, r = index / kPieces, piece = index % kPieces * 16;
-      if (begin + piece < row_bytes)
-        copy_async<16>(stage + r * S::kPitch + piece, codes + min(row0 + r, last_row) * row_pitch + begin + piece, 16);
+      for (int i = 0; i < S::kRows * kPieces / 32; ++i) {
+        const int index = lane + 32 * i, r = index / kPieces, piece = index % kPieces * 16;
+        copy_async<16>(stage + r * S::kPitch + piece, from + (r * pitch + piece), 16);
+      }
+    } else {
+#pragma unroll 1
+      for (int i = 0; i < S::kRows * kPieces / 32; ++i) {
+        const int index = lane + 32 * i, r = index / kPieces, piece = index % kPieces * 16;
+        if (begin + piece < row_bytes)
+          copy_async<16>(stage + r * S::kPitch + piece, from + (static_cast<std::int64_t>(min(r, rows - 1)) * pitch + piece), 16);
+      }
     }
     if (group == 64)
       fetch_params<8>(chunk, stage);
@@ -141,121 +145,173 @@ __device__ __forceinline__ float param_of(const std::byte* params, int index, bo
   return bf16 ? __uint_as_float(static_cast<std::uint32_t>(raw) << 16) : __half2float(__ushort_as_half(raw));
 }
 
-// The rows of x that a warp multiplies. Of few inputs, in registers: a lane multiplies input g and holds results of inputs 2 t and 2 t + 1.
-struct FewRows {
-  std::uint32_t own, first, second;
-  __device__ __forceinline__ std::uint32_t input(int /*tile*/, int /*g*/) const { return own; }
-  __device__ __forceinline__ std::uint32_t result(int /*tile*/, int /*t*/, int i) const { return i == 0 ? first : second; }
-};
-// Of many, in shared memory, read again wherever they are needed: addresses made of them once would take the registers of all sums.
-struct ManyRows {
-  const std::int32_t* who;
-  __device__ __forceinline__ std::uint32_t at(int i) const {
-    return static_cast<std::uint32_t>(*static_cast<const volatile std::int32_t*>(who + i));
-  }
-  __device__ __forceinline__ std::uint32_t input(int tile, int g) const { return at(8 * tile + g); }
-  __device__ __forceinline__ std::uint32_t result(int tile, int t, int i) const { return at(8 * tile + 2 * t + i); }
+// Inputs of one unit for a lane, and the corrections of the two inputs whose results it holds.
+struct UnitInputs {
+  uint4 x0, x1;
+  float4 c0, c1;
 };
 
-// One chunk in a stage against 8 kInputTiles inputs.
-template <int kBits, int kTiles, int kInputTiles, class Who>
-__device__ __forceinline__ void multiply_chunk(const std::byte* stage, int chunk, int group, bool bf16, const FastInputs& x, const Who& who,
-                                               float (&sums)[kTiles][kInputTiles][4]) {
-  using S = Stage<kBits, kTiles>;
-  const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
-  const auto* values = static_cast<const uint4*>(x.values);
-  const auto* corrections = static_cast<const float4*>(x.corrections);
-  // With one tile of inputs there are registers for all parameters of a chunk but those of group 32.
-  constexpr bool kAhead = kTiles == 1 && kInputTiles == 1;
-  float ahead[kAhead ? kChunkUnits : 1][4];
-  if constexpr (kAhead) {
-    if (group != 32) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const std::byte* row = stage + S::kParams + (i & 1) * S::kRows * 16 + (g + (i >> 1) * 8) * 16;
-        const uint2 raw = *reinterpret_cast<const uint2*>(row);
-        const std::uint32_t words[2] = {raw.x, group == 64 ? raw.y : raw.x >> 16};
-        const std::uint32_t low[2] = {words[0] & 0xffffu, words[1] & 0xffffu};
-#pragma unroll
-        for (int u = 0; u < kChunkUnits; ++u) {
-          const std::uint32_t half = group == 64 ? (u & 1 ? words[u >> 1] >> 16 : low[u >> 1]) : low[u >> 1];
-          ahead[u][i] = bf16 ? __uint_as_float(half << 16) : __half2float(__ushort_as_half(static_cast<unsigned short>(half)));
-        }
-      }
-    }
+// Where a warp's inputs are. Of few inputs as addresses: a lane multiplies input g and holds results of inputs 2 t and 2 t + 1.
+struct FewRows {
+  const uint4* values;
+  const float4* first;
+  const float4* second;
+  std::uint32_t n_rows;
+
+  __device__ __forceinline__ FewRows(const FastInputs& x, std::int64_t own, std::int64_t first_row, std::int64_t second_row)
+      : values(static_cast<const uint4*>(x.values) + own * 4 + (threadIdx.x & 3)),
+        first(static_cast<const float4*>(x.corrections) + first_row),
+        second(static_cast<const float4*>(x.corrections) + second_row),
+        n_rows(static_cast<std::uint32_t>(x.rows)) {}
+  __device__ __forceinline__ void load(std::uint32_t unit, int /*tile*/, UnitInputs& in) const {
+    const std::uint32_t at = unit * n_rows;
+    in.x0 = __ldg(values + 8 * at);
+    in.x1 = __ldg(values + 8 * at + 4 * n_rows);
+    in.c0 = __ldg(first + at);
+    in.c1 = __ldg(second + at);
   }
-#pragma unroll(kInputTiles == 1 ? kChunkUnits : 1)
-  for (int u = 0; u < kChunkUnits; ++u) {
-    const std::uint32_t unit = static_cast<std::uint32_t>(chunk * kChunkUnits + u), n_rows = static_cast<std::uint32_t>(x.rows);
-    std::uint32_t low[kTiles][8], high[kTiles][8];  // rows g and g + 8 of a tile
-    float params[kTiles][4];                        // scale and bias of row g, of row g + 8
-#pragma unroll
-    for (int a = 0; a < kTiles; ++a) {
-#pragma unroll
-      for (int s = 0; s < 2; ++s) {
-        unpack_eight<kBits>(reinterpret_cast<const std::uint32_t*>(stage + (a * 16 + g) * S::kPitch), u, s, t, low[a] + 4 * s);
-        unpack_eight<kBits>(reinterpret_cast<const std::uint32_t*>(stage + (a * 16 + g + 8) * S::kPitch), u, s, t, high[a] + 4 * s);
-      }
-    }
-    const auto load_params = [&](int index) {
-#pragma unroll
-      for (int a = 0; a < kTiles; ++a) {
-        const std::byte* scale = stage + S::kParams + (a * 16 + g) * 16;
-        params[a][0] = param_of(scale, index, bf16);
-        params[a][1] = param_of(scale + S::kRows * 16, index, bf16);
-        params[a][2] = param_of(scale + 8 * 16, index, bf16);
-        params[a][3] = param_of(scale + (S::kRows + 8) * 16, index, bf16);
-      }
-    };
-    const auto apply = [&](int a, int n, const float(&d)[4], float sum_0, float sum_1) {
-      float(&y)[4] = sums[a][n];
-      y[0] = fmaf(params[a][0], d[0], fmaf(params[a][1], sum_0, y[0]));
-      y[1] = fmaf(params[a][0], d[1], fmaf(params[a][1], sum_1, y[1]));
-      y[2] = fmaf(params[a][2], d[2], fmaf(params[a][3], sum_0, y[2]));
-      y[3] = fmaf(params[a][2], d[3], fmaf(params[a][3], sum_1, y[3]));
-    };
-    if (group != 32) {
-      if constexpr (kAhead) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) params[0][i] = ahead[u][i];
-      } else {
-        load_params(group == 64 ? u : u >> 1);
-      }
-#pragma unroll
-      for (int n = 0; n < kInputTiles; ++n) {
-        const uint4* from = values + (2 * unit * n_rows + who.input(n, g)) * 4 + t;
-        const uint4 x0 = __ldg(from), x1 = __ldg(from + 4 * n_rows);
-        const float4 c0 = __ldg(corrections + (unit * n_rows + who.result(n, t, 0)));
-        const float4 c1 = __ldg(corrections + (unit * n_rows + who.result(n, t, 1)));
-#pragma unroll
-        for (int a = 0; a < kTiles; ++a) {
-          float d[4] = {c0.x + c0.z, c1.x + c1.z, c0.x + c0.z, c1.x + c1.z};
-          multiply_tile(d, low[a][0], high[a][0], low[a][1], high[a][1], x0.x, x0.y);
-          multiply_tile(d, low[a][2], high[a][2], low[a][3], high[a][3], x0.z, x0.w);
-          multiply_tile(d, low[a][4], high[a][4], low[a][5], high[a][5], x1.x, x1.y);
-          multiply_tile(d, low[a][6], high[a][6], low[a][7], high[a][7], x1.z, x1.w);
-          apply(a, n, d, c0.y + c0.w, c1.y + c1.w);
-        }
-      }
-      continue;
-    }
+};
+// Of many as rows in shared memory, read again wherever they are needed: addresses made of them once would take the registers of all sums.
+struct ManyRows {
+  const FastInputs& x;
+  const std::int32_t* who;
+  __device__ __forceinline__ std::uint32_t row(int i) const {
+    return static_cast<std::uint32_t>(*static_cast<const volatile std::int32_t*>(who + i));
+  }
+  __device__ __forceinline__ void load(std::uint32_t unit, int tile, UnitInputs& in) const {
+    const std::uint32_t lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3, n_rows = static_cast<std::uint32_t>(x.rows);
+    const uint4* values = static_cast<const uint4*>(x.values) + (2 * unit * n_rows + row(8 * tile + static_cast<int>(g))) * 4 + t;
+    const float4* corrections = static_cast<const float4*>(x.corrections) + unit * n_rows;
+    in.x0 = __ldg(values);
+    in.x1 = __ldg(values + 4 * n_rows);
+    in.c0 = __ldg(corrections + row(8 * tile + 2 * static_cast<int>(t)));
+    in.c1 = __ldg(corrections + row(8 * tile + 2 * static_cast<int>(t) + 1));
+  }
+};
+
+// Codes of one unit of 64 columns for rows g and g + 8 of a tile, and their parameters: scale and bias of row g, of row g + 8.
+struct UnitWeights {
+  std::uint32_t low[8], high[8];
+  float params[4];
+};
+
+// One chunk of a warp's rows in a stage.
+template <int kBits, int kTiles>
+struct StagedChunk {
+  using S = Stage<kBits, kTiles>;
+  const std::byte* stage;
+  int group;
+  bool bf16;
+
+  // Parameters of group `index` of the chunk.
+  __device__ __forceinline__ void load_params(int tile, int index, float (&params)[4]) const {
+    const std::byte* scale = stage + S::kParams + (tile * 16 + static_cast<int>(threadIdx.x & 31) / 4) * 16;
+    params[0] = param_of(scale, index, bf16);
+    params[1] = param_of(scale + S::kRows * 16, index, bf16);
+    params[2] = param_of(scale + 8 * 16, index, bf16);
+    params[3] = param_of(scale + (S::kRows + 8) * 16, index, bf16);
+  }
+  __device__ __forceinline__ void load(int tile, int u, UnitWeights& w) const {
+    const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
-      load_params(2 * u + s);
+      unpack_eight<kBits>(reinterpret_cast<const std::uint32_t*>(stage + (tile * 16 + g) * S::kPitch), u, s, t, w.low + 4 * s);
+      unpack_eight<kBits>(reinterpret_cast<const std::uint32_t*>(stage + (tile * 16 + g + 8) * S::kPitch), u, s, t, w.high + 4 * s);
+    }
+    if (group != 32) load_params(tile, group == 64 ? u : u >> 1, w.params);
+  }
+};
+
+__device__ __forceinline__ void apply(const float (&params)[4], const float (&d)[4], float sum_0, float sum_1, float (&y)[4]) {
+  y[0] = fmaf(params[0], d[0], fmaf(params[1], sum_0, y[0]));
+  y[1] = fmaf(params[0], d[1], fmaf(params[1], sum_1, y[1]));
+  y[2] = fmaf(params[2], d[2], fmaf(params[3], sum_0, y[2]));
+  y[3] = fmaf(params[2], d[3], fmaf(params[3], sum_1, y[3]));
+}
+
+// kPairs products of a unit of weights and a unit of inputs, side by side: each is a chain of four multiplications that wait for each
+// other.
+template <int kPairs>
+__device__ __forceinline__ void multiply_units(const UnitWeights* const (&w)[kPairs], const UnitInputs* const (&in)[kPairs],
+                                               float* const (&y)[kPairs]) {
+  float d[kPairs][4];
 #pragma unroll
-      for (int n = 0; n < kInputTiles; ++n) {
-        const uint4 x0 = __ldg(values + ((2 * unit + s) * n_rows + who.input(n, g)) * 4 + t);
-        const float4 c0 = __ldg(corrections + (unit * n_rows + who.result(n, t, 0)));
-        const float4 c1 = __ldg(corrections + (unit * n_rows + who.result(n, t, 1)));
-        const float first_0 = s == 0 ? c0.x : c0.z, first_1 = s == 0 ? c1.x : c1.z;
+  for (int p = 0; p < kPairs; ++p) {
+    d[p][0] = d[p][2] = in[p]->c0.x + in[p]->c0.z;
+    d[p][1] = d[p][3] = in[p]->c1.x + in[p]->c1.z;
+  }
 #pragma unroll
-        for (int a = 0; a < kTiles; ++a) {
-          float d[4] = {first_0, first_1, first_0, first_1};
-          multiply_tile(d, low[a][4 * s], high[a][4 * s], low[a][4 * s + 1], high[a][4 * s + 1], x0.x, x0.y);
-          multiply_tile(d, low[a][4 * s + 2], high[a][4 * s + 2], low[a][4 * s + 3], high[a][4 * s + 3], x0.z, x0.w);
-          apply(a, n, d, s == 0 ? c0.y : c0.w, s == 0 ? c1.y : c1.w);
-        }
+  for (int k = 0; k < 4; ++k)
+#pragma unroll
+    for (int p = 0; p < kPairs; ++p) {
+      const uint4& x = k < 2 ? in[p]->x0 : in[p]->x1;
+      multiply_tile(d[p], w[p]->low[2 * k], w[p]->high[2 * k], w[p]->low[2 * k + 1], w[p]->high[2 * k + 1], k % 2 == 0 ? x.x : x.z,
+                    k % 2 == 0 ? x.y : x.w);
+    }
+#pragma unroll
+  for (int p = 0; p < kPairs; ++p) {
+    float(&sums)[4] = *reinterpret_cast<float(*)[4]>(y[p]);
+    apply(w[p]->params, d[p], in[p]->c0.y + in[p]->c0.w, in[p]->c1.y + in[p]->c1.w, sums);
+  }
+}
+
+// The same with groups of 32: parameters change in the middle of the unit.
+template <int kBits, int kTiles>
+__device__ __forceinline__ void multiply_halves(const StagedChunk<kBits, kTiles>& chunk, int tile, int u, const UnitWeights& w,
+                                                const UnitInputs& in, float (&y)[4]) {
+#pragma unroll
+  for (int s = 0; s < 2; ++s) {
+    const float first_0 = s == 0 ? in.c0.x : in.c0.z, first_1 = s == 0 ? in.c1.x : in.c1.z;
+    const uint4& x = s == 0 ? in.x0 : in.x1;
+    float d[4] = {first_0, first_1, first_0, first_1}, params[4];
+    chunk.load_params(tile, 2 * u + s, params);
+    multiply_tile(d, w.low[4 * s], w.high[4 * s], w.low[4 * s + 1], w.high[4 * s + 1], x.x, x.y);
+    multiply_tile(d, w.low[4 * s + 2], w.high[4 * s + 2], w.low[4 * s + 3], w.high[4 * s + 3], x.z, x.w);
+    apply(params, d, s == 0 ? in.c0.y : in.c0.w, s == 0 ? in.c1.y : in.c1.w, y);
+  }
+}
+
+// A chunk against eight inputs: two units side by side.
+template <int kBits>
+__device__ __forceinline__ void multiply_few(const StagedChunk<kBits, 1>& chunk, int index, const FewRows& who, float (&sums)[4]) {
+#pragma unroll
+  for (int u = 0; u < kChunkUnits; u += 2) {
+    UnitInputs in[2];
+    UnitWeights w[2];
+#pragma unroll
+    for (int v = 0; v < 2; ++v) who.load(static_cast<std::uint32_t>(index * kChunkUnits + u + v), 0, in[v]);
+#pragma unroll
+    for (int v = 0; v < 2; ++v) chunk.load(0, u + v, w[v]);
+    if (chunk.group == 32) {
+      multiply_halves<kBits, 1>(chunk, 0, u, w[0], in[0], sums);
+      multiply_halves<kBits, 1>(chunk, 0, u + 1, w[1], in[1], sums);
+      continue;
+    }
+    multiply_units<2>({&w[0], &w[1]}, {&in[0], &in[1]}, {sums, sums});
+  }
+}
+
+// A chunk against 8 kInputTiles inputs: two tiles of rows and two of inputs side by side.
+template <int kBits, int kInputTiles>
+__device__ __forceinline__ void multiply_many(const StagedChunk<kBits, 2>& chunk, int index, const ManyRows& who,
+                                              float (&sums)[2][kInputTiles][4]) {
+#pragma unroll 1
+  for (int u = 0; u < kChunkUnits; ++u) {
+    UnitWeights w[2];
+    chunk.load(0, u, w[0]);
+    chunk.load(1, u, w[1]);
+#pragma unroll
+    for (int n = 0; n < kInputTiles; n += 2) {
+      UnitInputs in[2];
+#pragma unroll
+      for (int v = 0; v < 2; ++v) who.load(static_cast<std::uint32_t>(index * kChunkUnits + u), n + v, in[v]);
+      if (chunk.group == 32) {
+#pragma unroll
+        for (int v = 0; v < 4; ++v) multiply_halves<kBits, 2>(chunk, v & 1, u, w[v & 1], in[v >> 1], sums[v & 1][n + (v >> 1)]);
+        continue;
       }
+      multiply_units<4>({&w[0], &w[1], &w[0], &w[1]}, {&in[0], &in[0], &in[1], &in[1]},
+                        {sums[0][n], sums[1][n], sums[0][n + 1], sums[1][n + 1]});
     }
   }
 }
@@ -345,7 +401,7 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
     n_groups = fill_groups(a.columns, &table);
   }
   const auto group_of = [&](int tile) {
-    const int index = tile % n_groups;
+    const int index = n_groups == 1 ? 0 : tile % n_groups;
     if (!mixture) return find_group(a.columns, index, kFewInputs);
     return InputGroup{table.expert[index], table.first[index], table.count[index]};
   };
@@ -360,8 +416,9 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
   const auto open_fetch = [&] {
     if (fetch_tile >= n_tiles) return;
     int first_tile = 0;
-    const FastMap& map = map_of(a, fetch_tile / n_groups, &first_tile);
-    fetched = WarpRows<kBits, 1>(map.w, mixture ? group_of(fetch_tile).expert : 0, (fetch_tile / n_groups - first_tile) * 16);
+    const int row_tile = n_groups == 1 ? fetch_tile : fetch_tile / n_groups;
+    const FastMap& map = map_of(a, row_tile, &first_tile);
+    fetched = WarpRows<kBits, 1>(map.w, mixture ? group_of(fetch_tile).expert : 0, (row_tile - first_tile) * 16);
   };
   const auto fetch_next = [&](int stage) {
     if (begin < end && fetch_tile < n_tiles) {
@@ -381,26 +438,29 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
 
   const int group_size = a.maps[0].w.group;
   const bool bf16 = a.maps[0].w.param == DType::bf16;
+  // With one group of inputs a thread puts results of one input only.
+  const int own_input = thread >> 4 & (kFewInputs - 1);
+  const bool one_group = !mixture && n_groups == 1;
+  const float own_factor = one_group && own_input < a.columns.n ? a.inputs.factors[own_input] : 0.0f;
   int at = 0, buffer = 0;
   for (int base = static_cast<int>(blockIdx.x) * teams; base < n_tiles; base += step, buffer ^= 1) {
     if (base + team < n_tiles) {
       const InputGroup group = group_of(base + team);
       const int last = group.first + group.count - 1;
-      const FewRows who{static_cast<std::uint32_t>(input_row(a.columns, min(group.first + g, last))),
-                        static_cast<std::uint32_t>(input_row(a.columns, min(group.first + 2 * t, last))),
-                        static_cast<std::uint32_t>(input_row(a.columns, min(group.first + 2 * t + 1, last)))};
-      float sums[1][1][4] = {};
+      const FewRows who(a.inputs, input_row(a.columns, min(group.first + g, last)), input_row(a.columns, min(group.first + 2 * t, last)),
+                        input_row(a.columns, min(group.first + 2 * t + 1, last)));
+      float sums[4] = {};
       for (int chunk = begin; chunk < end; ++chunk) {
         wait_for_copies<S::kDepth - 1>();
         __syncwarp();
-        multiply_chunk<kBits, 1, 1>(stages + at * S::kBytes, chunk, group_size, bf16, a.inputs, who, sums);
+        multiply_few<kBits>({stages + at * S::kBytes, group_size, bf16}, chunk, who, sums);
         __syncwarp();
         fetch_next(at);
         at = at + 1 == S::kDepth ? 0 : at + 1;
       }
       float(&part)[16][kFewInputs] = parts[buffer][warp];
-      *reinterpret_cast<float2*>(&part[g][2 * t]) = make_float2(sums[0][0][0], sums[0][0][1]);
-      *reinterpret_cast<float2*>(&part[g + 8][2 * t]) = make_float2(sums[0][0][2], sums[0][0][3]);
+      *reinterpret_cast<float2*>(&part[g][2 * t]) = make_float2(sums[0], sums[1]);
+      *reinterpret_cast<float2*>(&part[g + 8][2 * t]) = make_float2(sums[2], sums[3]);
     }
     __syncthreads();
     for (int i = thread; i < teams * 16 * kFewInputs; i += 32 * kFewWarps) {
@@ -408,13 +468,13 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
       if (base + of >= n_tiles) break;
       const InputGroup group = group_of(base + of);
       int first_tile = 0;
-      const int row_tile = (base + of) / n_groups;
+      const int row_tile = n_groups == 1 ? base + of : (base + of) / n_groups;
       const FastMap& map = map_of(a, row_tile, &first_tile);
       const int row = (row_tile - first_tile) * 16 + r;
       if (input >= group.count || row >= map.w.rows) continue;
       float total = 0;
       for (int s = 0; s < a.slices; ++s) total += parts[buffer][of * a.slices + s][r][input];
-      put(map, row, group.first + input, total, a.inputs.factors[input_row(a.columns, group.first + input)]);
+      put(map, row, group.first + input, total, one_group ? own_factor : a.inputs.factors[input_row(a.columns, group.first + input)]);
     }
   }
 }
@@ -445,7 +505,7 @@ __global__ void __launch_bounds__(32 * kManyWarps) many_inputs(const __grid_cons
     commit_copies();
   }
   find_inputs<kManyInputs>(a.columns, group, who);
-  if (row0 > rows.last_row) return;
+  if (rows.rows <= 0) return;
   const bool bf16 = map.w.param == DType::bf16;
   float sums[2][kManyTiles][4] = {};
   // Sums of the slices so far, value i of a thread at i * threads: they are touched eight times in all, and registers are dear.
@@ -459,7 +519,7 @@ __global__ void __launch_bounds__(32 * kManyWarps) many_inputs(const __grid_cons
     commit_copies();
     wait_for_copies<S::kDepth - 1>();
     __syncwarp();
-    multiply_chunk<kBits, 2, kManyTiles>(stages + at * S::kBytes, chunk, rows.group, bf16, a.inputs, ManyRows{who}, sums);
+    multiply_many<kBits, kManyTiles>({stages + at * S::kBytes, rows.group, bf16}, chunk, ManyRows{a.inputs, who}, sums);
     __syncwarp();
     at = at + 1 == S::kDepth ? 0 : at + 1;
     if (--left > 0 && chunk + 1 < chunks) continue;
@@ -482,7 +542,7 @@ __global__ void __launch_bounds__(32 * kManyWarps) many_inputs(const __grid_cons
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int row = row0 + 16 * m + g + (i >> 1) * 8, column = 8 * n + 2 * t + (i & 1);
-        if (row <= rows.last_row && column < group.count)
+        if (row < map.w.rows && column < group.count)
           put(map, row, group.first + column, totals[((m * kManyTiles + n) * 4 + i) * 32 * kManyWarps], a.inputs.factors[who[column]]);
       }
 }

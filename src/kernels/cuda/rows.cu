@@ -46,24 +46,53 @@ __device__ float norm_factor(const float* x, std::int64_t n, float eps) {
   return 1.0f / sqrtf(block_sum(sum) / static_cast<float>(n) + eps);
 }
 
+constexpr int kHeld = 8;  // values of a row that a thread keeps; longer rows are read again
+
 // A thread meets the same columns in every pass, so no pass waits for another thread's writes.
 __global__ void add_norm_kernel(AddNormArgs a) {
   begin_kernel();
   const std::int64_t row = blockIdx.x;
   float* x = a.x.at + row * a.x.stride;
+  const int first = static_cast<int>(threadIdx.x), step = static_cast<int>(blockDim.x), n = static_cast<int>(a.columns);
+  float held[kHeld];
+  const bool holds = n <= kHeld * step;
+  if (holds) {
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) held[i] = first + i * step < n ? x[first + i * step] : 0.0f;
+  }
   if (a.branch.at != nullptr) {
     const float* branch = a.branch.at + row * a.branch.stride;
     const float factor = a.branch_norm != nullptr ? norm_factor(branch, a.columns, a.eps) : 1.0f;
-    for (std::int64_t j = threadIdx.x; j < a.columns; j += blockDim.x) {
-      const float b = a.branch_norm != nullptr ? branch[j] * factor * (a.branch_norm[j] + a.offset) : branch[j];
-      x[j] = __fadd_rn(x[j], b);
+    const auto added = [&](int j, float value) {
+      return __fadd_rn(value, a.branch_norm != nullptr ? branch[j] * factor * (a.branch_norm[j] + a.offset) : branch[j]);
+    };
+    if (holds) {
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) {
+        const int j = first + i * step;
+        if (j < n) x[j] = held[i] = added(j, held[i]);
+      }
+    } else {
+      for (int j = first; j < n; j += step) x[j] = added(j, x[j]);
     }
   }
   if (a.out.at == nullptr) return;
-  const float factor = norm_factor(x, a.columns, a.eps);
   float* out = a.out.at + row * a.out.stride;
-  for (std::int64_t j = threadIdx.x; j < a.columns; j += blockDim.x)
-    out[j] = x[j] * factor * (a.norm != nullptr ? a.norm[j] + a.offset : 1.0f);
+  const auto gain = [&](int j) { return a.norm != nullptr ? a.norm[j] + a.offset : 1.0f; };
+  if (!holds) {
+    const float factor = norm_factor(x, a.columns, a.eps);
+    for (int j = first; j < n; j += step) out[j] = x[j] * factor * gain(j);
+    return;
+  }
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) sum = fmaf(held[i], held[i], sum);
+  const float factor = 1.0f / sqrtf(block_sum(sum) / static_cast<float>(n) + a.eps);
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    const int j = first + i * step;
+    if (j < n) out[j] = held[i] * factor * gain(j);
+  }
 }
 
 __device__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
