@@ -78,6 +78,8 @@ TEST(ExportedSymbols, hold_every_entry_of_the_headers) {
                                       "jang::compute_logits(",
                                       "jang::profiles()",
                                       "jang::machine_facts()",
+                                      "jang::check_backend(",
+                                      "jang::cuda_facts()",
                                       "jang::find_model(",
                                       "jang::version()",
                                       "jang_model_open",

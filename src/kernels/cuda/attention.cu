@@ -261,6 +261,7 @@ __global__ void __launch_bounds__(kAttendThreads) attend_kernel(AttendArgs a, Ca
       w[lane] = e0;
       w[lane + 32] = e1;
       const float sum = warp_sum(e0 + e1);
+      __syncwarp();     // every lane has read what the first one writes now
       if (lane == 0) {  // a page that the pair does not see: now is before, and nothing changes
         const float factor = before == -INFINITY ? 0.0f : expf(before - now);
         rescale[p] = factor;
