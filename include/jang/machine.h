@@ -38,7 +38,7 @@ struct CudaFacts {
 };
 
 struct MachineFacts {
-  std::vector<Backend> backends;   // all that are built in: of the processor, fastest first, then cards
+  std::vector<Backend> backends;   // all that are built in: cards, then those of the processor, fastest first
   std::string chosen_backend;      // of these the one that is taken where none is named
   std::string processor;           // as the system names it; empty where it does not say
   int threads = 0;                 // usable by this process: what a thread count of 0 stands for

@@ -21,9 +21,9 @@ std::vector<std::string> families() {
 
 MachineFacts machine_facts() {
   MachineFacts facts;
-  for (const kernels::InstructionSet& set : kernels::instruction_sets()) facts.backends.push_back({std::string(set.name), set.available()});
   if (const kernels::Accelerators cuda = kernels::cuda_accelerators(); cuda.built_in)
     facts.backends.push_back({"cuda", cuda.problem.empty()});
+  for (const kernels::InstructionSet& set : kernels::instruction_sets()) facts.backends.push_back({std::string(set.name), set.available()});
   if (const kernels::InstructionSet* chosen = kernels::find_instruction_set()) facts.chosen_backend = chosen->name;
   facts.processor = processor_name();
   facts.threads = available_threads();
