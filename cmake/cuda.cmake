@@ -53,4 +53,6 @@ file(GLOB JANG_CUDA_HOST_SOURCES src/kernels/cuda/*.cpp)
 set_source_files_properties(${JANG_CUDA_HOST_SOURCES} PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-isystem;${JANG_CUDA_INCLUDE_DIR}")
 set_source_files_properties(src/kernels/devices.cpp src/kernels/accelerators.cpp src/kernels/read_speed.cpp PROPERTIES
   COMPILE_DEFINITIONS JANG_HAS_CUDA)
+# Whoever links the archive links the runtime too; for pkg-config with a space behind.
 set(JANG_CUDA_LIBRARIES ${JANG_CUDART_LIBRARY} ${CMAKE_DL_LIBS} rt)
+set(JANG_CUDA_LINK_FLAGS "${JANG_CUDART_LIBRARY} -ldl -lrt ")
