@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "kernels/cuda/card.h"
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/cuda_backward.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/instruction_set.h"
 
@@ -37,6 +38,8 @@ Result<std::unique_ptr<Device>> CudaDevice::open(ThreadPool* pool) {
   JANG_TRY(device->start());
   return std::unique_ptr<Device>(std::move(device));
 }
+
+CudaDevice::CudaDevice(ThreadPool* pool) : pool_(pool), backward_(std::make_unique<CudaBackward>(*this)) {}
 
 Status CudaDevice::start() {
   cudaDeviceProp properties;

@@ -6,7 +6,7 @@
 // (tokens, positions, page tables) go through a ring of pinned memory, which wait() empties. Errors of the runtime are kept for wait().
 //
 // Members are defined by subject: cuda_device.cpp (memory, rows), cuda_upload.cpp (weights), cuda_linear.cpp (maps, mixtures, Gram
-// matrices), cuda_attention.cpp, cuda_recurrent.cpp.
+// matrices), cuda_attention.cpp, cuda_recurrent.cpp. Gradients are a class of their own (cuda_backward.h).
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -89,10 +89,13 @@ class CudaDevice final : public Device {
 
   void gram(const Tensor& x, const Tensor& out) override;
 
+  [[nodiscard]] Backward* backward() override { return backward_.get(); }
+
   [[nodiscard]] EncodeError encode(EncodeMethod method, const EncodeArgs& args) const override;
 
  private:
-  explicit CudaDevice(ThreadPool* pool) : pool_(pool) {}
+  friend class CudaBackward;
+  explicit CudaDevice(ThreadPool* pool);
   [[nodiscard]] Status start();
 
   // Keeps the first failure for wait(); false when there is one.
@@ -143,6 +146,7 @@ class CudaDevice final : public Device {
   Status failed_;
   std::unique_ptr<CudaBuffer> inputs_, partials_, chosen_, tables_;
   std::vector<std::byte> tables_sent_, tables_now_;  // contents of tables_
+  std::unique_ptr<Backward> backward_;
 };
 
 }  // namespace jang::kernels::cuda
