@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution: a thread per token and channel. Delta rule: a block per value head of a text runs forward once and keeps the states at the
-// starts of chunks, then walks back through the chunks, whose states it computes once more. Rows of a state are keys, columns values; a
-// thread meets the same entries in every pass, so that states need no barrier.
+// starts of chunks, then walks back through the chunks, whose states it computes once more. Rows of a state are keys, columns values.
 #include "kernels/cuda/backward_recurrent.h"
 
 #include "kernels/cuda/device_code.cuh"
@@ -44,206 +43,242 @@ __global__ void conv_inputs_kernel(const float* weight, const float* ds, float* 
   }
 }
 
-// What a block of the delta rule has in shared memory.
-struct Block {
-  float* ds;                      // [key_dim, value_dim]; on the way forward the state
-  float* parts;                   // [kWarps, value_dim]
-  float *q, *k;                   // [key_dim]
-  float* dk;                      // [key_dim]
-  float *v, *dout, *change, *du;  // [value_dim]
-  float* memory;                  // [value_dim]
+constexpr int kDeltaThreads = 512, kDeltaWarps = kDeltaThreads / 32;
+
+// Sizes of the states that a kernel has registers for: rows of a warp, kDeltaWarps apart, and columns of a lane, 32 apart.
+template <int kRows, int kColumns>
+struct DeltaTile {
+  static constexpr int kKeys = kRows * kDeltaWarps, kValues = kColumns * 32, kSize = kKeys * kValues;
 };
-__host__ __device__ constexpr std::int64_t floats_of(std::int64_t key_dim, std::int64_t value_dim) {
-  return key_dim * value_dim + kWarps * value_dim + 3 * key_dim + 5 * value_dim;
+using SmallTile = DeltaTile<8, 4>;   // 128 x 128, as models have it
+using LargeTile = DeltaTile<16, 8>;  // more than registers hold
+static_assert(LargeTile::kKeys == kMostDeltaKeys && LargeTile::kValues == kMostDeltaValues);
+bool is_small(const DeltaShape& s) { return s.key_dim <= SmallTile::kKeys && s.value_dim <= SmallTile::kValues; }
+
+// What a block has in shared memory; zero behind the dimensions of the head, so that no loop asks where they end.
+template <int kKeys, int kValues>
+struct DeltaShared {
+  float q[kKeys], k[kKeys];
+  float dout[kValues], change[kValues], du[kValues];
+  float parts[kDeltaWarps][kValues];
+  float gates[2][kDeltaWarps];
+};
+
+// A thread's share of a token.
+struct TokenPart {
+  float q, k, v, dout, beta, decay;
+};
+
+// v[i] summed over the lanes, for i = lane * kN / 32; always in the same order.
+template <int kN>
+__device__ __forceinline__ float sum_lanes(float (&v)[kN], int lane) {
+  int bit = 16;
+#pragma unroll
+  for (int n = kN / 2; n > 0; n /= 2, bit /= 2) {
+    const bool upper = (lane & bit) != 0;
+#pragma unroll
+    for (int i = 0; i < n; ++i) {
+      const float own = upper ? v[i + n] : v[i], other = upper ? v[i] : v[i + n];
+      v[i] = own + __shfl_xor_sync(~0u, other, bit);
+    }
+  }
+  for (; bit > 0; bit /= 2) v[0] += __shfl_xor_sync(~0u, v[0], bit);
+  return v[0];
 }
 
-// kColumns: of a lane, 32 apart.
-template <int kColumns>
+// State, its gradient and the state behind a token are in registers, an entry always in those of one thread.
+template <int kRows, int kColumns>
 class DeltaHead {
  public:
-  __device__ DeltaHead(const DeltaBackArgs& a, const DeltaTask& task, float* shared)
-      : a_(a), task_(task), key_dim_(a.shape.key_dim), value_dim_(a.shape.value_dim), heads_(a.shape.value_heads) {
+  using Tile = DeltaTile<kRows, kColumns>;
+  using Shared = DeltaShared<Tile::kKeys, Tile::kValues>;
+
+  __device__ DeltaHead(const DeltaBackArgs& a, const DeltaTask& task, Shared& shared)
+      : a_(a), task_(task), b_(shared), key_dim_(a.shape.key_dim), value_dim_(a.shape.value_dim), heads_(a.shape.value_heads) {
     q_size_ = static_cast<std::int64_t>(a.shape.key_heads) * key_dim_;
     columns_ = 2 * q_size_ + static_cast<std::int64_t>(heads_) * value_dim_;
-    b_.ds = shared;
-    b_.parts = b_.ds + key_dim_ * value_dim_;
-    b_.q = b_.parts + kWarps * value_dim_;
-    b_.k = b_.q + key_dim_;
-    b_.dk = b_.k + key_dim_;
-    b_.v = b_.dk + key_dim_;
-    b_.dout = b_.v + value_dim_;
-    b_.change = b_.dout + value_dim_;
-    b_.du = b_.change + value_dim_;
-    b_.memory = b_.du + value_dim_;
+    value_column_ = 2 * q_size_ + static_cast<std::int64_t>(task.head) * value_dim_;
     thread_ = static_cast<int>(threadIdx.x);
     lane_ = thread_ & 31;
     warp_ = thread_ >> 5;
+    const int chunks = (task.n_rows + kDeltaChunk - 1) / kDeltaChunk;
+    states_ = task.states + static_cast<std::int64_t>(chunks) * Tile::kSize;
+    recalled_ = states_ + kDeltaChunk * Tile::kSize;
   }
 
   __device__ void run() {
-    const int n = task_.n_rows, size = key_dim_ * value_dim_;
-    float* starts = task_.states;
-    float* states = starts + static_cast<std::int64_t>((n + kDeltaChunk - 1) / kDeltaChunk) * size;
-    clear();
+    const int n = task_.n_rows;
+    each([&](int i, int j) { state_[i][j] = 0; });
+    TokenPart token = read_token(0);
     for (int t = 0; t < n; ++t) {
-      if (t % kDeltaChunk == 0) copy(b_.ds, starts + static_cast<std::int64_t>(t / kDeltaChunk) * size);
-      read_token(t);
-      recall(b_.ds);
-      step(b_.ds, b_.ds);
+      if (t % kDeltaChunk == 0) save(task_.states + static_cast<std::int64_t>(t / kDeltaChunk) * Tile::kSize);
+      token = step(token, t + 1 < n ? t + 1 : t, nullptr);
     }
-    clear();
-    for (int chunk = (n + kDeltaChunk - 1) / kDeltaChunk - 1; chunk >= 0; --chunk) {
-      const int begin = chunk * kDeltaChunk, end = min(n, begin + kDeltaChunk);
-      copy(starts + static_cast<std::int64_t>(chunk) * size, states);
+    each([&](int i, int j) { ds_[i][j] = 0; });
+    for (int begin = (n - 1) / kDeltaChunk * kDeltaChunk; begin >= 0; begin -= kDeltaChunk) {
+      const int end = min(n, begin + kDeltaChunk);
+      restore(task_.states + static_cast<std::int64_t>(begin / kDeltaChunk) * Tile::kSize);
+      token = read_token(begin);
       for (int t = begin; t < end; ++t) {
-        const float* state = states + static_cast<std::int64_t>(t - begin) * size;
-        read_token(t);
-        recall(state);
-        step(state, states + static_cast<std::int64_t>(t - begin + 1) * size);
+        save(states_ + (t - begin) * Tile::kSize);
+        token = step(token, t + 1 < end ? t + 1 : t, recalled_ + (t - begin) * Tile::kValues);
       }
-      for (int t = end - 1; t >= begin; --t) step_back(t, states + static_cast<std::int64_t>(t - begin) * size);
+      each([&](int i, int j) { after_[i][j] = state_[i][j]; });
+      for (int t = end - 1; t >= begin; --t) {
+        restore(states_ + (t - begin) * Tile::kSize);
+        token = step_back(token, t, t > begin ? t - 1 : t, recalled_ + (t - begin) * Tile::kValues);
+        each([&](int i, int j) { after_[i][j] = state_[i][j]; });
+      }
     }
   }
 
  private:
-  // f(index, column, j) for the entries of a row that belong to this thread.
   template <typename F>
-  __device__ __forceinline__ void row(int r, const F& f) const {
+  __device__ __forceinline__ static void each(const F& f) {
 #pragma unroll
-    for (int j = 0; j < kColumns; ++j) {
-      const int c = lane_ + 32 * j;
-      if (c < value_dim_) f(r * value_dim_ + c, c, j);
-    }
+    for (int i = 0; i < kRows; ++i)
+#pragma unroll
+      for (int j = 0; j < kColumns; ++j) f(i, j);
   }
-  __device__ void clear() {
-    for (int r = warp_; r < key_dim_; r += kWarps) row(r, [&](int i, int, int) { b_.ds[i] = 0; });
+  // Entries in the order of threads.
+  __device__ __forceinline__ void save(float* to) const {
+    each([&](int i, int j) { to[(i * kColumns + j) * kDeltaThreads + thread_] = state_[i][j]; });
   }
-  __device__ void copy(const float* from, float* to) {
-    for (int r = warp_; r < key_dim_; r += kWarps) row(r, [&](int i, int, int) { to[i] = from[i]; });
+  __device__ __forceinline__ void restore(const float* from) {
+    each([&](int i, int j) { state_[i][j] = from[(i * kColumns + j) * kDeltaThreads + thread_]; });
   }
 
-  __device__ std::int64_t value_column() const { return 2 * q_size_ + static_cast<std::int64_t>(task_.head) * value_dim_; }
-  __device__ void read_token(int t) {
+  __device__ __forceinline__ TokenPart read_token(int t) const {
     const std::int64_t token = task_.first_row + t;
     const float* x = a_.qkv + token * columns_;
     const std::int64_t q = static_cast<std::int64_t>(task_.head / (heads_ / a_.shape.key_heads)) * key_dim_;
-    __syncthreads();  // the token before is done with
-    for (int i = thread_; i < key_dim_; i += kThreads) {
-      b_.q[i] = x[q + i];
-      b_.k[i] = x[q_size_ + q + i];
-    }
-    for (int i = thread_; i < value_dim_; i += kThreads) {
-      b_.v[i] = x[value_column() + i];
-      b_.dout[i] = a_.dout[(token * heads_ + task_.head) * value_dim_ + i];
-    }
-    beta_ = a_.ba[token * 2 * heads_ + task_.head];
-    decay_ = expf(a_.ba[token * 2 * heads_ + heads_ + task_.head]);
-    __syncthreads();
+    const bool is_key = thread_ < key_dim_, is_value = thread_ < value_dim_;
+    TokenPart p;
+    p.q = is_key ? x[q + thread_] : 0.0f;
+    p.k = is_key ? x[q_size_ + q + thread_] : 0.0f;
+    p.v = is_value ? x[value_column_ + thread_] : 0.0f;
+    p.dout = is_value ? a_.dout[(token * heads_ + task_.head) * value_dim_ + thread_] : 0.0f;
+    p.beta = a_.ba[token * 2 * heads_ + task_.head];
+    p.decay = expf(a_.ba[token * 2 * heads_ + heads_ + task_.head]);
+    return p;
   }
 
-  // Sums over the warps of what their lanes have of each column. Every thread calls it; a barrier is behind it.
+  // f(column, sum over the rows) in the thread of each column. Barriers are inside and behind it.
   template <typename F>
-  __device__ __forceinline__ void column_sums(const float (&sums)[kColumns], const F& f) {
+  __device__ __forceinline__ void sum_columns(const float (&sums)[kColumns], const F& f) {
 #pragma unroll
-    for (int j = 0; j < kColumns; ++j)
-      if (lane_ + 32 * j < value_dim_) b_.parts[warp_ * value_dim_ + lane_ + 32 * j] = sums[j];
+    for (int j = 0; j < kColumns; ++j) b_.parts[warp_][lane_ + 32 * j] = sums[j];
     __syncthreads();
-    for (int c = thread_; c < value_dim_; c += kThreads) {
+    if (thread_ < Tile::kValues) {
       float sum = 0;
-      for (int w = 0; w < kWarps; ++w) sum += b_.parts[w * value_dim_ + c];
-      f(c, sum);
+#pragma unroll
+      for (int w = 0; w < kDeltaWarps; ++w) sum += b_.parts[w][thread_];
+      f(thread_, sum);
     }
     __syncthreads();
   }
 
-  // What the state says of the token's key, and the change that the token makes.
-  __device__ void recall(const float* state) {
+  // The state becomes that behind the token. `recalled`, if it is there, gets what the state said of the token's key. Gives token `next`,
+  // which is on its way meanwhile.
+  __device__ __forceinline__ TokenPart step(const TokenPart& token, int next, float* recalled) {
+    if (thread_ < Tile::kKeys) b_.k[thread_] = token.k;
+    __syncthreads();
+    const TokenPart following = read_token(next);
     float sums[kColumns] = {};
-    for (int r = warp_; r < key_dim_; r += kWarps) {
-      const float k = b_.k[r];
-      row(r, [&](int i, int, int j) { sums[j] = fmaf(state[i], k, sums[j]); });
-    }
-    column_sums(sums, [&](int c, float sum) {
-      const float memory = sum * decay_;
-      b_.memory[c] = memory;
-      b_.change[c] = beta_ * (b_.v[c] - memory);
+    each([&](int i, int j) { sums[j] = fmaf(state_[i][j], b_.k[warp_ + i * kDeltaWarps], sums[j]); });
+    sum_columns(sums, [&](int c, float sum) {
+      const float memory = sum * token.decay;
+      b_.change[c] = token.beta * (token.v - memory);
+      if (recalled != nullptr) recalled[c] = memory;
     });
-  }
-  // The state behind the token; may be in place.
-  __device__ void step(const float* state, float* next) {
-    for (int r = warp_; r < key_dim_; r += kWarps) {
-      const float k = b_.k[r];
-      row(r, [&](int i, int c, int) { next[i] = fmaf(k, b_.change[c], decay_ * state[i]); });
-    }
+    each([&](int i, int j) { state_[i][j] = fmaf(b_.k[warp_ + i * kDeltaWarps], b_.change[lane_ + 32 * j], token.decay * state_[i][j]); });
+    __syncthreads();  // k is done with
+    return following;
   }
 
-  // ds: of the state behind token t, becomes that of the state before it. state, and behind it the next: before and after.
-  __device__ void step_back(int t, const float* state) {
-    read_token(t);
-    recall(state);
-    const std::int64_t token = task_.first_row + t, at = (token * heads_ + task_.head) * key_dim_;
-    const float* after = state + key_dim_ * value_dim_;
-    float du[kColumns] = {};
-    for (int r = warp_; r < key_dim_; r += kWarps) {
-      const float q = b_.q[r], k = b_.k[r];
-      float read = 0, written = 0;
-      row(r, [&](int i, int c, int j) {
-        const float dout = b_.dout[c], ds = fmaf(q, dout, b_.ds[i]);
-        read = fmaf(after[i], dout, read);
-        written = fmaf(ds, b_.change[c], written);
-        du[j] = fmaf(ds, k, du[j]);
-        b_.ds[i] = ds;
-      });
-      read = warp_sum(read);
-      written = warp_sum(written);
-      if (lane_ == 0) {
-        a_.dq[at + r] = read;
-        b_.dk[r] = written;  // read by this lane below
-      }
+  // ds: of the state behind token t, becomes that of the state before it. The state is the one before, `after` the one behind.
+  __device__ __forceinline__ TokenPart step_back(const TokenPart& token, int t, int next, const float* recalled) {
+    float error = 0;  // v - memory, in the thread of the column
+    if (thread_ < Tile::kKeys) {
+      b_.q[thread_] = token.q;
+      b_.k[thread_] = token.k;
     }
-    float dbeta = 0;
-    float* dv = a_.dqkv + token * columns_ + value_column();
-    column_sums(du, [&](int c, float sum) {
-      dbeta = fmaf(sum, b_.v[c] - b_.memory[c], dbeta);
-      dv[c] = beta_ * sum;
-      b_.du[c] = -beta_ * sum;  // of the memory
+    if (thread_ < Tile::kValues) {
+      error = token.v - recalled[thread_];  // written by this thread
+      b_.dout[thread_] = token.dout;
+      b_.change[thread_] = token.beta * error;
+    }
+    __syncthreads();
+    const TokenPart following = read_token(next);
+    float read[kRows] = {}, written[kRows] = {}, du[kColumns] = {};
+    each([&](int i, int j) {
+      const float dout = b_.dout[lane_ + 32 * j];
+      ds_[i][j] = fmaf(b_.q[warp_ + i * kDeltaWarps], dout, ds_[i][j]);
+      read[i] = fmaf(after_[i][j], dout, read[i]);
+      written[i] = fmaf(ds_[i][j], b_.change[lane_ + 32 * j], written[i]);
+      du[j] = fmaf(ds_[i][j], b_.k[warp_ + i * kDeltaWarps], du[j]);
     });
-    float ddecay = 0;
-    for (int r = warp_; r < key_dim_; r += kWarps) {
-      const float k = b_.k[r];
-      float recalled = 0;
-      row(r, [&](int i, int c, int) {
-        const float before = state[i], ds = fmaf(k, b_.du[c], b_.ds[i]);
-        recalled = fmaf(before, b_.du[c], recalled);
-        ddecay = fmaf(before, ds, ddecay);
-        b_.ds[i] = ds * decay_;
-      });
-      recalled = warp_sum(recalled);
-      if (lane_ == 0) a_.dk[at + r] = fmaf(decay_, recalled, b_.dk[r]);
+    const std::int64_t row = task_.first_row + t;
+    float dbeta = 0;
+    sum_columns(du, [&](int c, float sum) {
+      dbeta = sum * error;
+      if (c < value_dim_) a_.dqkv[row * columns_ + value_column_ + c] = token.beta * sum;
+      b_.du[c] = -token.beta * sum;  // of the memory
+    });
+    float recall[kRows] = {}, ddecay = 0;
+    each([&](int i, int j) {
+      const float dmemory = b_.du[lane_ + 32 * j];
+      const float ds = fmaf(b_.k[warp_ + i * kDeltaWarps], dmemory, ds_[i][j]);
+      recall[i] = fmaf(state_[i][j], dmemory, recall[i]);
+      ddecay = fmaf(state_[i][j], ds, ddecay);
+      ds_[i][j] = ds * token.decay;
+    });
+    const float dq = sum_lanes(read, lane_), dk = fmaf(token.decay, sum_lanes(recall, lane_), sum_lanes(written, lane_));
+    constexpr int kLanes = 32 / kRows;  // that have the same sum
+    const int r = warp_ + lane_ / kLanes * kDeltaWarps;
+    if (lane_ % kLanes == 0 && r < key_dim_) {
+      const std::int64_t at = (row * heads_ + task_.head) * key_dim_ + r;
+      a_.dq[at] = dq;
+      a_.dk[at] = dk;
     }
-    dbeta = block_sum(dbeta);
-    ddecay = block_sum(ddecay);
-    if (thread_ != 0) return;
-    float* dba = a_.dba + token * 2 * heads_;
-    dba[task_.head] = dbeta * beta_ * (1.0f - beta_);
+    dbeta = warp_sum(dbeta);
+    ddecay = warp_sum(ddecay);
+    if (lane_ == 0) {
+      b_.gates[0][warp_] = dbeta;
+      b_.gates[1][warp_] = ddecay;
+    }
+    __syncthreads();
+    if (thread_ == 0) write_gates(token, row);
+    return following;
+  }
+
+  __device__ void write_gates(const TokenPart& token, std::int64_t row) {
+    float dbeta = 0, ddecay = 0;
+    for (int w = 0; w < kDeltaWarps; ++w) {
+      dbeta += b_.gates[0][w];
+      ddecay += b_.gates[1][w];
+    }
+    float* dba = a_.dba + row * 2 * heads_;
+    dba[task_.head] = dbeta * token.beta * (1.0f - token.beta);
     // decay = exp(-rate softplus(a + dt_bias))
-    const float a = a_.given_ba[token * 2 * heads_ + heads_ + task_.head] + a_.dt_bias[task_.head];
-    dba[heads_ + task_.head] = -ddecay * decay_ * expf(a_.a_log[task_.head]) * sigmoid(a);
+    const float a = a_.given_ba[row * 2 * heads_ + heads_ + task_.head] + a_.dt_bias[task_.head];
+    dba[heads_ + task_.head] = -ddecay * token.decay * expf(a_.a_log[task_.head]) * sigmoid(a);
   }
 
   const DeltaBackArgs& a_;
   const DeltaTask task_;
-  Block b_;
+  Shared& b_;
+  float *states_, *recalled_;  // of the chunk
+  std::int64_t q_size_, columns_, value_column_;
   int key_dim_, value_dim_, heads_, thread_, lane_, warp_;
-  std::int64_t q_size_, columns_;  // floats of a token: queries; all
-  float beta_ = 0, decay_ = 0;
+  float state_[kRows][kColumns], ds_[kRows][kColumns], after_[kRows][kColumns];
 };
 
-template <int kColumns>
-__global__ void __launch_bounds__(kThreads) delta_back_kernel(const __grid_constant__ DeltaBackArgs a) {
-  extern __shared__ float memory[];
+template <int kRows, int kColumns>
+__global__ void __launch_bounds__(kDeltaThreads) delta_back_kernel(const __grid_constant__ DeltaBackArgs a) {
+  __shared__ typename DeltaHead<kRows, kColumns>::Shared shared;
   begin_kernel();
-  DeltaHead<kColumns>(a, a.tasks[blockIdx.x], memory).run();
+  DeltaHead<kRows, kColumns>(a, a.tasks[blockIdx.x], shared).run();
 }
 
 // A warp per token and head of the queries, then of the keys. y = times x / sqrt(sum x^2 + eps), so with f = 1 / sqrt(sum x^2 + eps)
@@ -289,18 +324,18 @@ void conv_back(const float* x, const float* weight, float* dout, float* dx, std:
   launch(conv_inputs_kernel, grid, dim3(kThreads), 0, stream, weight, dout, dx, c, k, texts);
 }
 
-std::int64_t delta_back_bytes(const DeltaShape& s) { return 4 * floats_of(s.key_dim, s.value_dim); }
+std::int64_t delta_floats(const DeltaShape& s, std::int64_t n_rows) {
+  const std::int64_t size = is_small(s) ? SmallTile::kSize : LargeTile::kSize,
+                     values = is_small(s) ? SmallTile::kValues : LargeTile::kValues;
+  return ((n_rows + kDeltaChunk - 1) / kDeltaChunk + kDeltaChunk) * size + kDeltaChunk * values;
+}
 
 void delta_back(const DeltaBackArgs& a, int n, Stream stream) {
-  const auto bytes = static_cast<std::size_t>(delta_back_bytes(a.shape));
-  const auto start = [&](auto* kernel) {
-    if (bytes > 48u * 1024u) cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-    launch(kernel, dim3(static_cast<unsigned>(n)), dim3(kThreads), bytes, stream, a);
-  };
-  if (a.shape.value_dim <= 128)
-    start(delta_back_kernel<4>);
+  const dim3 grid(static_cast<unsigned>(n)), block(kDeltaThreads);
+  if (is_small(a.shape))
+    launch(delta_back_kernel<8, 4>, grid, block, 0, stream, a);
   else
-    start(delta_back_kernel<8>);
+    launch(delta_back_kernel<16, 8>, grid, block, 0, stream, a);
 }
 
 void delta_norms_back(const DeltaShape& s, const float* qkv, const float* dq, const float* dk, float* dqkv, std::int64_t n, Stream stream) {

@@ -11,17 +11,17 @@ namespace jang::kernels::cuda {
 void conv_back(const float* x, const float* weight, float* dout, float* dx, std::int64_t channels, std::int64_t kernel, const Runs& texts,
                Stream stream);
 
+// Largest states.
+inline constexpr std::int32_t kMostDeltaKeys = 256, kMostDeltaValues = 256;
 // Tokens between states that are kept; those between are computed once more on the way back.
 inline constexpr int kDeltaChunk = 32;
-// Of a state: value_dim at most.
-inline constexpr std::int32_t kMostValueDim = 256;
 
 // One value head of one text.
 struct DeltaTask {
   std::int32_t first_row = 0, n_rows = 0, head = 0;
-  float* states = nullptr;  // delta_states() of them
+  float* states = nullptr;  // delta_floats() of them
 };
-[[nodiscard]] inline std::int64_t delta_states(std::int64_t n_rows) { return (n_rows + kDeltaChunk - 1) / kDeltaChunk + kDeltaChunk + 1; }
+[[nodiscard]] std::int64_t delta_floats(const DeltaShape& s, std::int64_t n_rows);
 
 struct DeltaBackArgs {
   DeltaShape shape;
@@ -37,8 +37,6 @@ struct DeltaBackArgs {
   float* dk = nullptr;
   const DeltaTask* tasks = nullptr;  // on the card
 };
-// Bytes of a block's shared memory.
-[[nodiscard]] std::int64_t delta_back_bytes(const DeltaShape& s);
 void delta_back(const DeltaBackArgs& a, int n, Stream stream);
 
 // From dq and dk, summed over the value heads of a key head, through their norms into dqkv. qkv: as Delta was given it.

@@ -9,6 +9,23 @@ namespace {
 
 constexpr int kThreads = 256, kWarps = kThreads / 32;
 
+// In double where what is left of a sum may be small beside its terms.
+__device__ __forceinline__ double warp_sum(double x) {
+#pragma unroll
+  for (int o = 16; o > 0; o >>= 1) x += __shfl_xor_sync(~0u, x, o);
+  return x;
+}
+__device__ __forceinline__ double block_sum(double x) {
+  __shared__ double part[kWarps];
+  x = warp_sum(x);
+  __syncthreads();  // part may still be read from the sum before
+  if ((threadIdx.x & 31) == 0) part[threadIdx.x >> 5] = x;
+  __syncthreads();
+  double sum = 0;
+  for (int w = 0; w < kWarps; ++w) sum += part[w];
+  return sum;
+}
+
 // A block per token and part of the columns. The first token of an id adds for all tokens of that id, one after the other.
 constexpr int kEmbedColumns = 512;
 __global__ void __launch_bounds__(kThreads) embed_back_kernel(EmbedBackArgs a) {
@@ -68,19 +85,19 @@ __global__ void soft_cap_back_kernel(Rows logits, float cap, Rows dlogits, std::
 template <typename Sum>
 __device__ __forceinline__ void norm_gradient(const float* x, const float* norm, std::int64_t n, float eps, float offset, const float* dout,
                                               bool add, float* dx, int thread, int threads, const Sum& sum) {
-  float squares = 0, product = 0;
+  double squares = 0, product = 0;
   for (std::int64_t j = thread; j < n; j += threads) {
-    const float w = norm != nullptr ? norm[j] + offset : 1.0f;
-    squares = fmaf(x[j], x[j], squares);
-    product = fmaf(x[j] * w, dout[j], product);
+    const double v = x[j], w = norm != nullptr ? static_cast<double>(norm[j]) + offset : 1.0;
+    squares = fma(v, v, squares);
+    product = fma(v * w, static_cast<double>(dout[j]), product);
   }
   squares = sum(squares);
   product = sum(product);
-  const float factor = 1.0f / sqrtf(squares / static_cast<float>(n) + eps);
-  const float along = product / static_cast<float>(n) * factor * factor;
+  const double factor = 1.0 / sqrt(squares / static_cast<double>(n) + eps);
+  const double along = product / static_cast<double>(n) * factor * factor;
   for (std::int64_t j = thread; j < n; j += threads) {
-    const float w = norm != nullptr ? norm[j] + offset : 1.0f;
-    const float d = factor * (dout[j] * w - x[j] * along);
+    const double w = norm != nullptr ? static_cast<double>(norm[j]) + offset : 1.0;
+    const float d = static_cast<float>(factor * (dout[j] * w - x[j] * along));
     dx[j] = add ? dx[j] + d : d;
   }
 }
@@ -97,9 +114,9 @@ __global__ void __launch_bounds__(kThreads) norm_back_kernel(NormBackArgs a) {
   const float* dout = a.dout.at + row * a.dout.stride;
   float* dx = a.dx.at + row * a.dx.stride;
   if constexpr (kWarpPerRow)
-    norm_gradient(x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread & 31, 32, [](float v) { return warp_sum(v); });
+    norm_gradient(x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread & 31, 32, [](double v) { return warp_sum(v); });
   else
-    norm_gradient(x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread, kThreads, [](float v) { return block_sum(v); });
+    norm_gradient(x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread, kThreads, [](double v) { return block_sum(v); });
 }
 
 __device__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
@@ -159,7 +176,7 @@ __global__ void __launch_bounds__(kThreads) rope_back_kernel(RopeBackArgs a) {
   if (a.norm == nullptr) return;
   __syncwarp();
   const float* x = a.x.at + row * a.x.stride + head * a.head_dim;
-  norm_gradient(x, a.norm, a.head_dim, a.eps, a.offset, d, false, d, lane, 32, [](float v) { return warp_sum(v); });
+  norm_gradient(x, a.norm, a.head_dim, a.eps, a.offset, d, false, d, lane, 32, [](double v) { return warp_sum(v); });
 }
 
 // grid: token, choice
@@ -210,23 +227,23 @@ __global__ void __launch_bounds__(kThreads) route_back_kernel(RouteBackArgs a) {
   total = warp_sum(total);
   const auto probability = [&](int e) { return expf(logits[e] - largest) / total; };
   // A choice a lane; of more than 32 a lane takes several.
-  float sum = 0, mean = 0;
+  double sum = 0, mean = 0;
   for (int c = lane; c < a.top_k; c += 32) {
-    const float p = probability(expert_of(a, slots[c]));
+    const double p = probability(expert_of(a, slots[c]));
     sum += p;
-    mean = fmaf(p, dw[c], mean);
+    mean = fma(p, static_cast<double>(dw[c]), mean);
   }
   sum = warp_sum(sum);
   mean = warp_sum(mean) / sum;
-  const auto slope = [&](int c) { return a.normalized ? (dw[c] - mean) / sum : dw[c]; };
-  float all = 0;
-  for (int c = lane; c < a.top_k; c += 32) all = fmaf(probability(expert_of(a, slots[c])), slope(c), all);
+  const auto slope = [&](int c) { return a.normalized ? (dw[c] - mean) / sum : static_cast<double>(dw[c]); };
+  double all = 0;
+  for (int c = lane; c < a.top_k; c += 32) all = fma(static_cast<double>(probability(expert_of(a, slots[c]))), slope(c), all);
   all = warp_sum(all);
-  for (int e = lane; e < a.experts; e += 32) d[e] = -probability(e) * all;
+  for (int e = lane; e < a.experts; e += 32) d[e] = static_cast<float>(-probability(e) * all);
   __syncwarp();
   for (int c = lane; c < a.top_k; c += 32) {
     const int e = expert_of(a, slots[c]);
-    d[e] = probability(e) * (slope(c) - all);
+    d[e] = static_cast<float>(probability(e) * (slope(c) - all));
   }
 }
 

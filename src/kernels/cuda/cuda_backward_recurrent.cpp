@@ -29,20 +29,18 @@ void CudaBackward::delta(const DeltaGradient& op, std::span<const SequenceRun> t
   DeltaBackArgs a;
   a.shape = {static_cast<std::int32_t>(op.key_heads), static_cast<std::int32_t>(op.value_heads), static_cast<std::int32_t>(op.key_dim),
              static_cast<std::int32_t>(op.value_dim)};
-  int room = 0;
-  device_.check(cudaDeviceGetAttribute(&room, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0), "gradient of delta");
-  if (op.value_dim > kMostValueDim || delta_back_bytes(a.shape) > room)
+  if (op.key_dim > kMostDeltaKeys || op.value_dim > kMostDeltaValues)
     return device_.fail(StatusCode::unsupported, "gradients of states of " + std::to_string(op.key_dim) + " x " +
-                                                     std::to_string(op.value_dim) + " values: the cuda device takes what fits into " +
-                                                     std::to_string(room) + " bytes, values of " + std::to_string(kMostValueDim) +
+                                                     std::to_string(op.value_dim) + " values; the cuda device takes " +
+                                                     std::to_string(kMostDeltaKeys) + " x " + std::to_string(kMostDeltaValues) +
                                                      " at most; take the CPU");
-  const std::int64_t n = op.qkv.rows, size = op.key_dim * op.value_dim;
+  const std::int64_t n = op.qkv.rows;
   const std::int64_t heads_floats = n * op.value_heads * op.key_dim;
   const std::int64_t fixed = round_up<std::int64_t>(n * (a.shape.columns() + 2 * op.value_heads) + 2 * heads_floats, 64);
   // What heads of texts take at a time: all, or as many as fit.
   std::int64_t all = 0, most = 0;
   for (const SequenceRun& text : texts) {
-    const std::int64_t own = delta_states(text.n_rows) * size;
+    const std::int64_t own = delta_floats(a.shape, text.n_rows);
     all += op.value_heads * own;
     most = std::max(most, own);
   }
@@ -80,7 +78,7 @@ void CudaBackward::delta(const DeltaGradient& op, std::span<const SequenceRun> t
   };
   for (const SequenceRun& text : texts)
     for (std::int64_t h = 0; h < op.value_heads && text.n_rows > 0; ++h) {
-      const std::int64_t own = delta_states(text.n_rows) * size;
+      const std::int64_t own = delta_floats(a.shape, text.n_rows);
       if (used + own > shared && !finish()) return;
       tasks.push_back({static_cast<std::int32_t>(text.first_row), static_cast<std::int32_t>(text.n_rows), static_cast<std::int32_t>(h),
                        memory + fixed + used});
