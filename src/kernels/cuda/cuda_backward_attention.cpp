@@ -48,6 +48,56 @@ Product product(const float* a, std::int64_t a_stride, const float* b, std::int6
   return p;
 }
 
+// What is launched for a block of queries of all groups, in this order.
+struct BlockWork {
+  std::vector<Product> scores;  // q k^T and dout v^T
+  std::vector<Scores> softmaxes;
+  std::vector<Product> queries;  // dq
+  std::vector<Product> keys;     // dk and dv
+};
+
+//   p = softmax(cap(scale q k^T)), out = p v, so
+//   dv = p^T dout;  dp = dout v^T;  ds = p (dp - sum_j p_j dp_j), through the cap, times scale;  dq = ds k;  dk = ds^T q
+// scratch: p of the heads that share the key-value head, then their ds.
+void add_block(const AttendGradient& op, const SequenceRun& text, const Block& b, std::int64_t kv_head, float* scratch, BlockWork* work) {
+  const std::int64_t key_dim = op.q.columns / op.heads, value_dim = op.v.columns / op.kv_heads, heads = op.heads / op.kv_heads;
+  const std::int64_t query = text.first_row + b.first, key = text.first_row + b.begin, size = b.rows * b.visible, head = kv_head * heads;
+  const float* q = address(op.q, query) + head * key_dim;
+  const float* dout = address(op.dout, query) + head * value_dim;
+  const float* k = address(op.k, key) + kv_head * key_dim;
+  const float* v = address(op.v, key) + kv_head * value_dim;
+  float* dq = address(op.dq, query) + head * key_dim;
+  const auto shift = static_cast<std::int32_t>(b.first - b.begin);
+  const auto banded = [&](Product p, Band band) {
+    p.band = band;
+    p.shift = shift;
+    p.window = static_cast<std::int32_t>(op.window);
+    return p;
+  };
+  for (std::int64_t h = 0; h < heads; ++h) {
+    float* p = scratch + h * size;
+    float* ds = scratch + (heads + h) * size;
+    const float *own_q = q + h * key_dim, *own_dout = dout + h * value_dim;
+    work->scores.push_back(banded(product(own_q, op.q.stride, k, op.k.stride, p, b.visible, b.rows, b.visible, key_dim), Band::result));
+    work->scores.push_back(
+        banded(product(own_dout, op.dout.stride, v, op.v.stride, ds, b.visible, b.rows, b.visible, value_dim), Band::result));
+    work->softmaxes.push_back({p, ds, static_cast<std::int32_t>(b.rows), static_cast<std::int32_t>(b.visible), shift});
+    work->queries.push_back(
+        banded(product(ds, b.visible, k, op.k.stride, dq + h * key_dim, op.dq.stride, b.rows, key_dim, b.visible), Band::keys));
+  }
+  const auto over_heads = [&](const float* a, const float* from, const Tensor& rows, const Tensor& to, std::int64_t dim) {
+    Product sum = banded(product(a, b.visible, from, rows.stride, address(to, key) + kv_head * dim, to.stride, b.visible, dim, b.rows),
+                         Band::queries);
+    sum.segments = static_cast<std::int32_t>(heads);
+    sum.a_segment = size;
+    sum.b_segment = dim;
+    sum.add = 1;
+    work->keys.push_back(sum);
+  };
+  over_heads(scratch + heads * size, q, op.q, op.dk, key_dim);
+  over_heads(scratch, dout, op.dout, op.dv, value_dim);
+}
+
 }  // namespace
 
 void CudaBackward::rope(const RopeGradient& op) {
@@ -101,76 +151,29 @@ void CudaBackward::attend(const AttendGradient& op, std::span<const SequenceRun>
   device_.launched("gradient of attend");
 }
 
-//   p = softmax(cap(scale q k^T)), out = p v, so
-//   dv = p^T dout;  dp = dout v^T;  ds = p (dp - sum_j p_j dp_j), through the cap, times scale;  dq = ds k;  dk = ds^T q
 void CudaBackward::attend(const AttendGradient& op, std::span<const Group> groups) {
-  const std::int64_t key_dim = op.q.columns / op.heads, value_dim = op.v.columns / op.kv_heads, heads = op.heads / op.kv_heads;
-  const auto banded = [&](Product p, Band band, const Block& block) {
-    p.band = band;
-    p.shift = static_cast<std::int32_t>(block.first - block.begin);
-    p.window = static_cast<std::int32_t>(op.window);
-    return p;
-  };
   std::int64_t longest = 0;
   for (const Group& g : groups) longest = std::max(longest, g.text->n_rows);
   for (std::int64_t index = 0; index * kQueries < longest; ++index) {
-    std::vector<Product> of_scores, of_queries, of_keys;
-    std::vector<Scores> scores;
-    for (const Group& g : groups) {
-      if (index * kQueries >= g.text->n_rows) continue;
-      const Block b(op, *g.text, index);
-      const std::int64_t query = g.text->first_row + b.first, key = g.text->first_row + b.begin, size = b.rows * b.visible;
-      const std::int64_t head = g.kv_head * heads;
-      float* p = g.scratch;  // of all heads of the group, then their gradients
-      float* ds = p + heads * size;
-      const float* k = address(op.k, key) + g.kv_head * key_dim;
-      const float* v = address(op.v, key) + g.kv_head * value_dim;
-      const float* q = address(op.q, query) + head * key_dim;
-      const float* dout = address(op.dout, query) + head * value_dim;
-      for (std::int64_t h = 0; h < heads; ++h) {
-        float* own_p = p + h * size;
-        float* own_ds = ds + h * size;
-        of_scores.push_back(
-            banded(product(q + h * key_dim, op.q.stride, k, op.k.stride, own_p, b.visible, b.rows, b.visible, key_dim), Band::result, b));
-        of_scores.push_back(
-            banded(product(dout + h * value_dim, op.dout.stride, v, op.v.stride, own_ds, b.visible, b.rows, b.visible, value_dim),
-                   Band::result, b));
-        scores.push_back({own_p, own_ds, static_cast<std::int32_t>(b.rows), static_cast<std::int32_t>(b.visible),
-                          static_cast<std::int32_t>(b.first - b.begin)});
-        of_queries.push_back(banded(product(own_ds, b.visible, k, op.k.stride, address(op.dq, query) + (head + h) * key_dim, op.dq.stride,
-                                            b.rows, key_dim, b.visible),
-                                    Band::keys, b));
-      }
-      const auto of_key = [&](float* a, const float* from, const Tensor& rows, const Tensor& to, std::int64_t dim) {
-        Product sum =
-            banded(product(a, b.visible, from, rows.stride, address(to, key) + g.kv_head * dim, to.stride, b.visible, dim, b.rows),
-                   Band::queries, b);
-        sum.segments = static_cast<std::int32_t>(heads);
-        sum.a_segment = size;
-        sum.b_segment = dim;
-        sum.add = 1;
-        of_keys.push_back(sum);
-      };
-      of_key(ds, q, op.q, op.dk, key_dim);
-      of_key(p, dout, op.dout, op.dv, value_dim);
-    }
-    std::int64_t tiles = 0;
-    const Product* placed = place(of_scores, kSmallTile, &tiles);
-    if (placed == nullptr) return;
-    product_of_rows_with_rows(placed, static_cast<int>(of_scores.size()), tiles, device_.stream_);
+    BlockWork work;
+    for (const Group& g : groups)
+      if (index * kQueries < g.text->n_rows) add_block(op, *g.text, Block(op, *g.text, index), g.kv_head, g.scratch, &work);
+    const auto multiply = [&](std::vector<Product>& products, const auto& launch) {
+      std::int64_t tiles = 0;
+      const Product* placed = place(products, kSmallTile, &tiles);
+      if (placed != nullptr) launch(placed, static_cast<int>(products.size()), tiles);
+    };
+    multiply(work.scores, [&](const Product* p, int n, std::int64_t tiles) { product_of_rows_with_rows(p, n, tiles, device_.stream_); });
     ScoreArgs a;
-    a.scores = static_cast<const Scores*>(list(&scores_, scores.data(), static_cast<std::int64_t>(scores.size() * sizeof(Scores))));
+    a.scores = static_cast<const Scores*>(
+        list(&scores_, work.softmaxes.data(), static_cast<std::int64_t>(work.softmaxes.size() * sizeof(Scores))));
+    if (a.scores == nullptr) return;
     a.window = static_cast<std::int32_t>(op.window);
     a.scale = op.scale;
     a.softcap = op.softcap;
-    if (a.scores == nullptr) return;
-    scores_back(a, static_cast<std::int64_t>(scores.size()), std::min(kQueries, longest - index * kQueries), device_.stream_);
-    placed = place(of_queries, kSmallTile, &tiles);
-    if (placed == nullptr) return;
-    product_of_rows(placed, static_cast<int>(of_queries.size()), tiles, device_.stream_);
-    placed = place(of_keys, kSmallTile, &tiles);
-    if (placed == nullptr) return;
-    product_of_columns(placed, static_cast<int>(of_keys.size()), kSmallTile, tiles, device_.stream_);
+    scores_back(a, static_cast<std::int64_t>(work.softmaxes.size()), std::min(kQueries, longest - index * kQueries), device_.stream_);
+    multiply(work.queries, [&](const Product* p, int n, std::int64_t tiles) { product_of_rows(p, n, tiles, device_.stream_); });
+    multiply(work.keys, [&](const Product* p, int n, std::int64_t tiles) { product_of_columns(p, n, kSmallTile, tiles, device_.stream_); });
   }
 }
 
