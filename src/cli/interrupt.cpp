@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handlers touch lock-free atomics and _exit only, which POSIX allows in a handler.
+// Handlers touch lock-free atomics, the clock and _exit only, which POSIX allows in a handler.
 #include "cli/interrupt.h"
 
+#include <atomic>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 
 #include <unistd.h>
 
@@ -11,12 +14,26 @@ namespace {
 
 CancelFlag flag{false};
 std::atomic<int> first_signal{0};
-static_assert(CancelFlag::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+static_assert(CancelFlag::is_always_lock_free && std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
+
+// Two signals at once are one: timeout(1), for one, signals the program and then its group.
+constexpr std::int64_t kAtOnceMs = 200;
+std::atomic<std::int64_t> first_at{0};
+
+std::int64_t now_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{1000} * now.tv_sec + now.tv_nsec / 1'000'000;
+}
 
 void on_signal(int number) {
   int none = 0;
-  if (!first_signal.compare_exchange_strong(none, number)) _exit(128 + number);
-  flag.store(true);
+  if (first_signal.compare_exchange_strong(none, number)) {
+    first_at.store(now_ms());
+    flag.store(true);
+  } else if (now_ms() - first_at.load() > kAtOnceMs) {
+    _exit(128 + number);
+  }
 }
 
 }  // namespace
