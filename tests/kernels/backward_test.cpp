@@ -85,7 +85,7 @@ std::vector<std::string> devices_with_gradients() {
   return names;
 }
 
-class EveryDevice : public ::testing::TestWithParam<std::string> {
+class EveryDeviceBackward : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     if (!opened.ok()) GTEST_SKIP() << opened.status().message();
@@ -94,7 +94,8 @@ class EveryDevice : public ::testing::TestWithParam<std::string> {
   Result<std::unique_ptr<Device>> opened = open_device(GetParam(), nullptr);
   Machine machine{nullptr};
 };
-INSTANTIATE_TEST_SUITE_P(BackwardOps, EveryDevice, ::testing::ValuesIn(devices_with_gradients()), [](const auto& p) { return p.param; });
+INSTANTIATE_TEST_SUITE_P(BackwardOps, EveryDeviceBackward, ::testing::ValuesIn(devices_with_gradients()),
+                         [](const auto& p) { return p.param; });
 
 TEST_P(EverySet, products_are_sums_whatever_the_shape) {
   struct Shape {
@@ -159,7 +160,7 @@ struct AttentionCase {
   }
 };
 
-TEST_P(EveryDevice, gradients_of_attention_go_through_windows_and_caps) {
+TEST_P(EveryDeviceBackward, gradients_of_attention_go_through_windows_and_caps) {
   for (const AttentionCase c : {AttentionCase{.softcap = 2}, AttentionCase{.window = 13}, AttentionCase{.n = 1}}) {
     const Values q = random_values(c.n * c.heads * c.dim, 1), k = random_values(c.n * c.kv * c.dim, 2),
                  v = random_values(c.n * c.kv * c.dim, 3);
@@ -200,7 +201,7 @@ double kl(const Values& reference, const std::vector<double>& logits) {
   return sum;
 }
 
-TEST_P(EveryDevice, divergence_is_the_kl_of_the_softmaxes_and_its_gradient_the_slope) {
+TEST_P(EveryDeviceBackward, divergence_is_the_kl_of_the_softmaxes_and_its_gradient_the_slope) {
   constexpr std::int64_t kN = 3, kVocab = 301;
   const Values reference = random_values(kN * kVocab, 1), logits = random_values(kN * kVocab, 2);
   const Tensor r = machine.tensor(reference, kVocab), z = machine.tensor(logits, kVocab), sums = machine.tensor(Values(at(kN)), 1);
@@ -219,7 +220,7 @@ TEST_P(EveryDevice, divergence_is_the_kl_of_the_softmaxes_and_its_gradient_the_s
   }
 }
 
-TEST_P(EveryDevice, divergence_of_shifted_ruled_out_and_broken_logits) {
+TEST_P(EveryDeviceBackward, divergence_of_shifted_ruled_out_and_broken_logits) {
   const float none = -std::numeric_limits<float>::infinity();
   const Values reference = {1.5f, -2.0f, none, 3.0f}, shifted = {101.5f, 98.0f, none, 103.0f}, broken = {1, std::nanf(""), 2, 3};
   const auto divergence = [&](const Values& logits) {
@@ -231,7 +232,7 @@ TEST_P(EveryDevice, divergence_of_shifted_ruled_out_and_broken_logits) {
   EXPECT_FALSE(std::isfinite(divergence(broken)));
 }
 
-TEST_P(EveryDevice, gradients_of_the_cap_and_of_activations_are_slopes) {
+TEST_P(EveryDeviceBackward, gradients_of_the_cap_and_of_activations_are_slopes) {
   const Values x = random_values(40, 5), up = random_values(40, 6), cotangent = random_values(40, 7);
   const Tensor dlogits = machine.tensor(cotangent, 8);
   machine.backward().softcap(machine.tensor(x, 8), 4.0f, dlogits);
@@ -258,7 +259,7 @@ TEST_P(EveryDevice, gradients_of_the_cap_and_of_activations_are_slopes) {
 }
 
 // Weights of the chosen experts by the logits, the choice being what it is; one token of three, with and without their sum taken out.
-TEST_P(EveryDevice, gradients_of_routing_go_through_the_chosen_experts) {
+TEST_P(EveryDeviceBackward, gradients_of_routing_go_through_the_chosen_experts) {
   constexpr std::int64_t kN = 3, kExperts = 7, kTop = 2;
   for (const bool normalized : {false, true}) {
     const Values logits = random_values(kN * kExperts, 12), cotangent = random_values(kN * kTop, 13);
@@ -290,7 +291,7 @@ TEST_P(EveryDevice, gradients_of_routing_go_through_the_chosen_experts) {
 }
 
 // Two maps add up, one of them packed.
-TEST_P(EveryDevice, gradients_of_linear_maps_read_any_storage) {
+TEST_P(EveryDeviceBackward, gradients_of_linear_maps_read_any_storage) {
   constexpr std::int64_t kN = 9, kColumns = 128;
   const model::testing::PackedMatrix packed(300, kColumns, 3, 64, 8);
   const Values dense = random_values(5 * kColumns, 9), dy = random_values(kN * 300, 10), other = random_values(kN * 5, 11);
