@@ -105,7 +105,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 
 Result<double> parse_positive(std::string_view text, std::string_view what, double max) {
   double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) || value <= 0 || value > max)
     return Status(StatusCode::invalid_argument,
                   fmt::format("{} must be a number above 0 and at most {}, not '{}'", what, max, printable(text)));
