@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See the header.
 #include "base/lfs_pointer.h"
 
 #include <fmt/format.h>

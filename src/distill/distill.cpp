@@ -63,7 +63,7 @@ class Run {
       fit_budget(costs, options_.rate == 0);
       JANG_TRY(choose_rate());
       fit_budget(costs, false);
-      JANG_TRY(save());
+      if (options_.rate == 0) JANG_TRY(save());  // a rate that was given is known without it
     }
     begin_phase(observer_, "train", "steps");
     JANG_TRY(train());

@@ -13,12 +13,6 @@
 namespace jang::kernels {
 namespace {
 
-std::vector<std::string> compared_devices() {
-  std::vector<std::string> names = {std::string(find_instruction_set()->name)};
-  if (cuda_accelerators().built_in) names.emplace_back("cuda");
-  return names;
-}
-
 class BackwardParity : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {

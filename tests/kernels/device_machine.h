@@ -105,6 +105,13 @@ inline std::vector<std::string> device_names() {
   return names;
 }
 
+// What is compared with the reference device: the fastest backend of the processor, and the card.
+inline std::vector<std::string> compared_devices() {
+  std::vector<std::string> names = {std::string(find_instruction_set()->name)};
+  if (cuda_accelerators().built_in) names.emplace_back("cuda");
+  return names;
+}
+
 // Relative to the largest value expected; `terms`: of the longest sum, each rounded to float32.
 inline void expect_near(const Values& found, const std::vector<double>& expected, double terms, const std::string& what) {
   ASSERT_EQ(found.size(), expected.size()) << what;

@@ -10,20 +10,6 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__device__ double block_sum(double x) {
-  __shared__ double part[32];
-  const int warps = static_cast<int>(blockDim.x) >> 5, lane = static_cast<int>(threadIdx.x) & 31;
-#pragma unroll
-  for (int o = 16; o > 0; o >>= 1) x += __shfl_xor_sync(~0u, x, o);
-  __syncthreads();  // part may still be read from the sum before
-  if (lane == 0) part[threadIdx.x >> 5] = x;
-  __syncthreads();
-  x = lane < warps ? part[lane] : 0.0;
-#pragma unroll
-  for (int o = 16; o > 0; o >>= 1) x += __shfl_xor_sync(~0u, x, o);
-  return x;
-}
-
 __device__ double log_sum_exp(const float* x, std::int64_t n) {
   float largest = -INFINITY;
   bool broken = false;
@@ -31,7 +17,7 @@ __device__ double log_sum_exp(const float* x, std::int64_t n) {
     largest = fmaxf(largest, x[j]);
     broken = broken || isnan(x[j]);
   }
-  largest = cuda::block_max(largest);
+  largest = block_max(largest);
   double sum = broken ? static_cast<double>(NAN) : 0.0;
   for (std::int64_t j = threadIdx.x; j < n; j += blockDim.x) sum += static_cast<double>(expf(x[j] - largest));
   return static_cast<double>(largest) + log(block_sum(sum));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A block or a warp per row, or a thread per value; sums over a row by a tree that depends on the length of the row only.
+// A block or a warp per row, or a thread per value; sums over a row by a tree that depends on the length of the row only,
+// in double where what is left of a sum may be small beside its terms.
 #include "kernels/cuda/backward_rows.h"
 
 #include "kernels/cuda/device_code.cuh"
@@ -8,23 +9,6 @@ namespace jang::kernels::cuda {
 namespace {
 
 constexpr int kThreads = 256, kWarps = kThreads / 32;
-
-// In double where what is left of a sum may be small beside its terms.
-__device__ __forceinline__ double warp_sum(double x) {
-#pragma unroll
-  for (int o = 16; o > 0; o >>= 1) x += __shfl_xor_sync(~0u, x, o);
-  return x;
-}
-__device__ __forceinline__ double block_sum(double x) {
-  __shared__ double part[kWarps];
-  x = warp_sum(x);
-  __syncthreads();  // part may still be read from the sum before
-  if ((threadIdx.x & 31) == 0) part[threadIdx.x >> 5] = x;
-  __syncthreads();
-  double sum = 0;
-  for (int w = 0; w < kWarps; ++w) sum += part[w];
-  return sum;
-}
 
 // A block per token and part of the columns. The first token of an id adds for all tokens of that id, one after the other.
 constexpr int kEmbedColumns = 512;

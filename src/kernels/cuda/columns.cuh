@@ -25,12 +25,7 @@ __device__ __forceinline__ InputGroup find_group(const Columns& c, int index, in
     const int e = e0 + lane;
     const int first = e < c.experts ? c.begin[e] : 0, count = e < c.experts ? c.begin[e + 1] - first : 0;
     const int groups = (count + size - 1) / size;
-    int sum = groups;
-#pragma unroll
-    for (int o = 1; o < 32; o <<= 1) {
-      const int other = __shfl_up_sync(~0u, sum, o);
-      if (lane >= o) sum += other;
-    }
+    const int sum = warp_prefix_sum(groups);
     const int at = index - before - (sum - groups);
     const unsigned here = __ballot_sync(~0u, at >= 0 && at < groups);
     if (here != 0) {

@@ -59,7 +59,8 @@ __device__ __forceinline__ float weight_at(const Matrices& w, std::int64_t matri
 }
 
 // A sum, or the largest, over the lanes of a warp, in every lane; the order does not depend on values.
-__device__ __forceinline__ float warp_sum(float x) {
+template <typename T>
+__device__ __forceinline__ T warp_sum(T x) {
 #pragma unroll
   for (int o = 16; o > 0; o >>= 1) x += __shfl_xor_sync(~0u, x, o);
   return x;
@@ -70,14 +71,15 @@ __device__ __forceinline__ float warp_max(float x) {
   return x;
 }
 // The same over a block of at most 1024 threads, a multiple of 32. Every thread calls it.
-__device__ __forceinline__ float block_sum(float x) {
-  __shared__ float part[32];
+template <typename T>
+__device__ __forceinline__ T block_sum(T x) {
+  __shared__ T part[32];
   const int warps = static_cast<int>(blockDim.x) >> 5, lane = static_cast<int>(threadIdx.x) & 31;
   x = warp_sum(x);
   __syncthreads();  // part may still be read from the sum before
   if (lane == 0) part[threadIdx.x >> 5] = x;
   __syncthreads();
-  return warp_sum(lane < warps ? part[lane] : 0.0f);
+  return warp_sum(lane < warps ? part[lane] : T{0});
 }
 __device__ __forceinline__ float block_max(float x) {
   __shared__ float part[32];
@@ -87,6 +89,17 @@ __device__ __forceinline__ float block_max(float x) {
   if (lane == 0) part[threadIdx.x >> 5] = x;
   __syncthreads();
   return warp_max(lane < warps ? part[lane] : part[0]);
+}
+
+// Sum over the lanes up to this one, itself included.
+__device__ __forceinline__ int warp_prefix_sum(int x) {
+  const int lane = static_cast<int>(threadIdx.x) & 31;
+#pragma unroll
+  for (int o = 1; o < 32; o <<= 1) {
+    const int other = __shfl_up_sync(~0u, x, o);
+    if (lane >= o) x += other;
+  }
+  return x;
 }
 
 // Enqueues a kernel that calls begin_kernel() or wait_for_previous().

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "codec/dispatch.h"
 #include "kernels/cuda/columns.cuh"
 
 namespace jang::kernels::cuda {
@@ -218,15 +219,10 @@ void linear_exact(const ExactArgs& a, Stream stream) {
            a);
     return;
   }
-  switch (a.w.dtype == DType::u32 ? a.w.bits : a.w.dtype == DType::bf16 ? 16 : a.w.dtype == DType::f16 ? 17 : 32) {
-    case 2: return launch_few<2>(a, stream);
-    case 3: return launch_few<3>(a, stream);
-    case 4: return launch_few<4>(a, stream);
-    case 5: return launch_few<5>(a, stream);
-    case 6: return launch_few<6>(a, stream);
-    case 8: return launch_few<8>(a, stream);
-    case 16: return launch_few<16>(a, stream);
-    case 17: return launch_few<17>(a, stream);
+  switch (a.w.dtype) {
+    case DType::u32: codec::with_width(a.w.bits, [&]<int kBits>() { launch_few<kBits>(a, stream); }); return;
+    case DType::bf16: return launch_few<16>(a, stream);
+    case DType::f16: return launch_few<17>(a, stream);
     default: return launch_few<32>(a, stream);
   }
 }

@@ -11,6 +11,7 @@
 //   many inputs: 128 rows and 64 inputs a block, a warp takes 32 rows through all slices.
 #include "kernels/cuda/linear_fast.h"
 
+#include "codec/dispatch.h"
 #include "kernels/cuda/columns.cuh"
 #include "kernels/cuda/fast_tiles.cuh"
 
@@ -114,12 +115,7 @@ __device__ int fill_groups(const Columns& c, GroupTable* table) {
       const int e = e0 + lane;
       const int first = e < c.experts ? c.begin[e] : 0, count = e < c.experts ? c.begin[e + 1] - first : 0;
       const int groups = (count + kFewInputs - 1) / kFewInputs;
-      int sum = groups;
-#pragma unroll
-      for (int o = 1; o < 32; o <<= 1) {
-        const int other = __shfl_up_sync(~0u, sum, o);
-        if (lane >= o) sum += other;
-      }
+      const int sum = warp_prefix_sum(groups);
       for (int i = 0; i < groups; ++i) {
         const int at = before + sum - groups + i;
         table->first[at] = first + i * kFewInputs;
@@ -361,14 +357,7 @@ void linear_fast(const FastMap* maps, int n_maps, const FastInputs& inputs, cons
   const bool many = columns.begin == nullptr
                         ? columns.n > 128
                         : columns.n > 16 * static_cast<std::int64_t>(columns.experts) || group_count(columns, kFewInputs) > kMostGroups;
-  switch (maps[0].w.bits) {
-    case 2: return launch_width<2>(a, many, stream);
-    case 3: return launch_width<3>(a, many, stream);
-    case 4: return launch_width<4>(a, many, stream);
-    case 5: return launch_width<5>(a, many, stream);
-    case 6: return launch_width<6>(a, many, stream);
-    default: return launch_width<8>(a, many, stream);
-  }
+  codec::with_width(maps[0].w.bits, [&]<int kBits>() { launch_width<kBits>(a, many, stream); });
 }
 
 }  // namespace jang::kernels::cuda
