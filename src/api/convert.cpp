@@ -62,7 +62,7 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   std::vector<std::string_view> phases_after;
   if (!options.dry_run) phases_after = {"quantize", "write"};
   if (options.distillation) {
-    JANG_TRY(check_distillation(*options.distillation));
+    JANG_TRY(check_distillation(*options.distillation, report.output));
     const std::vector<std::string_view> more = distillation_phases(*options.distillation);
     if (!options.dry_run) phases_after.insert(phases_after.end(), more.begin(), more.end());
   }
@@ -73,6 +73,7 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   if (report.output.empty() && options.plan.plan_file.empty()) {
     report.output = default_output(name, planner.profile);
     JANG_TRY(check_output_free(report.output, options));
+    if (options.distillation) JANG_TRY(check_distillation(*options.distillation, report.output));
   }
   if (!options.dry_run) JANG_TRY(planning.check_text());
   JANG_TRY(planning.gather());

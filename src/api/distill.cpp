@@ -9,6 +9,7 @@
 #include "api/planning.h"
 #include "base/clock.h"
 #include "base/phases.h"
+#include "distill/checkpoint.h"
 #include "distill/distill.h"
 #include "distill/student.h"
 #include "distill/write_bundle.h"
@@ -26,6 +27,8 @@ Result<std::unique_ptr<engine::Engine>> load(const std::string& directory, const
   if (!engine.ok()) return as_input_failure(engine.status());
   return engine;
 }
+
+std::string checkpoint_of(const std::string& output) { return output + ".training"; }
 
 // What stands in the bundle: how to make it again, and what it was worth.
 json::Value record_of(const DistillationReport& report, const DistillationOptions& options) {
@@ -97,7 +100,10 @@ std::vector<std::string_view> distillation_phases(const DistillationOptions& opt
   return phases;
 }
 
-Status check_distillation(const DistillationOptions& options) { return distill::check_options(training_options(options)); }
+Status check_distillation(const DistillationOptions& options, const std::string& output) {
+  JANG_TRY(distill::check_options(training_options(options)));
+  return output.empty() ? Status() : distill::check_checkpoint_place(checkpoint_of(output));
+}
 
 Result<DistillationReport> distill_directory(const std::string& directory, const std::string& source, const std::string& output,
                                              const DistillationOptions& options, const RunOptions& run, Observer& observer) {
@@ -107,7 +113,7 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
     JANG_ASSIGN(o.text.given, read_given_text(options.text_file));
     if (o.text.given.empty()) return Status(StatusCode::invalid_argument, options.text_file + " is empty: there is nothing to train on");
   }
-  o.checkpoint_path = output + ".training";
+  o.checkpoint_path = checkpoint_of(output);
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run, nullptr));
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(directory, run, teacher.get()));
   JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
@@ -124,11 +130,12 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
 
 Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& wanted,
                                           const DistillationOptions& options, const RunOptions& run) {
-  JANG_TRY(check_distillation(options));
   const std::string output = without_trailing_slash(wanted);
+  JANG_TRY(check_distillation(options, ""));
   JANG_ASSIGN(const std::string directory, find_input(bundle, run));
   JANG_ASSIGN(const std::string original, find_input(source, run));
   JANG_TRY(check_output(output, directory, original, options.force));
+  JANG_TRY(check_distillation(options, output));
   JANG_TRY(check_trainable(directory));
   Phases observer(observer_of(run), distillation_phases(options));
   return distill_directory(directory, original, output, options, run, observer);

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "engine/counter_draw.h"
-#include "kernels/host_ops.h"
 #include "text/tokenizer.h"
 
 namespace jang::calibrate {
@@ -39,30 +38,27 @@ Status check(engine::Engine& engine, const TextOptions& o) {
 Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& o, Observer& observer, const CancelFlag* cancel) {
   JANG_TRY(check(engine, o));
   JANG_ASSIGN(const std::int32_t begin, begin_token(engine));
-  const auto n = static_cast<std::size_t>(o.n_windows), vocab = static_cast<std::size_t>(engine.decoder().config().vocab);
+  const auto n = static_cast<std::size_t>(o.n_windows);
   Windows out{std::vector<std::int32_t>(n * static_cast<std::size_t>(o.length)), o.length};
   std::vector<model::Sequence> sequences;
   std::vector<model::BatchItem> batch;
   for (std::size_t w = 0; w < n; ++w) sequences.push_back(engine.new_sequence());
   for (model::Sequence& s : sequences) batch.push_back({&s, 1});
   std::vector<std::int32_t> next(n, begin);
-  std::vector<float> hidden, logits(n * vocab);
+  std::vector<double> at(n);
+  std::vector<std::int32_t> drawn(n);
+  std::vector<float> hidden;
   for (std::int64_t t = 0; t < o.length; ++t) {
     if (cancel && cancel->load(std::memory_order_relaxed)) return Status(StatusCode::cancelled, "sampling stopped");
     for (std::size_t w = 0; w < n; ++w) out.tokens[w * static_cast<std::size_t>(o.length) + static_cast<std::size_t>(t)] = next[w];
     if (t + 1 == o.length) break;
     JANG_TRY(engine.forward(batch, next, &hidden));
-    JANG_TRY(engine.logits(hidden.data(), o.n_windows, logits.data()));
-    engine.pool().run(o.n_windows, [&](std::int64_t w, int) {
-      const std::span<const float> row(logits.data() + static_cast<std::size_t>(w) * vocab, vocab);
-      const bool ended = t > 0 && std::ranges::find(engine.stop_ids(), next[static_cast<std::size_t>(w)]) != engine.stop_ids().end();
-      std::int32_t& token = next[static_cast<std::size_t>(w)];
-      if (ended && token != begin)
-        token = begin;
-      else
-        token = engine::draw_token(row, kernels::log_sum_exp(row.data(), static_cast<std::int64_t>(vocab)),
-                                   engine::counter_uniform(o.seed, o.first + w, t));
-    });
+    for (std::size_t w = 0; w < n; ++w) at[w] = engine::counter_uniform(o.seed, o.first + static_cast<std::int64_t>(w), t);
+    JANG_TRY(engine.draw(hidden.data(), at, drawn.data()));
+    for (std::size_t w = 0; w < n; ++w) {
+      const bool ended = t > 0 && next[w] != begin && std::ranges::find(engine.stop_ids(), next[w]) != engine.stop_ids().end();
+      next[w] = ended ? begin : drawn[w];
+    }
     observer.tick(t + 1, o.length, "sampling text");
   }
   return out;

@@ -20,13 +20,18 @@ struct Progress {
   std::int64_t kept_step = 0;             // whose values are `best`
   std::vector<DistillationPoint> points;  // the start at least
   std::vector<DistillationTrial> trials;
+  std::string device;  // it was trained on: another rounds otherwise
   StoredModules best;  // empty: the start
 };
 
-// `settings`: what the run depends on; a checkpoint of other settings is not taken. Errors: write errors.
-[[nodiscard]] Status write_checkpoint(const std::string& path, const std::string& settings, const Progress& progress, Student& student);
+// Whether a checkpoint can be kept at this path. Errors: invalid_argument (what is there is no checkpoint: it would be overwritten).
+[[nodiscard]] Status check_checkpoint_place(const std::string& path);
+// `settings`: what the run depends on; a checkpoint of other settings is not taken. `sync`: returns when it is on the disk, which takes
+// seconds; else it may be lost, and with it the one before, if the machine fails soon. Errors: write errors.
+[[nodiscard]] Status write_checkpoint(const std::string& path, const std::string& settings, const Progress& progress, Student& student,
+                                      bool sync);
 // None where there is no file, or it is of another run or damaged (`why` says so then). The student is as it was, its decoder included.
-// Errors: invalid_argument (what is there is no checkpoint: it would be overwritten).
+// Errors: those of check_checkpoint_place.
 [[nodiscard]] Result<std::optional<Progress>> read_checkpoint(const std::string& path, const std::string& settings, Student& student,
                                                               std::string* why);
 

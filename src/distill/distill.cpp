@@ -63,11 +63,11 @@ class Run {
       fit_budget(costs, options_.rate == 0);
       JANG_TRY(choose_rate());
       fit_budget(costs, false);
-      if (options_.rate == 0) JANG_TRY(save());  // a rate that was given is known without it
+      if (options_.rate == 0) JANG_TRY(save(Worth::much));  // a rate that was given is known without it
     }
     begin_phase(observer_, "train", "steps");
     JANG_TRY(train());
-    JANG_TRY(save());  // should writing the bundle fail, nothing is lost
+    JANG_TRY(save(Worth::little));  // should writing the bundle fail, nothing is lost; where it does not, this goes at once
     return finish();
   }
 
@@ -80,6 +80,10 @@ class Run {
     if (!found) return false;
     progress_ = *std::move(found);
     observer_.info(fmt::format("taking up {}: {} of {} steps are done", options_.checkpoint_path, progress_.step, progress_.steps));
+    if (progress_.device != student_.device().name())
+      observer_.warn(fmt::format("it was begun on {} and goes on on {}: the result is as good, but not to the byte that of either",
+                                 progress_.device.empty() ? "another device" : progress_.device, student_.device().name()));
+    progress_.device = student_.device().name();
     if (progress_.steps < options_.steps)
       observer_.warn(fmt::format("a budget left {} of {} steps when this run was begun", progress_.steps, options_.steps));
     return true;
@@ -94,13 +98,13 @@ class Run {
       return Status(StatusCode::corrupt, "the bundle, or its source, predicts no numbers: there is nothing to learn");
     progress_.points = {{0, divergence}};
     progress_.steps = options_.steps;
-    return save();
+    progress_.device = student_.device().name();
+    return save(Worth::little);
   }
 
   // One step of a run of `steps`; false where the loss is no number.
   Result<bool> step(std::int64_t at, std::int64_t steps, double rate) {
     JANG_ASSIGN(const calibrate::Windows windows, text_->of_step(at));
-    student_.forget_gradient();
     JANG_ASSIGN(loss_, student_.learn(windows, cancel_));
     if (!std::isfinite(loss_)) return false;
     JANG_TRY(student_.step(rate * schedule(at, steps), at + 1));
@@ -162,7 +166,7 @@ class Run {
       observer_.info(fmt::format("rate {}: divergence {:.5f} after {} steps, {:.5f} at the start", multiplier, reached, steps,
                                  progress_.points.front().divergence));
       JANG_TRY(student_.reset());
-      JANG_TRY(save());
+      JANG_TRY(save(Worth::much));
     }
     progress_.rate = std::isfinite(best_trial().divergence) ? best_trial().rate : kMultipliers[std::size(kMultipliers) - 1];
     return {};
@@ -184,7 +188,7 @@ class Run {
     auto saved = Clock::now();
     while (progress_.step < progress_.steps) {
       const Result<bool> done = step(progress_.step, progress_.steps, progress_.rate);
-      if (done.status().code() == StatusCode::cancelled) JANG_TRY(save());
+      if (done.status().code() == StatusCode::cancelled) JANG_TRY(save(Worth::much));
       JANG_TRY(done.status());
       if (!done.value()) {
         observer_.warn(fmt::format("the loss of step {} is no number: the best step before it is kept", progress_.step + 1));
@@ -195,7 +199,7 @@ class Run {
       observer_.tick(progress_.step, progress_.steps,
                      fmt::format("loss {:.5f}, held out {:.5f}", loss_, progress_.points.back().divergence));
       if (seconds_since(saved) < kCheckpointSeconds) continue;
-      JANG_TRY(save());
+      JANG_TRY(save(Worth::much));
       saved = Clock::now();
     }
     return {};
@@ -207,13 +211,14 @@ class Run {
     const auto best = std::ranges::min_element(progress_.points, {}, &DistillationPoint::divergence);
     if (best->step != progress_.step) return {};
     progress_.kept_step = progress_.step;
-    progress_.best = student_.stored();
+    JANG_ASSIGN(progress_.best, student_.stored());
     return {};
   }
 
-  Status save() const {
+  enum class Worth { little, much };  // of the work that a checkpoint keeps
+  Status save(Worth worth) const {
     if (options_.checkpoint_path.empty()) return {};
-    return write_checkpoint(options_.checkpoint_path, settings_, progress_, student_);
+    return write_checkpoint(options_.checkpoint_path, settings_, progress_, student_, worth == Worth::much);
   }
 
   Result<Outcome> finish() {
@@ -227,7 +232,7 @@ class Run {
     r.start_divergence = r.points.front().divergence;
     r.divergence = std::ranges::min_element(r.points, {}, &DistillationPoint::divergence)->divergence;
     JANG_TRY(student_.reset());
-    const StoredModules start = student_.stored();
+    JANG_ASSIGN(const StoredModules start, student_.stored());
     out.best = progress_.best.empty() ? start : std::move(progress_.best);
     std::int64_t changed = 0;
     for (const auto& [path, stored] : out.best) {

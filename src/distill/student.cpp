@@ -51,27 +51,20 @@ Result<std::unique_ptr<Student>> Student::create(engine::Engine& bundle, engine:
                     fmt::format("{} is not the source of {}: {} has another shape", source.directory(), bundle.directory(), path));
     const kernels::MatrixFormat& format = views.front().format;
     if (!format.packed()) continue;
-    student->modules_.emplace_back(path, views, wanted, format.bits <= code_bits, bundle.pool());
+    JANG_ASSIGN(TrainedModule module, TrainedModule::create(path, views, wanted, format.bits <= code_bits, bundle.device(), bundle.pool()));
+    student->modules_.push_back(std::move(module));
   }
   if (student->modules_.empty())
     return Status(StatusCode::invalid_argument, fmt::format("nothing in {} is packed: there is nothing to train", bundle.directory()));
   for (std::size_t i = 0; i < student->modules_.size(); ++i) student->by_path_.emplace(student->modules_[i].path(), i);
-  JANG_TRY(student->install());
+  for (const TrainedModule& module : student->modules_) JANG_TRY(bundle.decoder().replace(module.path(), module.weights()));
   return student;
-}
-
-// The weights have changed where they lie; a device with memory of its own takes a copy.
-Status Student::install() {
-  for (const TrainedModule& module : modules_) JANG_TRY(bundle_.decoder().replace(module.path(), module.weights()));
-  return {};
 }
 
 Status Student::weight(const model::WeightGradient& part) {
   const auto at = by_path_.find(part.module);
   if (at == by_path_.end()) return {};  // rests
-  part_.resize(static_cast<std::size_t>(part.gradient.rows * part.gradient.columns));
-  JANG_TRY(bundle_.device().read(part.gradient, part_.data()));
-  modules_[at->second].add_gradient(std::max(part.expert, 0), part.first_row, part_);
+  modules_[at->second].add_gradient(std::max(part.expert, 0), part.first_row, part.gradient);
   return {};
 }
 
@@ -153,7 +146,7 @@ Status Student::step(double factor, std::int64_t t) {
     const bool is_tied_embedding = tied && module.path() == bundle_.decoder().modules().front();
     module.step(scaled(rates_of(module.format().bits, is_tied_embedding), factor), t);
   }
-  return install();
+  return device().wait();
 }
 
 std::uint64_t Student::fingerprint() const {
@@ -170,24 +163,22 @@ std::uint64_t Student::fingerprint() const {
   return XXH3_64bits(all.data(), all.size() * sizeof(std::uint64_t));
 }
 
-StoredModules Student::stored() const {
+Result<StoredModules> Student::stored() const {
   StoredModules out;
-  for (const TrainedModule& module : modules_) out.emplace(module.path(), module.stored());
+  for (const TrainedModule& module : modules_) {
+    JANG_ASSIGN(out[module.path()], module.stored());
+  }
   return out;
 }
 
 Status Student::reset() {
-  for (TrainedModule& module : modules_) module.reset();
-  return install();
-}
-
-void Student::forget_gradient() {
-  for (TrainedModule& module : modules_) module.forget_gradient();
+  for (TrainedModule& module : modules_) JANG_TRY(module.reset());
+  return {};
 }
 
 Status Student::refresh() {
   for (TrainedModule& module : modules_) module.refresh();
-  return install();
+  return device().wait();
 }
 
 }  // namespace jang::distill

@@ -30,18 +30,18 @@ class Student final : private model::GradientSink {
   // Adds the gradient of the mean of KL(source || student) over all positions of the windows, in nats, and returns that mean. Not finite:
   // the student has left the numbers, and the gradient is of no use. Errors: those of forwards and backwards; cancelled.
   [[nodiscard]] Result<double> learn(const calibrate::Windows& windows, const CancelFlag* cancel);
-  // Adam's step number t, from 1, at `factor` times the rates. Errors: those of Decoder::replace.
+  // Adam's step number t, from 1, at `factor` times the rates. Errors: those of the device.
   [[nodiscard]] Status step(double factor, std::int64_t t);
   // Mean KL(source || student) per position, in nats; infinity where the student's predictions are no numbers.
   [[nodiscard]] Result<double> measure(const calibrate::Windows& windows);
 
-  [[nodiscard]] StoredModules stored() const;
+  [[nodiscard]] Result<StoredModules> stored() const;
   // Of everything that training starts from, all matrices of the source too: equal fingerprints, equal runs.
   [[nodiscard]] std::uint64_t fingerprint() const;
   [[nodiscard]] std::vector<TrainedModule>& modules() { return modules_; }
-  // Back to the bundle, without moments.
+  [[nodiscard]] kernels::Device& device() const { return bundle_.device(); }
+  // Back to the bundle, without moments and gradient: also after a learn() that failed or found no number.
   [[nodiscard]] Status reset();
-  void forget_gradient();
   // After state of modules was changed.
   [[nodiscard]] Status refresh();
 
@@ -49,7 +49,6 @@ class Student final : private model::GradientSink {
   Student(engine::Engine& bundle, engine::Engine& source, model::Gradients gradients)
       : bundle_(bundle), source_(source), gradients_(std::move(gradients)) {}
   Status weight(const model::WeightGradient& part) override;
-  Status install();
   // As many windows of a batch as go through the models side by side, from window `first` on.
   [[nodiscard]] std::span<const std::int32_t> part_of(const calibrate::Windows& windows, std::int64_t first) const;
   Result<double> learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight);
@@ -62,7 +61,6 @@ class Student final : private model::GradientSink {
   model::Gradients gradients_;
   std::vector<TrainedModule> modules_;
   std::map<std::string, std::size_t, std::less<>> by_path_;
-  std::vector<float> part_;  // of a gradient, read from the device
   model::Array source_hidden_, source_logits_, hidden_, logits_, sums_;
 };
 

@@ -8,19 +8,10 @@
 
 #include <fmt/format.h>
 
+#include "kernels/host_ops.h"
+
 namespace jang::engine {
 namespace {
-
-constexpr float kLargest = std::numeric_limits<float>::max();
-
-bool is_good(const float* row, std::int64_t n) {
-  int bad = 0, possible = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    bad |= static_cast<int>(!(row[i] <= kLargest));  // NaN compares false
-    possible |= static_cast<int>(row[i] >= -kLargest);
-  }
-  return bad == 0 && possible != 0;
-}
 
 Status describe(std::span<const float> row) {
   const auto n_nan = std::ranges::count_if(row, [](float x) { return std::isnan(x); });
@@ -35,7 +26,7 @@ Status describe(std::span<const float> row) {
 Status check_logits(std::span<const float> logits, std::int64_t vocab) {
   const auto width = static_cast<std::size_t>(vocab);
   for (std::size_t at = 0; width > 0 && at + width <= logits.size(); at += width)
-    if (!is_good(logits.data() + at, vocab)) return describe(logits.subspan(at, width));
+    if (!kernels::usable_logits(logits.data() + at, vocab)) return describe(logits.subspan(at, width));
   return {};
 }
 

@@ -2,9 +2,6 @@
 // See the header.
 #include "engine/counter_draw.h"
 
-#include <cmath>
-#include <cstddef>
-
 namespace jang::engine {
 
 std::uint64_t mix_bits(std::uint64_t z) {
@@ -20,18 +17,6 @@ std::uint64_t counter_bits(std::uint64_t seed, std::int64_t stream, std::int64_t
 
 double counter_uniform(std::uint64_t seed, std::int64_t stream, std::int64_t position) {
   return static_cast<double>(counter_bits(seed, stream, position) >> 11) * 0x1p-53;
-}
-
-std::int32_t draw_token(std::span<const float> logits, double log_sum, double at) {
-  double sum = 0;
-  std::int32_t last = 0;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double p = std::exp(static_cast<double>(logits[i]) - log_sum);
-    if (p > 0) last = static_cast<std::int32_t>(i);
-    sum += p;
-    if (sum > at) return static_cast<std::int32_t>(i);
-  }
-  return last;  // rounding left the sum just below one
 }
 
 }  // namespace jang::engine

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 namespace jang::engine {
 
@@ -13,9 +12,5 @@ namespace jang::engine {
 [[nodiscard]] std::uint64_t counter_bits(std::uint64_t seed, std::int64_t stream, std::int64_t position);
 // Uniform in [0, 1), from these bits.
 [[nodiscard]] double counter_uniform(std::uint64_t seed, std::int64_t stream, std::int64_t position);
-
-// The token of softmax(logits) whose interval of the cumulative distribution holds `at` in [0, 1). log_sum: log of the sum of their
-// exponentials. Precondition: logits are fit for use (engine/check_logits.h).
-[[nodiscard]] std::int32_t draw_token(std::span<const float> logits, double log_sum, double at);
 
 }  // namespace jang::engine

@@ -45,9 +45,13 @@ class LoadedEngine final : public Engine {
   Status forward(std::span<const model::BatchItem> batch, std::span<const std::int32_t> tokens, std::vector<float>* hidden) override;
   Status logits(const float* hidden, std::int64_t n, float* out) override;
   Status logits(const kernels::Tensor& hidden, float* out) override;
+  Status draw(const float* hidden, std::span<const double> at, std::int32_t* ids) override;
 
  private:
   Status read_stop_ids(const json::Value& config);
+  Result<kernels::Tensor> predict(const float* hidden, std::int64_t n);
+  Result<kernels::Tensor> predict(const kernels::Tensor& hidden);
+  Status read_checked(const kernels::Tensor& logits, float* out);
 
   std::string directory_;
   std::optional<ThreadPool> own_pool_;
@@ -60,7 +64,7 @@ class LoadedEngine final : public Engine {
   arch::Model described_;
   std::optional<model::Decoder> decoder_;
   std::map<kernels::KvType, std::shared_ptr<model::CachePool>> caches_;
-  model::Array hidden_, logits_;  // of forward() and logits()
+  model::Array hidden_, logits_, drawn_;  // of forward(), logits() and draw()
   bool is_bundle_ = false;
   std::uint64_t file_bytes_ = 0;
   double stored_bits_ = 0;
@@ -141,28 +145,61 @@ Status LoadedEngine::forward(std::span<const model::BatchItem> batch, std::span<
   return device_->read(x, hidden->data());
 }
 
-Status LoadedEngine::logits(const float* hidden, std::int64_t n, float* out) {
+// Hidden states from the host to the device, and their predictions there.
+Result<kernels::Tensor> LoadedEngine::predict(const float* hidden, std::int64_t n) {
   const std::int64_t width = decoder_->config().hidden;
-  if (n == 0) return {};
-  if (!hidden_.reserve(*device_, n * width)) return {StatusCode::out_of_memory, fmt::format("no memory for {} rows of hidden states", n)};
+  if (!hidden_.reserve(*device_, n * width))
+    return Status(StatusCode::out_of_memory, fmt::format("no memory for {} rows of hidden states", n));
   const kernels::Tensor x = hidden_.matrix(n, width);
   JANG_TRY(device_->write(hidden, x));
-  return logits(x, out);
+  return predict(x);
 }
 
-Status LoadedEngine::logits(const kernels::Tensor& hidden, float* out) {
+Result<kernels::Tensor> LoadedEngine::predict(const kernels::Tensor& hidden) {
   const std::int64_t n = hidden.rows, vocab = decoder_->config().vocab;
-  if (!logits_.reserve(*device_, n * vocab)) return {StatusCode::out_of_memory, fmt::format("no memory for {} rows of logits", n)};
-  const kernels::Tensor values = logits_.matrix(n, vocab);
-  JANG_TRY(decoder_->head(hidden, values));
-  JANG_TRY(device_->read(values, out));
-  const Status status = check_logits({out, static_cast<std::size_t>(n * vocab)}, vocab);
+  if (!logits_.reserve(*device_, n * vocab)) return Status(StatusCode::out_of_memory, fmt::format("no memory for {} rows of logits", n));
+  const kernels::Tensor logits = logits_.matrix(n, vocab);
+  JANG_TRY(decoder_->head(hidden, logits));
+  return logits;
+}
+
+Status LoadedEngine::read_checked(const kernels::Tensor& logits, float* out) {
+  JANG_TRY(device_->read(logits, out));
+  const Status status = check_logits({out, static_cast<std::size_t>(logits.rows * logits.columns)}, logits.columns);
   if (status.ok()) return status;
   const std::string_view remedy = exact_
                                       ? "the weights are damaged"
                                       : "exact arithmetic (--exact; eval and compare: no --fast) has more range; if it says the same, the "
                                         "weights are damaged";
   return {status.code(), fmt::format("{}: {}; {}", directory_, status.message(), remedy)};
+}
+
+Status LoadedEngine::logits(const float* hidden, std::int64_t n, float* out) {
+  if (n == 0) return {};
+  JANG_ASSIGN(const kernels::Tensor logits, predict(hidden, n));
+  return read_checked(logits, out);
+}
+
+Status LoadedEngine::logits(const kernels::Tensor& hidden, float* out) {
+  JANG_ASSIGN(const kernels::Tensor logits, predict(hidden));
+  return read_checked(logits, out);
+}
+
+Status LoadedEngine::draw(const float* hidden, std::span<const double> at, std::int32_t* ids) {
+  const auto n = static_cast<std::int64_t>(at.size());
+  if (n == 0) return {};
+  JANG_ASSIGN(const kernels::Tensor logits, predict(hidden, n));
+  if (!drawn_.reserve(*device_, n, DType::i32)) return {StatusCode::out_of_memory, fmt::format("no memory for {} tokens", n)};
+  const kernels::Tensor drawn = drawn_.matrix(n, 1, DType::i32);
+  device_->draw(logits, at, drawn);
+  JANG_TRY(device_->read(drawn, ids));
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (ids[i] >= 0) continue;
+    std::vector<float> row(static_cast<std::size_t>(logits.columns));
+    JANG_TRY(read_checked(logits.row_range(i, 1), row.data()));
+    return {StatusCode::device, fmt::format("{}: the device drew no token from usable predictions", directory_)};
+  }
+  return {};
 }
 
 }  // namespace

@@ -71,6 +71,9 @@ class Engine {
   [[nodiscard]] virtual Status logits(const float* hidden, std::int64_t n, float* out) = 0;
   // The same for rows [n, hidden] on the device.
   [[nodiscard]] virtual Status logits(const kernels::Tensor& hidden, float* out) = 0;
+  // A token for each of at.size() rows of hidden states, at temperature 1 over the whole vocabulary (kernels::Device::draw). Errors:
+  // corrupt (check_logits.h).
+  [[nodiscard]] virtual Status draw(const float* hidden, std::span<const double> at, std::int32_t* ids) = 0;
 };
 
 }  // namespace jang::engine

@@ -10,6 +10,7 @@
 #include "engine/counter_draw.h"
 #include "eval/log_sum.h"
 #include "eval/statistics.h"
+#include "kernels/host_ops.h"
 
 namespace jang::eval {
 namespace {
@@ -64,7 +65,7 @@ Status sample_some(LanguageModel& model, const SampleOptions& o, std::size_t fir
     Tokens drawn(batch.size());
     JANG_TRY(step(model, batch, &hidden, [&](std::size_t b, std::span<const float> logits) {
       const double at = engine::counter_uniform(o.seed, static_cast<std::int64_t>(first + whose[b]), t);
-      drawn[b] = engine::draw_token(logits, log_sum_exp(logits.data(), static_cast<std::int64_t>(logits.size())), at);
+      drawn[b] = kernels::draw_token(logits, log_sum_exp(logits.data(), static_cast<std::int64_t>(logits.size())), at);
     }));
     for (std::size_t b = 0; b < batch.size(); ++b) {
       SampledText& text = (*all)[first + whose[b]];

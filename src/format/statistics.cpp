@@ -18,6 +18,7 @@
 
 #include "codec/affine.h"
 #include "format/safetensors.h"
+#include "json/json.h"
 
 namespace jang::format {
 namespace {

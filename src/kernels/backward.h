@@ -68,6 +68,33 @@ struct WeightGradient {
   Tensor dy{}, x{}, dw{};
 };
 
+// Values that gradients move, with Adam's moments of them; contiguous.
+struct Trained {
+  Tensor value{}, first{}, second{};
+};
+
+// A packed matrix in training, and one step of Adam (Kingma, Ba 2014, arXiv 1412.6980) for it. A weight is code * scale + bias with all
+// three as they would be stored:
+//
+//   scale = stored(s0 (1 + ds))     bias = stored(b0 + |s0| db)     code = clamp(round(latent), 0, 2^bits - 1)
+//
+// s0, b0: of the start. Rounding (half up) passes gradients through unchanged (straight-through estimator, Bengio, Leonard, Courville 2013,
+// arXiv 1308.3432); a latent beyond half a step of the codes' range has none. Every step of ds, db and the latents has about the size of
+// its rate: parts of the scale, scales, codes. A group whose scale is zero rests.
+struct PackedStep {
+  int bits = 0, group_size = 0;
+  DType stored = DType::f32;    // of scales and biases: bf16, f16, f32
+  Tensor scales0{}, biases0{};  // f32 [rows, groups]
+  Trained scales{}, biases{};   // ds and db, [rows, groups]
+  Trained latents{};            // [rows, columns]; absent where codes rest:
+  Tensor codes{};               // u8 [rows, columns]
+  Tensor gradient{};            // by the weights [rows, columns]; zeros afterwards. Absent: nothing moves
+  Tensor weights{};             // [rows, columns]: written, with what is stored after the step
+  float scale_rate = 0, bias_rate = 0, latent_rate = 0;
+  std::int64_t t = 1;  // number of the step, from 1
+};
+inline constexpr float kAdamBeta1 = 0.9f, kAdamBeta2 = 0.99f, kAdamEpsilon = 1e-8f;
+
 class Backward {
  public:
   virtual ~Backward() = default;
@@ -88,6 +115,10 @@ class Backward {
   // sums[i] = KL(softmax(reference_i) || softmax(logits_i)) in nats, f32 [n, 1]. With a weight the logits become the gradient of
   // weight * KL by them, weight * (softmax(logits) - softmax(reference)); with weight 0 they stay. Not finite where the logits are not.
   virtual void divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) = 0;
+
+  // --- training
+
+  virtual void train(const PackedStep& step) = 0;
 
   // --- rows
 

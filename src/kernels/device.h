@@ -140,6 +140,9 @@ class Device {
   // Makes a weight of matrices in host memory; a device that shares the host's memory uses the bytes where they lie. Errors: unsupported
   // (no kernel for the format), out_of_memory.
   [[nodiscard]] virtual Result<std::unique_ptr<Weight>> upload(const WeightSource& source) = 0;
+  // A weight of n matrices of equal shape whose float32 values lie on the device, one matrix after the other, contiguous: what is written
+  // to `values` later is what the weight computes with. The buffer outlives the weight. Precision is exact.
+  [[nodiscard]] virtual Result<std::unique_ptr<Weight>> share(const Tensor& values, std::int64_t n, std::span<const float> bias) = 0;
 
   // --- rows
 
@@ -161,6 +164,9 @@ class Device {
   virtual void linear(const Tensor& x, std::span<const LinearOut> outs) = 0;
   // logits = cap(x W^T), cap as in Attend.
   virtual void head(const Tensor& x, const Weight& weight, float softcap, const Tensor& logits) = 0;
+  // ids[i] = the token whose interval of the cumulative distribution softmax(logits[i]), in order of ids, holds at[i], which is in [0, 1);
+  // -1 where the logits are not fit for use: a NaN, +infinity, or nothing but -infinity. logits: [n, vocab]; ids: i32 [n, 1].
+  virtual void draw(const Tensor& logits, std::span<const double> at, const Tensor& ids) = 0;
 
   // --- attention
 

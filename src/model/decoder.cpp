@@ -70,6 +70,17 @@ Status Decoder::replace(std::string_view module, std::span<const kernels::Matrix
   return upload(impl_->device, map, views);
 }
 
+Status Decoder::replace(std::string_view module, const kernels::Tensor& values) {
+  Linear* map = impl_->find(module);
+  if (map == nullptr) return {StatusCode::invalid_argument, fmt::format("the model has no module '{}'", module)};
+  const auto n = static_cast<std::int64_t>(map->views.size());
+  if (values.rows != n * map->n_rows || values.columns != map->n_cols)
+    return {StatusCode::invalid_argument, fmt::format("'{}' is {} matrices of {}x{}, values of {}x{} given", module, n, map->n_rows,
+                                                      map->n_cols, values.rows, values.columns)};
+  JANG_ASSIGN(map->weight, impl_->device.share(values, n, map->bias));
+  return {};
+}
+
 std::int64_t Decoder::bytes_per_token() const {
   std::int64_t total = 0;
   for (const Linear* map : impl_->maps) {

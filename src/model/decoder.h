@@ -44,6 +44,9 @@ class Decoder {
   [[nodiscard]] std::span<const kernels::MatrixView> matrices(std::string_view module) const;
   // Puts other storage of the same shapes in the place of a module's matrices. Errors: invalid_argument, unsupported.
   [[nodiscard]] Status replace(std::string_view module, std::span<const kernels::MatrixView> views);
+  // The same by float32 values on the device, [matrices * rows, columns] of matrices() one after the other, which may change later and
+  // outlive the decoder's use of them. matrices() stays as it was. Errors: invalid_argument, those of the device.
+  [[nodiscard]] Status replace(std::string_view module, const kernels::Tensor& values);
   // Bytes of weights one token reads (experts: those active), for speeds.
   [[nodiscard]] std::int64_t bytes_per_token() const;
 

@@ -133,7 +133,7 @@ TEST_F(Distill, codes_rest_where_they_are_too_wide) {
 TEST_F(Distill, a_rate_that_destroys_the_model_leaves_it_as_it_was) {
   Pair pair = open();
   ASSERT_TRUE(pair.student);
-  const StoredModules start = pair.student->stored();
+  const StoredModules start = pair.student->stored().value();
   Options wild = little();
   wild.rate = 1000;
   const Outcome done = run(pair, wild);

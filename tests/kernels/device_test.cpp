@@ -204,6 +204,67 @@ Turn turn(std::span<const std::int32_t> positions, const Values& frequencies, fl
 }
 
 // Two sequences of a batch, one of them in the middle of its text, pages in disorder, against attention written out over all positions.
+TEST_P(EveryDevice, shared_values_are_a_weight_that_follows_them) {
+  constexpr std::int64_t kIn = 96, kOut = 7, kN = 3;
+  const Values x = random_values(kN * kIn, 5), bias = random_values(kOut, 6);
+  const Tensor values = machine.tensor(Values(2 * kOut * kIn), 2 * kOut, kIn), y = machine.empty(kN, kOut);
+  auto made = machine->share(values.row_range(kOut, kOut), 1, bias);
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  for (const unsigned seed : {1u, 2u}) {
+    const Values w = random_values(2 * kOut * kIn, seed);
+    ASSERT_TRUE(machine->write(w.data(), values).ok());
+    const LinearOut outs[] = {{made->get(), y}};
+    machine->linear(machine.tensor(x, kN, kIn), outs);
+    expect_near(machine.read(y), product(x, kN, Values(w.begin() + kOut * kIn, w.end()), kIn, bias), kIn, "values " + std::to_string(seed));
+  }
+}
+
+// A point lies in the interval of its token, whose ends are computed here; points within rounding of an end may go either way.
+TEST_P(EveryDevice, draw_takes_the_token_whose_interval_holds_the_point) {
+  for (const std::int64_t vocab : {1, 31, 1000, 33001}) {
+    constexpr std::int64_t kN = 40;
+    Values logits = random_values(kN * vocab, static_cast<unsigned>(vocab), 3);
+    for (std::int64_t j = 0; j < vocab; j += 3)
+      if (vocab > 1) logits[at(j)] = -std::numeric_limits<float>::infinity();
+    std::mt19937_64 random(4);
+    std::vector<double> points;
+    for (std::int64_t i = 0; i < kN; ++i) points.push_back(static_cast<double>(random() >> 11) * 0x1p-53);
+    points[0] = points[1] = 0;
+    points[2] = 1 - 0x1p-53;
+    const Tensor ids = machine.empty(kN, 1, DType::i32);
+    machine->draw(machine.tensor(logits, kN, vocab, 3), points, ids);
+    const std::vector<std::int32_t> drawn = machine.read_ints(ids);
+    for (std::int64_t i = 0; i < kN; ++i) {
+      double total = 0, before = 0;
+      for (std::int64_t j = 0; j < vocab; ++j) total += std::exp(d(logits[at(i * vocab + j)]));
+      const std::int32_t id = drawn[at(i)];
+      ASSERT_GE(id, 0);
+      ASSERT_LT(id, vocab);
+      for (std::int64_t j = 0; j < id; ++j) before += std::exp(d(logits[at(i * vocab + j)]));
+      const double own = std::exp(d(logits[at(i * vocab + id)]));
+      EXPECT_GT(own, 0) << "a token that is ruled out";
+      EXPECT_LE(before / total, points[at(i)] + 1e-7) << vocab << " " << i;
+      EXPECT_GT((before + own) / total, points[at(i)] - 1e-7) << vocab << " " << i;
+    }
+  }
+}
+
+TEST_P(EveryDevice, draw_refuses_what_is_no_prediction) {
+  constexpr std::int64_t kVocab = 70;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+  Values logits = random_values(5 * kVocab, 1);
+  logits[69] = kNaN;
+  logits[kVocab] = kInfinity;
+  std::fill_n(logits.begin() + 2 * kVocab, kVocab, -kInfinity);
+  std::fill_n(logits.begin() + 3 * kVocab, kVocab, -kInfinity);
+  logits[3 * kVocab + 41] = -5;
+  const Tensor ids = machine.empty(5, 1, DType::i32);
+  machine->draw(machine.tensor(logits, 5, kVocab), std::vector<double>(5, 0.5), ids);
+  const std::vector<std::int32_t> drawn = machine.read_ints(ids);
+  EXPECT_EQ(std::vector<std::int32_t>(drawn.begin(), drawn.begin() + 4), (std::vector<std::int32_t>{-1, -1, -1, 41}));
+  EXPECT_GE(drawn[4], 0);
+}
+
 TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
   constexpr std::int64_t kHeads = 4, kKv = 2, kDim = 16, kHalf = 4;
   for (const std::int64_t window : {0, 50}) {

@@ -83,6 +83,10 @@ class GuardedDevice final : public kernels::CpuDevice {
     const Opened opened(this);
     CpuDevice::head(x, weight, softcap, logits);
   }
+  void draw(const kernels::Tensor& logits, std::span<const double> at, const kernels::Tensor& ids) override {
+    const Opened opened(this);
+    CpuDevice::draw(logits, at, ids);
+  }
   void rotation(const kernels::Tensor& positions, const kernels::Tensor& frequencies, float factor, const kernels::Tensor& cosines,
                 const kernels::Tensor& sines) override {
     const Opened opened(this);
@@ -177,6 +181,10 @@ class GuardedDevice final : public kernels::CpuDevice {
     void divergence(const kernels::Tensor& reference, float weight, const kernels::Tensor& logits, const kernels::Tensor& sums) override {
       const Opened opened(device_);
       CpuBackward::divergence(reference, weight, logits, sums);
+    }
+    void train(const kernels::PackedStep& step) override {
+      const Opened opened(device_);
+      CpuBackward::train(step);
     }
     void embed(const kernels::Tensor& ids, float scale, const kernels::Tensor& dout, std::int64_t first,
                const kernels::Tensor& dtable) override {

@@ -2,7 +2,8 @@
 // Gradients on the processor: plain loops over rows, tokens and heads, shared out to the threads; what takes time goes through the product
 // of the instruction set (kernels/ops.h).
 //
-// Members are defined by subject: cpu_backward_linear.cpp, cpu_backward_rows.cpp, cpu_backward_attention.cpp, cpu_backward_recurrent.cpp.
+// Members are defined by subject: cpu_backward_linear.cpp, cpu_backward_rows.cpp, cpu_backward_attention.cpp, cpu_backward_recurrent.cpp,
+// cpu_backward_training.cpp.
 #pragma once
 
 #include "base/aligned_buffer.h"
@@ -23,6 +24,7 @@ class CpuBackward : public Backward {
   void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) override;
 
   void divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) override;
+  void train(const PackedStep& step) override;
 
   void embed(const Tensor& ids, float scale, const Tensor& dout, std::int64_t first, const Tensor& dtable) override;
   void add(const Tensor& x, const Tensor& to) override;

@@ -82,6 +82,18 @@ Result<std::unique_ptr<Weight>> CpuDevice::upload(const WeightSource& source) {
   return std::unique_ptr<Weight>(std::move(weight));
 }
 
+Result<std::unique_ptr<Weight>> CpuDevice::share(const Tensor& values, std::int64_t n, std::span<const float> bias) {
+  JANG_CHECK(values.dtype == DType::f32 && values.contiguous() && n > 0 && values.rows % n == 0);
+  std::vector<MatrixView> views(static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) {
+    MatrixView& view = views[static_cast<std::size_t>(i)];
+    view.n_rows = values.rows / n;
+    view.n_cols = values.columns;
+    view.data = row_of<std::byte>(values, i * view.n_rows);
+  }
+  return upload({views, bias, Precision::exact});
+}
+
 void CpuDevice::embed(const Weight& table, const Tensor& ids, float scale, const Tensor& out) {
   const MatrixView& matrix = cpu_weight(table).matrices.front();
   const auto* id = row_of<const std::int32_t>(ids);

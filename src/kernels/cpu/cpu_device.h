@@ -35,6 +35,7 @@ class CpuDevice : public Device {
   [[nodiscard]] Status read(const Tensor& from, void* to) override;
   [[nodiscard]] Status wait() override;
   [[nodiscard]] Result<std::unique_ptr<Weight>> upload(const WeightSource& source) override;
+  [[nodiscard]] Result<std::unique_ptr<Weight>> share(const Tensor& values, std::int64_t n, std::span<const float> bias) override;
 
   void embed(const Weight& table, const Tensor& ids, float scale, const Tensor& out) override;
   void copy(const Tensor& from, const Tensor& to) override;
@@ -46,6 +47,7 @@ class CpuDevice : public Device {
 
   void linear(const Tensor& x, std::span<const LinearOut> outs) override;
   void head(const Tensor& x, const Weight& weight, float softcap, const Tensor& logits) override;
+  void draw(const Tensor& logits, std::span<const double> at, const Tensor& ids) override;
 
   void rotation(const Tensor& positions, const Tensor& frequencies, float factor, const Tensor& cosines, const Tensor& sines) override;
   void rope_store(const RopeStore& op, const KvBatch& batch) override;

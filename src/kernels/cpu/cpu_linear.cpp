@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/cpu_device.h"
+#include "kernels/host_ops.h"
 
 namespace jang::kernels {
 
@@ -39,6 +40,16 @@ void CpuDevice::head(const Tensor& x, const Weight& weight, float softcap, const
     float* row = row_of(logits, i / pieces);
     const std::int64_t begin = i % pieces * kPiece;
     for (std::int64_t j = begin; j < std::min(begin + kPiece, logits.columns); ++j) row[j] = softcap * std::tanh(row[j] / softcap);
+  });
+}
+
+void CpuDevice::draw(const Tensor& logits, std::span<const double> at, const Tensor& ids) {
+  parallel_.run(logits.rows, 20 * logits.columns, [&](std::int64_t i) {
+    const std::span<const float> row(row_of(logits, i), static_cast<std::size_t>(logits.columns));
+    std::int32_t& id = *row_of<std::int32_t>(ids, i);
+    id = -1;
+    if (usable_logits(row.data(), logits.columns))
+      id = draw_token(row, ops_.log_sum_exp(row.data(), logits.columns), at[static_cast<std::size_t>(i)]);
   });
 }
 

@@ -3,7 +3,7 @@
 // first failure are the device's.
 //
 // Members are defined by subject: cuda_backward_linear.cpp, cuda_backward_rows.cpp, cuda_backward_attention.cpp,
-// cuda_backward_recurrent.cpp.
+// cuda_backward_recurrent.cpp, cuda_backward_training.cpp.
 #pragma once
 
 #include <memory>
@@ -26,6 +26,7 @@ class CudaBackward final : public Backward {
   void softcap(const Tensor& logits, float softcap, const Tensor& dlogits) override;
 
   void divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) override;
+  void train(const PackedStep& step) override;
 
   void embed(const Tensor& ids, float scale, const Tensor& dout, std::int64_t first, const Tensor& dtable) override;
   void add(const Tensor& x, const Tensor& to) override;

@@ -64,6 +64,7 @@ class CudaDevice final : public Device {
   [[nodiscard]] Status read(const Tensor& from, void* to) override;
   [[nodiscard]] Status wait() override;
   [[nodiscard]] Result<std::unique_ptr<Weight>> upload(const WeightSource& source) override;
+  [[nodiscard]] Result<std::unique_ptr<Weight>> share(const Tensor& values, std::int64_t n, std::span<const float> bias) override;
 
   void embed(const Weight& table, const Tensor& ids, float scale, const Tensor& out) override;
   void copy(const Tensor& from, const Tensor& to) override;
@@ -75,6 +76,7 @@ class CudaDevice final : public Device {
 
   void linear(const Tensor& x, std::span<const LinearOut> outs) override;
   void head(const Tensor& x, const Weight& weight, float softcap, const Tensor& logits) override;
+  void draw(const Tensor& logits, std::span<const double> at, const Tensor& ids) override;
 
   void rotation(const Tensor& positions, const Tensor& frequencies, float factor, const Tensor& cosines, const Tensor& sines) override;
   void rope_store(const RopeStore& op, const KvBatch& batch) override;
@@ -120,6 +122,7 @@ class CudaDevice final : public Device {
     std::int64_t rows = 0, row_bytes = 0, pitch = 0;
   };
   [[nodiscard]] Status copy_planes(const std::vector<Plane>& planes);
+  [[nodiscard]] Status upload_bias(std::span<const float> bias, CudaWeight* weight);
 
   // The batch as kernels see it: places of rows, page addresses, tiles of rows; sent when it changes.
   struct BatchTables {
@@ -144,7 +147,7 @@ class CudaDevice final : public Device {
   cudaEvent_t block_free_[2] = {};
 
   Status failed_;
-  std::unique_ptr<CudaBuffer> inputs_, partials_, chosen_, tables_;
+  std::unique_ptr<CudaBuffer> inputs_, partials_, chosen_, tables_, points_;
   std::vector<std::byte> tables_sent_, tables_now_;  // contents of tables_
   std::unique_ptr<Backward> backward_;
 };

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/draw.h"
 #include "kernels/cuda/experts.h"
 #include "kernels/cuda/linear_exact.h"
 #include "kernels/cuda/rows.h"
@@ -58,6 +59,14 @@ void CudaDevice::head(const Tensor& x, const Weight& weight, float softcap, cons
   columns.n = x.rows;
   const LinearOut out[] = {{&weight, logits}};
   multiply(x, columns, out, softcap);
+}
+
+void CudaDevice::draw(const Tensor& logits, std::span<const double> at, const Tensor& ids) {
+  const auto bytes = static_cast<std::int64_t>(at.size_bytes());
+  std::byte* points = scratch(&points_, bytes);
+  if (points == nullptr || !send(at.data(), bytes, points)) return;
+  cuda::draw(rows_of(logits), reinterpret_cast<const double*>(points), address<std::int32_t>(ids), logits.rows, logits.columns, stream_);
+  launched("draw");
 }
 
 void CudaDevice::expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) {

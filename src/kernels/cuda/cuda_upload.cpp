@@ -94,6 +94,15 @@ Status CudaDevice::copy_planes(const std::vector<Plane>& planes) {
   return status_of(cudaStreamSynchronize(stream_), card_ + ", copying weights");
 }
 
+Status CudaDevice::upload_bias(std::span<const float> bias, CudaWeight* weight) {
+  if (bias.empty()) return {};
+  const auto bytes = static_cast<std::int64_t>(bias.size_bytes());
+  weight->bias = take(bytes);
+  if (weight->bias == nullptr) return no_room(bytes);
+  send(bias.data(), bytes, weight->bias->data);
+  return failed_;
+}
+
 Result<std::unique_ptr<Weight>> CudaDevice::upload(const WeightSource& source) {
   const MatrixView& first = source.matrices.front();
   if (!supported(first.format)) return Status(StatusCode::unsupported, "no kernel of cuda for " + describe(first.format));
@@ -117,14 +126,22 @@ Result<std::unique_ptr<Weight>> CudaDevice::upload(const WeightSource& source) {
   }
   JANG_TRY(copy_planes(planes));
   weight_bytes_ += codes + 2 * params;
-  if (!source.bias.empty()) {
-    const auto bytes = static_cast<std::int64_t>(source.bias.size_bytes());
-    weight->bias = take(bytes);
-    if (weight->bias == nullptr) return no_room(bytes);
-    send(source.bias.data(), bytes, weight->bias->data);
-    JANG_TRY(failed_);
-  }
+  JANG_TRY(upload_bias(source.bias, weight.get()));
   weight->fast = source.precision == Precision::fast && fast_supports(m);
+  return std::unique_ptr<Weight>(std::move(weight));
+}
+
+Result<std::unique_ptr<Weight>> CudaDevice::share(const Tensor& values, std::int64_t n, std::span<const float> bias) {
+  JANG_CHECK(values.dtype == DType::f32 && values.contiguous() && n > 0 && values.rows % n == 0 && values.columns % 4 == 0);
+  auto weight = std::make_unique<CudaWeight>();
+  Matrices& m = weight->matrices;
+  m.rows = values.rows / n;
+  m.columns = values.columns;
+  m.row_pitch = values.columns * size_bytes(DType::f32);
+  m.matrix_bytes = m.rows * m.row_pitch;
+  m.dtype = DType::f32;
+  m.codes = address<std::byte>(values);
+  JANG_TRY(upload_bias(bias, weight.get()));
   return std::unique_ptr<Weight>(std::move(weight));
 }
 
