@@ -162,7 +162,7 @@ int main(int argc, char** argv) {
           exact = microseconds(stream, std::min(some, 20), [&] {
             for (int i = 0; i < std::min(some, 20); ++i) {
               const FastMap map = map_of(i);
-              linear_exact({map.w, nullptr, rows_x, map.y, columns}, stream);
+              linear_exact({map.w, nullptr, rows_x, map.y, columns}, multiprocessors, stream);
             }
           });
         check(cudaGetLastError(), "launch");

@@ -205,6 +205,8 @@ constexpr auto kHeaderElsewhere = std::to_array<Exemption>({
     {"kernels/cpu/cpu_backward_linear.cpp", "src/kernels/cpu/cpu_backward.h"},
     {"kernels/cpu/cpu_backward_attention.cpp", "src/kernels/cpu/cpu_backward.h"},
     {"kernels/cpu/cpu_backward_recurrent.cpp", "src/kernels/cpu/cpu_backward.h"},
+    {"kernels/cpu/cpu_backward_training.cpp", "src/kernels/cpu/cpu_backward.h"},
+    {"kernels/cuda/cuda_backward_training.cpp", "src/kernels/cuda/cuda_backward.h"},
 });
 
 const Exemption* exemption_of(std::string_view file) {

@@ -21,7 +21,7 @@ void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<con
     if (done[i]) continue;
     const CudaWeight& w = cuda_weight(*outs[i].weight);
     if (!w.fast) {
-      linear_exact({w.matrices, w.bias_values(), rows_of(x), rows_of(outs[i].y), columns}, stream_);
+      linear_exact({w.matrices, w.bias_values(), rows_of(x), rows_of(outs[i].y), columns}, multiprocessors_, stream_);
       launched("linear");
       if (softcap != 0) soft_cap(rows_of(outs[i].y), softcap, outs[i].y.rows, outs[i].y.columns, stream_);
       continue;

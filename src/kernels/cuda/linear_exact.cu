@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every y is a sum in one fixed order, whatever the batch: columns in chunks of 32, inside a chunk in order with fused multiply-adds from
-// zero, then the chunks in order. Two kernels share it and give the same bits:
+// zero, then the chunks in order. Three kernels share it and give the same bits:
 //   few inputs: a warp takes two rows of the matrix, a lane a chunk of them, so that loads are dense; x lies in shared memory;
-//   many inputs: tiles of 64 rows and 64 inputs, weights unpacked into shared memory, four by four sums a thread.
+//   many inputs: tiles of 64 rows and 64 inputs, weights unpacked into shared memory, four by four sums a thread;
+//   many inputs of large matrices: tiles of 128 rows and 64 or 128 inputs, eight by four or eight sums a thread, so that shared memory is
+//   read half as often for a multiplication; the next chunk is on its way while one is multiplied.
 // Weights are code * scale + bias rounded once, as dequantize_row of the other backends has them.
 #include "kernels/cuda/linear_exact.h"
 
@@ -124,9 +126,25 @@ constexpr int kTile = 64, kTilePitch = kTile + 4;
 
 // Eight neighbouring weights of a chunk, zero behind the last column.
 __device__ __forceinline__ void eight_weights(const Matrices& w, const std::byte* row, std::int64_t params, int c0, float (&out)[8]) {
-  if (w.dtype != DType::u32) {
+  if (w.dtype != DType::u32 && c0 + 8 > w.columns) {
 #pragma unroll
     for (int j = 0; j < 8; ++j) out[j] = c0 + j < w.columns ? stored_value(w.dtype, row, c0 + j) : 0.0f;
+    return;
+  }
+  if (w.dtype == DType::f32) {
+    const auto* values = reinterpret_cast<const float4*>(row) + c0 / 4;
+    const float4 a = __ldg(values), b = __ldg(values + 1);
+    out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w, out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
+    return;
+  }
+  if (w.dtype != DType::u32) {
+    const uint4 v = __ldg(reinterpret_cast<const uint4*>(row) + c0 / 8);
+    const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+      const std::uint32_t half = pairs[j / 2] >> (16 * (j % 2)) & 0xffffu;
+      out[j] = w.dtype == DType::bf16 ? __uint_as_float(half << 16) : __half2float(__ushort_as_half(static_cast<unsigned short>(half)));
+    }
     return;
   }
   const auto* words = reinterpret_cast<const std::uint32_t*>(row);
@@ -198,6 +216,114 @@ __global__ void __launch_bounds__(kThreads) many_inputs(ExactArgs a) {
     }
 }
 
+constexpr int kWideRows = 128;
+
+// kColumns values of one input from column c0 on, zero behind the last; x: null where there is no input.
+template <int kColumns>
+__device__ __forceinline__ void some_inputs(const float* x, int c0, int columns, bool aligned, float (&out)[kColumns]) {
+  if (x != nullptr && aligned && c0 + kColumns <= columns) {
+#pragma unroll
+    for (int j = 0; j < kColumns; j += 4) {
+      const float4 v = *reinterpret_cast<const float4*>(x + c0 + j);
+      out[j] = v.x, out[j + 1] = v.y, out[j + 2] = v.z, out[j + 3] = v.w;
+    }
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < kColumns; ++j) out[j] = x != nullptr && c0 + j < columns ? x[c0 + j] : 0.0f;
+}
+
+template <int kInputs>
+__global__ void __launch_bounds__(kThreads) wide_inputs(ExactArgs a, bool aligned) {
+  constexpr int kSums = kInputs / 16;                              // inputs of a thread
+  constexpr int kBrought = kInputs * kChunkColumns / kThreads;     // values of an input that a thread brings
+  constexpr int kWeights = kWideRows * kChunkColumns / kThreads;   // of a row
+  __shared__ __align__(16) float w_tile[kChunkColumns][kWideRows + 4];
+  __shared__ __align__(16) float x_tile[kChunkColumns][kInputs + 4];
+  begin_kernel();
+  const InputGroup group = find_group(a.columns, static_cast<int>(blockIdx.y), kInputs);
+  if (group.count == 0) return;
+  const int thread = static_cast<int>(threadIdx.x), columns = static_cast<int>(a.w.columns);
+  const std::int64_t row0 = static_cast<std::int64_t>(blockIdx.x) * kWideRows;
+  // Neighbouring threads bring neighbouring rows, so that what they store meets different banks.
+  const int w_loaded = thread % kWideRows, w_column = thread / kWideRows * kWeights;
+  const int x_loaded = thread % kInputs, x_column = thread / kInputs * kBrought;
+  const std::int64_t w_row = min(row0 + w_loaded, a.w.rows - 1);
+  const std::byte* codes = a.w.codes + group.expert * a.w.matrix_bytes + w_row * a.w.row_pitch;
+  const std::int64_t params = group.expert * a.w.param_bytes + w_row * a.w.param_pitch;
+  const float* x = x_loaded < group.count ? a.x.at + input_row(a.columns, group.first + x_loaded) * a.x.stride : nullptr;
+  float weights[kWeights / 8][8], inputs[kBrought];
+  const auto bring = [&](int c0) {
+#pragma unroll
+    for (int i = 0; i < kWeights / 8; ++i) {
+      if (c0 + w_column + 8 * i < columns) {
+        eight_weights(a.w, codes, params, c0 + w_column + 8 * i, weights[i]);
+      } else {
+#pragma unroll
+        for (int j = 0; j < 8; ++j) weights[i][j] = 0;
+      }
+    }
+    some_inputs<kBrought>(x, c0 + x_column, columns, aligned, inputs);
+  };
+  const int row = thread % 16 * 4, input = thread / 16 * 4;  // and 64 further
+  float totals[kSums][8] = {};
+  bring(0);
+  for (int c0 = 0; c0 < columns; c0 += kChunkColumns) {
+    __syncthreads();
+#pragma unroll
+    for (int j = 0; j < kWeights; ++j) w_tile[w_column + j][w_loaded] = weights[j / 8][j % 8];
+#pragma unroll
+    for (int j = 0; j < kBrought; ++j) x_tile[x_column + j][x_loaded] = inputs[j];
+    __syncthreads();
+    if (c0 + kChunkColumns < columns) bring(c0 + kChunkColumns);
+    float sums[kSums][8] = {};
+#pragma unroll 4
+    for (int c = 0; c < kChunkColumns; ++c) {
+      float ws[8], xs[kSums];
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const float4 v = *reinterpret_cast<const float4*>(&w_tile[c][row + 64 * half]);
+        ws[4 * half] = v.x, ws[4 * half + 1] = v.y, ws[4 * half + 2] = v.z, ws[4 * half + 3] = v.w;
+      }
+#pragma unroll
+      for (int half = 0; half < kSums / 4; ++half) {
+        const float4 v = *reinterpret_cast<const float4*>(&x_tile[c][input + 64 * half]);
+        xs[4 * half] = v.x, xs[4 * half + 1] = v.y, xs[4 * half + 2] = v.z, xs[4 * half + 3] = v.w;
+      }
+#pragma unroll
+      for (int i = 0; i < kSums; ++i)
+#pragma unroll
+        for (int r = 0; r < 8; ++r) sums[i][r] = fmaf(ws[r], xs[i], sums[i][r]);
+    }
+#pragma unroll
+    for (int i = 0; i < kSums; ++i)
+#pragma unroll
+      for (int r = 0; r < 8; ++r) totals[i][r] += sums[i][r];
+  }
+#pragma unroll
+  for (int i = 0; i < kSums; ++i)
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+      const int at = input + i % 4 + 64 * (i / 4);
+      const std::int64_t to = row0 + row + r % 4 + 64 * (r / 4);
+      if (at >= group.count || to >= a.w.rows) continue;
+      a.y.at[(group.first + at) * a.y.stride + to] = a.bias != nullptr ? totals[i][r] + a.bias[to] : totals[i][r];
+    }
+}
+
+constexpr std::int64_t kMostGroups = 65535;
+
+// Whether the tiles of wide_inputs<kInputs> fill the card, and then launches them.
+template <int kInputs>
+bool launch_wide(const ExactArgs& a, int multiprocessors, Stream stream) {
+  const std::int64_t groups = group_count(a.columns, kInputs), least = a.columns.begin == nullptr ? groups : a.columns.n / kInputs;
+  const std::int64_t rows = (a.w.rows + kWideRows - 1) / kWideRows;
+  if (rows * least < multiprocessors || groups > kMostGroups) return false;
+  const bool aligned = a.x.stride % 4 == 0 && reinterpret_cast<std::uintptr_t>(a.x.at) % 16 == 0;
+  launch(wide_inputs<kInputs>, dim3(static_cast<unsigned>(rows), static_cast<unsigned>(groups)), dim3(kThreads), 0, stream, a, aligned);
+  return true;
+}
+
 template <int kBits>
 void launch_few(const ExactArgs& a, Stream stream) {
   const unsigned x = blocks_of(a.w.rows, kWarps * kRowsPerWarp);
@@ -211,9 +337,11 @@ void launch_few(const ExactArgs& a, Stream stream) {
 
 }  // namespace
 
-void linear_exact(const ExactArgs& a, Stream stream) {
-  const std::int64_t many = a.columns.begin == nullptr ? kManyFrom : std::int64_t{kManyFrom} * a.columns.experts;
-  constexpr std::int64_t kMostGroups = 65535;
+void linear_exact(const ExactArgs& a, int multiprocessors, Stream stream) {
+  const std::int64_t matrices = a.columns.begin == nullptr ? 1 : a.columns.experts, many = kManyFrom * matrices;
+  // Tiles that are mostly full; what experts really see is not known here.
+  if (a.columns.n > 96 * matrices && launch_wide<128>(a, multiprocessors, stream)) return;
+  if (a.columns.n > 24 * matrices && launch_wide<64>(a, multiprocessors, stream)) return;
   if (a.columns.n >= many && group_count(a.columns, kTile) <= kMostGroups) {
     launch(many_inputs, dim3(blocks_of(a.w.rows, kTile), static_cast<unsigned>(group_count(a.columns, kTile))), dim3(kThreads), 0, stream,
            a);

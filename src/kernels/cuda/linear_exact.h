@@ -12,6 +12,6 @@ struct ExactArgs {
   Rows x, y;
   Columns columns;
 };
-void linear_exact(const ExactArgs& a, Stream stream);
+void linear_exact(const ExactArgs& a, int multiprocessors, Stream stream);
 
 }  // namespace jang::kernels::cuda
