@@ -16,6 +16,7 @@
 #include "kernels/devices.h"
 #include "plan/make_plan.h"
 #include "plan/overrides.h"
+#include "quantize/strong_channels.h"
 
 namespace jang {
 namespace {
@@ -156,6 +157,18 @@ Status Planning::gather() {
     JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*engine_, o, *phases_, run_.cancel));
     statistics_ = std::make_unique<format::Statistics>(std::move(statistics));
   }
+  return statistics_ ? Status() : tell_of_strong_channels();
+}
+
+// A fit without statistics weighs all inputs alike; who converts a model for which that is dear should know.
+Status Planning::tell_of_strong_channels() const {
+  if (planner_.method != plan::Method::fit) return {};
+  JANG_ASSIGN(const std::optional<quantize::StrongChannel> found, quantize::strongest_channel(source_));
+  if (found)
+    observer_of(run_).info(
+        fmt::format("inputs of this model have channels much stronger than others ({}: {:.0f} times the mean), and without statistics all "
+                    "weigh alike in the fit; with --self, or --stats, less is lost (Gemma 3 270M at 4.5 bits: half the divergence)",
+                    found->norm, found->ratio));
   return {};
 }
 

@@ -59,6 +59,7 @@ class Planning {
     planner_.target = source_.target;
   }
   [[nodiscard]] Status load_engine();
+  [[nodiscard]] Status tell_of_strong_channels() const;
   // Whether the plan can be measured as a whole.
   [[nodiscard]] bool can_correct() const;
 
