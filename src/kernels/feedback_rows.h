@@ -8,6 +8,9 @@
 //      A^T H A step = -A^T g in double), rounded to storage and kept when the objective falls; then coordinate descent over the codes, each
 //      to rint(q - g_j / (H_jj scale)), g kept up to date
 //
+// Groups without a free bias keep the zero that their fit chose: their biases are -zero * scale, and the steps of scales are all unknowns,
+// a step's row of A being code - zero.
+//
 // `Kernel` supplies the arithmetic on columns: the reference in plain code (ref/feedback.cpp), each instruction set its own
 // (cpu/generic/feedback.h), with the same bits.
 #pragma once
@@ -35,8 +38,9 @@ class FeedbackRows {
         in_(a.in),
         group_(a.group_size),
         n_groups_(a.in / a.group_size),
+        affine_(a.kind == codec::Kind::affine),
         max_code_(static_cast<float>(codec::max_code(a.bits))),
-        constant_(2 * n_groups_),
+        constant_(affine_ ? 2 * n_groups_ : n_groups_),
         equations_(kRows, constant_) {
     JANG_CHECK(gram_.n == a.in);
   }
@@ -69,14 +73,18 @@ class FeedbackRows {
   float* at(Floats& rows, std::int64_t r) { return rows.get() + r * in_; }
   float& scale(std::int64_t r, std::int64_t g) { return scales_[static_cast<std::size_t>(r * n_groups_ + g)]; }
   float& bias(std::int64_t r, std::int64_t g) { return biases_[static_cast<std::size_t>(r * n_groups_ + g)]; }
+  float& zero(std::int64_t r, std::int64_t g) { return zeros_[static_cast<std::size_t>(r * n_groups_ + g)]; }
+  // What a step of a group's scale adds to its columns, by row.
+  float* steps(std::int64_t r) { return affine_ ? at(codes_, r) : at(steps_, r); }
 
   // What depends on the inputs only.
   void prepare() {
     for (Floats* f : {&work_, &codes_, &errors_, &gradients_, &next_errors_, &next_gradients_}) JANG_CHECK(f->reserve(kRows * in_));
     JANG_CHECK(block_.reserve(kRows * group_) && block_errors_.reserve(kRows * group_) && importance_.reserve(in_) &&
                inverse_diagonal_.reserve(in_) && group_sums_.reserve(n_groups_ * in_) && products_.reserve(kRows * in_));
+    JANG_CHECK(affine_ || steps_.reserve(kRows * in_));
     scales_.resize(static_cast<std::size_t>(kRows * n_groups_));
-    biases_ = next_scales_ = next_biases_ = scales_;
+    biases_ = zeros_ = next_scales_ = next_biases_ = scales_;
     for (std::int64_t g = 0; g < n_groups_; ++g) {
       double sum = 0;
       for (std::int64_t j = g * group_; j < (g + 1) * group_; ++j) {
@@ -94,7 +102,7 @@ class FeedbackRows {
       float* sums = group_sums_.get() + j / group_ * in_;
       for (std::int64_t k = 0; k < in_; ++k) sums[k] += h[k];
     }
-    for (std::int64_t k = 0; k < n_groups_; ++k)
+    for (std::int64_t k = 0; affine_ && k < n_groups_; ++k)
       for (std::int64_t l = 0; l < n_groups_; ++l) {
         double sum = 0;
         for (std::int64_t j = l * group_; j < (l + 1) * group_; ++j) sum += static_cast<double>(group_sums_.get()[k * in_ + j]);
@@ -116,11 +124,12 @@ class FeedbackRows {
     }
   }
 
-  // Scales and biases of group g of all rows, from the weights as they stand, which are left in block_.
+  // Scales, biases and zeros of group g of all rows, from the weights as they stand, which are left in block_.
   void fit_group(std::int64_t g) {
     for (std::int64_t r = 0; r < n_rows_; ++r) std::copy_n(at(work_, r) + g * group_, group_, block_.get() + r * group_);
     std::uint32_t words[kRows * codec::kMaxGroup / 32 * 8];
     std::byte scales[kRows * 4], biases[kRows * 4];
+    std::uint8_t zeros[kRows] = {};
     EncodeArgs fit = a_;
     fit.weights = block_.get();
     fit.importance = importance_.get() + g * group_;
@@ -129,10 +138,16 @@ class FeedbackRows {
     fit.words = words;
     fit.scales = scales;
     fit.biases = biases;
+    fit.zeros = zeros;
     Kernel::fit(fit);
     for (std::int64_t r = 0; r < n_rows_; ++r) {
       scale(r, g) = load_value(a_.param_dtype, scales, r);
-      bias(r, g) = load_value(a_.param_dtype, biases, r);
+      if (affine_) {
+        bias(r, g) = load_value(a_.param_dtype, biases, r);
+      } else {
+        zero(r, g) = a_.kind == codec::Kind::symmetric ? static_cast<float>(1 << (a_.bits - 1)) : static_cast<float>(zeros[r]);
+        bias(r, g) = -(zero(r, g) * scale(r, g));
+      }
     }
   }
 
@@ -194,26 +209,30 @@ class FeedbackRows {
 
   // Unknowns: steps of all scales, then of all biases. Row k of A is the codes of group k (or ones), zero elsewhere.
   void set_equations() {
-    for (std::int64_t r = 0; r < n_rows_; ++r) equations_[static_cast<std::size_t>(r)].begin(constant_);
+    for (std::int64_t r = 0; r < n_rows_; ++r) {
+      equations_[static_cast<std::size_t>(r)].begin(constant_);
+      for (std::int64_t j = 0; !affine_ && j < in_; ++j) at(steps_, r)[j] = at(codes_, r)[j] - zero(r, j / group_);
+    }
     for (std::int64_t k = 0; k < n_groups_; ++k) {
       const std::int64_t begin = k * group_, end = begin + group_;
       std::fill_n(products_.get(), n_rows_ * in_, 0.0f);
-      Kernel::add_product(codes_.get() + begin, in_, n_rows_, group_, gram_.matrix.get() + begin * in_, in_, 0, end, products_.get(), in_);
+      Kernel::add_product(steps(0) + begin, in_, n_rows_, group_, gram_.matrix.get() + begin * in_, in_, 0, end, products_.get(), in_);
       for (std::int64_t r = 0; r < n_rows_; ++r) set_group(r, k, at(products_, r));
     }
   }
-  // What group k of row r adds; `products`: its codes times H, for columns up to its own.
+  // What group k of row r adds; `products`: its steps times H, for columns up to its own.
   void set_group(std::int64_t r, std::int64_t k, const float* products) {
     NormalEquations& equations = equations_[static_cast<std::size_t>(r)];
-    const float* q = at(codes_, r);
+    const float* q = steps(r);
     const float* g = at(gradients_, r);
     const std::int64_t begin = k * group_, end = begin + group_;
     for (std::int64_t l = 0; l <= k; ++l) equations.set(k, l, Kernel::dot(products + l * group_, q + l * group_, group_));
+    equations.set_right(k, -Kernel::dot(g + begin, q + begin, group_));
+    if (!affine_) return;
     for (std::int64_t l = 0; l < n_groups_; ++l)
       equations.set(n_groups_ + l, k, Kernel::dot(group_sums_.get() + l * in_ + begin, q + begin, group_));
     double sum = 0;
     for (std::int64_t j = begin; j < end; ++j) sum += static_cast<double>(g[j]);
-    equations.set_right(k, -Kernel::dot(g + begin, q + begin, group_));
     equations.set_right(n_groups_ + k, -sum);
   }
 
@@ -226,8 +245,10 @@ class FeedbackRows {
       next_biases_[i] = biases_[i];
       if (!solved) continue;
       const float s = round_param(a_.param_dtype, scales_[i] + static_cast<float>(equations.solution(k)));
-      const float b = round_param(a_.param_dtype, biases_[i] + static_cast<float>(equations.solution(n_groups_ + k)));
+      const float b =
+          affine_ ? round_param(a_.param_dtype, biases_[i] + static_cast<float>(equations.solution(n_groups_ + k))) : -(zeros_[i] * s);
       if (!std::isfinite(s) || !std::isfinite(b) || s == 0.0f) continue;
+      if (a_.kind == codec::Kind::integer_zero && s < 0.0f) continue;
       next_scales_[i] = s;
       next_biases_[i] = b;
     }
@@ -274,13 +295,15 @@ class FeedbackRows {
       const std::int64_t index = row * n_groups_ + g;
       codec::pack({codes, static_cast<std::size_t>(group_)}, a_.bits, a_.words + index * words);
       store_param(a_.param_dtype, scale(r, g), a_.scales, index);
-      store_param(a_.param_dtype, bias(r, g), a_.biases, index);
+      if (affine_) store_param(a_.param_dtype, bias(r, g), a_.biases, index);
+      if (a_.kind == codec::Kind::integer_zero) a_.zeros[index] = static_cast<std::uint8_t>(zero(r, g));
     }
   }
 
   const EncodeArgs& a_;
   const Gram& gram_;
   std::int64_t in_, group_, n_groups_;
+  bool affine_;
   float max_code_;
   const float* weights_ = nullptr;  // of the block of rows at work
   std::int64_t n_rows_ = 0;
@@ -288,8 +311,9 @@ class FeedbackRows {
   Floats block_, block_errors_;                                              // [kRows, group]
   Floats importance_, inverse_diagonal_;                                     // [in]
   Floats group_sums_;                                                        // [n_groups, in]: sums of the rows of H of a group
-  Floats products_;                                                          // [kRows, in]: codes of a group times H
-  std::vector<float> scales_, biases_, next_scales_, next_biases_;           // [kRows, n_groups]
+  Floats products_;                                                          // [kRows, in]: steps of a group times H
+  Floats steps_;                                                             // [kRows, in]: code - zero, of groups without a free bias
+  std::vector<float> scales_, biases_, zeros_, next_scales_, next_biases_;   // [kRows, n_groups]
   double objective_[kRows] = {};
   NormalEquations constant_;  // what does not depend on the row
   std::vector<NormalEquations> equations_;

@@ -32,6 +32,15 @@ inline constexpr FitSearch kFitSearch[] = {
   return kFitSearch[0];
 }
 
+// Symmetric groups have one free number, so the grid is a list: kSymmetricSteps scales of either sign, from `least` to kMostSymmetric times
+// the scale that reaches the largest weight.
+inline constexpr int kSymmetricSteps = 18;
+inline constexpr float kMostSymmetric = 1.05f;
+[[nodiscard]] inline float symmetric_factor(int bits, int step) {
+  const float least = bits <= 2 ? 0.4f : bits == 3 ? 0.5f : bits == 4 ? 0.6f : bits == 5 ? 0.7f : 0.8f;
+  return least + (kMostSymmetric - least) * static_cast<float>(step) / static_cast<float>(kSymmetricSteps - 1);
+}
+
 // The fit replaces the min/max solution only when its squared error is below this fraction of the other's: the margin covers the rounding
 // of whoever recomputes both errors in other arithmetic.
 inline constexpr double kMustBeat = 1.0 - 0x1p-16;

@@ -14,10 +14,11 @@ namespace jang::kernels {
 struct Encoded {
   std::vector<std::uint32_t> words;
   std::vector<std::byte> scales, biases;
+  std::vector<std::uint8_t> zeros;
   EncodeError error;
   bool operator==(const Encoded& o) const {
-    return words == o.words && scales == o.scales && biases == o.biases && error.squared_error == o.error.squared_error &&
-           error.squared_norm == o.error.squared_norm;
+    return words == o.words && scales == o.scales && biases == o.biases && zeros == o.zeros &&
+           error.squared_error == o.error.squared_error && error.squared_norm == o.error.squared_norm;
   }
 };
 
@@ -26,10 +27,12 @@ inline Encoded encoded(EncodeArgs a, Encode op) {
   Encoded e;
   e.words.resize(static_cast<std::size_t>(a.n_rows * codec::words_per_row(a.in, a.bits)));
   e.scales.resize(static_cast<std::size_t>(a.n_rows * (a.in / a.group_size) * size_bytes(a.param_dtype)));
-  e.biases.resize(e.scales.size());
+  if (a.kind == codec::Kind::affine) e.biases.resize(e.scales.size());
+  if (a.kind == codec::Kind::integer_zero) e.zeros.resize(static_cast<std::size_t>(a.n_rows * (a.in / a.group_size)));
   a.words = e.words.data();
   a.scales = e.scales.data();
   a.biases = e.biases.data();
+  a.zeros = e.zeros.data();
   e.error = op(a);
   return e;
 }

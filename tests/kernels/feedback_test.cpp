@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "codec/affine.h"
+#include "codec/weight_format.h"
 #include "kernels/gram.h"
 #include "kernels/values.h"
 
@@ -53,11 +53,13 @@ struct Problem {
   std::int64_t n_rows = 0, in = 0;
   int bits = 0, group = 0;
   DType dtype = DType::bf16;
+  codec::Kind kind = codec::Kind::affine;
 };
 
-Problem problem(const Gram& gram, std::int64_t n_rows, int bits, int group, DType dtype = DType::bf16) {
-  Problem p{&gram, gaussian(static_cast<std::size_t>(n_rows * gram.n), static_cast<unsigned>(bits)), {}, n_rows, gram.n, bits, group,
-            dtype};
+Problem problem(const Gram& gram, std::int64_t n_rows, int bits, int group, DType dtype = DType::bf16,
+                codec::Kind kind = codec::Kind::affine) {
+  Problem p{&gram, gaussian(static_cast<std::size_t>(n_rows * gram.n), static_cast<unsigned>(bits)), {}, n_rows, gram.n, bits, group, dtype,
+            kind};
   for (std::int64_t j = 0; j < gram.n; ++j) p.importance.push_back(gram.matrix.get()[j * gram.n + j]);
   return p;
 }
@@ -72,6 +74,7 @@ Encoded encode(const Problem& p, Encode op) {
   a.bits = p.bits;
   a.group_size = p.group;
   a.param_dtype = p.dtype;
+  a.kind = p.kind;
   return encoded(a, op);
 }
 
@@ -84,8 +87,12 @@ double objective(const Problem& p, const Encoded& e) {
     codec::unpack(e.words.data() + r * codec::words_per_row(p.in, p.bits), p.bits, codes);
     for (std::int64_t j = 0; j < p.in; ++j) {
       const std::int64_t g = (r * p.in + j) / p.group;
-      d[static_cast<std::size_t>(j)] = static_cast<double>(codes[static_cast<std::size_t>(j)]) * load_value(p.dtype, e.scales.data(), g) +
-                                       load_value(p.dtype, e.biases.data(), g) - p.weights[static_cast<std::size_t>(r * p.in + j)];
+      const double scale = load_value(p.dtype, e.scales.data(), g);
+      const double bias = p.kind == codec::Kind::affine         ? load_value(p.dtype, e.biases.data(), g)
+                          : p.kind == codec::Kind::integer_zero ? -scale * e.zeros[static_cast<std::size_t>(g)]
+                                                                : -scale * (1 << (p.bits - 1));
+      d[static_cast<std::size_t>(j)] =
+          static_cast<double>(codes[static_cast<std::size_t>(j)]) * scale + bias - p.weights[static_cast<std::size_t>(r * p.in + j)];
     }
     for (std::int64_t i = 0; i < p.in; ++i)
       for (std::int64_t j = 0; j < p.in; ++j)
@@ -94,20 +101,13 @@ double objective(const Problem& p, const Encoded& e) {
   return total;
 }
 
-class FeedbackWidths : public testing::TestWithParam<std::tuple<int, int>> {};
+class FeedbackFormats : public testing::TestWithParam<codec::WeightFormat> {};
 
-std::vector<std::tuple<int, int>> widths_and_groups() {
-  std::vector<std::tuple<int, int>> list;
-  for (const codec::WidthRow& w : codec::kWidths)
-    for (const codec::GroupRow& g : codec::kGroups) list.emplace_back(w.bits, g.size);
-  return list;
-}
-
-TEST_P(FeedbackWidths, every_instruction_set_gives_the_bits_of_the_reference) {
-  const auto [bits, group] = GetParam();
+TEST_P(FeedbackFormats, every_instruction_set_gives_the_bits_of_the_reference) {
+  const codec::WeightFormat& f = GetParam();
   const Result<Gram> gram = make_gram(moments(256), 256, nullptr);
   ASSERT_TRUE(gram.ok());
-  const Problem p = problem(*gram, 19, bits, group);  // a whole block of rows and a part of one
+  const Problem p = problem(*gram, 19, f.bits, f.group_size, DType::bf16, f.kind);  // a whole block of rows and a part of one
   const Encoded expected = encode(p, find_instruction_set("ref")->encoders.feedback);
   int others = 0;
   for (const InstructionSet& set : instruction_sets())
@@ -118,11 +118,11 @@ TEST_P(FeedbackWidths, every_instruction_set_gives_the_bits_of_the_reference) {
   EXPECT_GT(others, 0);
 }
 
-TEST_P(FeedbackWidths, objective_is_that_of_the_bytes_and_below_the_weighted_fit) {
-  const auto [bits, group] = GetParam();
+TEST_P(FeedbackFormats, objective_is_that_of_the_bytes_and_below_the_weighted_fit) {
+  const codec::WeightFormat& f = GetParam();
   const Result<Gram> gram = make_gram(moments(256), 256, nullptr);
   ASSERT_TRUE(gram.ok());
-  const Problem p = problem(*gram, 24, bits, group);
+  const Problem p = problem(*gram, 24, f.bits, f.group_size, DType::bf16, f.kind);
   const Encoded e = encode(p, find_instruction_set()->encoders.feedback), fit = encode(p, find_instruction_set()->encoders.fit);
   const double found = objective(p, e);
   // The reported value is of float32 sums that were kept up to date code by code.
@@ -130,9 +130,13 @@ TEST_P(FeedbackWidths, objective_is_that_of_the_bytes_and_below_the_weighted_fit
   EXPECT_LT(found, objective(p, fit) * 0.8);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, FeedbackWidths, testing::ValuesIn(widths_and_groups()), [](const auto& test) {
-  return std::to_string(std::get<0>(test.param)) + "_bits_group_" + std::to_string(std::get<1>(test.param));
-});
+std::string format_name(const testing::TestParamInfo<codec::WeightFormat>& test) {
+  const std::string_view kind = test.param.kind == codec::Kind::affine         ? "affine_"
+                                : test.param.kind == codec::Kind::integer_zero ? "integer_zero_"
+                                                                               : "symmetric_";
+  return std::string(kind) + std::to_string(test.param.bits) + "_bits_group_" + std::to_string(test.param.group_size);
+}
+INSTANTIATE_TEST_SUITE_P(Table, FeedbackFormats, testing::ValuesIn(codec::kFormats), format_name);
 
 TEST(Feedback, storage_types_of_scales_are_kept) {
   const Result<Gram> gram = make_gram(moments(128), 128, nullptr);

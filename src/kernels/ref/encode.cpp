@@ -4,6 +4,7 @@
 // min/max ("rtn", mx.quantize of MLX's CPU backend) of the weights w cast to the storage type, L = 2^bits - 1, everything in float:
 //   scale = max((hi - lo)/L, 1e-7), negated unless |lo| > |hi|; edge = the end of larger magnitude; q0 = rint(edge/scale);
 //   if q0 != 0: scale = edge/q0, bias = edge, else bias = 0; code = clamp(rint((w - bias)/scale), 0, L) with scale and bias unrounded.
+// Kinds without biases: encode_integer.h.
 // fit: see fit_search.h and docs/codecs.md. Codes are clamp(rint((w - bias) * (1/scale)), 0, L) with scale and bias as stored.
 #include "kernels/ref/encode.h"
 
@@ -13,47 +14,11 @@
 #include "codec/affine.h"
 #include "kernels/fit_search.h"
 #include "kernels/params.h"
+#include "kernels/ref/encode_group.h"
+#include "kernels/ref/encode_integer.h"
 
 namespace jang::kernels::ref {
 namespace {
-
-struct Group {
-  const float* w;
-  const float* h;  // null: all ones
-  int n;
-  float max_code;
-  DType dtype;
-};
-
-struct Params {
-  float scale = 0, bias = 0;
-};
-
-struct Sums {
-  float score = 0, q = 0, qw = 0, qq = 0;
-};
-
-struct Solution {
-  Params stored;
-  float codes[codec::kMaxGroup];
-  double error = 0;
-};
-
-// Ordered so that NaN becomes 0, as the SIMD compare-and-select does.
-float clamp_code(float x, float max_code) {
-  const float low = x > 0.0f ? x : 0.0f;
-  return std::nearbyint(low < max_code ? low : max_code);
-}
-
-double exact_error(const Group& g, const Solution& s) {
-  double error = 0;
-  for (int j = 0; j < g.n; ++j) {
-    const double value = static_cast<double>(s.codes[j]) * static_cast<double>(s.stored.scale) + static_cast<double>(s.stored.bias);
-    const double d = static_cast<double>(g.w[j]) - value;
-    error += (g.h ? static_cast<double>(g.h[j]) : 1.0) * (d * d);
-  }
-  return error;
-}
 
 Solution solve_rtn(const Group& g) {
   float cast[codec::kMaxGroup];
@@ -73,29 +38,6 @@ Solution solve_rtn(const Group& g) {
   for (int j = 0; j < g.n; ++j) s.codes[j] = clamp_code((cast[j] - bias) / scale, g.max_code);
   s.stored = {round_param(g.dtype, scale), round_param(g.dtype, bias)};
   s.error = exact_error(g, s);
-  return s;
-}
-
-Sums evaluate(const Group& g, Params p) {
-  Sums s;
-  const float inverse = 1.0f / p.scale;
-  for (int j = 0; j < g.n; ++j) {
-    const float x = g.w[j] - p.bias;
-    const float q = clamp_code(x * inverse, g.max_code);
-    const float d = std::fma(-p.scale, q, x);
-    if (g.h) {
-      const float hq = g.h[j] * q;
-      s.score = std::fma(g.h[j] * d, d, s.score);
-      s.q += hq;
-      s.qw = std::fma(hq, g.w[j], s.qw);
-      s.qq = std::fma(hq, q, s.qq);
-    } else {
-      s.score = std::fma(d, d, s.score);
-      s.q += q;
-      s.qw = std::fma(q, g.w[j], s.qw);
-      s.qq = std::fma(q, q, s.qq);
-    }
-  }
   return s;
 }
 
@@ -171,7 +113,18 @@ void write_group(const EncodeArgs& a, const Solution& s, std::int64_t index) {
   for (int j = 0; j < a.group_size; ++j) codes[j] = static_cast<std::uint8_t>(s.codes[j]);
   codec::pack({codes, static_cast<std::size_t>(a.group_size)}, a.bits, a.words + index * codec::words_per_row(a.group_size, a.bits));
   store_param(a.param_dtype, s.stored.scale, a.scales, index);
-  store_param(a.param_dtype, s.stored.bias, a.biases, index);
+  if (a.kind == codec::Kind::affine) store_param(a.param_dtype, s.stored.bias, a.biases, index);
+  if (a.kind == codec::Kind::integer_zero) a.zeros[index] = static_cast<std::uint8_t>(s.stored.zero);
+}
+
+// The plain solution of a group and, where it is better, the fitted one.
+Solution solve(const Group& g, const EncodeArgs& a, bool fit) {
+  const bool affine = a.kind == codec::Kind::affine;
+  const Solution rtn = affine ? solve_rtn(g) : solve_integer_rtn(g, a.kind, a.bits);
+  if (!fit) return rtn;
+  const auto [lo, hi] = std::minmax_element(g.w, g.w + g.n);
+  const Solution found = affine ? solve_fit(g, *lo, *hi, rtn.stored, a.bits) : solve_integer_fit(g, a.kind, a.bits, rtn.stored);
+  return found.error < rtn.error * kMustBeat ? found : rtn;
 }
 
 EncodeError encode(const EncodeArgs& a, bool fit) {
@@ -183,12 +136,7 @@ EncodeError encode(const EncodeArgs& a, bool fit) {
       if (a.importance) load_importance(a.importance + column, a.group_size, h);
       const Group g{a.weights + row * a.in + column, a.importance ? h : nullptr, a.group_size, static_cast<float>(codec::max_code(a.bits)),
                     a.param_dtype};
-      Solution s = solve_rtn(g);
-      if (fit) {
-        const auto [lo, hi] = std::minmax_element(g.w, g.w + g.n);
-        const Solution f = solve_fit(g, *lo, *hi, s.stored, a.bits);
-        if (f.error < s.error * kMustBeat) s = f;
-      }
+      const Solution s = solve(g, a, fit);
       row_error += s.error;
       double norm = 0;
       for (int j = 0; j < g.n; ++j)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encode ops, once for every instruction set. One SIMD lane = one row, all lanes at the same column group: every sum is lane-local, so
-// there are no horizontal reductions and a lane does exactly what ref/encode.cpp does for its group, in the same order. Importance depends
-// on the column only and is broadcast.
+// Encoding of affine groups, and the frame of all kinds, once for every instruction set. One SIMD lane = one row, all lanes at the same
+// column group: every sum is lane-local, so there are no horizontal reductions and a lane does exactly what ref/encode.cpp does for its
+// group, in the same order. Importance depends on the column only and is broadcast.
 //
 // V supplies kLanes and static inline ops on its register type F: load, store, set1, add, sub, mul, div, fma (a*b + c, one rounding),
 // fnma (c - a*b), min, max (a op b ? a : b, so that NaN falls to b everywhere), less (mask), select, abs,
@@ -27,9 +27,10 @@ struct Block {
   float h[codec::kMaxGroup];
 };
 
+// The value of a code is (code - zero) * scale + bias: ref/encode_group.h.
 template <class V>
 struct Params {
-  typename V::F scale, bias;
+  typename V::F scale, bias, zero{};
 };
 
 // Sums over a group for given codes q: what a least-squares refit of scale and bias needs, and the score.
@@ -43,12 +44,12 @@ class Encoder {
  public:
   using F = typename V::F;
 
-  Encoder(Block<V>& block, int bits, int group_size, DType dtype)
+  Encoder(Block<V>& block, const EncodeArgs& a)
       : block_(block),
-        group_(group_size),
-        dtype_(dtype),
-        max_code_(V::set1(static_cast<float>(codec::max_code(bits)))),
-        search_(fit_search(bits)) {}
+        group_(a.group_size),
+        dtype_(a.param_dtype),
+        max_code_(V::set1(static_cast<float>(codec::max_code(a.bits)))),
+        search_(fit_search(a.bits)) {}
 
   // mx.quantize of the weights cast to the storage type: scale and bias as stored; codes, taken with the unrounded ones, in rtn_q.
   Params<V> rtn() {
@@ -103,7 +104,7 @@ class Encoder {
     return best_;
   }
 
- private:
+ protected:
   F load(int j) const { return V::load(block_.w[j]); }
   F code(F x) const { return V::round_even(V::min(V::max(x, V::set1(0.0f)), max_code_)); }
 
@@ -165,6 +166,7 @@ class Encoder {
     const auto better = V::less(s.score, best_sums_.score);
     best_.scale = V::select(better, p.scale, best_.scale);
     best_.bias = V::select(better, p.bias, best_.bias);
+    best_.zero = V::select(better, p.zero, best_.zero);
     best_sums_.score = V::select(better, s.score, best_sums_.score);
     best_sums_.q = V::select(better, s.q, best_sums_.q);
     best_sums_.qw = V::select(better, s.qw, best_sums_.qw);
@@ -194,14 +196,16 @@ class Encoder {
   Sums<V> best_sums_;
 };
 
-// h * (w - (q*scale + bias))^2 summed over the group for every lane, in double, column by column.
+// h * (w - ((q - zero)*scale + bias))^2 summed over the group for every lane, in double, column by column.
 template <class V, bool kWeighted>
-void group_errors(const Block<V>& block, const float (*q)[V::kLanes], int group, const float* scale, const float* bias, double* error) {
+void group_errors(const Block<V>& block, const float (*q)[V::kLanes], int group, const float* scale, const float* bias, const float* zero,
+                  double* error) {
   for (int l = 0; l < V::kLanes; ++l) error[l] = 0;
   for (int j = 0; j < group; ++j) {
     const double h = kWeighted ? static_cast<double>(block.h[j]) : 1.0;
     for (int l = 0; l < V::kLanes; ++l) {
-      const double value = static_cast<double>(q[j][l]) * static_cast<double>(scale[l]) + static_cast<double>(bias[l]);
+      const double steps = static_cast<double>(q[j][l]) - static_cast<double>(zero[l]);
+      const double value = steps * static_cast<double>(scale[l]) + static_cast<double>(bias[l]);
       const double d = static_cast<double>(block.w[j][l]) - value;
       error[l] += h * (d * d);
     }
@@ -217,11 +221,12 @@ void group_norms(const Block<V>& block, int group, double* norm) {
   }
 }
 
-// One solution for all lanes as arrays: stored scale and bias, codes, exact error.
+// One solution for all lanes as arrays: stored scale, bias and zero, codes, exact error.
 template <class V>
 struct Solution {
   alignas(64) float scale[V::kLanes];
   alignas(64) float bias[V::kLanes];
+  alignas(64) float zero[V::kLanes];
   const float (*q)[V::kLanes];
   double error[V::kLanes];
 };
@@ -230,8 +235,9 @@ template <class V, bool kWeighted>
 void finish(Solution<V>& s, const Block<V>& block, const float (*q)[V::kLanes], int group, Params<V> stored) {
   V::store(s.scale, stored.scale);
   V::store(s.bias, stored.bias);
+  V::store(s.zero, stored.zero);
   s.q = q;
-  group_errors<V, kWeighted>(block, q, group, s.scale, s.bias, s.error);
+  group_errors<V, kWeighted>(block, q, group, s.scale, s.bias, s.zero, s.error);
 }
 
 // Codes, scale and bias of one lane's group into the output arrays.
@@ -242,7 +248,8 @@ void write_group(const EncodeArgs& a, const Solution<V>& s, int lane, std::int64
   const std::int64_t at = row * (a.in / a.group_size) + group_index;
   codec::pack({codes, static_cast<std::size_t>(a.group_size)}, a.bits, a.words + at * codec::words_per_row(a.group_size, a.bits));
   store_param(a.param_dtype, s.scale[lane], a.scales, at);
-  store_param(a.param_dtype, s.bias[lane], a.biases, at);
+  if (a.kind == codec::Kind::affine) store_param(a.param_dtype, s.bias[lane], a.biases, at);
+  if (a.kind == codec::Kind::integer_zero) a.zeros[at] = static_cast<std::uint8_t>(s.zero[lane]);
 }
 
 template <class V, bool kWeighted>
@@ -254,7 +261,8 @@ void load_block(Block<V>& block, const EncodeArgs& a, std::int64_t row0, int n_l
   if constexpr (kWeighted) load_importance(a.importance + column, a.group_size, block.h);
 }
 
-template <class V, bool kWeighted, bool kFit>
+// `GroupEncoder`: Encoder, or IntegerEncoder of encode_integer.h.
+template <class V, bool kWeighted, bool kFit, class GroupEncoder>
 EncodeError encode(const EncodeArgs& a) {
   constexpr int kLanes = V::kLanes;
   Block<V> block;
@@ -265,7 +273,7 @@ EncodeError encode(const EncodeArgs& a) {
     double row_error[kLanes] = {}, row_norm[kLanes] = {};
     for (std::int64_t g = 0; g < a.in / a.group_size; ++g) {
       load_block<V, kWeighted>(block, a, row0, n_lanes, g * a.group_size);
-      Encoder<V, kWeighted> encoder(block, a.bits, a.group_size, a.param_dtype);
+      GroupEncoder encoder(block, a);
       const Params<V> seed = encoder.rtn();
       finish<V, kWeighted>(rtn, block, block.rtn_q, a.group_size, seed);
       if constexpr (kFit) finish<V, kWeighted>(fit, block, block.fit_q, a.group_size, encoder.fit(seed));
@@ -284,15 +292,6 @@ EncodeError encode(const EncodeArgs& a) {
     }
   }
   return total;
-}
-
-template <class V>
-EncodeError encode_rtn(const EncodeArgs& a) {
-  return a.importance ? encode<V, true, false>(a) : encode<V, false, false>(a);
-}
-template <class V>
-EncodeError encode_fit(const EncodeArgs& a) {
-  return a.importance ? encode<V, true, true>(a) : encode<V, false, true>(a);
 }
 
 }  // namespace jang::kernels::generic

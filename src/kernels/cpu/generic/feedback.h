@@ -11,7 +11,7 @@
 
 #include "base/aligned_buffer.h"
 #include "codec/affine.h"
-#include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/encode_integer.h"
 #include "kernels/encode.h"
 #include "kernels/feedback_rows.h"
 

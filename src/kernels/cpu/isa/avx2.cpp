@@ -2,7 +2,7 @@
 // AVX2 lanes for the generic encode ops: 8 rows at a time. Compiled with -mavx2 -mfma -mf16c; chosen at run time.
 #include <immintrin.h>
 
-#include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/encode_integer.h"
 #include "kernels/cpu/generic/feedback.h"
 #include "kernels/cpu/isa/isa.h"
 

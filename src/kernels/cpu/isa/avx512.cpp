@@ -2,7 +2,7 @@
 // AVX-512 lanes for the generic encode ops: 16 rows at a time. Compiled with -mavx512{f,bw,dq,vl}; chosen at run time.
 #include <immintrin.h>
 
-#include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/encode_integer.h"
 #include "kernels/cpu/generic/feedback.h"
 #include "kernels/cpu/isa/isa.h"
 

@@ -2,7 +2,7 @@
 // NEON lanes for the generic encode ops: 4 rows at a time (64-bit Arm, where NEON, FMA and half conversion are always there).
 #include <arm_neon.h>
 
-#include "kernels/cpu/generic/encode.h"
+#include "kernels/cpu/generic/encode_integer.h"
 #include "kernels/cpu/generic/feedback.h"
 #include "kernels/cpu/isa/isa.h"
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same steps in the same order as cpu/generic/encode_integer.h, so that the bits are the same.
+#include "kernels/ref/encode_integer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/fit_search.h"
+#include "kernels/params.h"
+
+namespace jang::kernels::ref {
+namespace {
+
+constexpr float kLeastScale = 1e-7f;
+
+Params with_zero(float scale, float zero) { return {scale, 0.0f - zero * scale, zero}; }
+
+Solution stored_solution(const Group& g, const Params& p) {
+  Solution s;
+  const float inverse = 1.0f / p.scale;
+  for (int j = 0; j < g.n; ++j) s.codes[j] = clamp_code((g.w[j] - p.bias) * inverse, g.max_code);
+  s.stored = {p.scale, 0.0f, p.zero};
+  s.error = exact_error(g, s);
+  return s;
+}
+
+class IntegerSearch {
+ public:
+  IntegerSearch(const Group& g, codec::Kind kind, int bits)
+      : g_(g), bits_(bits), symmetric_(kind == codec::Kind::symmetric), half_(static_cast<float>(1 << (bits - 1))) {
+    for (int j = 0; j < g.n; ++j) {
+      lo_ = lo_ < g.w[j] ? lo_ : g.w[j];
+      hi_ = hi_ > g.w[j] ? hi_ : g.w[j];
+    }
+    largest_ = std::fabs(lo_) > hi_ ? std::fabs(lo_) : hi_;
+    if (g.h) {
+      for (int j = 0; j < g.n; ++j) {
+        h_sum_ += g.h[j];
+        w_sum_ = std::fma(g.h[j], g.w[j], w_sum_);
+      }
+    } else {
+      h_sum_ = static_cast<float>(g.n);
+      for (int j = 0; j < g.n; ++j) w_sum_ += g.w[j];
+    }
+  }
+
+  Params rtn() const {
+    const float range = symmetric_ ? largest_ / (g_.max_code * 0.5f) : (hi_ - lo_) / g_.max_code;
+    const float scale = round_param(g_.dtype, range > kLeastScale ? range : kLeastScale);
+    return with_zero(scale, symmetric_ ? half_ : clamp_code((0.0f - lo_) / scale, g_.max_code));
+  }
+
+  Params fit(const Params& seed) {
+    best_ = constant();
+    sums_ = evaluate(g_, best_);
+    try_params(with_zero(seed.scale, seed.zero));
+    if (symmetric_)
+      scan_scales();
+    else
+      scan_ends();
+    const FitSearch& search = fit_search(bits_);
+    for (int r = 0; r < search.final_refits; ++r) try_params(rescale(sums_, best_.zero));
+    for (int r = 0; r < search.neighbour_rounds; ++r) try_neighbours();
+    return best_;
+  }
+
+ private:
+  // Of a group whose weights are all equal. It comes first, so that it stays where rounding hides that it is better.
+  Params constant() const {
+    const bool low = hi_ < std::fabs(lo_);
+    const float edge = round_param(g_.dtype, low ? lo_ : hi_);
+    return symmetric_ ? with_zero(edge, half_) : with_zero(std::fabs(edge), low ? 1.0f : 0.0f);
+  }
+  void scan_ends() {
+    const FitSearch& search = fit_search(bits_);
+    const float unit = (hi_ - lo_) / g_.max_code;
+    for (const float a : search.grid)
+      for (const float c : search.grid) {
+        const float low = std::fma(a, unit, lo_), high = std::fma(-c, unit, hi_);
+        const float scale = (high - low) / g_.max_code;
+        refits(with_zero(scale, clamp_code((0.0f - low) / scale, g_.max_code)), search.grid_refits);
+      }
+  }
+  void scan_scales() {
+    const float reach = largest_ / half_;
+    for (const float sign : {1.0f, -1.0f})
+      for (int k = 0; k < kSymmetricSteps; ++k)
+        refits(with_zero(reach * (sign * symmetric_factor(bits_, k)), half_), fit_search(bits_).grid_refits);
+  }
+  void refits(const Params& start, int n) {
+    Sums sums = evaluate(g_, start);
+    for (int r = 0; r < n; ++r) {
+      const Params p = rescale(sums, symmetric_ ? half_ : nearest_zero(sums));
+      sums = evaluate(g_, p);
+      keep(p, sums);
+    }
+  }
+  // Of least squares with a free bias.
+  float nearest_zero(const Sums& s) const {
+    const float determinant = std::fma(-s.q, s.q, h_sum_ * s.qq);
+    const float scale = std::fma(-s.q, w_sum_, h_sum_ * s.qw) / determinant;
+    const float bias = std::fma(-scale, s.q, w_sum_) / h_sum_;
+    return clamp_code((0.0f - bias) / scale, g_.max_code);
+  }
+  // Least squares of the scale for fixed codes and zero.
+  Params rescale(const Sums& s, float zero) const {
+    const float square = std::fma(zero, std::fma(zero, h_sum_, s.q * -2.0f), s.qq);
+    const float scale = round_param(g_.dtype, std::fma(-zero, w_sum_, s.qw) / square);
+    return with_zero(symmetric_ || scale > 0.0f ? scale : 0.0f, zero);
+  }
+  void keep(const Params& p, const Sums& s) {
+    if (!(s.score < sums_.score)) return;
+    best_ = p;
+    sums_ = s;
+  }
+  void try_params(const Params& p) { keep(p, evaluate(g_, p)); }
+  void try_neighbours() {
+    const float step = neighbour_step(g_.dtype);
+    for (const float factor : {1.0f + step, 1.0f - step}) try_params(with_zero(round_param(g_.dtype, best_.scale * factor), best_.zero));
+    if (symmetric_) return;
+    for (const float more : {1.0f, -1.0f}) try_params(with_zero(best_.scale, clamp_code(best_.zero + more, g_.max_code)));
+  }
+
+  const Group& g_;
+  int bits_;
+  bool symmetric_;
+  float half_, lo_ = 0, hi_ = 0, largest_ = 0;
+  float h_sum_ = 0, w_sum_ = 0;
+  Params best_;
+  Sums sums_;
+};
+
+}  // namespace
+
+Solution solve_integer_rtn(const Group& g, codec::Kind kind, int bits) { return stored_solution(g, IntegerSearch(g, kind, bits).rtn()); }
+
+Solution solve_integer_fit(const Group& g, codec::Kind kind, int bits, const Params& seed) {
+  return stored_solution(g, IntegerSearch(g, kind, bits).fit(seed));
+}
+
+}  // namespace jang::kernels::ref
