@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "base/check.h"
 #include "base/checked.h"
 #include "base/float16.h"
 #include "codec/affine.h"
