@@ -39,7 +39,11 @@ enum class Method : std::uint8_t {
 enum class ScaleType : std::uint8_t { automatic, bf16, f16 };  // of scales, biases and tensors kept in 16 bits
 enum class Floors : std::uint8_t { automatic, on, off };       // least widths of experts; automatic: on for 512 or more
 
+// What a directory is made for, the default first: "mlx", "vllm", ...
+[[nodiscard]] JANG_API std::vector<std::string_view> target_names();
+
 struct PlanOptions {
+  std::string target = {};                       // one of target_names(); empty: the default
   std::string profile{kDefaultProfile};          // any spelling that canonical_profile takes; a budget makes it auto
   std::optional<double> bits_per_weight = {};    // budget: stored bits per weight, at most
   std::optional<std::uint64_t> file_bytes = {};  // budget: bytes of the weight files, at most

@@ -11,6 +11,7 @@
 #include "api/planning.h"
 #include "arch/decoder_config.h"
 #include "engine/text_check.h"
+#include "format/targets/target.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
 #include "quantize/check_loads.h"
@@ -59,6 +60,9 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
   report.output = without_trailing_slash(options.output);
   JANG_ASSIGN(const plan::Options planner, planner_options(options.plan));
   if (!report.output.empty()) JANG_TRY(check_output_free(report.output, options));
+  if (options.distillation && planner.target != &targets::default_target())
+    return Status(StatusCode::invalid_argument, fmt::format("only bundles of the target {} are trained, not {}",
+                                                            targets::default_target().name(), planner.target->name()));
   std::vector<std::string_view> phases_after;
   if (!options.dry_run) phases_after = {"quantize", "write"};
   if (options.distillation) {

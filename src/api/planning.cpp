@@ -13,8 +13,10 @@
 #include "base/text_input.h"
 #include "calibrate/allocate.h"
 #include "calibrate/model_grams.h"
+#include "format/targets/target.h"
 #include "kernels/devices.h"
 #include "plan/make_plan.h"
+#include "plan/names.h"
 #include "plan/overrides.h"
 #include "quantize/strong_channels.h"
 
@@ -47,6 +49,12 @@ std::vector<std::string_view> phases_to_come(const PlanOptions& options, const p
 
 }  // namespace
 
+std::vector<std::string_view> target_names() {
+  std::vector<std::string_view> names;
+  for (const targets::Target* target : targets::targets()) names.push_back(target->name());
+  return names;
+}
+
 Result<std::string> read_given_text(const std::string& path) {
   std::error_code ec;
   if (!std::filesystem::is_directory(path, ec)) return read_text_input(path, kMaxTextBytes);
@@ -74,6 +82,12 @@ plan::Method plan_method(Method method) {
 
 Result<plan::Options> planner_options(const PlanOptions& options) {
   plan::Options planner;
+  if (!options.target.empty()) {
+    planner.target = targets::find_target(options.target);
+    if (planner.target == nullptr)
+      return Status(StatusCode::invalid_argument, fmt::format("no target is named {}{}", json::quote(options.target),
+                                                              plan::nearest_hint(options.target, target_names())));
+  }
   if (!options.plan_file.empty()) return planner;
   JANG_ASSIGN(planner.profile, plan::canonical_profile(options.profile));
   if (options.bits_per_weight && options.file_bytes)
@@ -125,7 +139,7 @@ Result<Planning> Planning::open(const std::string& name, const PlanOptions& opti
   // A mixture is calibrated in a phase more than a dense model, so with --self the phases are known only when the source is open.
   if (!options.self_calibrate) detect(false);
   JANG_ASSIGN(const std::string directory, find_input(name, run));
-  Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient});
+  Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient}, *planner.target);
   if (!source.ok()) return as_input_failure(source.status());
   if (options.self_calibrate) detect(source->model.n_experts > 0);
   return Planning(std::move(source).value(), options, planner, run, std::move(phases));
@@ -192,8 +206,9 @@ quantize::RunOptions Planning::conversion_options() const {
 }
 
 bool Planning::can_correct() const {
-  return statistics_ && options_.correction_rounds > 0 && options_.plan_file.empty() && plan::needs_errors(planner_) &&
-         statistics_->decides() && !statistics_->tokens.empty();
+  // Units of other targets are not those that a running model has, and what it would try out are affine groups.
+  return source_.target == &targets::default_target() && statistics_ && options_.correction_rounds > 0 && options_.plan_file.empty() &&
+         plan::needs_errors(planner_) && statistics_->decides() && !statistics_->tokens.empty();
 }
 
 Result<plan::Plan> Planning::make_plan() {

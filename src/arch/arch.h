@@ -80,6 +80,8 @@ struct OutTensor {
   int layer = -1;             // decoder layer, -1 outside
   std::string unit;           // tensors with the same unit must get the same bits and group; canonical unless tied to others
   bool quantizable = false;   // the matrix of a linear map or an embedding, and the target can load it packed
+  bool symmetric = false;     // packed, its codes stand for numbers symmetric about zero: the target has no zero points for it
+  std::string kept;           // why the target's loaders want a matrix in 16 bits that others may pack; empty: they do not
   bool keep_dtype = false;    // never cast (A_log)
   float add = 0.0f;           // constant added to every value (1 for norms published zero-centred), in float, then rounded
   std::vector<Piece> pieces;  // same elements in the same order; source rows may be cut otherwise

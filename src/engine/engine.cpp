@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <map>
 #include <mutex>
 #include <new>
@@ -58,7 +59,8 @@ class LoadedEngine final : public Engine {
   ThreadPool* pool_ = nullptr;
   kernels::KvType kv_type_ = kernels::KvType::f32;
   bool kv_type_was_asked_ = false, exact_ = false;
-  std::vector<MappedFile> files_;  // before the decoder: its views point into them
+  std::vector<MappedFile> files_;        // before the decoder: its views point into them
+  std::deque<std::vector<float>> made_;  // and these
   std::unique_ptr<kernels::Device> own_device_;
   kernels::Device* device_ = nullptr;
   arch::Model described_;
@@ -85,6 +87,7 @@ Status LoadedEngine::open(const LoadOptions& options) {
   JANG_TRY(bundle.checkpoint.settle(read.status(), read.ok() && arch::knows_tensors(read->described)));
   LoadedWeights loaded = std::move(read).value();
   described_ = std::move(loaded.described);
+  made_ = std::move(loaded.made);
   stored_bits_ = loaded.parameters > 0 ? loaded.payload_bits / loaded.parameters : 0;
   if (options.beside == nullptr) {
     JANG_ASSIGN(own_device_, options.device ? options.device(pool_) : kernels::open_device(options.backend, pool_));

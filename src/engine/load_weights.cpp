@@ -3,9 +3,12 @@
 // config by arch::describe; here rows of sources become rows of matrices.
 #include "engine/load_weights.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "codec/column_codes.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
 #include "kernels/values.h"
@@ -18,6 +21,7 @@ namespace {
 struct Source {
   TensorInfo info;
   kernels::MatrixView view;
+  std::int64_t file_bytes = 0;  // of all rows
 };
 
 class Loader {
@@ -32,6 +36,7 @@ class Loader {
   }
   void add_plain(const format::LogicalTensor& t);
   Status add_module(const format::LogicalTensor& t);
+  void add_parameters(const format::BundleModule& m, DType stored_type, kernels::MatrixView* view);
   Status place(const arch::OutTensor& t);
   Status place_matrix(const arch::OutTensor& t);
   Status place_vector(const arch::OutTensor& t);
@@ -48,22 +53,46 @@ void Loader::add_plain(const format::LogicalTensor& t) {
   view.n_rows = rows(t.info.shape);
   view.n_cols = columns(t.info.shape);
   view.data = bytes_of(stored(t.stored));
-  sources_.push_back({t.info, view});
+  sources_.push_back({t.info, view, t.info.bytes()});
 }
 
 Status Loader::add_module(const format::LogicalTensor& t) {
   const format::BundleModule& m = bundle_.modules[static_cast<std::size_t>(t.module)];
-  if (m.format->kind != codec::Kind::affine)
-    return {StatusCode::unsupported, fmt::format("module '{}' is packed in a format that the engine does not compute with", m.path)};
   kernels::MatrixView view;
   view.format = {DType::u32, m.format->bits, m.format->group_size, t.info.dtype};
   view.n_rows = rows(m.shape);
   view.n_cols = columns(m.shape);
   view.data = bytes_of(stored(m.planes[0]));
-  view.scales = bytes_of(stored(m.planes[1]));
-  view.biases = bytes_of(stored(m.planes[2]));
-  sources_.push_back({t.info, view});
+  if (m.format->kind == codec::Kind::affine) {
+    view.scales = bytes_of(stored(m.planes[1]));
+    view.biases = bytes_of(stored(m.planes[2]));
+  } else {
+    add_parameters(m, t.info.dtype, &view);
+  }
+  std::int64_t bytes = 0;
+  for (const int plane : m.planes) bytes += stored(plane).info.bytes();
+  sources_.push_back({t.info, view, bytes});
   return {};
+}
+
+// Scales and biases [rows, groups] of a format without biases, in float32, where scale and zero times scale of 16-bit scales are exact.
+void Loader::add_parameters(const format::BundleModule& m, DType stored_type, kernels::MatrixView* view) {
+  const std::int64_t n_groups = view->n_cols / m.format->group_size, n = view->n_rows * n_groups;
+  const std::byte* const scales = bytes_of(stored(m.planes[1]));
+  std::vector<std::uint8_t> zeros(static_cast<std::size_t>(n), static_cast<std::uint8_t>(1 << (m.format->bits - 1)));
+  if (m.format->kind == codec::Kind::integer_zero) {
+    const format::StoredTensor& t = stored(m.planes[2]);
+    codec::unpack_columns({bytes_of(t), static_cast<std::size_t>(t.info.bytes())}, view->n_rows, m.format->bits, zeros);
+  }
+  std::vector<float>& made = out_.made.emplace_back(static_cast<std::size_t>(2 * n));
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float scale = kernels::load_value(stored_type, scales, i);
+    made[static_cast<std::size_t>(i)] = scale;
+    made[static_cast<std::size_t>(n + i)] = -static_cast<float>(zeros[static_cast<std::size_t>(i)]) * scale;
+  }
+  view->format.param_dtype = DType::f32;
+  view->scales = reinterpret_cast<const std::byte*>(made.data());
+  view->biases = view->scales + n * 4;
 }
 
 bool is_matrix(const arch::OutTensor& t) { return t.shape.size() >= 2 && t.role != arch::Role::conv && t.name != t.module; }
@@ -77,8 +106,9 @@ Status Loader::place_matrix(const arch::OutTensor& t) {
     if (n_rows <= 0 || piece.n_rows % n_rows != 0)
       return {StatusCode::unsupported, fmt::format("tensor '{}': {} rows in pieces of {}", t.name, n_rows, piece.n_rows)};
     for (std::int64_t r = 0; r < piece.n_rows; r += n_rows) views.push_back(source.view.rows(piece.row_begin + r, n_rows));
+    out_.payload_bits += 8.0 * static_cast<double>(source.file_bytes) * static_cast<double>(piece.n_rows) /
+                         static_cast<double>(std::max<std::int64_t>(1, source.view.n_rows));
   }
-  for (const kernels::MatrixView& v : views) out_.payload_bits += 8.0 * static_cast<double>(v.bytes());
   out_.weights.matrices.emplace(t.module, std::move(views));
   return {};
 }

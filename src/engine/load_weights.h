@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // From an opened directory and its mapped files to named weights: matrices as views into the mapping, nothing copied or touched; the small
-// vectors as floats.
+// vectors as floats. Kernels compute code * scale + bias, so packed formats without biases get them here: float32 scales and biases beside
+// the mapping, bias = -zero * scale, with which the values are exactly those of the format. Their codes stay where they are.
 #pragma once
 
+#include <deque>
 #include <span>
+#include <vector>
 
 #include "arch/arch.h"
 #include "base/mapped_file.h"
@@ -15,7 +18,8 @@ namespace jang::engine {
 
 struct LoadedWeights {
   arch::Model described;
-  model::Weights weights;   // views into `files`
+  model::Weights weights;  // views into `files` and `made`
+  std::deque<std::vector<float>> made;
   double payload_bits = 0;  // of the tensors used, scales and biases included
   double parameters = 0;    // values they stand for
 };

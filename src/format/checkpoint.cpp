@@ -223,8 +223,16 @@ int Checkpoint::find(std::string_view name) const {
 Status Checkpoint::read(const StoredTensor& t, std::uint64_t begin, std::span<std::byte> out) const {
   const auto bytes = static_cast<std::uint64_t>(t.info.bytes());
   JANG_CHECK(begin <= bytes && out.size() <= bytes - begin);
-  const Status status = files_[static_cast<std::size_t>(t.file)].read_at(t.offset_bytes + begin, out);
+  const Status status =
+      t.made >= 0 ? made_->read(*this, t.made, begin, out) : files_[static_cast<std::size_t>(t.file)].read_at(t.offset_bytes + begin, out);
   return status.ok() ? status : status.with_context(fmt::format("tensor {}", json::quote(t.info.name)));
+}
+
+Checkpoint Checkpoint::with(json::Value config, std::vector<StoredTensor> tensors, std::shared_ptr<const MadeTensors> made) && {
+  config_ = std::move(config);
+  tensors_ = std::move(tensors);
+  made_ = std::move(made);
+  return std::move(*this);
 }
 
 std::uint64_t Checkpoint::file_bytes() const {

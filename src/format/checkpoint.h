@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,6 +28,17 @@ struct StoredTensor {
   TensorInfo info;
   int file = 0;                    // index into Checkpoint::files()
   std::uint64_t offset_bytes = 0;  // from the start of the file
+  int made = -1;                   // not -1: no bytes of a file, but the tensor of this index of MadeTensors
+};
+
+class Checkpoint;
+
+// Tensors that are made of what the files hold while they are read: packed weights as the values they stand for.
+class MadeTensors {
+ public:
+  virtual ~MadeTensors() = default;
+  // Bytes of tensor `index` from byte `begin`. Thread safe. Errors: those of reading.
+  [[nodiscard]] virtual Status read(const Checkpoint& checkpoint, int index, std::uint64_t begin, std::span<std::byte> out) const = 0;
 };
 
 struct OpenOptions {
@@ -64,6 +76,8 @@ class Checkpoint {
   [[nodiscard]] int find(std::string_view name) const;
   // Raw bytes of tensor `t` from byte `begin` of its payload. Thread safe. Errors name the tensor and file.
   [[nodiscard]] Status read(const StoredTensor& t, std::uint64_t begin, std::span<std::byte> out) const;
+  // The same files with other tensors and another config. `tensors` as tensors() has them, some made by `made`.
+  [[nodiscard]] Checkpoint with(json::Value config, std::vector<StoredTensor> tensors, std::shared_ptr<const MadeTensors> made) &&;
   // Sum of the safetensors file sizes.
   [[nodiscard]] std::uint64_t file_bytes() const;
   // Corrupt when any file changed since it was opened.
@@ -74,6 +88,7 @@ class Checkpoint {
   json::Value config_;
   std::vector<InputFile> files_;
   std::vector<StoredTensor> tensors_;
+  std::shared_ptr<const MadeTensors> made_;  // null: none
   std::string file_format_;
   std::vector<std::string> warnings_;
   Status missing_;

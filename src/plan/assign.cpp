@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/check.h"
 #include "codec/affine.h"
+#include "format/targets/target.h"
 #include "plan/draft.h"
 #include "plan/overrides.h"
 #include "plan/tiers.h"
@@ -60,6 +62,55 @@ int asked_bits(const Profile& p, Tier tier) {
   return tier == Tier::critical ? p.critical : tier == Tier::important ? p.important : p.compress;
 }
 
+std::uint64_t bytes_at(const Draft& d, const arch::OutTensor& t, const Choice& choice) {
+  return stored_bytes(*d.plan.target, t, choice, d.plan.dtype);
+}
+
+// Bits that the profile would give a matrix that the target keeps; 0: it would keep it too, or that is not known before measuring.
+int bits_if_packed(const Draft& d, arch::OutTensor t) {
+  t.quantizable = true;
+  const Tier tier = tier_of(t, d.is_moe);
+  const Profile& p = *d.profile;
+  if (p.kind == Kind::automatic || (tier == Tier::keep && !is_baseline(p.kind))) return 0;
+  return p.kind == Kind::tiers ? asked_bits(p, tier) : p.low;
+}
+
+// What the target's loaders want in 16 bits, and what it costs.
+void warn_of_kept(Draft* d) {
+  std::map<std::string, std::pair<std::vector<int>, std::int64_t>> by_reason;
+  for (std::size_t i = 0; i < d->model->tensors.size(); ++i) {
+    const arch::OutTensor& t = d->model->tensors[i];
+    const int group = t.kept.empty() ? 0 : group_for(t, group_request(*d->model, t, *d->options));
+    const int bits = group == 0 ? 0 : bits_if_packed(*d, t);
+    if (bits == 0) continue;
+    auto& [tensors, bytes] = by_reason[t.kept];
+    tensors.push_back(static_cast<int>(i));
+    bytes += static_cast<std::int64_t>(bytes_at(*d, t, {})) - static_cast<std::int64_t>(bytes_at(*d, t, {bits, group}));
+  }
+  for (const auto& [reason, kept] : by_reason)
+    warn(d, kept.first, fmt::format("{}: {} bytes more than packed as {} packs them", reason, kept.second, d->profile->name));
+}
+
+// Modules that get more bits than their own tier asks for, because they share a scheme with others.
+void warn_of_raised(Draft* d) {
+  if (!d->plan.target->keeps_units() || d->profile->kind != Kind::tiers) return;
+  std::vector<int> raised;
+  std::uint64_t bytes = 0;
+  for (const PlannedUnit& u : d->units) {
+    for (const int i : u.unit.tensors) {
+      const arch::OutTensor& t = d->tensor(i);
+      const Choice& choice = d->planned(i).choice;
+      const int own = std::max(asked_bits(*d->profile, tier_of(t, d->is_moe)), u.floor > 0 ? expert_floor(t.role) : 0);
+      if (choice.bits == 0 || u.override_ || own >= choice.bits) continue;
+      raised.push_back(i);
+      bytes += bytes_at(*d, t, choice) - bytes_at(*d, t, {own, choice.group_size});
+    }
+  }
+  warn(d, raised,
+       fmt::format("{} wants one scheme for modules that it fuses: {} bytes more than each at its own width", d->plan.target->loader(),
+                   bytes));
+}
+
 // Everything about the result that a user might not expect. Expert floors are worth a word where they change a width that was asked for.
 void add_warnings(Draft* d) {
   std::vector<int> undivided, unknown, floored;
@@ -75,6 +126,8 @@ void add_warnings(Draft* d) {
   }
   warn(d, undivided, "kept in 16 bit, no group of 32, 64 or 128 divides the input dimension");
   if (!baseline) warn(d, unknown, "no rule knows these tensors, treated as CRITICAL");
+  warn_of_kept(d);
+  warn_of_raised(d);
   warn(d, floored, "expert floors are on (gate 4, down 3 bits), --floors off lifts them");
 }
 
@@ -108,6 +161,7 @@ std::string group_note(const Draft& d, const PlannedUnit& u) {
 }
 
 std::string reason_to_keep(const arch::OutTensor& tensor, Tier tier) {
+  if (!tensor.kept.empty()) return "kept: " + tensor.kept;
   if (!tensor.quantizable) return "kept: not the weight of a module that can be quantized";
   if (tier == Tier::keep) return fmt::format("kept: a {} decides for all weights behind it", arch::to_string(tensor.role));
   return fmt::format("kept: no group of 32, 64 or 128 divides {} inputs", columns(tensor.shape));
@@ -163,7 +217,7 @@ Plan finish_draft(Draft d) {
   for (TensorPlan& p : d.plan.tensors) {
     const arch::OutTensor& t = d.tensor(p.tensor);
     p.reason = t.rule + "; " + d.notes[static_cast<std::size_t>(p.tensor)];
-    p.bytes = stored_bytes(t, p.choice, d.plan.dtype);
+    p.bytes = stored_bytes(*d.plan.target, t, p.choice, d.plan.dtype);
   }
   add_warnings(&d);
   return std::move(d.plan);

@@ -152,7 +152,7 @@ class Budget {
       measured = measured || c.bits > 0;
       Option option{0, *cost};
       for (const int i : u.unit.tensors) {
-        option.bytes += stored_bytes(d_.tensor(i), c, d_.plan.dtype);
+        option.bytes += stored_bytes(*d_.plan.target, d_.tensor(i), c, d_.plan.dtype);
         if (c.bits > 0) option.bytes += companion_text(d_.tensor(i));
       }
       item.options.push_back(option);

@@ -8,21 +8,22 @@
 
 namespace jang::plan {
 
-const codec::WeightFormat* format_of(const Choice& choice) {
+const codec::WeightFormat* format_of(const targets::Target& target, const arch::OutTensor& tensor, const Choice& choice) {
   if (choice.bits == 0) return nullptr;
-  const codec::WeightFormat* format = codec::find_format(codec::Kind::affine, choice.bits, choice.group_size);
+  const codec::WeightFormat* format = codec::find_format(target.kind(tensor), choice.bits, choice.group_size);
   JANG_CHECK(format != nullptr);
   return format;
 }
 
-std::uint64_t stored_bytes(const arch::OutTensor& tensor, const Choice& choice, DType plan_dtype) {
-  return targets::stored_bytes(tensor, format_of(choice), plan_dtype);
+std::uint64_t stored_bytes(const targets::Target& target, const arch::OutTensor& tensor, const Choice& choice, DType plan_dtype) {
+  return target.bytes(tensor, format_of(target, tensor, choice), plan_dtype);
 }
 
 Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max_shard_bytes) {
   std::vector<targets::Coding> codings;
   codings.reserve(plan.tensors.size());
-  for (const TensorPlan& p : plan.tensors) codings.push_back({p.tensor, format_of(p.choice)});
+  for (const TensorPlan& p : plan.tensors)
+    codings.push_back({p.tensor, format_of(*plan.target, model.tensors[static_cast<std::size_t>(p.tensor)], p.choice)});
   return targets::make_layout(*plan.target, model, codings, plan.dtype, max_shard_bytes);
 }
 

@@ -18,11 +18,12 @@ using targets::Shard;
 using targets::stored_dtype;
 using targets::StoredPart;
 
-// The format of a choice, null when the tensor stays plain. Precondition: bits and group are codec ones.
-[[nodiscard]] const codec::WeightFormat* format_of(const Choice& choice);
+// The format that a target packs a tensor in by a choice, null when the tensor stays plain. Precondition: bits and group are codec ones.
+[[nodiscard]] const codec::WeightFormat* format_of(const targets::Target& target, const arch::OutTensor& tensor, const Choice& choice);
 
-// Payload bytes of one tensor under a choice: all planes, or the plain tensor.
-[[nodiscard]] std::uint64_t stored_bytes(const arch::OutTensor& tensor, const Choice& choice, DType plan_dtype);
+// Payload bytes of one tensor under a choice: everything that the target stores of it.
+[[nodiscard]] std::uint64_t stored_bytes(const targets::Target& target, const arch::OutTensor& tensor, const Choice& choice,
+                                         DType plan_dtype);
 
 // `model` as the plan's target has spelled it.
 [[nodiscard]] Layout make_layout(const arch::Model& model, const Plan& plan, std::uint64_t max_shard_bytes = kMaxShardBytes);

@@ -2,7 +2,10 @@
 // The planner's entry points: which way a profile is decided, and what can be refused before anything is measured.
 #include "plan/make_plan.h"
 
+#include <fmt/format.h>
+
 #include "base/check.h"
+#include "format/targets/target.h"
 #include "plan/assign.h"
 #include "plan/budget.h"
 #include "plan/draft.h"
@@ -24,6 +27,19 @@ Status check_target(const Draft& d) {
   if (has_target)
     return {StatusCode::invalid_argument,
             "--bpw and --size belong to profile auto, " + std::string(d.profile->name) + " has its own widths"};
+  return {};
+}
+
+// Recipes decide module by module, which the loaders of some targets refuse.
+Status check_units(const Draft& d) {
+  for (const PlannedUnit& u : d.units)
+    for (const int i : u.unit.tensors) {
+      const arch::OutTensor &t = d.tensor(i), &first = d.tensor(u.unit.tensors.front());
+      if (d.plan.tensors[static_cast<std::size_t>(i)].choice == d.plan.tensors[static_cast<std::size_t>(u.unit.tensors.front())].choice)
+        continue;
+      return {StatusCode::unsupported, fmt::format("{} gives {} and {} different widths, and {} wants one for both; choose another profile",
+                                                   d.profile->name, first.module, t.module, d.plan.target->loader())};
+    }
   return {};
 }
 
@@ -50,7 +66,10 @@ Result<Plan> make_plan(const arch::Model& model, const Options& options, const E
   switch (d.profile->kind) {
     case Kind::tiers: assign_tiers(&d); break;
     case Kind::uniform:
-    case Kind::mixed: JANG_TRY(assign_recipe(&d)); break;
+    case Kind::mixed:
+      JANG_TRY(assign_recipe(&d));
+      if (d.plan.target->keeps_units()) JANG_TRY(check_units(d));
+      break;
     case Kind::budget:
     case Kind::automatic: JANG_TRY(spend_budget(&d, errors, costs)); break;
   }

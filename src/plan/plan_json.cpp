@@ -91,16 +91,16 @@ Status check_identity(const Value& row, const arch::OutTensor& t) {
   return {};
 }
 
-Result<TensorPlan> read_tensor(const Value& row, const arch::OutTensor& t, int index, DType dtype) {
+Result<TensorPlan> read_tensor(const Value& row, const arch::OutTensor& t, int index, const Plan& plan) {
   TensorPlan p;
   p.tensor = index;
   JANG_TRY(check_identity(row, t));
-  JANG_ASSIGN(p.choice, read_choice(row, t, dtype));
+  JANG_ASSIGN(p.choice, read_choice(row, t, plan.dtype));
   JANG_ASSIGN(const std::string tier, require_string(row, "tier", t.name));
   if (!tier_from_string(tier, &p.tier)) return bad_plan(t.name, "unknown tier " + json::quote(tier));
   JANG_ASSIGN(const std::string reason, json::get_string(row, "reason", "from a plan file"));
   p.reason = t.rule + std::string(kReasonSeparator) + reason;
-  p.bytes = stored_bytes(t, p.choice, dtype);
+  p.bytes = stored_bytes(*plan.target, t, p.choice, plan.dtype);
   return p;
 }
 
@@ -211,7 +211,7 @@ Result<Plan> from_json(const arch::Model& model, const json::Value& document) {
   if (!rows->is_array()) return bad_plan("tensors", "not a list");
   JANG_ASSIGN(const std::vector<const Value*> by_tensor, match_rows(model, *rows));
   for (std::size_t i = 0; i < by_tensor.size(); ++i) {
-    JANG_ASSIGN(TensorPlan p, read_tensor(*by_tensor[i], model.tensors[i], static_cast<int>(i), plan.dtype));
+    JANG_ASSIGN(TensorPlan p, read_tensor(*by_tensor[i], model.tensors[i], static_cast<int>(i), plan));
     plan.tensors.push_back(std::move(p));
   }
   JANG_TRY(check_units(model, plan));

@@ -47,11 +47,11 @@ std::string_view calibration_method(const plan::Plan& plan, const format::Statis
   return used && statistics ? std::string_view(statistics->text) : "none";
 }
 
-std::vector<targets::TensorRecord> tensor_records(const plan::Plan& plan, const TensorErrors& errors) {
+std::vector<targets::TensorRecord> tensor_records(const arch::Model& model, const plan::Plan& plan, const TensorErrors& errors) {
   std::vector<targets::TensorRecord> records(plan.tensors.size());
   for (const plan::TensorPlan& t : plan.tensors) {
     const auto i = static_cast<std::size_t>(t.tensor);
-    records[i] = {plan::format_of(t.choice), plan::to_string(t.tier), t.reason, errors[i]};
+    records[i] = {plan::format_of(*plan.target, model.tensors[i], t.choice), plan::to_string(t.tier), t.reason, errors[i]};
   }
   return records;
 }
@@ -119,7 +119,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   begin_phase(observer, "quantize");
   JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *device, importance, writer, run));
   JANG_TRY(source.checkpoint.check_unchanged());
-  const std::vector<targets::TensorRecord> records = tensor_records(plan, report.errors);
+  const std::vector<targets::TensorRecord> records = tensor_records(source.model, plan, report.errors);
 
   begin_phase(observer, "write");
   JANG_TRY(copy_side_files(source, target, writer, observer));

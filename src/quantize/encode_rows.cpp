@@ -42,6 +42,7 @@ kernels::EncodeError encode_rows(const kernels::Device& device, plan::Method met
     if (a.words) a.words += a.n_rows * words;
     if (a.scales) a.scales += a.n_rows * param_bytes;
     if (a.biases) a.biases += a.n_rows * param_bytes;
+    if (a.zeros) a.zeros += a.n_rows * (a.in / a.group_size);
   }
   return sum;
 }

@@ -24,7 +24,7 @@ constexpr float kMaxFloat16 = 65504.0f;
 
 // Reused by a thread from task to task.
 struct Scratch {
-  std::vector<std::byte> raw, scales, biases, out;
+  std::vector<std::byte> raw, scales, third, out;  // third: biases or zeros
   std::vector<float> values;
   std::vector<std::uint32_t> words;
 };
@@ -35,6 +35,7 @@ class Runner {
          format::BundleWriter& writer)
       : source_(source), plan_(plan), device_(device), known_(known), rows_(layout, writer, source.model.tensors.size()) {}
 
+  [[nodiscard]] Status write_contents() const { return rows_.write_contents(); }
   // Errors (squared error, squared norm) of a quantized task; zeros for a cast one.
   [[nodiscard]] Result<kernels::EncodeError> run(const EncodeTask& task, Scratch& scratch) const {
     const plan::Choice choice = plan_.tensors[static_cast<std::size_t>(task.tensor)].choice;
@@ -55,7 +56,7 @@ class Runner {
 
   Result<kernels::EncodeError> encode(const EncodeTask& task, plan::Choice choice, Scratch& s) const {
     const arch::OutTensor& t = tensor(task);
-    const codec::WeightFormat& format = *plan::format_of(choice);
+    const codec::WeightFormat& format = *plan::format_of(*plan_.target, t, choice);
     const std::int64_t in = columns(t.shape);
     const SourceRows rows(source_.checkpoint, t);
     s.values.resize(static_cast<std::size_t>(task.n_rows * in));
@@ -67,22 +68,23 @@ class Runner {
     };
     s.words.resize(plane_bytes(0) / 4);
     s.scales.resize(plane_bytes(1));
-    s.biases.resize(plane_bytes(2));
+    s.third.resize(format.planes().size() > 2 ? plane_bytes(2) : 0);
     kernels::EncodeArgs a;
     a.weights = s.values.data();
     a.n_rows = task.n_rows;
     a.in = in;
+    a.kind = format.kind;
     a.bits = choice.bits;
     a.group_size = choice.group_size;
     a.param_dtype = plan_.dtype;
     a.words = s.words.data();
     a.scales = s.scales.data();
-    a.biases = s.biases.data();
+    a.biases = format.kind == codec::Kind::affine ? s.third.data() : nullptr;
+    a.zeros = format.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(s.third.data()) : nullptr;
     const kernels::EncodeError error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_);
 
-    const std::span<const std::byte> planes[] = {std::as_bytes(std::span(s.words)), s.scales, s.biases};
-    JANG_CHECK(std::size(planes) == format.planes().size());
-    for (std::size_t p = 0; p < std::size(planes); ++p)
+    const std::span<const std::byte> planes[codec::kMaxPlanes] = {std::as_bytes(std::span(s.words)), s.scales, s.third};
+    for (std::size_t p = 0; p < format.planes().size(); ++p)
       JANG_TRY(rows_.write(task.tensor, static_cast<int>(p), task.row_begin, task.n_rows, planes[p]));
     return error;
   }
@@ -159,6 +161,7 @@ Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& pl
 
   ThreadPool pool(thread_count(run));
   std::vector<Scratch> scratch(static_cast<std::size_t>(pool.size()));
+  JANG_TRY(runner.write_contents());
   std::vector<kernels::EncodeError> errors(tasks.size());
   std::atomic<std::int64_t> done_bytes{0};
   std::atomic<bool> stop{false};

@@ -19,8 +19,8 @@ namespace jang::quantize {
 
 // About this many weights per task: large enough to hide the system calls, small enough that a few tasks per thread fit any memory.
 inline constexpr std::int64_t kTaskWeights = 1 << 20;
-// Tasks start at multiples of this many rows, so that SIMD row blocks are full.
-inline constexpr std::int64_t kTaskRowMultiple = 16;
+// Tasks start at multiples of this many rows, so that SIMD row blocks are full and zero points that are packed down the rows fill words.
+inline constexpr std::int64_t kTaskRowMultiple = 32;
 
 struct EncodeTask {
   int tensor = 0;                          // index into arch::Model::tensors

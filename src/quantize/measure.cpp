@@ -9,7 +9,8 @@
 
 #include "arch/units.h"
 #include "base/thread_pool.h"
-#include "codec/affine.h"
+#include "codec/weight_format.h"
+#include "format/targets/target.h"
 #include "kernels/devices.h"
 #include "kernels/host_ops.h"
 #include "plan/budget.h"
@@ -78,9 +79,15 @@ Sample rows_by_gradient(const format::FisherStatistics& fisher, std::int64_t n) 
 // Encodes samples of one tensor and weighs the errors.
 class SampleEncoder {
  public:
-  SampleEncoder(const kernels::Device& device, const plan::Options& options, DType dtype, const Importance& importance, const Shape& shape,
-                int tensor)
-      : device_(device), method_(options.method), dtype_(dtype), importance_(importance), shape_(shape), tensor_(tensor) {}
+  SampleEncoder(const kernels::Device& device, const plan::Options& options, DType dtype, const Importance& importance,
+                const arch::OutTensor& t, int tensor)
+      : device_(device),
+        kind_(options.target->kind(t)),
+        method_(options.method),
+        dtype_(dtype),
+        importance_(importance),
+        shape_(t.shape),
+        tensor_(tensor) {}
 
   // `fisher`: null where only the error is wanted, else *sum takes the sum over rows of their count times the column-weighted error.
   kernels::EncodeError encode(const Sample& sample, plan::Choice choice, const format::FisherStatistics* fisher, double* sum) {
@@ -88,6 +95,7 @@ class SampleEncoder {
     a.weights = sample.values.data();
     a.n_rows = sample.n_rows;
     a.in = columns(shape_);
+    a.kind = kind_;
     a.bits = choice.bits;
     a.group_size = choice.group_size;
     a.param_dtype = dtype_;
@@ -106,13 +114,26 @@ class SampleEncoder {
     a->words = words_.data();
     a->scales = scales_.data();
     a->biases = biases_.data();
+    zeros_.resize(static_cast<std::size_t>(a->n_rows * (a->in / a->group_size)));
+    a->zeros = zeros_.data();
+  }
+
+  // Row i into decoded_.
+  void decode(const kernels::EncodeArgs& a, std::int64_t i) {
+    const auto* words = reinterpret_cast<const std::byte*>(words_.data());
+    if (a.kind == codec::Kind::affine)
+      return kernels::dequantize_row({{DType::u32, a.bits, a.group_size, dtype_}, a.n_rows, a.in, words, a.scales, a.biases}, i,
+                                     decoded_.data());
+    const codec::WeightFormat& format = *codec::find_format(a.kind, a.bits, a.group_size);
+    const std::byte* const starts[] = {words, a.scales, reinterpret_cast<const std::byte*>(a.zeros)};
+    const std::byte* planes[codec::kMaxPlanes] = {};
+    for (std::size_t p = 0; p < format.planes().size(); ++p) planes[p] = starts[p] + i * format.planes()[p].row_bytes(a.in, dtype_);
+    codec::unpack_row(format, std::span(planes).first(format.planes().size()), dtype_, a.in, decoded_.data());
   }
 
   double fisher_sum(const kernels::EncodeArgs& a, const Sample& sample, const format::FisherStatistics& fisher) {
     const std::int64_t per_expert = rows_per_expert(shape_);
     const RowsOf which = sample.rows_of(tensor_, shape_);
-    const kernels::MatrixView view{{DType::u32, a.bits, a.group_size, dtype_},        a.n_rows, a.in,
-                                   reinterpret_cast<const std::byte*>(words_.data()), a.scales, a.biases};
     decoded_.resize(static_cast<std::size_t>(a.in));
     double sum = 0, total = 0;
     const float* of_columns = nullptr;  // of the row's expert
@@ -121,7 +142,7 @@ class SampleEncoder {
       if (its != of_columns) total = std::accumulate(its, its + a.in, 0.0);
       of_columns = its;
       if (total == 0) continue;  // an expert that no token chose
-      kernels::dequantize_row(view, i, decoded_.data());
+      decode(a, i);
       const float* w = a.weights + i * a.in;
       double error = 0;
       for (std::int64_t j = 0; j < a.in; ++j) {
@@ -136,6 +157,7 @@ class SampleEncoder {
   }
 
   const kernels::Device& device_;
+  codec::Kind kind_;
   plan::Method method_;
   DType dtype_;
   const Importance& importance_;
@@ -143,6 +165,7 @@ class SampleEncoder {
   int tensor_;
   std::vector<std::uint32_t> words_;
   std::vector<std::byte> scales_, biases_;
+  std::vector<std::uint8_t> zeros_;
   std::vector<float> decoded_;
 };
 
@@ -175,7 +198,7 @@ Result<Measured> measure(const Source& source, int index, const plan::Options& o
     drawn = rows_by_gradient(*fisher, sample.n_rows);
     if (!drawn.drawn.empty()) JANG_TRY(read_rows(reader, t.shape, &drawn));
   }
-  SampleEncoder encoder(device, options, dtype, importance, t.shape, index);
+  SampleEncoder encoder(device, options, dtype, importance, t, index);
   for (const plan::Choice& c : m.choices) {
     double sum = 0;
     m.errors.push_back(encoder.encode(sample, c, whole ? fisher : nullptr, &sum));

@@ -11,8 +11,10 @@
 #include "base/phases.h"
 #include "base/text_input.h"
 #include "format/hub.h"
+#include "format/targets/bundle.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
+#include "format/targets/unpacked.h"
 #include "plan/assess.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
@@ -26,6 +28,12 @@ namespace jang::quantize {
 
 Result<Source> open_source(const std::string& directory, const format::OpenOptions& options, const targets::Target& target) {
   JANG_ASSIGN(format::Checkpoint checkpoint, format::Checkpoint::open(directory, options));
+  std::string packed_by;  // the name of its target
+  if (const targets::Target& writer = targets::writer_of(checkpoint); &writer != &targets::default_target()) {
+    JANG_ASSIGN(format::Bundle bundle, format::open_bundle(directory, options));
+    packed_by = writer.name();
+    checkpoint = format::unpacked(std::move(bundle));
+  }
   std::vector<TensorInfo> infos;
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
@@ -33,6 +41,10 @@ Result<Source> open_source(const std::string& directory, const format::OpenOptio
   auto model = targets::describe_source(checkpoint.config(), infos, facts, target);
   JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
   model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
+  if (!packed_by.empty())
+    model->warnings.push_back(fmt::format(
+        "the source is packed already ({}): its weights are quantized a second time; the checkpoint it was made from gives a better result",
+        packed_by));
   return Source{std::move(checkpoint), std::move(model).value(), &target};
 }
 
@@ -49,6 +61,13 @@ void warn_of_poor_profile(const arch::Model& model, const plan::Options& options
                   plan->profile, better->profile,
                   100.0 * static_cast<double>(better->file_bytes) / static_cast<double>(plan::make_layout(model, *plan).file_bytes),
                   better->times_less, plan::make_layout(model, *plan).file_bytes));
+}
+
+// Names and shapes in a plan are those of its target.
+Status check_target(const json::Value& document, const targets::Target& target) {
+  JANG_ASSIGN(const std::string name, json::get_string(document, "target", targets::default_target().name()));
+  if (name == target.name()) return {};
+  return {StatusCode::invalid_argument, fmt::format("the plan is for the target {}; say --target {} here too", json::quote(name), name)};
 }
 
 // A plan made with statistics holds for those only: other weights give other bytes.
@@ -71,6 +90,7 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
     begin_phase(observer, "allocate");
     JANG_ASSIGN(const std::string text, read_text_input(plan_file, json::Limits{}.max_bytes));
     JANG_ASSIGN(const json::Value document, json::parse(text, plan_file));
+    JANG_TRY(check_target(document, *source.target).with_context(plan_file));
     auto plan = plan::from_json(source.model, document);
     if (!plan.ok()) return plan.status().with_context(plan_file);
     JANG_TRY(check_statistics(*plan, run));

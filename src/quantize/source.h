@@ -22,8 +22,9 @@ struct Source {
   arch::Model model;              // as the target spells it
   const targets::Target* target;  // never null
 };
-// Opens a directory (already resolved) and describes its model for a target, whose warnings then hold those of the checkpoint too. Errors:
-// those of Checkpoint::open and arch::describe; what the index promises and no file has, when the model needs it.
+// Opens a directory (already resolved) and describes its model for a target; one that is packed without biases as the values it stands for,
+// whose warnings then hold those of the checkpoint too. Errors: those of Checkpoint::open and arch::describe; what the index promises and
+// no file has, when the model needs it.
 [[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {},
                                          const targets::Target& target = targets::default_target());
 

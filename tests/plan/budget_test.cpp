@@ -46,7 +46,7 @@ std::uint64_t smallest_step(const arch::Model& model, const Plan& plan, const Op
       if (!needs_errors(options)) choices.push_back({w.bits, p.choice.group_size});
     }
     for (const Choice& c : choices) {
-      const std::uint64_t bytes = stored_bytes(t, c, plan.dtype);
+      const std::uint64_t bytes = stored_bytes(targets::default_target(), t, c, plan.dtype);
       if (bytes > p.bytes) least = std::min(least, bytes - p.bytes);
     }
   }

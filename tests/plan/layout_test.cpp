@@ -130,7 +130,7 @@ TEST(Layout, unquantized_types_follow_the_plan_but_for_kept_and_integers) {
   EXPECT_EQ(stored_dtype(t, DType::bf16), DType::bf16);
   t.keep_dtype = true;
   EXPECT_EQ(stored_dtype(t, DType::bf16), DType::f32);
-  EXPECT_EQ(stored_bytes(t, {}, DType::bf16), 16u);
+  EXPECT_EQ(stored_bytes(targets::default_target(), t, {}, DType::bf16), 16u);
   t.keep_dtype = false;
   t.source_dtype = DType::i32;
   EXPECT_EQ(stored_dtype(t, DType::f16), DType::i32);
@@ -139,10 +139,10 @@ TEST(Layout, unquantized_types_follow_the_plan_but_for_kept_and_integers) {
 TEST(Layout, bytes_per_weight_follow_width_and_group) {
   arch::OutTensor t;
   t.shape = {8, 256};
-  EXPECT_EQ(stored_bytes(t, {4, 64}, DType::bf16), 8u * 256 * 9 / 16);  // 4.5 bits
-  EXPECT_EQ(stored_bytes(t, {2, 128}, DType::f16), 8u * 256 * 9 / 32);  // 2.25 bits
-  EXPECT_EQ(stored_bytes(t, {3, 32}, DType::f32), 8u * 256 * 5 / 8);    // 3 + 2 bits
-  EXPECT_EQ(stored_bytes(t, {}, DType::f32), 8u * 256 * 4);
+  EXPECT_EQ(stored_bytes(targets::default_target(), t, {4, 64}, DType::bf16), 8u * 256 * 9 / 16);  // 4.5 bits
+  EXPECT_EQ(stored_bytes(targets::default_target(), t, {2, 128}, DType::f16), 8u * 256 * 9 / 32);  // 2.25 bits
+  EXPECT_EQ(stored_bytes(targets::default_target(), t, {3, 32}, DType::f32), 8u * 256 * 5 / 8);    // 3 + 2 bits
+  EXPECT_EQ(stored_bytes(targets::default_target(), t, {}, DType::f32), 8u * 256 * 4);
 }
 
 TEST(Layout, sizes_report_three_kinds_of_bits) {

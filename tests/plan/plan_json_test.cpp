@@ -91,7 +91,7 @@ TEST(PlanJson, edited_widths_are_taken) {
   EXPECT_EQ(plan->tensors.front().choice, Choice{});
   EXPECT_EQ(plan->tensors.back().choice, (Choice{3, 64}));
   EXPECT_EQ(plan->allocation, AllocatedBy::file);
-  EXPECT_EQ(plan->tensors.back().bytes, stored_bytes(model.tensors.back(), {3, 64}, plan->dtype));
+  EXPECT_EQ(plan->tensors.back().bytes, stored_bytes(targets::default_target(), model.tensors.back(), {3, 64}, plan->dtype));
 }
 
 // Edits one row and expects the code and a word of the message.

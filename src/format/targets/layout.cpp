@@ -2,8 +2,9 @@
 // Sizes and places of everything a directory stores.
 //
 // Inside a shard payloads follow each other without holes, so order makes alignment: 8-byte elements first, then the planes of packed
-// tensors (codes first; their sum is a multiple of 4 bytes for the formats written so far, and each starts on a multiple of its element
-// size), then the rest by falling element size.
+// tensors (codes first; of affine formats their sum is a multiple of 4 bytes, and each starts on a multiple of its element size), then the
+// rest by falling element size. Where that leaves a part unaligned, which readers that view the file as numbers refuse, the parts of the
+// shard are sorted by falling element size instead.
 #include "format/targets/layout.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "codec/column_codes.h"
 #include "format/safetensors.h"
 
 namespace jang::targets {
@@ -23,6 +25,16 @@ int rank_in_shard(const arch::OutTensor& t, const codec::WeightFormat* format, D
   if (format != nullptr) return kPackedRank;
   const int bytes = size_bytes(stored_dtype(t, params));
   return bytes >= 8 ? 0 : kPackedRank + 1 + (4 - bytes);
+}
+
+// Whether every part of a shard starts on a multiple of its element size, the first one at `begin`.
+bool is_aligned(std::span<const StoredPart> parts) {
+  std::uint64_t at = 0;
+  for (const StoredPart& p : parts) {
+    if (at % static_cast<std::uint64_t>(size_bytes(p.info.dtype)) != 0) return false;
+    at += static_cast<std::uint64_t>(p.info.bytes());
+  }
+  return true;
 }
 
 class Layouter {
@@ -48,7 +60,7 @@ std::vector<std::size_t> Layouter::shard_starts(std::uint64_t max_shard_bytes) c
   std::vector<std::size_t> starts = {0};
   std::uint64_t filled = 0;
   for (std::size_t i = 0; i < codings_.size(); ++i) {
-    const std::uint64_t bytes = stored_bytes(tensor(i), codings_[i].format, params_);
+    const std::uint64_t bytes = target_.bytes(tensor(i), codings_[i].format, params_);
     if (i > starts.back() && (bytes > max_shard_bytes || filled > max_shard_bytes - bytes)) {
       starts.push_back(i);
       filled = 0;
@@ -65,16 +77,20 @@ void Layouter::add_shard(std::size_t begin, std::size_t end, Layout* layout) con
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
 
   const auto first = static_cast<std::ptrdiff_t>(layout->parts.size());
-  std::vector<TensorInfo> infos;
   for (const std::size_t i : order) {
     const codec::WeightFormat* format = codings_[i].format;
     JANG_CHECK(format == nullptr || columns(tensor(i).shape) % format->group_size == 0);
     for (StoredPart& part : target_.parts(tensor(i), format, params_)) {
       part.tensor = codings_[i].tensor;
-      infos.push_back(part.info);
       layout->parts.push_back(std::move(part));
     }
   }
+  const auto parts = std::span(layout->parts).subspan(static_cast<std::size_t>(first));
+  if (!is_aligned(parts))
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const StoredPart& a, const StoredPart& b) { return size_bytes(a.info.dtype) > size_bytes(b.info.dtype); });
+  std::vector<TensorInfo> infos;
+  for (const StoredPart& part : parts) infos.push_back(part.info);
   Shard shard;
   shard.header = format::make_safetensors_header(infos, target_.file_metadata());
   shard.file_bytes = shard.header.size();
@@ -109,16 +125,21 @@ std::uint64_t stored_bytes(const arch::OutTensor& tensor, const codec::WeightFor
   return static_cast<std::uint64_t>(rows(tensor.shape) * format->row_bytes(columns(tensor.shape), params));
 }
 
+std::uint64_t Target::bytes(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params) const {
+  return stored_bytes(tensor, format, params);
+}
+
 std::vector<StoredPart> whole_parts(const arch::OutTensor& t, const codec::WeightFormat* format, DType params,
                                     std::span<const std::string_view> names) {
   const std::int64_t n_rows = rows(t.shape);
-  if (format == nullptr) return {{0, -1, 0, n_rows, {t.name, stored_dtype(t, params), t.shape}, 0, 0}};
+  if (format == nullptr) return {{.n_rows = n_rows, .info = {t.name, stored_dtype(t, params), t.shape}}};
   std::vector<StoredPart> parts;
   for (std::size_t p = 0; p < format->planes().size(); ++p) {
     const codec::Plane& plane = format->planes()[p];
     Shape shape = t.shape;
     shape.back() = plane.elements(columns(t.shape));
-    parts.push_back({0, static_cast<int>(p), 0, n_rows, {fmt::format("{}.{}", t.module, names[p]), plane.stored(params), shape}, 0, 0});
+    parts.push_back(
+        {.plane = static_cast<int>(p), .n_rows = n_rows, .info = {fmt::format("{}.{}", t.module, names[p]), plane.stored(params), shape}});
   }
   return parts;
 }
@@ -140,11 +161,29 @@ Status RowWriter::write(int tensor, int plane, std::int64_t row_begin, std::int6
   for (const int index : parts_[static_cast<std::size_t>(tensor)]) {
     const StoredPart& part = layout_.parts[static_cast<std::size_t>(index)];
     const std::int64_t begin = std::max(row_begin, part.row_begin), end = std::min(row_begin + n_rows, part.row_begin + part.n_rows);
-    if (part.plane != plane || begin >= end) continue;
+    if (part.plane != plane || begin >= end || !part.content.empty()) continue;
     const auto rows =
         data.subspan(static_cast<std::size_t>(begin - row_begin) * row_bytes, static_cast<std::size_t>(end - begin) * row_bytes);
-    JANG_TRY(writer_.write_at(part.shard, part.offset_bytes + static_cast<std::uint64_t>(begin - part.row_begin) * row_bytes, rows));
+    if (part.column_bits != 0)
+      JANG_TRY(write_columns(part, begin - part.row_begin, end - begin, rows));
+    else
+      JANG_TRY(writer_.write_at(part.shard, part.offset_bytes + static_cast<std::uint64_t>(begin - part.row_begin) * row_bytes, rows));
   }
+  return {};
+}
+
+Status RowWriter::write_columns(const StoredPart& part, std::int64_t row, std::int64_t n_rows, std::span<const std::byte> codes) const {
+  JANG_CHECK(row % codec::kColumnBlock == 0 && (n_rows % codec::kColumnBlock == 0 || row + n_rows == part.n_rows));
+  const std::int64_t n_columns = static_cast<std::int64_t>(codes.size()) / n_rows;
+  std::vector<std::uint32_t> words(static_cast<std::size_t>(codec::column_words(n_rows, part.column_bits) * n_columns));
+  codec::pack_columns({reinterpret_cast<const std::uint8_t*>(codes.data()), codes.size()}, n_rows, part.column_bits, words);
+  const std::int64_t first = codec::column_words(row, part.column_bits) * n_columns;
+  return writer_.write_at(part.shard, part.offset_bytes + static_cast<std::uint64_t>(first) * 4, std::as_bytes(std::span(words)));
+}
+
+Status RowWriter::write_contents() const {
+  for (const StoredPart& part : layout_.parts)
+    if (!part.content.empty()) JANG_TRY(writer_.write_at(part.shard, part.offset_bytes, std::as_bytes(std::span(part.content))));
   return {};
 }
 

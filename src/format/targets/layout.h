@@ -37,7 +37,7 @@ struct Coding {
   const codec::WeightFormat* format = nullptr;
 };
 
-// Payload bytes of one tensor, all planes, or the plain tensor.
+// Payload bytes of one tensor, all planes row by row, or the plain tensor.
 [[nodiscard]] std::uint64_t stored_bytes(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params);
 
 // `codings`: every tensor to be stored once, in order. Precondition: a format's group divides the tensor's columns.
@@ -50,12 +50,17 @@ class RowWriter {
   // Both outlive it.
   RowWriter(const Layout& layout, format::BundleWriter& writer, std::size_t n_tensors);
   // Rows [row_begin, row_begin + n_rows) of a plane (-1: plain values) of a tensor; `data`: n_rows rows of equal size. Thread safe for
-  // rows that do not overlap. Errors: those of writing.
+  // rows that do not overlap. Precondition: of parts with column_bits whole blocks of 32 rows, or all rows to the end. Errors: those of
+  // writing.
   [[nodiscard]] Status write(int tensor, int plane, std::int64_t row_begin, std::int64_t n_rows, std::span<const std::byte> data) const;
+  // The parts that have their bytes with them. Errors: those of writing.
+  [[nodiscard]] Status write_contents() const;
   // Type the values of an unpacked tensor are stored in.
   [[nodiscard]] DType plain_dtype(int tensor) const;
 
  private:
+  [[nodiscard]] Status write_columns(const StoredPart& part, std::int64_t row, std::int64_t n_rows, std::span<const std::byte> codes) const;
+
   const Layout& layout_;
   format::BundleWriter& writer_;
   std::vector<std::vector<int>> parts_;  // by tensor: indices into layout_.parts

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lists of names and extensions.
-#include "format/targets/mlx/side_file_names.h"
+#include "format/targets/side_file_names.h"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
-namespace jang::targets::mlx {
+namespace jang::targets {
 namespace {
 
 constexpr auto kNames = std::to_array<std::string_view>({
@@ -59,10 +59,10 @@ bool contains(const List& list, std::string_view text) {
 
 }  // namespace
 
-Copying copies(std::string_view name) {
+Copying copied_by_name(std::string_view name) {
   if (name.starts_with('.') || contains(kLeftOut, name) || name.ends_with(".index.json")) return Copying::no;
   if (contains(kNames, name)) return Copying::by_name;
   return contains(kExtensions, std::filesystem::path(name).extension().string()) ? Copying::by_kind : Copying::no;
 }
 
-}  // namespace jang::targets::mlx
+}  // namespace jang::targets

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which files of a source a bundle carries along beside the weights: everything that AutoTokenizer, a processor or a generation config
-// reads.
+// Which files of a source the targets so far carry along beside the weights: everything that AutoTokenizer, a processor or a generation
+// config reads.
 #pragma once
 
 #include <string_view>
 
 #include "format/targets/target.h"
 
-namespace jang::targets::mlx {
+namespace jang::targets {
 
 // *.py (a tokenizer or a model of its own needs its code; nothing here runs it), *.jinja, *.model, *.tiktoken, *.json except what is
 // written anew or speaks of the old weights, vocabularies and licences by name.
-[[nodiscard]] Copying copies(std::string_view file_name);
+[[nodiscard]] Copying copied_by_name(std::string_view file_name);
 
-}  // namespace jang::targets::mlx
+}  // namespace jang::targets

@@ -34,6 +34,8 @@ struct StoredPart {
   TensorInfo info;                         // name, dtype and shape on disk
   int shard = 0;
   std::uint64_t offset_bytes = 0;  // from the start of the shard file
+  int column_bits = 0;             // not 0: rows of codes, one byte each, that lie down the columns in so many bits (codec/column_codes.h)
+  std::string content{};           // not empty: the bytes themselves, which follow from the shape; no rows then
 };
 
 struct Layout;  // layout.h
@@ -95,6 +97,12 @@ class Target {
   // Writing: what is stored of one tensor in a format (null: plain), without a place; together every row of every plane once.
   [[nodiscard]] virtual std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
                                                       DType params) const = 0;
+  // Payload bytes of these parts.
+  [[nodiscard]] virtual std::uint64_t bytes(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params) const;
+  // The kind of format that a tensor of a spelled model is packed in.
+  [[nodiscard]] virtual codec::Kind kind(const arch::OutTensor& /*tensor*/) const { return codec::Kind::affine; }
+  // Whether its loaders refuse a model whose units (OutTensor::unit) are cut: recipes that decide module by module are then checked.
+  [[nodiscard]] virtual bool keeps_units() const { return false; }
   // Entries of a file's safetensors metadata.
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> file_metadata() const = 0;
   // The text files that make the tensors a model, in the order in which they are written: the one that loaders look for comes last.

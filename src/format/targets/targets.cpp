@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "arch/describe.h"
+#include "format/targets/compressed_tensors/compressed_tensors.h"
 #include "format/targets/mlx/mlx.h"
 #include "format/targets/source_check.h"
 #include "format/targets/target.h"
@@ -45,7 +46,7 @@ Result<Described> describe_stored(const json::Value& config, std::span<const Ten
 }  // namespace
 
 std::span<const Target* const> targets() {
-  static const Target* const kTargets[] = {&mlx::target()};
+  static const Target* const kTargets[] = {&mlx::target(), &compressed_tensors::vllm(), &compressed_tensors::vllm_symmetric()};
   return kTargets;
 }
 

@@ -7,8 +7,8 @@
 #include "format/targets/mlx/documents.h"
 #include "format/targets/mlx/generic_spelling.h"
 #include "format/targets/mlx/quantization.h"
-#include "format/targets/mlx/side_file_names.h"
 #include "format/targets/mlx/spelling.h"
+#include "format/targets/side_file_names.h"
 
 namespace jang::targets::mlx {
 namespace {
@@ -43,7 +43,7 @@ class Mlx final : public Target {
     return {{"format", std::string(kFileFormat)}};
   }
   [[nodiscard]] std::vector<Document> documents(const Record& record) const override { return mlx::documents(record); }
-  [[nodiscard]] Copying copies(std::string_view file_name) const override { return mlx::copies(file_name); }
+  [[nodiscard]] Copying copies(std::string_view file_name) const override { return copied_by_name(file_name); }
 
   // Also every directory that is packed in no way at all: a source.
   [[nodiscard]] bool recognises(const format::Checkpoint& /*checkpoint*/) const override { return true; }

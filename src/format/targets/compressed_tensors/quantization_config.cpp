@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The object, written and read. Targets are never left to a class of modules ("Linear"): engines fuse modules, and then what is meant by a
+// class is theirs to say.
+#include "format/targets/compressed_tensors/quantization_config.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "arch/path.h"
+
+namespace jang::targets::compressed_tensors {
+namespace {
+
+using json::Value;
+
+constexpr std::size_t kMaxGroups = 1024, kMaxTargets = 1u << 20;
+constexpr std::string_view kFormat = "pack-quantized", kMixed = "mixed-precision";
+
+Status bad(std::string_view where, std::string_view what) {
+  return {StatusCode::corrupt, fmt::format("quantization_config: {}: {}", where, what)};
+}
+Status unsupported(std::string_view where, std::string_view what) {
+  return {StatusCode::unsupported,
+          fmt::format("quantization_config: {}: {}; read are weight-only integers in groups (pack-quantized)", where, what)};
+}
+
+// Empty text where the key is absent; what is no text is shown as it is, and then fits nothing.
+std::string text_of(const Value& object, std::string_view key) {
+  const Value* value = json::find(object, key);
+  if (value == nullptr) return {};
+  return value->is_string() ? value->get<std::string>() : json::dump(*value);
+}
+
+Result<Scheme> read_scheme(const Value& weights, const std::string& where) {
+  if (!weights.is_object()) return bad(where, "weights is not an object");
+  if (const std::string type = text_of(weights, "type"); !type.empty() && type != "int")
+    return unsupported(where, "weights are " + json::quote(type));
+  if (const std::string strategy = text_of(weights, "strategy"); !strategy.empty() && strategy != "group")
+    return unsupported(where, "strategy " + json::quote(strategy));
+  // "weight" (or "static") changes how the codes were found, and not how they are stored.
+  if (const std::string order = text_of(weights, "actorder"); !order.empty() && order != "weight" && order != "static" && order != "false")
+    return unsupported(where, "actorder " + json::quote(order));
+  if (const std::string dynamic = text_of(weights, "dynamic"); !dynamic.empty() && dynamic != "false")
+    return unsupported(where, "dynamic weights");
+  JANG_ASSIGN(const std::int64_t bits, json::get_int(weights, "num_bits", 8, 1, 8));
+  JANG_ASSIGN(const std::int64_t group, json::get_int(weights, "group_size", -1, -1, 1 << 20));
+  JANG_ASSIGN(const bool symmetric, json::get_bool(weights, "symmetric", true));
+  if (group <= 0) return unsupported(where, "no group_size");
+  return Scheme{static_cast<int>(bits), static_cast<int>(group), symmetric};
+}
+
+Result<SchemeGroup> read_group(const Value& group, const std::string& where) {
+  if (!group.is_object()) return unsupported(where, "a preset by name");
+  for (const char* key : {"input_activations", "output_activations"})
+    if (json::find(group, key) != nullptr) return unsupported(where, key);
+  if (const std::string format = text_of(group, "format"); !format.empty() && format != kFormat)
+    return unsupported(where, "format " + json::quote(format));
+  const Value* weights = json::find(group, "weights");
+  if (weights == nullptr) return unsupported(where, "no weights");
+  SchemeGroup out;
+  JANG_ASSIGN(out.scheme, read_scheme(*weights, where));
+  const Value* targets = json::find(group, "targets");
+  if (targets == nullptr || !targets->is_array() || targets->size() > kMaxTargets) return bad(where, "targets is not a list of names");
+  for (const Value& target : *targets) {
+    if (!target.is_string()) return bad(where, "targets is not a list of names");
+    out.targets.push_back(target.get<std::string>());
+  }
+  return out;
+}
+
+// A name with its numbers taken out: "model.layers.*.mlp.experts.*.gate_proj" and the first of them.
+struct Pattern {
+  std::string path;
+  int number = -1;
+};
+
+Pattern pattern_of(const std::string& module) {
+  Pattern p;
+  for (const std::string_view part : arch::split_path(module)) {
+    const int number = arch::component_number(part);
+    if (number >= 0 && p.number < 0) p.number = number;
+    if (!p.path.empty()) p.path += '.';
+    p.path += number >= 0 ? "*" : std::string(part);
+  }
+  return p;
+}
+
+// The regular expression of a pattern whose first number is one of `numbers`; any others may be anything.
+std::string regex_of(const std::string& pattern, const std::set<int>& numbers) {
+  std::string list;
+  for (const int n : numbers) list += (list.empty() ? "(" : "|") + std::to_string(n);
+  std::string out = "re:^";
+  bool first = true;
+  for (const char c : pattern) {
+    if (c == '.') {
+      out += "\\.";
+    } else if (c == '*') {
+      out += first ? list + ")" : "[0-9]+";
+      first = false;
+    } else {
+      out += c;
+    }
+  }
+  return out + "$";
+}
+
+bool is_linear(const arch::OutTensor& t) {
+  return t.shape.size() >= 2 && t.name != t.module && t.role != arch::Role::conv && t.role != arch::Role::embedding;
+}
+
+Value group_entry(const Scheme& scheme, const std::vector<std::string>& modules) {
+  return {{"targets", patterns(modules)},
+          {"weights",
+           {{"num_bits", scheme.bits},
+            {"type", "int"},
+            {"symmetric", scheme.symmetric},
+            {"strategy", "group"},
+            {"group_size", scheme.group_size},
+            {"dynamic", false},
+            {"actorder", nullptr}}},
+          {"input_activations", nullptr},
+          {"output_activations", nullptr},
+          {"format", kFormat}};
+}
+
+}  // namespace
+
+std::string describe(const Scheme& s) {
+  return fmt::format("{} bits, group {}, {}", s.bits, s.group_size, s.symmetric ? "symmetric" : "with zero points");
+}
+
+Result<std::vector<SchemeGroup>> read_groups(const Value& config) {
+  if (!config.is_object()) return bad("document", "not an object");
+  if (const std::string format = text_of(config, "format"); format != kFormat && format != kMixed)
+    return unsupported("format", json::quote(format));
+  for (const char* key : {"sparsity_config", "transform_config"})
+    if (const Value* extra = json::find(config, key); extra != nullptr && !(extra->is_object() && extra->empty()))
+      if (text_of(*extra, "format") != "dense") return unsupported(key, "it changes the weights");
+  const Value* groups = json::find(config, "config_groups");
+  if (groups == nullptr || !groups->is_object() || groups->size() > kMaxGroups) return bad("config_groups", "not an object of groups");
+  std::vector<SchemeGroup> out;
+  for (const auto& [name, group] : groups->items()) {
+    JANG_ASSIGN(SchemeGroup read, read_group(group, json::quote(name)));
+    out.push_back(std::move(read));
+  }
+  return out;
+}
+
+std::vector<std::string> patterns(const std::vector<std::string>& modules) {
+  std::vector<std::string> order;  // of first appearance
+  std::map<std::string, std::set<int>> numbers;
+  for (const std::string& module : modules) {
+    const Pattern p = pattern_of(module);
+    if (!numbers.contains(p.path)) order.push_back(p.path);
+    if (std::set<int>& seen = numbers[p.path]; p.number >= 0) seen.insert(p.number);
+  }
+  std::vector<std::string> out;
+  for (const std::string& path : order) out.push_back(numbers[path].empty() ? path : regex_of(path, numbers[path]));
+  return out;
+}
+
+Value quantization_config(const arch::Model& model, std::span<const TensorRecord> tensors) {
+  std::map<Scheme, std::vector<std::string>> packed;
+  std::vector<std::string> plain;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const arch::OutTensor& t = model.tensors[i];
+    if (!is_linear(t)) continue;
+    std::string module = t.module;
+    if (t.shape.size() == 3) module.insert(module.rfind('.'), ".0");
+    if (const codec::WeightFormat* f = tensors[i].format)
+      packed[{f->bits, f->group_size, f->kind == codec::Kind::symmetric}].push_back(module);
+    else
+      plain.push_back(t.role == arch::Role::tied_embedding ? "lm_head" : module);
+  }
+  Value groups = Value::object();
+  for (const auto& [scheme, modules] : packed) groups[fmt::format("group_{}", groups.size())] = group_entry(scheme, modules);
+  return {{"quant_method", "compressed-tensors"},
+          {"format", kFormat},
+          {"quantization_status", "compressed"},
+          {"config_groups", std::move(groups)},
+          {"ignore", patterns(plain)}};
+}
+
+}  // namespace jang::targets::compressed_tensors
