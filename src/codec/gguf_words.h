@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Little-endian numbers inside a block of GGUF, whose bytes have no alignment.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "base/float16.h"
+
+namespace jang::codec::gguf {
+
+[[nodiscard]] constexpr std::uint32_t word16(const std::uint8_t* p) { return p[0] | std::uint32_t{p[1]} << 8; }
+[[nodiscard]] constexpr std::uint32_t word32(const std::uint8_t* p) { return word16(p) | word16(p + 2) << 16; }
+[[nodiscard]] constexpr float half(const std::uint8_t* p) { return fp16_to_float(static_cast<std::uint16_t>(word16(p))); }
+[[nodiscard]] constexpr float single(const std::uint8_t* p) { return std::bit_cast<float>(word32(p)); }
+
+}  // namespace jang::codec::gguf
