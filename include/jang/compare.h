@@ -26,6 +26,8 @@ struct ClassBits {
 struct CompareRow {
   std::string name;  // "source", or the recipe
   bool is_source = false;
+  // A GGUF file: dequantized and run by this engine, never timed. Its file_bytes are those of its tensors' data.
+  bool is_gguf = false;
   double code_bits = 0, stored_bits = 0;
   std::uint64_t file_bytes = 0;
   std::optional<Divergence> divergence;  // absent for the source
@@ -49,6 +51,7 @@ struct CompareReport {
 
 struct CompareOptions {
   // Recipes separated by commas: a profile or auto@BUDGET (auto@3.5bpw, auto@PROFILE), then :fit, :rtn or :self.
+  // gguf:FILE, a file that llama.cpp made of this source, is measured beside them.
   std::string recipes = {};
   TextOptions text = {};
   MmluOptions mmlu = {.first_200 = true};     // no directory: none

@@ -6,7 +6,9 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "experiment/fingerprint.h"
+#include "experiment/gguf/dequantized.h"
 #include "experiment/line_log.h"
 #include "json/json.h"
 #include "plan/layout.h"
@@ -28,6 +30,7 @@ json::Value record_json(const BundleRecord& r) {
   v["code_bits"] = r.code_bits;
   v["stored_bits"] = r.stored_bits;
   v["file_bytes"] = r.file_bytes;
+  v["open_bytes"] = r.open_bytes;
   v["classes"] = to_json(r.classes);
   return v;
 }
@@ -60,16 +63,59 @@ Result<BundleRecord> read_record(const std::string& path) {
   JANG_ASSIGN(r.stored_bits, json::get_number(v, "stored_bits", 0));
   JANG_ASSIGN(const std::int64_t bytes, json::get_int(v, "file_bytes", 0, 0, INT64_MAX));
   r.file_bytes = static_cast<std::uint64_t>(bytes);
+  JANG_ASSIGN(const std::int64_t open_bytes, json::get_int(v, "open_bytes", bytes, 0, INT64_MAX));
+  r.open_bytes = static_cast<std::uint64_t>(open_bytes);
   JANG_ASSIGN(r.classes, read_classes(v));
   return r;
 }
 
-std::string bundle_fingerprint(const Recipe& recipe, const BundleOptions& options) {
+Result<std::string> bundle_fingerprint(const Recipe& recipe, const BundleOptions& options) {
   json::Value facts = json::Value::object();
+  if (recipe.is_gguf()) {
+    JANG_ASSIGN(const InputFile file, InputFile::open(recipe.gguf_file));
+    facts["gguf"] = {file.path(), file.size(), file.mtime_ns()};
+  }
   facts["source"] = options.source_fingerprint;
   facts["recipe"] = recipe.name;
   facts["tool"] = options.tool;
   return fingerprint(facts);
+}
+
+// Never under the final name before it is complete.
+Result<BundleRecord> dequantize_gguf(const quantize::Source& source, const std::string& file, const std::string& directory,
+                                     const CancelFlag* cancel) {
+  const std::string partial = directory + ".partial";
+  JANG_ASSIGN(GgufFacts facts, write_dequantized(source, file, partial, cancel));
+  std::error_code error;
+  fs::remove_all(directory, error);
+  JANG_TRY(rename_no_replace(partial, directory));
+  BundleRecord record;
+  record.stored_bits = facts.stored_bits;
+  record.file_bytes = facts.tensor_bytes;
+  record.open_bytes = fs::file_size(directory + "/model.safetensors", error);
+  record.classes = std::move(facts.classes);
+  return record;
+}
+
+Result<BundleRecord> convert_bundle(const quantize::Source& source, const Recipe& recipe, const std::string& directory,
+                                    const BundleOptions& options) {
+  const auto start = Clock::now();
+  quantize::RunOptions run = options.run;
+  if (recipe.self) {
+    JANG_ASSIGN(run.statistics, options.self->statistics(source));
+  }
+  JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
+  const bool by_itself = recipe.self && plan::needs_errors(planning);
+  JANG_ASSIGN(const plan::Plan plan,
+              by_itself ? options.self->plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
+  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
+  BundleRecord record;
+  record.convert_seconds = seconds_since(start);
+  record.code_bits = done.sizes.code_bits;
+  record.stored_bits = done.sizes.stored_bits;
+  record.file_bytes = record.open_bytes = done.sizes.file_bytes;
+  record.classes = class_bits(source.model, plan);
+  return record;
 }
 
 }  // namespace
@@ -110,7 +156,7 @@ json::Value to_json(const std::vector<ClassBits>& classes) {
 Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe& recipe, const BundleOptions& options) {
   JANG_TRY(make_directories(options.work + "/bundles"));
   const std::string directory = options.work + "/bundles/" + file_name_of(recipe), record_path = directory + ".json";
-  const std::string wanted = bundle_fingerprint(recipe, options);
+  JANG_ASSIGN(const std::string wanted, bundle_fingerprint(recipe, options));
   std::error_code error;
   if (fs::is_directory(directory, error) && fs::exists(record_path, error)) {
     Result<BundleRecord> found = read_record(record_path);  // one that cannot be read is one that is not there
@@ -120,24 +166,10 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
     }
   }
   fs::remove(record_path, error);
-  const auto start = Clock::now();
-  quantize::RunOptions run = options.run;
-  if (recipe.self) {
-    JANG_ASSIGN(run.statistics, options.self->statistics(source));
-  }
-  JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
-  const bool by_itself = recipe.self && plan::needs_errors(planning);
-  JANG_ASSIGN(const plan::Plan plan,
-              by_itself ? options.self->plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
-  JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
-  BundleRecord record;
+  JANG_ASSIGN(BundleRecord record, recipe.is_gguf() ? dequantize_gguf(source, recipe.gguf_file, directory, options.run.cancel)
+                                                    : convert_bundle(source, recipe, directory, options));
   record.directory = directory;
   record.fingerprint = wanted;
-  record.convert_seconds = seconds_since(start);
-  record.code_bits = done.sizes.code_bits;
-  record.stored_bits = done.sizes.stored_bits;
-  record.file_bytes = done.sizes.file_bytes;
-  record.classes = class_bits(source.model, plan);
   JANG_TRY(replace_text(record_path, json::dump(record_json(record), 1) + "\n"));
   return record;
 }

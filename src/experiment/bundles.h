@@ -2,7 +2,7 @@
 // The bundles of a comparison in its work directory: made when missing, kept with a record of what made them, used again when nothing that
 // matters has changed.
 //
-//   WORK/bundles/<recipe>        the bundle
+//   WORK/bundles/<recipe>        the bundle; of a GGUF file its values as a float32 checkpoint (gguf/dequantized.h)
 //   WORK/bundles/<recipe>.json   its record, written after the bundle: without it, or with another fingerprint, the bundle is made again
 #pragma once
 
@@ -20,9 +20,10 @@ namespace jang::experiment {
 
 struct BundleRecord {
   std::string directory, fingerprint;
-  double convert_seconds = 0;  // planning and measuring counted
+  double convert_seconds = 0;  // planning and measuring counted; 0: made by others
   double code_bits = 0, stored_bits = 0;
-  std::uint64_t file_bytes = 0;
+  std::uint64_t file_bytes = 0;  // of GGUF the payloads of its tensors
+  std::uint64_t open_bytes = 0;  // of the files that the engine maps
   std::vector<ClassBits> classes;
 };
 

@@ -57,6 +57,7 @@ std::string css(std::string_view shape, const CompareRow& row) { return fmt::for
 
 std::string_view kind_of(const CompareRow& row) {
   if (row.is_source) return "source";
+  if (row.is_gguf) return "gguf";
   if (row.name.starts_with("auto")) return "auto";
   return row.name.starts_with("JANG") ? "jang" : "base";
 }

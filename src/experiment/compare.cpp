@@ -47,8 +47,9 @@ class InnerObserver final : public Observer {
 struct Entry {
   std::string name, file_name, directory, fingerprint;
   std::optional<BundleRecord> bundle;
-  std::uint64_t file_bytes = 0;
+  std::uint64_t file_bytes = 0, open_bytes = 0;
   double stored_bits = 0;
+  bool is_gguf = false;
   std::vector<eval::WindowScores> scores;
   std::unique_ptr<LineLog> score_log;
   std::vector<RoleGain> gains;
@@ -104,7 +105,7 @@ class Session {
     source.name = source.file_name = "source";
     source.directory = options_.source;
     source.fingerprint = source_fingerprint_;
-    source.file_bytes = engine_->file_bytes();
+    source.file_bytes = source.open_bytes = engine_->file_bytes();
     source.stored_bits = engine_->stored_bits();
     entries_.push_back(std::move(source));
     for (const Recipe& recipe : options_.recipes) {
@@ -117,6 +118,8 @@ class Session {
       entry.directory = made->directory;
       entry.fingerprint = made->fingerprint;
       entry.file_bytes = made->file_bytes;
+      entry.open_bytes = made->open_bytes;
+      entry.is_gguf = recipe.is_gguf();
       entry.stored_bits = made->stored_bits;
       entry.bundle = std::move(made).value();
       entries_.push_back(std::move(entry));
@@ -163,14 +166,14 @@ class Session {
   // Entries that fit in memory beside the source, in order.
   [[nodiscard]] std::vector<std::vector<Entry*>> groups() {
     std::vector<std::vector<Entry*>> groups(1);
-    std::uint64_t open = entries_.front().file_bytes;
+    std::uint64_t open = entries_.front().open_bytes;
     for (std::size_t i = 1; i < entries_.size(); ++i) {
-      if (!groups.back().empty() && options_.open_bytes > 0 && open + entries_[i].file_bytes > options_.open_bytes) {
+      if (!groups.back().empty() && options_.open_bytes > 0 && open + entries_[i].open_bytes > options_.open_bytes) {
         groups.emplace_back();
-        open = entries_.front().file_bytes;
+        open = entries_.front().open_bytes;
       }
       groups.back().push_back(&entries_[i]);
-      open += entries_[i].file_bytes;
+      open += entries_[i].open_bytes;
     }
     return groups;
   }
@@ -316,6 +319,7 @@ class Session {
     engine_.reset();  // each model is measured alone
     for (Entry& entry : entries_) {
       if (stopped()) return cancelled();
+      if (entry.is_gguf) continue;  // it runs as float32 here, which tells nothing of its speed
       const std::string path = log_path(entry, "speed", "json", facts);
       if (const Result<json::Value> known = json::parse_file(path); known.ok()) {
         Result<Speed> speed = speed_from_json(known.value());
@@ -352,6 +356,10 @@ class Session {
       lines.push_back(fmt::format("MMLU, {}, {} shots",
                                   options_.subset == eval::MmluSubset::first_200 ? "first 20 questions of 10 subjects" : "all",
                                   options_.shots));
+    if (std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.is_gguf; }))
+      lines.emplace_back(
+          "gguf: a file of llama.cpp's formats, dequantized to float32 and run by this engine; its bytes are those of its tensors' data, "
+          "without metadata, vocabulary and padding; its speed is not measured");
     const std::string processor = processor_name();
     lines.push_back(fmt::format("jang {}, {} threads{}{}", options_.tool,
                                 options_.load.n_threads > 0 ? options_.load.n_threads : available_threads(),
@@ -370,6 +378,7 @@ class Session {
       CompareRow row;
       row.name = entry.name;
       row.is_source = !entry.bundle;
+      row.is_gguf = entry.is_gguf;
       row.stored_bits = entry.stored_bits;
       row.file_bytes = entry.file_bytes;
       row.perplexity = eval::perplexity_of(eval::all_nll(entry.scores));
@@ -377,7 +386,7 @@ class Session {
         row.divergence = eval::divergence_of(source.scores, entry.scores);
         row.gains = entry.gains;
         row.code_bits = entry.bundle->code_bits;
-        row.convert_seconds = entry.bundle->convert_seconds;
+        if (entry.bundle->convert_seconds > 0) row.convert_seconds = entry.bundle->convert_seconds;
         row.classes = entry.bundle->classes;
       }
       if (!entry.items.empty()) row.task = eval::summarize(entry.items);

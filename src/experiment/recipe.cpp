@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "json/json.h"
 #include "plan/layout.h"
 #include "plan/names.h"
@@ -17,7 +18,8 @@ namespace {
 
 constexpr double kMaxBitsPerWeight = 32;
 constexpr std::size_t kMaxRecipes = 64;
-constexpr std::size_t kMaxRecipeBytes = 128;
+constexpr std::size_t kMaxRecipeBytes = 128, kMaxGgufBytes = 4096;
+constexpr std::string_view kGguf = "gguf:";
 
 Status invalid(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
@@ -58,9 +60,22 @@ Status read_budget(std::string_view budget, Recipe& recipe) {
   return recipe.bytes_of == "auto" ? invalid("auto@auto has no budget; give bits as in auto@3.5bpw, or a profile") : Status();
 }
 
+Result<Recipe> parse_gguf_recipe(std::string_view text) {
+  const std::string_view what = text.substr(kGguf.size());
+  if (what.size() > kMaxGgufBytes) return invalid("a recipe is too long");
+  const std::string_view name = what.substr(what.rfind('/') + 1);
+  if (name.empty() || (!what.ends_with(".gguf") && what.find('/') == std::string_view::npos))
+    return invalid(fmt::format("{} names no GGUF file, as gguf:model-Q4_K_M.gguf does", json::quote(text, 64)));
+  Recipe recipe;
+  recipe.name = fmt::format("{}{}", kGguf, name);
+  recipe.gguf_file = what;
+  return recipe;
+}
+
 }  // namespace
 
 Result<Recipe> parse_recipe(std::string_view text) {
+  if (text.starts_with(kGguf)) return parse_gguf_recipe(text);
   if (text.empty() || text.size() > kMaxRecipeBytes) return invalid("a recipe is empty or too long; see `jang profiles`");
   Recipe recipe;
   const std::size_t colon = std::min(text.find(':'), text.size());
@@ -110,6 +125,7 @@ std::string file_name_of(const Recipe& recipe) {
 }
 
 Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run) {
+  JANG_CHECK(!recipe.is_gguf());
   plan::Options options;
   options.profile = recipe.profile;
   options.method = recipe.method;

@@ -3,6 +3,7 @@
 //
 //   recipe  = name [":" suffix]...          name   = PROFILE | "auto@" budget
 //   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "self"
+//   recipe  = "gguf:" FILE                  FILE: with a '/' or the ending ".gguf"; a file that llama.cpp made of this source
 //
 // PROFILE is a name of `jang profiles`; auto@PROFILE spends exactly that profile's file bytes. Without a suffix the groups are fitted.
 // self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by sensitivities.
@@ -26,6 +27,8 @@ struct Recipe {
   bool self = false;
   std::optional<double> target_bpw;  // auto@3bpw
   std::string bytes_of;              // auto@PROFILE: canonical name of that profile
+  std::string gguf_file;             // gguf:FILE: its path; nothing above but the name is used
+  [[nodiscard]] bool is_gguf() const { return !gguf_file.empty(); }
 };
 
 // Errors: invalid_argument with the nearest name.
@@ -36,8 +39,8 @@ struct Recipe {
 // A name for files: letters, digits, '.', '_' and '-' only.
 [[nodiscard]] std::string file_name_of(const Recipe& recipe);
 
-// Options of the plan a recipe means for this source. For auto@PROFILE the profile is planned first, its layout counted, and its bytes are
-// the budget. Errors: those of planning.
+// Options of the plan a recipe means for this source; none for GGUF. For auto@PROFILE the profile is planned first, its layout counted, and
+// its bytes are the budget. Errors: those of planning.
 [[nodiscard]] Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run);
 
 }  // namespace jang::experiment

@@ -18,9 +18,11 @@ namespace {
 
 constexpr std::string_view kStyle = R"css(
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #5b6676; --page: #ffffff; --panel: #f5f7fa; --grid: #dfe4ea; --frame: #98a2b0;
-  --auto: #0b6e4f; --jang: #2457c5; --base: #8a5a00; --source: #55606e; }
+  --auto: #0b6e4f; --jang: #2457c5; --base: #8a5a00; --gguf: #8d3a8f;
+  --source: #55606e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #a3adba; --page: #12161c; --panel: #1a2029; --grid: #2b333e;
-  --frame: #667180; --auto: #4cd4a4; --jang: #86abff; --base: #f0b44c; --source: #b4bdc9; } }
+  --frame: #667180; --auto: #4cd4a4; --jang: #86abff; --base: #f0b44c; --gguf: #e08be2;
+  --source: #b4bdc9; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 66rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
@@ -38,11 +40,15 @@ tr.front td:first-child::after { content: " \2605"; color: var(--soft); }
 svg text.label { fill: var(--soft); } svg text.name { font-weight: 600; } svg text.cell { fill: #10151b; font-size: 10.5px; }
 .frontier { fill: none; stroke: var(--frame); stroke-width: 1.5; stroke-dasharray: 5 4; }
 .chance { stroke: var(--frame); stroke-dasharray: 3 3; stroke-width: 1.5; } .whisker, .mark { stroke-width: 1.7; } .mark { stroke-width: 3; }
-.auto { stroke: var(--auto); } .jang { stroke: var(--jang); } .base { stroke: var(--base); } .source { stroke: var(--source); }
-.dot.auto { fill: var(--auto); } .dot.jang { fill: var(--jang); } .dot.base { fill: var(--base); } .dot.source { fill: var(--source); }
-.ring { fill: var(--panel); stroke-width: 2; } svg text.auto, svg text.jang, svg text.base, svg text.source { stroke: none; }
-svg text.auto { fill: var(--auto); } svg text.jang { fill: var(--jang); } svg text.base { fill: var(--base); } svg text.source { fill: var(--source); }
+.auto { stroke: var(--auto); } .jang { stroke: var(--jang); } .base { stroke: var(--base); } .gguf { stroke: var(--gguf); }
+.source { stroke: var(--source); }
+.dot.auto { fill: var(--auto); } .dot.jang { fill: var(--jang); } .dot.base { fill: var(--base); }
+.dot.gguf { fill: var(--gguf); } .dot.source { fill: var(--source); }
+.ring { fill: var(--panel); stroke-width: 2; } svg text.auto, svg text.jang, svg text.base, svg text.gguf, svg text.source { stroke: none; }
+svg text.auto { fill: var(--auto); } svg text.jang { fill: var(--jang); } svg text.base { fill: var(--base); }
+svg text.gguf { fill: var(--gguf); } svg text.source { fill: var(--source); }
 .key { font-weight: 600; } .key.auto { color: var(--auto); } .key.jang { color: var(--jang); } .key.base { color: var(--base); }
+.key.gguf { color: var(--gguf); }
 .b2 { fill: #f7c6bd; } .b3 { fill: #f9dcae; } .b4 { fill: #f1ecb0; } .b5 { fill: #d2eab4; } .b6 { fill: #b0e0c0; } .b7 { fill: #a9dcd6; }
 .b8 { fill: #a8cdea; } .b9 { fill: #c5bfe8; }
 details { margin-top: .8rem; } summary { cursor: pointer; color: var(--soft); }
@@ -212,7 +218,8 @@ std::string html_report(const CompareReport& report, const json::Value& document
       frontier_chart(report),
       "Down and left is better. Whiskers are 95 % intervals; the dashed line joins the recipes (&#9733; below) that no other beats in "
       "both. "
-      "<span class=\"key auto\">auto</span>, <span class=\"key jang\">JANG profiles</span>, <span class=\"key base\">baselines</span>.");
+      "<span class=\"key auto\">auto</span>, <span class=\"key jang\">JANG profiles</span>, <span class=\"key base\">baselines</span>, "
+      "<span class=\"key gguf\">GGUF</span>.");
   out += main_table(report) + divergence_section(report) + gains_section(report) + task_section(report) + bits_section(report);
   out += fmt::format("<script type=\"application/json\" id=\"data\">\n{}\n</script>\n</body>\n</html>\n", embedded_json(document));
   return out;

@@ -18,6 +18,7 @@ json::Value row_json(const CompareRow& row) {
   json::Value v = json::Value::object();
   v["name"] = row.name;
   v["is_source"] = row.is_source;
+  v["is_gguf"] = row.is_gguf;
   v["code_bits"] = positive_or_null(row.code_bits);
   v["stored_bits"] = row.stored_bits;
   v["file_bytes"] = row.file_bytes;

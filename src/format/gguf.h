@@ -36,11 +36,11 @@ struct GgufValue {
   GgufKind kind = GgufKind::u32;
   std::int64_t integer = 0;  // integers and booleans
   double number = 0;         // f32, f64
-  std::string text;
+  std::string text{};
   GgufKind element = GgufKind::u32;  // of an array
-  std::vector<std::int64_t> integers;
-  std::vector<double> numbers;
-  std::vector<std::string> texts;
+  std::vector<std::int64_t> integers{};
+  std::vector<double> numbers{};
+  std::vector<std::string> texts{};
   [[nodiscard]] std::size_t size() const;  // of an array
 };
 

@@ -50,6 +50,17 @@ TEST(Recipe, nonsense_is_refused) {
   EXPECT_FALSE(parse_recipe(std::string(1000, 'x')).ok());
 }
 
+TEST(Recipe, gguf_names_a_file) {
+  const Recipe recipe = parse_recipe("gguf:folder.of:mine/model-Q4_K_M.gguf").value();
+  EXPECT_EQ(recipe.name, "gguf:model-Q4_K_M.gguf");
+  EXPECT_EQ(recipe.gguf_file, "folder.of:mine/model-Q4_K_M.gguf");
+  EXPECT_TRUE(recipe.is_gguf());
+  EXPECT_EQ(file_name_of(recipe), "gguf-model-Q4_K_M.gguf");
+  EXPECT_FALSE(parse_recipe("JANG_4K").value().is_gguf());
+  for (const char* bad : {"gguf:", "gguf:folder/", "gguf:.", "gguf:model"}) EXPECT_FALSE(parse_recipe(bad).ok()) << bad;
+  EXPECT_FALSE(parse_recipes("gguf:a/x.gguf,gguf:b/x.gguf").ok());
+}
+
 TEST(Recipe, lists_hold_each_once) {
   const auto list = parse_recipes("JANG_2S,uniform_2:rtn,auto@JANG_2S");
   ASSERT_TRUE(list.ok());

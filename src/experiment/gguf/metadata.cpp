@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "experiment/gguf/metadata.h"
+
+#include <algorithm>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "base/corrupt.h"
+#include "json/json.h"
+
+namespace jang::experiment {
+namespace {
+
+using format::GgufKind;
+using format::GgufValue;
+
+GgufValue word(std::int64_t n, GgufKind kind = GgufKind::u32) {
+  GgufValue v;
+  v.kind = kind;
+  v.integer = n;
+  return v;
+}
+GgufValue real(double x) {
+  GgufValue v;
+  v.kind = GgufKind::f32;
+  v.number = x;
+  return v;
+}
+GgufValue text(std::string s) {
+  GgufValue v;
+  v.kind = GgufKind::string;
+  v.text = std::move(s);
+  return v;
+}
+GgufValue texts(std::vector<std::string> list) {
+  GgufValue v;
+  v.kind = GgufKind::array;
+  v.element = GgufKind::string;
+  v.texts = std::move(list);
+  return v;
+}
+
+// Expressions that cut text before byte-level BPE, and llama.cpp's names for them.
+struct Cutting {
+  std::string_view expression, name;
+};
+constexpr Cutting kCuttings[] = {
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "qwen2"},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "llama-bpe"},
+};
+
+// Kinds of tokens, as llama.cpp numbers them.
+enum TokenKind : std::int64_t { kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5 };
+
+const arch::AttentionSpec* first_attention(const arch::DecoderConfig& config) {
+  for (const arch::LayerSpec& layer : config.layers)
+    if (const auto* attention = std::get_if<arch::AttentionSpec>(&layer.mixer)) return attention;
+  return nullptr;
+}
+
+// llama.cpp's name of what cuts the text; empty when there is none.
+std::string_view cutting_name(const json::Value& tokenizer) {
+  const json::Value* pre = json::find(tokenizer, "pre_tokenizer");
+  if (pre == nullptr || !pre->is_object()) return "";
+  const json::Value* list = json::find(*pre, "pretokenizers");
+  if (list == nullptr || !list->is_array() || list->empty()) return pre->value("type", json::Value()) == "ByteLevel" ? "gpt-2" : "";
+  const json::Value* pattern = list->front().is_object() ? json::find(list->front(), "pattern") : nullptr;
+  const json::Value* expression = pattern != nullptr && pattern->is_object() ? json::find(*pattern, "Regex") : nullptr;
+  if (expression == nullptr || !expression->is_string()) return "";
+  const auto row = std::ranges::find(kCuttings, expression->get<std::string>(), &Cutting::expression);
+  return row == std::end(kCuttings) ? "" : row->name;
+}
+
+struct Vocabulary {
+  std::vector<std::string> tokens;
+  std::vector<std::int64_t> kinds;
+};
+
+Result<Vocabulary> read_vocabulary(const json::Value& tokenizer, const json::Value& bpe, std::int64_t n) {
+  Vocabulary v;
+  for (std::int64_t i = 0; i < n; ++i) v.tokens.push_back(fmt::format("[PAD{}]", i));
+  v.kinds.assign(static_cast<std::size_t>(n), kUnused);
+  const auto place = [&](const std::string& token, const json::Value& id, TokenKind kind) -> Status {
+    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() >= n)
+      return corrupt(fmt::format("tokenizer.json: token {} has no id below {}", json::quote(token), n));
+    v.tokens[id.get<std::size_t>()] = token;
+    v.kinds[id.get<std::size_t>()] = kind;
+    return {};
+  };
+  const json::Value* vocab = json::find(bpe, "vocab");
+  if (vocab == nullptr || !vocab->is_object()) return corrupt("tokenizer.json: model.vocab is no object");
+  for (const auto& [token, id] : vocab->items()) JANG_TRY(place(token, id, kNormal));
+  const json::Value* added = json::find(tokenizer, "added_tokens");
+  if (added == nullptr || !added->is_array()) return v;
+  for (const json::Value& token : *added) {
+    if (!token.is_object()) return corrupt("tokenizer.json: an added token is no object");
+    JANG_ASSIGN(const std::string content, json::get_string(token, "content", ""));
+    JANG_ASSIGN(const bool special, json::get_bool(token, "special", false));
+    const json::Value* id = json::find(token, "id");
+    JANG_TRY(place(content, id == nullptr ? json::Value() : *id, special ? kControl : kUserDefined));
+  }
+  return v;
+}
+
+Result<std::vector<std::string>> read_merges(const json::Value& bpe) {
+  const json::Value* list = json::find(bpe, "merges");
+  if (list == nullptr || !list->is_array()) return corrupt("tokenizer.json: model.merges is no array");
+  std::vector<std::string> merges;
+  for (const json::Value& merge : *list) {
+    const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
+    if (!pair && !merge.is_string()) return corrupt("tokenizer.json: a merge is neither a pair nor a text");
+    merges.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>() : merge.get<std::string>());
+  }
+  return merges;
+}
+
+}  // namespace
+
+void add_sizes(const GgufModel& model, const std::string& name, format::GgufHeader& header) {
+  const arch::DecoderConfig& c = model.config;
+  const std::string architecture(targets::gguf::architecture_of(model.model.family));
+  auto& m = header.metadata;
+  m["general.architecture"] = text(architecture);
+  m["general.type"] = text("model");
+  m["general.name"] = text(name);
+  m["general.quantization_version"] = word(2);
+  const auto put = [&](const char* key, GgufValue value) { m[architecture + "." + key] = std::move(value); };
+  put("block_count", word(c.n_layers()));
+  put("context_length", word(c.max_positions));
+  put("embedding_length", word(c.hidden));
+  put("vocab_size", word(c.vocab));
+  put("attention.layer_norm_rms_epsilon", real(static_cast<double>(c.norm.eps)));
+  if (const arch::AttentionSpec* a = first_attention(c)) {
+    put("attention.head_count", word(a->n_heads));
+    put("attention.head_count_kv", word(a->n_kv_heads));
+    put("attention.key_length", word(a->key_dim));
+    put("attention.value_length", word(a->value_dim));
+    put("rope.dimension_count", word(c.ropes[static_cast<std::size_t>(a->rope)].dims));
+  }
+  std::int64_t ffn = 0;
+  for (const arch::LayerSpec& layer : c.layers) {
+    if (const auto* mlp = std::get_if<arch::MlpSpec>(&layer.ffn)) ffn = mlp->ffn;
+    if (const auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn)) {
+      put("expert_count", word(experts->n_experts));
+      put("expert_used_count", word(experts->top_k));
+      put("expert_feed_forward_length", word(experts->expert.ffn));
+      if (ffn == 0) ffn = experts->expert.ffn;
+    }
+    const auto* a = std::get_if<arch::AttentionSpec>(&layer.mixer);
+    if (a == nullptr) continue;
+    const double theta = c.ropes[static_cast<std::size_t>(a->rope)].theta;
+    if (a->window > 0) {
+      put("attention.sliding_window", word(a->window));
+      put("rope.freq_base_swa", real(theta));
+    } else {
+      put("rope.freq_base", real(theta));
+    }
+  }
+  put("feed_forward_length", word(ffn));
+}
+
+std::string forward_gap(const GgufModel& model) {
+  for (const arch::Rope& rope : model.config.ropes)
+    if (rope.type != "default") return fmt::format("RoPE of type {}", rope.type);
+  const bool gemma = targets::gguf::architecture_of(model.model.family) == "gemma3";
+  for (const arch::LayerSpec& layer : model.config.layers) {
+    const auto* a = std::get_if<arch::AttentionSpec>(&layer.mixer);
+    if (a != nullptr && a->window > 0 && !gemma) return "sliding windows";
+    const auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn);
+    if (experts != nullptr && !experts->norm_topk) return "experts whose weights are not normalized";
+  }
+  return model.config.logit_softcap != 0 ? "capped logits" : "";
+}
+
+Status add_vocabulary(const std::string& directory, std::int64_t vocab, const json::Value& config, format::GgufHeader& header) {
+  JANG_ASSIGN(const json::Value tokenizer, json::parse_file(directory + "/tokenizer.json"));
+  const json::Value* bpe = tokenizer.is_object() ? json::find(tokenizer, "model") : nullptr;
+  if (bpe == nullptr || !bpe->is_object() || bpe->value("type", json::Value()) != "BPE" || cutting_name(tokenizer).empty())
+    return {StatusCode::unsupported, "its tokenizer is no byte-level BPE that llama.cpp has under a name known here"};
+  JANG_ASSIGN(Vocabulary words, read_vocabulary(tokenizer, *bpe, vocab));
+  JANG_ASSIGN(std::vector<std::string> merges, read_merges(*bpe));
+  auto& m = header.metadata;
+  m["tokenizer.ggml.model"] = text("gpt2");
+  m["tokenizer.ggml.pre"] = text(std::string(cutting_name(tokenizer)));
+  m["tokenizer.ggml.tokens"] = texts(std::move(words.tokens));
+  m["tokenizer.ggml.merges"] = texts(std::move(merges));
+  GgufValue kinds;
+  kinds.kind = GgufKind::array;
+  kinds.element = GgufKind::i32;
+  kinds.integers = std::move(words.kinds);
+  m["tokenizer.ggml.token_type"] = std::move(kinds);
+  for (const auto& [key, name] :
+       {std::pair("bos_token_id", "tokenizer.ggml.bos_token_id"), {"eos_token_id", "tokenizer.ggml.eos_token_id"}}) {
+    const json::Value* id = json::find(config, key);
+    if (id != nullptr && id->is_number_unsigned() && id->get<std::uint64_t>() < static_cast<std::uint64_t>(vocab))
+      m[name] = word(id->get<std::int64_t>());
+  }
+  m["tokenizer.ggml.add_bos_token"] = word(0, GgufKind::boolean);  // begins of texts are in the text
+  return {};
+}
+
+void add_no_vocabulary(format::GgufHeader& header) { header.metadata["tokenizer.ggml.model"] = text("none"); }
+
+}  // namespace jang::experiment
