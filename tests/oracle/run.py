@@ -36,6 +36,7 @@ CHECKS = {  # module: packages it needs
     "check_kld": ("numpy", "torch", "transformers", "tokenizers"),
     "check_templates": ("transformers", "jinja2"),
     "check_readers": ("mlx", "mlx_lm", "torch", "transformers"),
+    "check_compressed_tensors": ("numpy", "torch", "transformers", "safetensors", "compressed_tensors"),
     "check_eval": ("numpy", "scipy", "torch", "transformers", "tokenizers"),
 }
 SCRIPT_CHECKS = {"check_arch_names.py": ("mlx", "mlx_lm")}  # programs of their own, run in a process
