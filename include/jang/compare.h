@@ -51,7 +51,7 @@ struct CompareReport {
 
 struct CompareOptions {
   // Recipes separated by commas: a profile or auto@BUDGET (auto@3.5bpw, auto@PROFILE), then :fit, :rtn or :self.
-  // gguf:FILE, a file that llama.cpp made of this source, is measured beside them.
+  // gguf:FILE, a file that llama.cpp made of this source, is measured beside them; gguf:TYPE and gguf:TYPE:imatrix are made here.
   std::string recipes = {};
   TextOptions text = {};
   MmluOptions mmlu = {.first_200 = true};     // no directory: none
@@ -60,6 +60,8 @@ struct CompareOptions {
   // Everything expensive is kept here under fingerprints: an interrupted comparison goes on where it was. Empty: "<name>-compare".
   std::string work = {};
   std::uint64_t open_bytes = 0;  // of weight files open side by side, about; 0: 60 % of the memory
+  std::string gguf_tools = {};   // folders of llama-quantize and llama-imatrix, separated by ':'
+  std::string gguf_text = {};    // text of the importance matrix, not the one that is scored
   std::string tool = {};         // version and commit of the program, told on the page; empty: version()
 };
 

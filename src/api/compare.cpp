@@ -37,6 +37,7 @@ Result<experiment::CompareOptions> experiment_options(const std::string& name, c
   o.open_bytes =
       options.open_bytes > 0 ? options.open_bytes : static_cast<std::uint64_t>(static_cast<double>(physical_memory_bytes()) * kOpenShare);
   o.tool = !options.tool.empty() ? options.tool : std::string(version());
+  o.gguf = {options.gguf_tools, options.gguf_text};
   o.run = quantize_options(run);
   return o;
 }

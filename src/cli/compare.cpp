@@ -18,7 +18,7 @@
 namespace jang::cli {
 namespace {
 
-Result<CompareOptions> compare_options(const Arguments& arguments) {
+Result<CompareOptions> compare_options(const Arguments& arguments, const Surroundings& surroundings) {
   if (!arguments.has("--file")) return Status(StatusCode::invalid_argument, "`jang compare` needs --file, the text to score");
   CompareOptions options;
   options.recipes = arguments.value("--recipes");
@@ -28,6 +28,8 @@ Result<CompareOptions> compare_options(const Arguments& arguments) {
   options.arithmetic = arguments.has("--fast") ? Arithmetic::fast : Arithmetic::exact;
   options.work = arguments.value("--output");
   options.speed = !arguments.has("--no-speed");
+  options.gguf_tools = arguments.has("--gguf-tools") ? arguments.value("--gguf-tools") : surroundings.program_folders;
+  options.gguf_text = arguments.value("--gguf-text");
   const BuildInfo build = build_info();
   options.tool = fmt::format("{} ({})", build.version, build.commit);
   return options;
@@ -106,7 +108,7 @@ std::string table_text(const CompareReport& report) {
 }
 
 Result<Outcome> compare_source(const Arguments& arguments, const Surroundings& surroundings, Progress& progress) {
-  JANG_ASSIGN(const CompareOptions options, compare_options(arguments));
+  JANG_ASSIGN(const CompareOptions options, compare_options(arguments, surroundings));
   JANG_ASSIGN(RunOptions run, run_options(arguments, surroundings));
   run.observer = &progress;
   run.cancel = &cancel_flag();

@@ -93,11 +93,14 @@ constexpr auto kCommands = std::to_array<Command>({
     {"compare", "Compare recipes of one model: sizes, quality, speed, one page",
      "A recipe is a profile, auto@BITSbpw, or auto@PROFILE, which is auto at the bytes of that profile.\n"
      "A recipe may end in :rtn, which rounds as MLX does, or in :self, which calibrates the model on its own text first.\n"
+     "gguf:FILE measures a GGUF file that llama.cpp made of this source; gguf:TYPE, as in gguf:Q4_K_M, makes it with llama-quantize, and "
+     "gguf:TYPE:imatrix with an importance matrix of --gguf-text too.\n"
      "Converted models are made where they are missing, and all are measured on the same tokens and questions, with one pass over the "
      "source.\n"
      "After an interruption the same command continues where it stopped.\n"
      "It writes report.html, frontier.svg and compare.json into the work directory.",
      "jang compare ./Qwen3-8B -p JANG_4K,uniform_4:rtn,auto@JANG_4K -f wiki.test.raw --tokens 32768\n"
+     "jang compare ./Qwen3-8B -p auto@4.9bpw,gguf:./Qwen3-8B-Q4_K_M.gguf -f wiki.test.raw --tokens 32768\n"
      "jang compare ./Qwen3-30B-A3B -p JANG_2S,uniform_2:rtn,auto@3.0bpw -f wiki.test.raw --mmlu ./mmlu -o compared"},
     {"tokenize", "Turn text into token ids and back",
      "Uses the model's own tokenizer.json; the ids are those of the Hugging Face tokenizers library.\n"
@@ -253,6 +256,10 @@ constexpr auto kOptions = std::to_array<Option>({
      false},
     {"compare", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory,
      "work directory: bundles, measurements, report; default <source name>-compare", false},
+    {"compare", Kind::value, "--gguf-tools", 0, "DIR", "", "", Offers::directory,
+     "folder of llama-quantize and llama-imatrix, for gguf:TYPE; default: the PATH", false},
+    {"compare", Kind::value, "--gguf-text", 0, "FILE", "", "", Offers::file,
+     "text of the importance matrix of gguf:TYPE:imatrix; not the one that is scored", false},
     {"compare", Kind::flag, "--no-speed", 0, "", "", "", Offers::nothing, "measure neither speed nor memory", false},
     {"eval compare", Kind::flag, "--fast", 0, "", "", "", Offers::nothing,
      "measure with the fast kernels, whose activations are 8 bits wide, or 16 where there are outliers", false},

@@ -56,6 +56,7 @@ Surroundings read_surroundings(ColorWhen when) {
   s.stderr_color = use_color(when, stderr_terminal, no_color, term);
   s.stderr_redraws = stderr_terminal && term != "dumb" && !term.empty();
   s.columns = terminal_columns();
+  s.program_folders = variable("PATH");
   return s;
 }
 

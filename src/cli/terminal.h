@@ -20,6 +20,7 @@ struct Surroundings {
   bool stdout_color = false, stderr_color = false;
   bool stderr_redraws = false;  // a terminal that understands carriage return and erase
   int columns = 80;             // of stderr
+  std::string program_folders;  // PATH
 };
 [[nodiscard]] Surroundings read_surroundings(ColorWhen when);
 

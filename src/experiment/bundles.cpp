@@ -69,10 +69,11 @@ Result<BundleRecord> read_record(const std::string& path) {
   return r;
 }
 
-Result<std::string> bundle_fingerprint(const Recipe& recipe, const BundleOptions& options) {
+// `gguf`: path of the file of a GGUF recipe.
+Result<std::string> bundle_fingerprint(const Recipe& recipe, const std::string& gguf, const BundleOptions& options) {
   json::Value facts = json::Value::object();
   if (recipe.is_gguf()) {
-    JANG_ASSIGN(const InputFile file, InputFile::open(recipe.gguf_file));
+    JANG_ASSIGN(const InputFile file, InputFile::open(gguf));
     facts["gguf"] = {file.path(), file.size(), file.mtime_ns()};
   }
   facts["source"] = options.source_fingerprint;
@@ -82,14 +83,15 @@ Result<std::string> bundle_fingerprint(const Recipe& recipe, const BundleOptions
 }
 
 // Never under the final name before it is complete.
-Result<BundleRecord> dequantize_gguf(const quantize::Source& source, const std::string& file, const std::string& directory,
+Result<BundleRecord> dequantize_gguf(const quantize::Source& source, const MadeGguf& file, const std::string& directory,
                                      const CancelFlag* cancel) {
   const std::string partial = directory + ".partial";
-  JANG_ASSIGN(GgufFacts facts, write_dequantized(source, file, partial, cancel));
+  JANG_ASSIGN(GgufFacts facts, write_dequantized(source, file.path, partial, cancel));
   std::error_code error;
   fs::remove_all(directory, error);
   JANG_TRY(rename_no_replace(partial, directory));
   BundleRecord record;
+  record.convert_seconds = file.seconds;
   record.stored_bits = facts.stored_bits;
   record.file_bytes = facts.tensor_bytes;
   record.open_bytes = fs::file_size(directory + "/model.safetensors", error);
@@ -156,7 +158,11 @@ json::Value to_json(const std::vector<ClassBits>& classes) {
 Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe& recipe, const BundleOptions& options) {
   JANG_TRY(make_directories(options.work + "/bundles"));
   const std::string directory = options.work + "/bundles/" + file_name_of(recipe), record_path = directory + ".json";
-  JANG_ASSIGN(const std::string wanted, bundle_fingerprint(recipe, options));
+  MadeGguf gguf{recipe.gguf_file};
+  if (!recipe.gguf_type.empty()) {
+    JANG_ASSIGN(gguf, make_gguf(source, recipe, options.gguf, options.work, options.source_fingerprint, options.run));
+  }
+  JANG_ASSIGN(const std::string wanted, bundle_fingerprint(recipe, gguf.path, options));
   std::error_code error;
   if (fs::is_directory(directory, error) && fs::exists(record_path, error)) {
     Result<BundleRecord> found = read_record(record_path);  // one that cannot be read is one that is not there
@@ -166,7 +172,7 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
     }
   }
   fs::remove(record_path, error);
-  JANG_ASSIGN(BundleRecord record, recipe.is_gguf() ? dequantize_gguf(source, recipe.gguf_file, directory, options.run.cancel)
+  JANG_ASSIGN(BundleRecord record, recipe.is_gguf() ? dequantize_gguf(source, gguf, directory, options.run.cancel)
                                                     : convert_bundle(source, recipe, directory, options));
   record.directory = directory;
   record.fingerprint = wanted;

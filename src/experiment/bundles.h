@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "experiment/gguf/tools.h"
 #include "experiment/recipe.h"
 #include "experiment/report.h"
 #include "experiment/self_calibration.h"
@@ -32,6 +33,7 @@ struct BundleOptions {
   std::string source_fingerprint;
   std::string tool;                 // version and commit: another program may write other bytes
   SelfCalibration* self = nullptr;  // may be null when no recipe asks
+  GgufTools gguf{};                 // for recipes that name a type of GGUF
   quantize::RunOptions run;
 };
 

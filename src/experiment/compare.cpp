@@ -99,7 +99,7 @@ class Session {
   Status convert() {
     next_phase("convert", "recipes");
     InnerObserver inner(observer_);
-    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, &self_, options_.run};
+    BundleOptions bundles{options_.work, source_fingerprint_, options_.tool, &self_, options_.gguf, options_.run};
     bundles.run.observer = &inner;
     Entry source;
     source.name = source.file_name = "source";

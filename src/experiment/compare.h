@@ -41,6 +41,7 @@ struct CompareOptions {
   engine::LoadOptions load;      // threads, backend, arithmetic of the measurements; speed is always that of the fast kernels
   std::uint64_t open_bytes = 0;  // weight files open side by side, at most, the source among them; 0: no limit. One recipe always fits
   std::string tool;              // version and commit
+  GgufTools gguf;                // for recipes that name a type of GGUF
   quantize::RunOptions run;      // of conversions; observer and cancel flag are those of the whole comparison
 };
 

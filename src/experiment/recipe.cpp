@@ -19,7 +19,13 @@ namespace {
 constexpr double kMaxBitsPerWeight = 32;
 constexpr std::size_t kMaxRecipes = 64;
 constexpr std::size_t kMaxRecipeBytes = 128, kMaxGgufBytes = 4096;
-constexpr std::string_view kGguf = "gguf:";
+constexpr std::string_view kGguf = "gguf:", kImatrix = ":imatrix";
+
+// What llama-quantize makes.
+constexpr std::string_view kGgufTypes[] = {"IQ1_S",  "IQ1_M",   "IQ2_XXS", "IQ2_XS", "IQ2_S",  "IQ2_M",     "Q2_K_S", "Q2_K",   "TQ1_0",
+                                           "TQ2_0",  "IQ3_XXS", "IQ3_XS",  "IQ3_S",  "IQ3_M",  "Q3_K_S",    "Q3_K_M", "Q3_K_L", "IQ4_XS",
+                                           "IQ4_NL", "Q4_0",    "Q4_1",    "Q4_K_S", "Q4_K_M", "MXFP4_MOE", "Q5_0",   "Q5_1",   "Q5_K_S",
+                                           "Q5_K_M", "Q6_K",    "Q8_0",    "F16",    "BF16",   "F32"};
 
 Status invalid(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
 
@@ -60,12 +66,25 @@ Status read_budget(std::string_view budget, Recipe& recipe) {
   return recipe.bytes_of == "auto" ? invalid("auto@auto has no budget; give bits as in auto@3.5bpw, or a profile") : Status();
 }
 
+Result<Recipe> parse_gguf_type(std::string_view text) {
+  Recipe recipe;
+  recipe.imatrix = text.ends_with(kImatrix);
+  if (recipe.imatrix) text.remove_suffix(kImatrix.size());
+  if (std::ranges::find(kGgufTypes, text) == std::end(kGgufTypes))
+    return invalid(fmt::format("gguf:{} is neither a file, as gguf:model.gguf or gguf:./model, nor a type of llama-quantize{}",
+                               json::quote(text, 64),
+                               plan::nearest_hint(text, std::vector<std::string_view>(std::begin(kGgufTypes), std::end(kGgufTypes)))));
+  recipe.gguf_type = text;
+  recipe.name = fmt::format("{}{}{}", kGguf, text, recipe.imatrix ? kImatrix : "");
+  return recipe;
+}
+
 Result<Recipe> parse_gguf_recipe(std::string_view text) {
   const std::string_view what = text.substr(kGguf.size());
   if (what.size() > kMaxGgufBytes) return invalid("a recipe is too long");
+  if (!what.ends_with(".gguf") && what.find('/') == std::string_view::npos) return parse_gguf_type(what);
   const std::string_view name = what.substr(what.rfind('/') + 1);
-  if (name.empty() || (!what.ends_with(".gguf") && what.find('/') == std::string_view::npos))
-    return invalid(fmt::format("{} names no GGUF file, as gguf:model-Q4_K_M.gguf does", json::quote(text, 64)));
+  if (name.empty()) return invalid(fmt::format("{} names a folder, not a GGUF file", json::quote(text, 64)));
   Recipe recipe;
   recipe.name = fmt::format("{}{}", kGguf, name);
   recipe.gguf_file = what;

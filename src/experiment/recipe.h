@@ -4,6 +4,7 @@
 //   recipe  = name [":" suffix]...          name   = PROFILE | "auto@" budget
 //   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "self"
 //   recipe  = "gguf:" FILE                  FILE: with a '/' or the ending ".gguf"; a file that llama.cpp made of this source
+//           | "gguf:" TYPE [":imatrix"]     TYPE: as llama-quantize names it; the file is made with llama.cpp's programs
 //
 // PROFILE is a name of `jang profiles`; auto@PROFILE spends exactly that profile's file bytes. Without a suffix the groups are fitted.
 // self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by sensitivities.
@@ -28,7 +29,9 @@ struct Recipe {
   std::optional<double> target_bpw;  // auto@3bpw
   std::string bytes_of;              // auto@PROFILE: canonical name of that profile
   std::string gguf_file;             // gguf:FILE: its path; nothing above but the name is used
-  [[nodiscard]] bool is_gguf() const { return !gguf_file.empty(); }
+  std::string gguf_type;             // gguf:TYPE, the same; "Q4_K_M"
+  bool imatrix = false;              // gguf:TYPE:imatrix
+  [[nodiscard]] bool is_gguf() const { return !gguf_file.empty() || !gguf_type.empty(); }
 };
 
 // Errors: invalid_argument with the nearest name.

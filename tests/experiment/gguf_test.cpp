@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -151,6 +152,68 @@ TEST_F(GgufRows, values_that_are_not_finite_are_refused_by_name) {
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.status().code(), StatusCode::corrupt);
   EXPECT_TRUE(contains(done.status().message(), "blk.1.attn_v.weight")) << done.status().message();
+}
+
+// Programs that stand in for llama.cpp's: the quantizer copies what it is given, and each writes down its words.
+class GgufPrograms : public GgufRows {
+ protected:
+  void SetUp() override {
+    GgufRows::SetUp();
+    fs::create_directories(folder());
+    write_program("llama-quantize", "[ \"$1\" = --imatrix ] && { [ -s \"$2\" ] || exit 5; shift 2; }\ncp \"$1\" \"$2\"\n");
+    write_program("llama-imatrix", "while [ $# -gt 1 ]; do [ \"$1\" = -o ] && echo matrix > \"$2\"; shift; done\n");
+  }
+  [[nodiscard]] fs::path folder() const { return work_ / "bin"; }
+  [[nodiscard]] fs::path words_of(const std::string& name) const { return work_ / (name + ".words"); }
+  void write_program(const std::string& name, const std::string& body) const {
+    std::ofstream(folder() / name) << "#!/bin/sh\necho \"$@\" >> '" << words_of(name).string() << "'\n" << body;
+    fs::permissions(folder() / name, fs::perms::owner_all);
+  }
+  CompareOptions tool_options(const std::string& recipes) const {
+    CompareOptions o = options(recipes);
+    o.speed = false;
+    o.gguf.folders = folder().string();
+    return o;
+  }
+  [[nodiscard]] std::string read(const fs::path& path) const { return read_text(path.string(), 100'000).value(); }
+};
+
+TEST_F(GgufPrograms, type_is_made_of_the_source_once) {
+  CompareOptions o = tool_options("gguf:Q4_K_M,gguf:Q4_K_M:imatrix");
+  o.gguf.text = kBundledText;
+  for (int run = 0; run < 2; ++run) {
+    const Result<CompareReport> compared = compare(o);
+    ASSERT_TRUE(compared.ok()) << compared.status().message();
+    EXPECT_EQ(compared->rows[1].name, "gguf:Q4_K_M");
+    EXPECT_EQ(compared->rows[2].name, "gguf:Q4_K_M:imatrix");
+    for (const std::size_t row : {1, 2}) {
+      EXPECT_TRUE(compared->rows[row].is_gguf);
+      EXPECT_EQ(compared->rows[row].divergence->kld.mean, 0.0);  // a copy of the plain file is the source
+      EXPECT_GT(compared->rows[row].convert_seconds.value_or(0), 0);
+    }
+  }
+  const std::string quantized = read(words_of("llama-quantize")), matrix = read(words_of("llama-imatrix"));
+  EXPECT_EQ(std::count(quantized.begin(), quantized.end(), '\n'), 2);
+  EXPECT_EQ(std::count(matrix.begin(), matrix.end(), '\n'), 1);
+  EXPECT_TRUE(contains(quantized, "--imatrix "));
+  EXPECT_TRUE(contains(matrix, "-f " + kBundledText));
+}
+
+TEST_F(GgufPrograms, missing_programs_and_texts_are_named) {
+  const auto failure = [&](const CompareOptions& o) {
+    const auto compared = compare(o);
+    EXPECT_FALSE(compared.ok());
+    return compared.ok() ? "" : compared.status().message();
+  };
+  EXPECT_TRUE(contains(failure(tool_options("gguf:Q4_K_M:imatrix")), "--gguf-text"));
+  CompareOptions o = tool_options("gguf:IQ2_M");
+  write_program("llama-quantize", "echo 'needs a matrix'; exit 1\n");
+  EXPECT_TRUE(contains(failure(o), "code 1: needs a matrix"));
+  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(o.work) / "gguf"))
+    EXPECT_FALSE(entry.path().filename().string().starts_with("IQ2_M") && entry.path().extension() == ".gguf") << entry.path();
+  o.gguf.folders = (work_ / "nothing").string();
+  EXPECT_TRUE(contains(failure(o), "llama-quantize"));
+  EXPECT_TRUE(contains(failure(o), "--gguf-tools"));
 }
 
 TEST_F(GgufRows, another_model_or_no_file_fails_and_leaves_nothing) {

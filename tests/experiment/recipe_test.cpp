@@ -61,6 +61,16 @@ TEST(Recipe, gguf_names_a_file) {
   EXPECT_FALSE(parse_recipes("gguf:a/x.gguf,gguf:b/x.gguf").ok());
 }
 
+TEST(Recipe, gguf_names_a_type) {
+  const Recipe recipe = parse_recipe("gguf:IQ3_S:imatrix").value();
+  EXPECT_EQ(recipe.gguf_type, "IQ3_S");
+  EXPECT_TRUE(recipe.imatrix && recipe.is_gguf() && recipe.gguf_file.empty());
+  EXPECT_EQ(recipe.name, "gguf:IQ3_S:imatrix");
+  EXPECT_FALSE(parse_recipe("gguf:Q6_K").value().imatrix);
+  for (const char* bad : {"gguf:Q9_K", "gguf:Q4_K_M:rtn", "gguf:Q4_K_M:self", "gguf::imatrix", "gguf:q4_k_m:"})
+    EXPECT_FALSE(parse_recipe(bad).ok()) << bad;
+}
+
 TEST(Recipe, lists_hold_each_once) {
   const auto list = parse_recipes("JANG_2S,uniform_2:rtn,auto@JANG_2S");
   ASSERT_TRUE(list.ok());
