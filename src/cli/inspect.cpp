@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `jang inspect`: what a directory holds, source checkpoint or bundle. Headers and configuration only.
+// `jang inspect`: what a directory holds, source checkpoint or bundle, or a GGUF file. Headers and configuration only.
 #include "cli/inspect.h"
 
 #include "jang/inspect.h"
@@ -8,8 +8,10 @@
 
 #include "cli/commands.h"
 #include "cli/failure.h"
+#include "cli/inspect_gguf.h"
 #include "cli/report.h"
 #include "cli/units.h"
+#include "jang/gguf.h"
 #include "jang/hub.h"
 
 namespace jang::cli {
@@ -43,6 +45,7 @@ Result<Inspection> inspect(const Arguments& arguments, const Surroundings& surro
 }  // namespace
 
 int run_inspect(const Arguments& arguments, const Surroundings& surroundings) {
+  if (is_gguf_file(arguments.value("MODEL"))) return run_inspect_gguf(arguments.value("MODEL"), arguments, surroundings);
   const Result<Inspection> found = inspect(arguments, surroundings);
   if (!found.ok())
     return fail(fmt::format("cannot inspect {}", arguments.value("MODEL")), "inspect", as_input_failure(found.status()),

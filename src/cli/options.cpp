@@ -60,8 +60,10 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang bench ./Qwen3-8B-JANG_4K\n"
      "jang bench kernels --threads 1 --json"},
     {"inspect", "Show tensors, bits and sizes of a checkpoint or of a converted model",
-     "Reads headers and configuration only, never the weights.",
+     "Reads headers and configuration only, never the weights.\n"
+     "Of a GGUF file, which the other commands do not run, it shows metadata, types and sizes.",
      "jang inspect ./Qwen3-8B-JANG_4K\n"
+     "jang inspect ./Qwen3-8B-Q4_K_M.gguf --tensors\n"
      "jang inspect ./Qwen3-8B --json"},
     {"validate", "Check a converted model: files, shapes, configuration, values",
      "Compares the files with the index, config.json with jang_config.json and both with the tensors, and checks shapes and tokenizer "

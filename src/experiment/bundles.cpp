@@ -86,8 +86,13 @@ Result<std::string> bundle_fingerprint(const Recipe& recipe, const std::string& 
 Result<BundleRecord> dequantize_gguf(const quantize::Source& source, const MadeGguf& file, const std::string& directory,
                                      const CancelFlag* cancel) {
   const std::string partial = directory + ".partial";
-  JANG_ASSIGN(GgufFacts facts, write_dequantized(source, file.path, partial, cancel));
   std::error_code error;
+  Result<GgufFacts> written = write_dequantized(source, file.path, partial, cancel);
+  if (!written.ok()) {
+    fs::remove_all(partial, error);
+    return written.status();
+  }
+  GgufFacts facts = std::move(written).value();
   fs::remove_all(directory, error);
   JANG_TRY(rename_no_replace(partial, directory));
   BundleRecord record;

@@ -152,6 +152,9 @@ TEST_F(GgufRows, values_that_are_not_finite_are_refused_by_name) {
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.status().code(), StatusCode::corrupt);
   EXPECT_TRUE(contains(done.status().message(), "blk.1.attn_v.weight")) << done.status().message();
+  const CompareOptions o = options("gguf:" + plain_);
+  EXPECT_FALSE(compare(o).ok());
+  EXPECT_TRUE(fs::is_empty(fs::path(o.work) / "bundles"));
 }
 
 // Programs that stand in for llama.cpp's: the quantizer copies what it is given, and each writes down its words.
