@@ -15,7 +15,7 @@ namespace {
 std::string value_text(const format::GgufValue& value) {
   switch (value.kind) {
     case format::GgufKind::string: return value.text;
-    case format::GgufKind::array: return fmt::format("{} values of kind {}", value.size(), format::to_string(value.element));
+    case format::GgufKind::array: return fmt::format("{} values of kind {}", value.size(), format::kind_name(value.element));
     case format::GgufKind::boolean: return value.integer != 0 ? "true" : "false";
     case format::GgufKind::f32: return fmt::format("{}", static_cast<float>(value.number));
     case format::GgufKind::f64: return fmt::format("{}", value.number);

@@ -138,7 +138,7 @@ class HeaderReader {
     std::uint64_t n = 0;
     JANG_TRY(number(n, of));
     if (n > (bytes_.size() - at_) / row_of(value.element).bytes)
-      return bad(fmt::format("the header ends inside {}, an array of {} {} values", of, n, to_string(value.element)));
+      return bad(fmt::format("the header ends inside {}, an array of {} {} values", of, n, kind_name(value.element)));
     const bool real = value.element == GgufKind::f32 || value.element == GgufKind::f64, string = value.element == GgufKind::string;
     for (std::uint64_t i = 0; i < n; ++i) {
       std::int64_t whole = 0;
@@ -175,7 +175,7 @@ class HeaderReader {
       const std::int64_t n = found->second.integer;
       if (!is_count(found->second.kind) || n < 1 || n > static_cast<std::int64_t>(kMaxAlignment) ||
           !std::has_single_bit(static_cast<std::uint64_t>(n)))
-        return bad(fmt::format("general.alignment is {} ({}), no power of two up to {}", n, to_string(found->second.kind), kMaxAlignment));
+        return bad(fmt::format("general.alignment is {} ({}), no power of two up to {}", n, kind_name(found->second.kind), kMaxAlignment));
       header_.alignment = static_cast<std::uint64_t>(n);
     }
     const auto split = header_.metadata.find("split.count");
@@ -206,13 +206,13 @@ class HeaderReader {
               fmt::format("{}: tensor '{}' has element type {}, which this program does not know", what_, t.name, type)};
     JANG_TRY(number(t.offset_bytes, t.name));
     const auto n = checked_elements(t.shape);
-    if (!n) return bad(fmt::format("tensor '{}' of shape {} has too many values", t.name, jang::to_string(t.shape)));
+    if (!n) return bad(fmt::format("tensor '{}' of shape {} has too many values", t.name, to_string(t.shape)));
     if (t.shape.back() % t.type->block_values != 0)
       return bad(fmt::format("tensor '{}' has rows of {} values, no multiple of the {} of a {} block", t.name, t.shape.back(),
                              t.type->block_values, t.type->name));
     const auto bytes =
         checked_mul<std::uint64_t>(static_cast<std::uint64_t>(*n / t.type->block_values), static_cast<std::uint64_t>(t.type->block_bytes));
-    if (!bytes) return bad(fmt::format("tensor '{}' of shape {} has too many bytes", t.name, jang::to_string(t.shape)));
+    if (!bytes) return bad(fmt::format("tensor '{}' of shape {} has too many bytes", t.name, to_string(t.shape)));
     t.bytes = *bytes;
     header_.tensors.push_back(std::move(t));
     return {};
@@ -251,7 +251,7 @@ class HeaderReader {
 
 }  // namespace
 
-std::string_view to_string(GgufKind kind) { return row_of(kind).name; }
+std::string_view kind_name(GgufKind kind) { return row_of(kind).name; }
 
 std::size_t GgufValue::size() const { return integers.size() + numbers.size() + texts.size(); }
 

@@ -29,7 +29,7 @@ namespace jang::format {
 
 // Types of metadata values, permanent.
 enum class GgufKind : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
-[[nodiscard]] std::string_view to_string(GgufKind kind);
+[[nodiscard]] std::string_view kind_name(GgufKind kind);
 
 // One value: of its members that of its kind is used. Integers of all widths are in `integer` (u64 beyond 63 bits: its bit pattern).
 struct GgufValue {
