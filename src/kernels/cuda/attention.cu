@@ -7,7 +7,7 @@
 // columns and positions, and pages a row does not see change nothing. Chunks are joined in their order by a kernel of its own.
 #include "kernels/cuda/attention.h"
 
-#include "kernels/cuda/device_code.cuh"
+#include "kernels/cuda/cached_rows.cuh"
 
 namespace jang::kernels::cuda {
 namespace {
@@ -25,23 +25,6 @@ __device__ float cached_value(KvType type, const std::byte* row, int dim, int j)
   std::uint32_t bits = 0;
   for (int b = 0; b < 4; ++b) bits |= static_cast<std::uint32_t>(row[dim + b]) << (8 * b);
   return static_cast<float>(static_cast<std::int8_t>(row[j])) * __uint_as_float(bits);
-}
-
-// Eight values from `j` on, j and dim multiples of 8, of a row of 16-bit values that starts on 16 bytes.
-__device__ __forceinline__ void eight_halves(KvType type, const std::byte* row, int j, float (&out)[8]) {
-  const uint4 raw = *reinterpret_cast<const uint4*>(row + 2 * j);
-  const std::uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (type == KvType::bf16) {
-      out[2 * i] = __uint_as_float(words[i] << 16);
-      out[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
-    } else {
-      const float2 pair = __half22float2(*reinterpret_cast<const __half2*>(&words[i]));
-      out[2 * i] = pair.x;
-      out[2 * i + 1] = pair.y;
-    }
-  }
 }
 
 // One head of one token, by a warp: norm, rotation, both in place.
@@ -139,7 +122,7 @@ __device__ void load_rows(const Caches& c, const std::byte* first, std::int64_t 
     for (int i = static_cast<int>(threadIdx.x); i < n; i += kAttendThreads) {
       const int p = begin + i / pieces, j = i % pieces * 8;
       float values[8];
-      eight_halves(c.type, first + p * row_bytes, j, values);
+      as_floats(c.type, *reinterpret_cast<const uint4*>(first + p * row_bytes + 2 * j), values);
 #pragma unroll
       for (int k = 0; k < 8; ++k) to[p * pitch + j + k] = values[k];
     }
@@ -371,6 +354,9 @@ void attend(const AttendArgs& a, const Caches& caches, const std::int32_t* tiles
     launch(attend_kernel, dim3(static_cast<unsigned>(a.n_chunks), y, static_cast<unsigned>(count)), dim3(kAttendThreads), bytes, stream, a,
            caches, shape, tiles + 2 * begin);
   }
+}
+
+void join_chunks(const AttendArgs& a, const Caches& caches, Stream stream) {
   if (a.partial != nullptr)
     launch(join_kernel, dim3(static_cast<unsigned>(a.n), static_cast<unsigned>(a.heads)), dim3(64), 0, stream, a, caches);
 }

@@ -45,6 +45,8 @@ struct AttendArgs {
 [[nodiscard]] int attend_rows_per_block(const AttendArgs& a, const Caches& caches);
 // `tiles`, on the card: first row and number of rows, at most attend_rows_per_block(), of neighbouring rows of one sequence each.
 void attend(const AttendArgs& a, const Caches& caches, const std::int32_t* tiles, std::int64_t n_tiles, Stream stream);
+// What follows it: joins the chunks, where there is more than one.
+void join_chunks(const AttendArgs& a, const Caches& caches, Stream stream);
 // Largest head that attend() has memory for.
 inline constexpr std::int32_t kMostHeadDim = 640;
 

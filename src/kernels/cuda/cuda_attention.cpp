@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "kernels/cuda/attention_many.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/rows.h"
 
@@ -87,14 +88,27 @@ void CudaDevice::rotation(const Tensor& positions, const Tensor& frequencies, fl
 namespace {
 
 // Rows of a tile, the same for rope_store and attend, so that a step has one table.
-std::int64_t rows_per_tile(const KvLayer& layer, std::int64_t heads) {
+struct TileRows {
+  std::int64_t rows = 0;
+  bool many = false;  // tiles of attention_many.h
+};
+TileRows rows_of_tiles(const KvLayer& layer, std::int64_t heads, std::int64_t n, const KvBatch& batch) {
   AttendArgs a;
   a.heads = static_cast<std::int32_t>(heads);
+  a.n = n;
   Caches c;
+  c.type = layer.type;
   c.heads = static_cast<std::int32_t>(layer.heads);
   c.key_dim = static_cast<std::int32_t>(layer.key_dim);
   c.value_dim = static_cast<std::int32_t>(layer.value_dim);
-  return attend_rows_per_block(a, c);
+  c.key_row = layer.key_row_bytes();
+  c.value_row = layer.value_row_bytes();
+  c.keys_offset = layer.offset;
+  c.values_offset = layer.values_offset();
+  // With less than half a tile of rows in a sequence the other kernel is faster.
+  const int many = batch.store->page_bytes % 16 == 0 ? attend_many_rows(a, c) : 0;
+  if (many > 0 && 2 * n >= many * static_cast<std::int64_t>(batch.runs.size())) return {many, true};
+  return {attend_rows_per_block(a, c), false};
 }
 
 }  // namespace
@@ -102,7 +116,7 @@ std::int64_t rows_per_tile(const KvLayer& layer, std::int64_t heads) {
 void CudaDevice::rope_store(const RopeStore& op, const KvBatch& batch) {
   BatchTables tables;
   const std::int64_t heads = op.q.columns / op.cache.key_dim;
-  if (!tables_of(batch, rows_per_tile(op.cache, heads), &tables)) return;
+  if (!tables_of(batch, rows_of_tiles(op.cache, heads, op.q.rows, batch).rows, &tables)) return;
   RopeStoreArgs a;
   a.q = rows_of(op.q);
   a.k = rows_of(op.k);
@@ -126,7 +140,8 @@ void CudaDevice::attend(const Attend& op, const KvBatch& batch) {
     return fail(StatusCode::unsupported, "attention heads of " + std::to_string(op.cache.key_dim) + " values; the cuda device takes " +
                                              std::to_string(kMostHeadDim) + " at most");
   BatchTables tables;
-  if (!tables_of(batch, rows_per_tile(op.cache, op.heads), &tables)) return;
+  const TileRows tile_rows = rows_of_tiles(op.cache, op.heads, op.q.rows, batch);
+  if (!tables_of(batch, tile_rows.rows, &tables)) return;
   AttendArgs a;
   a.q = rows_of(op.q);
   a.out = rows_of(op.out);
@@ -142,7 +157,12 @@ void CudaDevice::attend(const Attend& op, const KvBatch& batch) {
     a.partial = reinterpret_cast<float*>(scratch(&partials_, floats * 4));
     if (a.partial == nullptr) return;
   }
-  cuda::attend(a, caches_of(op.cache, tables), tables.tiles, tables.n_tiles, stream_);
+  const Caches caches = caches_of(op.cache, tables);
+  if (tile_rows.many)
+    attend_many(a, caches, tables.tiles, tables.n_tiles, stream_);
+  else
+    cuda::attend(a, caches, tables.tiles, tables.n_tiles, stream_);
+  join_chunks(a, caches, stream_);
   launched("attend");
 }
 
