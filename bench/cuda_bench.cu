@@ -2,7 +2,7 @@
 // The card's linear maps against a read of the same bytes: matrices in turn, together far larger than the card's cache, in a graph, so that
 // launches cost what they cost in a step. Prints a table: microseconds a matrix, GB/s of codes, scales and biases, part of the read.
 //
-//   cuda_bench [quick]                      all shapes, or few row counts only
+//   cuda_bench [quick|prompts]              all shapes, or few row counts only, or many in every width
 //   cuda_bench one ROWS COLUMNS BITS INPUTS   one shape
 #include <cuda_runtime.h>
 
@@ -76,7 +76,8 @@ struct Shape {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool quick = argc > 1 && std::string(argv[1]) == "quick", one = argc == 6 && std::string(argv[1]) == "one";
+  const std::string mode = argc > 1 ? argv[1] : "";
+  const bool quick = mode == "quick", prompts = mode == "prompts", one = argc == 6 && std::string(argv[1]) == "one";
   cudaDeviceProp card;
   check(cudaGetDeviceProperties(&card, 0), "no card");
   kernels_overlap = card.major >= 9 && can_overlap_kernels();
@@ -102,10 +103,12 @@ int main(int argc, char** argv) {
   std::printf("%s; pdl %d\n%-16s %4s %5s %10s %9s %6s %s\n", card.name, kernels_overlap ? 1 : 0, "matrix", "bits", "rows", "us", "GB/s",
               "of read", "exact us");
   const std::vector<Shape> shapes =
-      one ? std::vector<Shape>{{std::atol(argv[2]), std::atol(argv[3]), 0}}
-          : std::vector<Shape>{{4096, 4096, 0}, {14336, 4096, 0}, {4096, 14336, 0}, {28672, 4096, 0}, {2048, 2048, 0}, {768, 2048, 8}};
+      one       ? std::vector<Shape>{{std::atol(argv[2]), std::atol(argv[3]), 0}}
+      : prompts ? std::vector<Shape>{{4096, 4096, 0}, {28672, 4096, 0}}
+                : std::vector<Shape>{{4096, 4096, 0}, {14336, 4096, 0}, {4096, 14336, 0}, {28672, 4096, 0}, {2048, 2048, 0}, {768, 2048, 8}};
   const std::vector<int> inputs = one     ? std::vector<int>{std::atoi(argv[5])}
                                   : quick ? std::vector<int>{1, 8}
+                                  : prompts ? std::vector<int>{16, 32, 64, 128, 512, 2048}
                                           : std::vector<int>{1, 8, 16, 32, 64, 512, 2048};
   for (const Shape& s : shapes)
     for (const int bits : {2, 3, 4, 5, 6, 8}) {
@@ -131,7 +134,7 @@ int main(int argc, char** argv) {
       });
       for (const int n : inputs) {
         if (s.experts > 0 && n > 1) continue;
-        if (!one && n > 32 && bits != 4 && bits != 8) continue;
+        if (!one && !prompts && n > 32 && bits != 4 && bits != 8) continue;
         Columns columns;
         columns.n = s.experts > 0 ? s.experts : n;
         if (s.experts > 0) {
@@ -140,7 +143,7 @@ int main(int argc, char** argv) {
           columns.experts = 8;
         }
         const Rows rows_x{x, s.columns};
-        const FastInputs prepared = prepare_fast(bits, rows_x, n, s.columns, scratch, stream);
+        const FastInputs prepared = prepare_fast(fast_plan(w, columns), rows_x, n, columns, s.columns, scratch, stream);
         const int some = n > 64 ? std::min(count, 10) : count;
         const auto map_of = [&](int i) {
           FastMap map;
@@ -174,11 +177,12 @@ int main(int argc, char** argv) {
         std::fflush(stdout);
       }
     }
-  double prepare[2] = {};
-  for (int i = 0; i < 2; ++i)
-    prepare[i] = microseconds(stream, 100, [&] {
-      for (int k = 0; k < 100; ++k) prepare_fast(4, {x, i == 0 ? 4096 : 14336}, 1, i == 0 ? 4096 : 14336, scratch, stream);
-    });
-  std::printf("preparing an input of 4096: %.2f us, of 14336: %.2f us\n", prepare[0], prepare[1]);
+  for (const std::int64_t n : {1, 2048})
+    for (const std::int64_t k : {4096, 14336}) {
+      const double us = microseconds(stream, 20, [&] {
+        for (int i = 0; i < 20; ++i) prepare_fast({4, false, true, n > 1}, {x, k}, n, {}, k, scratch, stream);
+      });
+      std::printf("preparing %ld inputs of %ld: %.2f us\n", static_cast<long>(n), static_cast<long>(k), us);
+    }
   return 0;
 }

@@ -8,13 +8,15 @@ namespace jang::kernels::cuda {
 
 struct InputGroup {
   int expert = 0, first = 0, count = 0;  // rows [first, first + count) of y; count 0: the group does not exist
+  int base = 0;                          // multiple of kAlign at or in front of `first`; the group ends `size` rows behind it at most
 };
 
-// Group `index`, of as many as group_count() says at least. Every thread of the block calls it.
+// Group `index`, of as many as group_count() says at least. Every thread of a warp calls it.
+template <int kAlign = 1>
 __device__ __forceinline__ InputGroup find_group(const Columns& c, int index, int size) {
   InputGroup g;
   if (c.begin == nullptr) {
-    g.first = index * size;
+    g.first = g.base = index * size;
     g.count = max(0, min(size, static_cast<int>(c.n) - g.first));
     return g;
   }
@@ -24,15 +26,16 @@ __device__ __forceinline__ InputGroup find_group(const Columns& c, int index, in
   for (int e0 = 0; e0 < c.experts; e0 += 32) {
     const int e = e0 + lane;
     const int first = e < c.experts ? c.begin[e] : 0, count = e < c.experts ? c.begin[e + 1] - first : 0;
-    const int groups = (count + size - 1) / size;
+    const int base = first & ~(kAlign - 1), groups = count == 0 ? 0 : (first + count - base + size - 1) / size;
     const int sum = warp_prefix_sum(groups);
     const int at = index - before - (sum - groups);
     const unsigned here = __ballot_sync(~0u, at >= 0 && at < groups);
     if (here != 0) {
       const int source = __ffs(static_cast<int>(here)) - 1;
       g.expert = e0 + source;
-      g.first = __shfl_sync(~0u, first + at * size, source);
-      g.count = __shfl_sync(~0u, min(size, count - at * size), source);
+      g.base = __shfl_sync(~0u, base + at * size, source);
+      g.first = max(g.base, __shfl_sync(~0u, first, source));
+      g.count = min(g.base + size, __shfl_sync(~0u, first + count, source)) - g.first;
       return g;
     }
     before += __shfl_sync(~0u, sum, 31);
@@ -41,9 +44,10 @@ __device__ __forceinline__ InputGroup find_group(const Columns& c, int index, in
 }
 
 // Groups there can be.
-[[nodiscard]] inline std::int64_t group_count(const Columns& c, int size) {
+template <int kAlign = 1>
+[[nodiscard]] std::int64_t group_count(const Columns& c, int size) {
   if (c.begin == nullptr) return (c.n + size - 1) / size;
-  const std::int64_t most = c.n / size + c.experts;
+  const std::int64_t most = (c.n + (kAlign - 1) * static_cast<std::int64_t>(c.experts)) / size + c.experts;
   return most < c.n ? most : c.n;
 }
 

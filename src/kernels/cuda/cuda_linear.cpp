@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear maps on the card: those on the tensor cores share their prepared inputs by width and go out together where their formats agree.
+// Linear maps on the card: those on the tensor cores share their prepared inputs and go out together where their formats agree.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +15,6 @@ namespace jang::kernels::cuda {
 void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<const LinearOut> outs, float softcap) {
   if (columns.n == 0) return;
   FastInputs inputs;
-  int prepared_bits = 0;
   std::vector<bool> done(outs.size(), false);
   for (std::size_t i = 0; i < outs.size(); ++i) {
     if (done[i]) continue;
@@ -27,11 +26,11 @@ void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<con
       continue;
     }
     const Matrices& m = w.matrices;
-    if (prepared_bits != m.bits) {
-      std::byte* memory = scratch(&inputs_, fast_input_bytes(x.rows, m.columns));
+    const FastPlan plan = fast_plan(m, columns);
+    if (inputs.plan != plan) {
+      std::byte* memory = scratch(&inputs_, fast_input_bytes(std::max(x.rows, columns.n), m.columns));
       if (memory == nullptr) return;
-      inputs = prepare_fast(m.bits, rows_of(x), x.rows, m.columns, memory, stream_);
-      prepared_bits = m.bits;
+      inputs = prepare_fast(plan, rows_of(x), x.rows, columns, m.columns, memory, stream_);
     }
     FastMap maps[kMapsPerLaunch];
     int n = 0;
@@ -44,7 +43,7 @@ void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<con
     }
     linear_fast(maps, n, inputs, columns, stream_);
     launched("linear");
-    // The next width's inputs take the same memory: kernels run in order.
+    // Inputs of another form take the same memory: kernels run in order.
   }
 }
 

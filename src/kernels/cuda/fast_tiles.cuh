@@ -3,12 +3,14 @@
 #pragma once
 
 #include "kernels/cuda/fast_codes.cuh"
-#include "kernels/cuda/linear_fast.h"
+#include "kernels/cuda/fast_inputs.h"
 
 namespace jang::kernels::cuda {
 
 constexpr int kChunkColumns = 256, kUnit = 64, kChunkUnits = kChunkColumns / kUnit;
 constexpr int kSlices = 8;
+
+constexpr int kSumWords = 64;  // of a chunk for eight rows (fast_inputs.h)
 
 template <int kBits, int kTiles>
 struct Stage {
@@ -78,59 +80,45 @@ struct WarpRows {
   }
 };
 
-__device__ __forceinline__ float param_of(const std::byte* params, int index, bool bf16) {
-  const std::uint16_t raw = reinterpret_cast<const std::uint16_t*>(params)[index];
-  return bf16 ? __uint_as_float(static_cast<std::uint32_t>(raw) << 16) : __half2float(__ushort_as_half(raw));
+// A scale as it is multiplied: bf16, or float16 times 2^16 (fast_inputs.h).
+__device__ __forceinline__ float scale_of(std::uint16_t raw, bool bf16) {
+  const float as_bf16 = __uint_as_float(static_cast<std::uint32_t>(raw) << 16);
+  const float as_f16 = __half2float(__ushort_as_half(raw)) * static_cast<float>(1 << (kCodeExponent - kHalfSumExponent));
+  return bf16 ? as_bf16 : as_f16;
 }
 
-// Inputs of one unit for a lane, and the corrections of the two inputs whose results it holds.
+// Inputs of one unit for a lane.
 struct UnitInputs {
   uint4 x0, x1;
-  float4 c0, c1;
 };
 
-// Where a warp's inputs are. Of few inputs as addresses: a lane multiplies input g and holds results of inputs 2 t and 2 t + 1.
-struct FewRows {
+// Where a lane's input is, row `own` of the prepared ones.
+struct InputLane {
   const uint4* values;
-  const float4* first;
-  const float4* second;
-  std::uint32_t n_rows;
+  const std::uint32_t* sums;
+  std::uint32_t n_rows, groups, halves;
 
-  __device__ __forceinline__ FewRows(const FastInputs& x, std::int64_t own, std::int64_t first_row, std::int64_t second_row)
+  __device__ __forceinline__ InputLane(const FastInputs& x, std::int64_t own)
       : values(static_cast<const uint4*>(x.values) + own * 4 + (threadIdx.x & 3)),
-        first(static_cast<const float4*>(x.corrections) + first_row),
-        second(static_cast<const float4*>(x.corrections) + second_row),
-        n_rows(static_cast<std::uint32_t>(x.rows)) {}
-  __device__ __forceinline__ void load(std::uint32_t unit, int /*tile*/, UnitInputs& in) const {
-    const std::uint32_t at = unit * n_rows;
-    in.x0 = __ldg(values + 8 * at);
-    in.x1 = __ldg(values + 8 * at + 4 * n_rows);
-    in.c0 = __ldg(first + at);
-    in.c1 = __ldg(second + at);
+        sums(static_cast<const std::uint32_t*>(x.sums) + own / kRowGroup * kSumWords + own % kRowGroup * 4 + (threadIdx.x & 3)),
+        n_rows(static_cast<std::uint32_t>(x.rows)),
+        groups((n_rows + kRowGroup - 1) / kRowGroup),
+        halves(x.plan.halves ? 2 : 1) {}
+  __device__ __forceinline__ void load(std::uint32_t unit, UnitInputs& in) const {
+    in.x0 = __ldg(values + 8 * unit * n_rows);
+    in.x1 = __ldg(values + 8 * unit * n_rows + 4 * n_rows);
   }
-};
-// Of many as rows in shared memory, read again wherever they are needed: addresses made of them once would take the registers of all sums.
-struct ManyRows {
-  const FastInputs& x;
-  const std::int32_t* who;
-  __device__ __forceinline__ std::uint32_t row(int i) const {
-    return static_cast<std::uint32_t>(*static_cast<const volatile std::int32_t*>(who + i));
-  }
-  __device__ __forceinline__ void load(std::uint32_t unit, int tile, UnitInputs& in) const {
-    const std::uint32_t lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3, n_rows = static_cast<std::uint32_t>(x.rows);
-    const uint4* values = static_cast<const uint4*>(x.values) + (2 * unit * n_rows + row(8 * tile + static_cast<int>(g))) * 4 + t;
-    const float4* corrections = static_cast<const float4*>(x.corrections) + unit * n_rows;
-    in.x0 = __ldg(values);
-    in.x1 = __ldg(values + 4 * n_rows);
-    in.c0 = __ldg(corrections + row(8 * tile + 2 * static_cast<int>(t)));
-    in.c1 = __ldg(corrections + row(8 * tile + 2 * static_cast<int>(t) + 1));
+  // Sums of a chunk, of half `half`.
+  __device__ __forceinline__ uint2 load_sums(std::uint32_t chunk, std::uint32_t half) const {
+    const std::uint32_t* at = sums + static_cast<std::size_t>(chunk * halves + half) * groups * kSumWords;
+    return {__ldg(at), __ldg(at + kSumWords / 2)};
   }
 };
 
-// Codes of one unit of 64 columns for rows g and g + 8 of a tile, and their parameters: scale and bias of row g, of row g + 8.
+// Codes of one unit of 64 columns for rows g and g + 8 of a tile, and their scales.
 struct UnitWeights {
   std::uint32_t low[8], high[8];
-  float params[4];
+  float scales[2];
 };
 
 // One chunk of a warp's rows in a stage.
@@ -141,30 +129,52 @@ struct StagedChunk {
   int group;
   bool bf16;
 
-  // Parameters of group `index` of the chunk.
-  __device__ __forceinline__ void load_params(int tile, int index, float (&params)[4]) const {
-    const std::byte* scale = stage + S::kParams + (tile * 16 + static_cast<int>(threadIdx.x & 31) / 4) * 16;
-    params[0] = param_of(scale, index, bf16);
-    params[1] = param_of(scale + S::kRows * 16, index, bf16);
-    params[2] = param_of(scale + 8 * 16, index, bf16);
-    params[3] = param_of(scale + (S::kRows + 8) * 16, index, bf16);
+  // Scales, or biases, of row g or g + 8 of a tile.
+  __device__ __forceinline__ const std::uint16_t* params_of(int tile, bool biases, int row) const {
+    const int g = static_cast<int>(threadIdx.x & 31) / 4;
+    return reinterpret_cast<const std::uint16_t*>(stage + S::kParams + ((biases ? S::kRows : 0) + tile * 16 + g + row) * 16);
+  }
+  // Scales of group `index` of the chunk.
+  __device__ __forceinline__ void load_scales(int tile, int index, float (&scales)[2]) const {
+    scales[0] = scale_of(params_of(tile, false, 0)[index], bf16);
+    scales[1] = scale_of(params_of(tile, false, 8)[index], bf16);
+  }
+  // Biases of unit t of the chunk, twice in a word, for rows g and g + 8; in groups of 32 those of half `half`.
+  __device__ __forceinline__ uint2 load_biases(int tile, int half) const {
+    const int t = static_cast<int>(threadIdx.x) & 3, index = group == 64 ? t : group == 32 ? 2 * t + half : t >> 1;
+    const std::uint32_t low = params_of(tile, true, 0)[index], high = params_of(tile, true, 8)[index];
+    return {low * 0x10001u, high * 0x10001u};
+  }
+  // Words of half `s` of unit `u` for rows g and g + 8.
+  __device__ __forceinline__ void load_half(int tile, int u, int s, Words<kBits>& low, Words<kBits>& high) const {
+    const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
+    low.load(reinterpret_cast<const std::uint32_t*>(stage + (tile * 16 + g) * S::kPitch), u, s, t);
+    high.load(reinterpret_cast<const std::uint32_t*>(stage + (tile * 16 + g + 8) * S::kPitch), u, s, t);
   }
   __device__ __forceinline__ void load(int tile, int u, UnitWeights& w) const {
-    const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
+    const int t = static_cast<int>(threadIdx.x) & 3;
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
-      unpack_eight<kBits>(reinterpret_cast<const std::uint32_t*>(stage + (tile * 16 + g) * S::kPitch), u, s, t, w.low + 4 * s);
-      unpack_eight<kBits>(reinterpret_cast<const std::uint32_t*>(stage + (tile * 16 + g + 8) * S::kPitch), u, s, t, w.high + 4 * s);
+      Words<kBits> low, high;
+      load_half(tile, u, s, low, high);
+      low.unpack(t, w.low + 4 * s);
+      high.unpack(t, w.high + 4 * s);
     }
-    if (group != 32) load_params(tile, group == 64 ? u : u >> 1, w.params);
+    if (group != 32) load_scales(tile, group == 64 ? u : u >> 1, w.scales);
   }
 };
 
-__device__ __forceinline__ void apply(const float (&params)[4], const float (&d)[4], float sum_0, float sum_1, float (&y)[4]) {
-  y[0] = fmaf(params[0], d[0], fmaf(params[1], sum_0, y[0]));
-  y[1] = fmaf(params[0], d[1], fmaf(params[1], sum_1, y[1]));
-  y[2] = fmaf(params[2], d[2], fmaf(params[3], sum_0, y[2]));
-  y[3] = fmaf(params[2], d[3], fmaf(params[3], sum_1, y[3]));
+// y += bias * sum of x, of a chunk.
+__device__ __forceinline__ void multiply_biases(float (&y)[4], uint2 biases, uint2 sums, bool bf16) {
+  if (bf16)
+    multiply_tile<true>(y, biases.x, biases.y, biases.x, biases.y, sums.x, sums.y);
+  else
+    multiply_tile<false>(y, biases.x, biases.y, biases.x, biases.y, sums.x, sums.y);
+}
+// y += scale * product
+__device__ __forceinline__ void add_scaled(const float (&scales)[2], const float (&d)[4], float (&y)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) y[i] = fmaf(scales[i >> 1], d[i], y[i]);
 }
 
 // kPairs products of a unit of weights and a unit of inputs, side by side: each is a chain of four multiplications that wait for each
@@ -172,67 +182,79 @@ __device__ __forceinline__ void apply(const float (&params)[4], const float (&d)
 template <int kPairs>
 __device__ __forceinline__ void multiply_units(const UnitWeights* const (&w)[kPairs], const UnitInputs* const (&in)[kPairs],
                                                float* const (&y)[kPairs]) {
-  float d[kPairs][4];
-#pragma unroll
-  for (int p = 0; p < kPairs; ++p) {
-    d[p][0] = d[p][2] = in[p]->c0.x + in[p]->c0.z;
-    d[p][1] = d[p][3] = in[p]->c1.x + in[p]->c1.z;
-  }
+  float d[kPairs][4] = {};
 #pragma unroll
   for (int k = 0; k < 4; ++k)
 #pragma unroll
     for (int p = 0; p < kPairs; ++p) {
       const uint4& x = k < 2 ? in[p]->x0 : in[p]->x1;
-      multiply_tile(d[p], w[p]->low[2 * k], w[p]->high[2 * k], w[p]->low[2 * k + 1], w[p]->high[2 * k + 1], k % 2 == 0 ? x.x : x.z,
-                    k % 2 == 0 ? x.y : x.w);
+      multiply_tile<false>(d[p], w[p]->low[2 * k], w[p]->high[2 * k], w[p]->low[2 * k + 1], w[p]->high[2 * k + 1], k % 2 == 0 ? x.x : x.z,
+                           k % 2 == 0 ? x.y : x.w);
     }
 #pragma unroll
-  for (int p = 0; p < kPairs; ++p) {
-    float(&sums)[4] = *reinterpret_cast<float(*)[4]>(y[p]);
-    apply(w[p]->params, d[p], in[p]->c0.y + in[p]->c0.w, in[p]->c1.y + in[p]->c1.w, sums);
-  }
+  for (int p = 0; p < kPairs; ++p) add_scaled(w[p]->scales, d[p], *reinterpret_cast<float(*)[4]>(y[p]));
 }
 
-// The same with groups of 32: parameters change in the middle of the unit.
+// The same with groups of 32: scales change in the middle of the unit.
 template <int kBits, int kTiles>
 __device__ __forceinline__ void multiply_halves(const StagedChunk<kBits, kTiles>& chunk, int tile, int u, const UnitWeights& w,
                                                 const UnitInputs& in, float (&y)[4]) {
 #pragma unroll
   for (int s = 0; s < 2; ++s) {
-    const float first_0 = s == 0 ? in.c0.x : in.c0.z, first_1 = s == 0 ? in.c1.x : in.c1.z;
     const uint4& x = s == 0 ? in.x0 : in.x1;
-    float d[4] = {first_0, first_1, first_0, first_1}, params[4];
-    chunk.load_params(tile, 2 * u + s, params);
-    multiply_tile(d, w.low[4 * s], w.high[4 * s], w.low[4 * s + 1], w.high[4 * s + 1], x.x, x.y);
-    multiply_tile(d, w.low[4 * s + 2], w.high[4 * s + 2], w.low[4 * s + 3], w.high[4 * s + 3], x.z, x.w);
-    apply(params, d, s == 0 ? in.c0.y : in.c0.w, s == 0 ? in.c1.y : in.c1.w, y);
+    float d[4] = {}, scales[2];
+    chunk.load_scales(tile, 2 * u + s, scales);
+    multiply_tile<false>(d, w.low[4 * s], w.high[4 * s], w.low[4 * s + 1], w.high[4 * s + 1], x.x, x.y);
+    multiply_tile<false>(d, w.low[4 * s + 2], w.high[4 * s + 2], w.low[4 * s + 3], w.high[4 * s + 3], x.z, x.w);
+    add_scaled(scales, d, y);
   }
 }
 
-// A chunk against eight inputs: two units side by side.
-template <int kBits>
-__device__ __forceinline__ void multiply_few(const StagedChunk<kBits, 1>& chunk, int index, const FewRows& who, float (&sums)[4]) {
+// A chunk against eight inputs, two units side by side, or against sixteen.
+template <int kBits, int kTiles>
+__device__ __forceinline__ void multiply_few(const StagedChunk<kBits, 1>& chunk, int index, const InputLane (&who)[2],
+                                             float (&sums)[kTiles][4]) {
+  constexpr int kUnits = 2 / kTiles;
+  const auto at = static_cast<std::uint32_t>(index);
+  for (int half = 0; half < (chunk.group == 32 ? 2 : 1); ++half) {
+    const uint2 biases = chunk.load_biases(0, half);
 #pragma unroll
-  for (int u = 0; u < kChunkUnits; u += 2) {
+    for (int n = 0; n < kTiles; ++n) multiply_biases(sums[n], biases, who[n].load_sums(at, static_cast<std::uint32_t>(half)), chunk.bf16);
+  }
+#pragma unroll
+  for (int u = 0; u < kChunkUnits; u += kUnits) {
     UnitInputs in[2];
-    UnitWeights w[2];
+    UnitWeights w[kUnits];
 #pragma unroll
-    for (int v = 0; v < 2; ++v) who.load(static_cast<std::uint32_t>(index * kChunkUnits + u + v), 0, in[v]);
+    for (int v = 0; v < 2; ++v) who[v % kTiles].load(at * kChunkUnits + static_cast<std::uint32_t>(u + v / kTiles), in[v]);
 #pragma unroll
-    for (int v = 0; v < 2; ++v) chunk.load(0, u + v, w[v]);
+    for (int v = 0; v < kUnits; ++v) chunk.load(0, u + v, w[v]);
     if (chunk.group == 32) {
-      multiply_halves<kBits, 1>(chunk, 0, u, w[0], in[0], sums);
-      multiply_halves<kBits, 1>(chunk, 0, u + 1, w[1], in[1], sums);
+#pragma unroll
+      for (int v = 0; v < 2; ++v) multiply_halves<kBits, 1>(chunk, 0, u + v / kTiles, w[v / kTiles], in[v], sums[v % kTiles]);
       continue;
     }
-    multiply_units<2>({&w[0], &w[1]}, {&in[0], &in[1]}, {sums, sums});
+    multiply_units<2>({&w[0], &w[kUnits - 1]}, {&in[0], &in[1]}, {sums[0], sums[kTiles - 1]});
   }
+}
+
+// The inputs of a lane in a tile of many, by their rows in shared memory: addresses made of them once would take the registers of all sums.
+__device__ __forceinline__ InputLane lane_of_many(const FastInputs& x, const std::int32_t* who, int tile) {
+  return InputLane(x, *static_cast<const volatile std::int32_t*>(who + 8 * tile + static_cast<int>(threadIdx.x & 31) / 4));
 }
 
 // A chunk against 8 kInputTiles inputs: two tiles of rows and two of inputs side by side.
 template <int kBits, int kInputTiles>
-__device__ __forceinline__ void multiply_many(const StagedChunk<kBits, 2>& chunk, int index, const ManyRows& who,
+__device__ __forceinline__ void multiply_many(const StagedChunk<kBits, 2>& chunk, int index, const FastInputs& x, const std::int32_t* who,
                                               float (&sums)[2][kInputTiles][4]) {
+  const auto first_unit = static_cast<std::uint32_t>(index * kChunkUnits);
+  for (int half = 0; half < (chunk.group == 32 ? 2 : 1); ++half)
+#pragma unroll
+    for (int n = 0; n < kInputTiles; ++n) {
+      const uint2 of = lane_of_many(x, who, n).load_sums(static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(half));
+#pragma unroll
+      for (int m = 0; m < 2; ++m) multiply_biases(sums[m][n], chunk.load_biases(m, half), of, chunk.bf16);
+    }
 #pragma unroll 1
   for (int u = 0; u < kChunkUnits; ++u) {
     UnitWeights w[2];
@@ -242,7 +264,7 @@ __device__ __forceinline__ void multiply_many(const StagedChunk<kBits, 2>& chunk
     for (int n = 0; n < kInputTiles; n += 2) {
       UnitInputs in[2];
 #pragma unroll
-      for (int v = 0; v < 2; ++v) who.load(static_cast<std::uint32_t>(index * kChunkUnits + u), n + v, in[v]);
+      for (int v = 0; v < 2; ++v) lane_of_many(x, who, n + v).load(first_unit + static_cast<std::uint32_t>(u), in[v]);
       if (chunk.group == 32) {
 #pragma unroll
         for (int v = 0; v < 4; ++v) multiply_halves<kBits, 2>(chunk, v & 1, u, w[v & 1], in[v >> 1], sums[v & 1][n + (v >> 1)]);

@@ -12,76 +12,13 @@
 #include "kernels/cuda/linear_fast.h"
 
 #include "codec/dispatch.h"
-#include "kernels/cuda/columns.cuh"
+#include "kernels/cuda/fast_map.cuh"
 #include "kernels/cuda/fast_tiles.cuh"
+#include "kernels/cuda/linear_wide.h"
+#include "kernels/cuda/warpgroup.cuh"
 
 namespace jang::kernels::cuda {
 namespace {
-
-struct FastArgs {
-  FastMap maps[kMapsPerLaunch];
-  int tiles_end[kMapsPerLaunch];  // row tiles of the maps, summed up
-  int n_maps;
-  FastInputs inputs;
-  Columns columns;
-  int n_groups, slices;  // of few inputs: groups there can be; slices that are not empty, rounded up to a power of two
-};
-
-// --- inputs
-
-__global__ void prepare_kernel(int bits, Rows x, int columns, int units, std::int64_t rows, uint32_t* values, float4* corrections,
-                               float* factors) {
-  begin_kernel();
-  const std::int64_t row = blockIdx.x;
-  const float* from = x.at + row * x.stride;
-  float largest = 0;
-  if (columns % 4 == 0 && (reinterpret_cast<std::uintptr_t>(from) & 15) == 0) {
-    for (int c = 4 * static_cast<int>(threadIdx.x); c < columns; c += 4 * static_cast<int>(blockDim.x)) {
-      const float4 four = *reinterpret_cast<const float4*>(from + c);
-      largest = fmaxf(largest, fmaxf(fmaxf(fabsf(four.x), fabsf(four.y)), fmaxf(fabsf(four.z), fabsf(four.w))));
-    }
-  } else {
-    for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x)) largest = fmaxf(largest, fabsf(from[c]));
-  }
-  largest = block_max(largest);
-  // The largest comes to lie between 2^14 and 2^15; what is not finite is left as it is and shows in the result.
-  const int exponent = largest > 0 && largest < INFINITY ? min(14 - ilogbf(largest), 100) : 0;
-  const float factor = ldexpf(1.0f, exponent);
-  if (threadIdx.x == 0 && blockIdx.y == 0) factors[row] = ldexpf(1.0f, -exponent);
-  const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
-  const int step = static_cast<int>(gridDim.y * blockDim.x) >> 5;     // each block takes some of the units
-  const int half = lane >> 4, t = lane >> 2 & 3, i = 2 * (lane & 3);  // a lane makes places i and i + 1 of quad lane t
-  const Place p0 = fast_place(bits, i), p1 = fast_place(bits, i + 1);
-  for (int u = static_cast<int>(blockIdx.y * blockDim.x >> 5) + warp; u < units; u += step) {
-    const int c = u * kUnit + half * 32 + t * 8, c0 = c + p0.code, c1 = c + p1.code;
-    const __half2 pair = __floats2half2_rn(c0 < columns ? from[c0] * factor : 0.0f, c1 < columns ? from[c1] * factor : 0.0f);
-    const float2 rounded = __half22float2(pair);
-    float correction = p0.offset * rounded.x + p1.offset * rounded.y, sum = rounded.x + rounded.y;
-#pragma unroll
-    for (int o = 8; o > 0; o >>= 1) {
-      correction += __shfl_xor_sync(~0u, correction, o);
-      sum += __shfl_xor_sync(~0u, sum, o);
-    }
-    values[((2 * u + half) * rows + row) * 16 + (lane & 15)] = *reinterpret_cast<const std::uint32_t*>(&pair);
-    const float correction_1 = __shfl_sync(~0u, correction, 16), sum_1 = __shfl_sync(~0u, sum, 16);
-    if (lane == 0) corrections[u * rows + row] = make_float4(-correction, sum, -correction_1, sum_1);
-  }
-}
-
-// The map of a row tile. Parameters of a kernel that are addressed by a variable are read from constant memory.
-__device__ __forceinline__ const FastMap& map_of(const FastArgs& a, int tile, int* first_tile) {
-  int m = 0;
-  while (m + 1 < a.n_maps && tile >= a.tiles_end[m]) ++m;
-  *first_tile = m > 0 ? a.tiles_end[m - 1] : 0;
-  return a.maps[m];
-}
-
-__device__ __forceinline__ void put(const FastMap& map, int row, int input, float value, float factor) {
-  value *= factor;
-  if (map.bias != nullptr) value += map.bias[row];
-  if (map.softcap != 0) value = map.softcap * tanhf(value / map.softcap);
-  map.y.at[static_cast<std::int64_t>(input) * map.y.stride + row] = value;
-}
 
 // The rows of x of a group's inputs; places of inputs that do not exist stand for the last one. A barrier of the block.
 template <int kInputs>
@@ -90,8 +27,6 @@ __device__ __forceinline__ void find_inputs(const Columns& columns, const InputG
     who[i] = static_cast<std::int32_t>(input_row(columns, group.first + min(i, group.count - 1)));
   __syncthreads();
 }
-
-__device__ __forceinline__ std::uint32_t shared_address(const void* p) { return static_cast<std::uint32_t>(__cvta_generic_to_shared(p)); }
 
 // --- few inputs. Teams of `slices` warps take a tile each: 16 rows of a map and a group of inputs; tile p is group p % n_groups of row
 // tile p / n_groups. A block takes as many tiles at once as it has teams, then those a grid further on.
@@ -130,17 +65,19 @@ __device__ int fill_groups(const Columns& c, GroupTable* table) {
   return n_groups;
 }
 
-template <int kBits>
+// kTiles: of 8 inputs that share the unpacked codes. A mixture has one.
+template <int kBits, int kTiles>
 __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_constant__ FastArgs a) {
   using S = Stage<kBits, 1>;
+  constexpr int kInputs = kFewInputs * kTiles;
   extern __shared__ uint4 memory[];
-  __shared__ __align__(16) float parts[2][kFewWarps][16][kFewInputs];
+  __shared__ __align__(16) float parts[2][kFewWarps][16][kInputs];
   __shared__ GroupTable table;
   const int thread = static_cast<int>(threadIdx.x), lane = thread & 31, warp = thread >> 5, g = lane >> 2, t = lane & 3;
   std::byte* stages = reinterpret_cast<std::byte*>(memory) + warp * S::kDepth * S::kBytes;
   const std::uint32_t stages_at = shared_address(stages);
   const int team = warp / a.slices, slice = warp % a.slices, teams = kFewWarps / a.slices;
-  const bool mixture = a.columns.begin != nullptr;
+  const bool mixture = kTiles == 1 && a.columns.begin != nullptr;
   int n_groups = a.n_groups;
   let_next_start();
   if (mixture) {
@@ -149,7 +86,7 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
   }
   const auto group_of = [&](int tile) {
     const int index = n_groups == 1 ? 0 : tile % n_groups;
-    if (!mixture) return find_group(a.columns, index, kFewInputs);
+    if (!mixture) return find_group(a.columns, index, kInputs);
     return InputGroup{table.expert[index], table.first[index], table.count[index]};
   };
   const int n_tiles = n_groups * a.tiles_end[a.n_maps - 1];
@@ -186,7 +123,7 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
   const int group_size = a.maps[0].w.group;
   const bool bf16 = a.maps[0].w.param == DType::bf16;
   // With one group of inputs a thread puts results of one input only.
-  const int own_input = thread >> 4 & (kFewInputs - 1);
+  const int own_input = thread >> 4 & (kInputs - 1);
   const bool one_group = !mixture && n_groups == 1;
   const float own_factor = one_group && own_input < a.columns.n ? a.inputs.factors[own_input] : 0.0f;
   int at = 0, buffer = 0;
@@ -194,24 +131,27 @@ __global__ void __launch_bounds__(32 * kFewWarps, 2) few_inputs(const __grid_con
     if (base + team < n_tiles) {
       const InputGroup group = group_of(base + team);
       const int last = group.first + group.count - 1;
-      const FewRows who(a.inputs, input_row(a.columns, min(group.first + g, last)), input_row(a.columns, min(group.first + 2 * t, last)),
-                        input_row(a.columns, min(group.first + 2 * t + 1, last)));
-      float sums[4] = {};
+      const InputLane first_who(a.inputs, input_row(a.columns, min(group.first + g, last)));
+      const InputLane who[2] = {first_who, kTiles == 1 ? first_who : InputLane(a.inputs, min(group.first + 8 + g, last))};
+      float sums[kTiles][4] = {};
       for (int chunk = begin; chunk < end; ++chunk) {
         wait_for_copies<S::kDepth - 1>();
         __syncwarp();
-        multiply_few<kBits>({stages + at * S::kBytes, group_size, bf16}, chunk, who, sums);
+        multiply_few<kBits, kTiles>({stages + at * S::kBytes, group_size, bf16}, chunk, who, sums);
         __syncwarp();
         fetch_next(at);
         at = at + 1 == S::kDepth ? 0 : at + 1;
       }
-      float(&part)[16][kFewInputs] = parts[buffer][warp];
-      *reinterpret_cast<float2*>(&part[g][2 * t]) = make_float2(sums[0], sums[1]);
-      *reinterpret_cast<float2*>(&part[g + 8][2 * t]) = make_float2(sums[2], sums[3]);
+      float(&part)[16][kInputs] = parts[buffer][warp];
+#pragma unroll
+      for (int n = 0; n < kTiles; ++n) {
+        *reinterpret_cast<float2*>(&part[g][8 * n + 2 * t]) = make_float2(sums[n][0], sums[n][1]);
+        *reinterpret_cast<float2*>(&part[g + 8][8 * n + 2 * t]) = make_float2(sums[n][2], sums[n][3]);
+      }
     }
     __syncthreads();
-    for (int i = thread; i < teams * 16 * kFewInputs; i += 32 * kFewWarps) {
-      const int r = i & 15, input = i >> 4 & (kFewInputs - 1), of = i / (16 * kFewInputs);
+    for (int i = thread; i < teams * 16 * kInputs; i += 32 * kFewWarps) {
+      const int r = i & 15, input = i >> 4 & (kInputs - 1), of = i / (16 * kInputs);
       if (base + of >= n_tiles) break;
       const InputGroup group = group_of(base + of);
       int first_tile = 0;
@@ -266,7 +206,7 @@ __global__ void __launch_bounds__(32 * kManyWarps) many_inputs(const __grid_cons
     commit_copies();
     wait_for_copies<S::kDepth - 1>();
     __syncwarp();
-    multiply_many<kBits, kManyTiles>({stages + at * S::kBytes, rows.group, bf16}, chunk, ManyRows{a.inputs, who}, sums);
+    multiply_many<kBits, kManyTiles>({stages + at * S::kBytes, rows.group, bf16}, chunk, a.inputs, who, sums);
     __syncwarp();
     at = at + 1 == S::kDepth ? 0 : at + 1;
     if (--left > 0 && chunk + 1 < chunks) continue;
@@ -294,6 +234,26 @@ __global__ void __launch_bounds__(32 * kManyWarps) many_inputs(const __grid_cons
       }
 }
 
+template <int kBits, int kTiles>
+void launch_few(FastArgs& a, std::int64_t tiles, Stream stream) {
+  constexpr int kBytes = kFewWarps * Stage<kBits, 1>::kDepth * Stage<kBits, 1>::kBytes;
+  static const int resident = [] {  // blocks that the card holds at once
+    int per_processor = 0, device = 0, processors = 0;
+    cudaFuncSetAttribute(few_inputs<kBits, kTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, few_inputs<kBits, kTiles>, 32 * kFewWarps, kBytes);
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+    return per_processor * processors > 0 ? per_processor * processors : 1;
+  }();
+  const std::int64_t chunks = (a.maps[0].w.columns + kChunkColumns - 1) / kChunkColumns, length = (chunks + kSlices - 1) / kSlices;
+  a.slices = 1;
+  while (a.slices * length < chunks) a.slices *= 2;
+  a.n_groups = static_cast<int>(group_count(a.columns, kFewInputs * kTiles));
+  const std::int64_t blocks = (tiles * a.n_groups * a.slices + kFewWarps - 1) / kFewWarps;
+  launch(few_inputs<kBits, kTiles>, dim3(static_cast<unsigned>(blocks < resident ? blocks : resident)), dim3(32 * kFewWarps), kBytes,
+         stream, a);
+}
+
 template <int kBits>
 void launch_width(FastArgs& a, bool many, Stream stream) {
   const int rows = many ? kManyRows : 16;
@@ -309,42 +269,26 @@ void launch_width(FastArgs& a, bool many, Stream stream) {
            dim3(32 * kManyWarps), kBytes, stream, a);
     return;
   }
-  constexpr int kBytes = kFewWarps * Stage<kBits, 1>::kDepth * Stage<kBits, 1>::kBytes;
-  static const int resident = [] {  // blocks that the card holds at once
-    int per_processor = 0, device = 0, processors = 0;
-    cudaFuncSetAttribute(few_inputs<kBits>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, few_inputs<kBits>, 32 * kFewWarps, kBytes);
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-    return per_processor * processors > 0 ? per_processor * processors : 1;
-  }();
-  const std::int64_t chunks = (a.maps[0].w.columns + kChunkColumns - 1) / kChunkColumns, length = (chunks + kSlices - 1) / kSlices;
-  a.slices = 1;
-  while (a.slices * length < chunks) a.slices *= 2;
-  a.n_groups = static_cast<int>(group_count(a.columns, kFewInputs));
-  const std::int64_t blocks = (static_cast<std::int64_t>(tiles) * a.n_groups * a.slices + kFewWarps - 1) / kFewWarps;
-  launch(few_inputs<kBits>, dim3(static_cast<unsigned>(blocks < resident ? blocks : resident)), dim3(32 * kFewWarps), kBytes, stream, a);
+  if (a.columns.begin == nullptr && a.columns.n > kFewInputs)
+    launch_few<kBits, 2>(a, tiles, stream);
+  else
+    launch_few<kBits, 1>(a, tiles, stream);
 }
-
-std::int64_t units_of(std::int64_t columns) { return (columns + kChunkColumns - 1) / kChunkColumns * kChunkUnits; }
-constexpr std::int64_t up_256(std::int64_t n) { return (n + 255) / 256 * 256; }
 
 }  // namespace
 
-std::int64_t fast_input_bytes(std::int64_t n, std::int64_t columns) {
-  return units_of(columns) * n * (kUnit * 2 + 16) + up_256(4 * n) + 512;
+// Few inputs read the weights once per 8 or 16, mostly from the cache; the limits are where measurements on an H100 cross.
+static bool many_inputs_pay(const Columns& columns) {
+  if (columns.begin == nullptr) return columns.n > 128;
+  return columns.n > 16 * static_cast<std::int64_t>(columns.experts) || group_count(columns, kFewInputs) > kMostGroups;
+}
+static bool tiles_pay(const Matrices& w, const Columns& columns) {
+  if (columns.begin != nullptr) return many_inputs_pay(columns);
+  return columns.n > (w.rows >= 8192 ? 16 : 48);  // with fewer rows there is not a tile for every multiprocessor
 }
 
-FastInputs prepare_fast(int bits, const Rows& x, std::int64_t n, std::int64_t columns, void* scratch, Stream stream) {
-  const std::int64_t units = units_of(columns);
-  auto* values = static_cast<std::byte*>(scratch);
-  std::byte* corrections = values + units * n * kUnit * 2;
-  auto* factors = reinterpret_cast<float*>(corrections + units * n * 16);
-  // Few rows: several blocks each, all of which look for the largest.
-  const unsigned parts = n <= 16 ? blocks_of(units, 32) : 1;
-  launch(prepare_kernel, dim3(static_cast<unsigned>(n), parts), dim3(512), 0, stream, bits, x, static_cast<int>(columns),
-         static_cast<int>(units), n, reinterpret_cast<std::uint32_t*>(values), reinterpret_cast<float4*>(corrections), factors);
-  return {values, corrections, factors, n};
+FastPlan fast_plan(const Matrices& w, const Columns& columns) {
+  return {w.bits, w.group == 32, w.param == DType::bf16, wide_supported() && tiles_pay(w, columns)};
 }
 
 void linear_fast(const FastMap* maps, int n_maps, const FastInputs& inputs, const Columns& columns, Stream stream) {
@@ -353,10 +297,8 @@ void linear_fast(const FastMap* maps, int n_maps, const FastInputs& inputs, cons
   a.n_maps = n_maps;
   a.inputs = inputs;
   a.columns = columns;
-  // Few inputs read the weights once per 8, mostly from the cache; measured on an H100, they win up to about 128.
-  const bool many = columns.begin == nullptr
-                        ? columns.n > 128
-                        : columns.n > 16 * static_cast<std::int64_t>(columns.experts) || group_count(columns, kFewInputs) > kMostGroups;
+  if (inputs.plan.tiles) return linear_wide(a, stream);
+  const bool many = many_inputs_pay(columns);
   codec::with_width(maps[0].w.bits, [&]<int kBits>() { launch_width<kBits>(a, many, stream); });
 }
 

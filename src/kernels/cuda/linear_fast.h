@@ -3,6 +3,7 @@
 // width and group with bf16 or f16 parameters.
 #pragma once
 
+#include "kernels/cuda/fast_inputs.h"
 #include "kernels/cuda/launch.h"
 
 namespace jang::kernels::cuda {
@@ -11,19 +12,8 @@ namespace jang::kernels::cuda {
   return w.dtype == DType::u32 && w.param != DType::f32 && (w.group == 32 || w.group == 64 || w.group == 128);
 }
 
-// Inputs as the kernels read them, for one width: codes and inputs of a fragment lie in an order that the width's unpacking finds cheap.
-//   values       [unit of 64 columns][half][row of x][lane of a quad] eight float16, scaled by a power of two per row
-//   corrections  [unit][row of x] float4: for each half -sum(offset * x) and sum(x); `offset` is what unpacking leaves on a code
-//   factors      [row of x]: undoes the scaling
-struct FastInputs {
-  const void* values = nullptr;
-  const void* corrections = nullptr;
-  const float* factors = nullptr;
-  std::int64_t rows = 0;
-};
-// Bytes of scratch for n rows, and the inputs inside of it. `scratch` starts on 256 bytes.
-[[nodiscard]] std::int64_t fast_input_bytes(std::int64_t n, std::int64_t columns);
-FastInputs prepare_fast(int bits, const Rows& x, std::int64_t n, std::int64_t columns, void* scratch, Stream stream);
+// How the inputs of such a map are to be prepared (fast_inputs.h): it decides which kernel multiplies.
+[[nodiscard]] FastPlan fast_plan(const Matrices& w, const Columns& columns);
 
 struct FastMap {
   Matrices w;
