@@ -15,7 +15,7 @@ find_path(JANG_CUDA_INCLUDE_DIR cuda_runtime_api.h HINTS ${JANG_CUDA_TOOLKIT}/in
 find_library(JANG_CUDART_LIBRARY cudart_static HINTS ${JANG_CUDA_TOOLKIT}/lib64 ${JANG_CUDA_TOOLKIT}/lib
   ${JANG_CUDA_TOOLKIT}/targets/x86_64-linux/lib ${JANG_CUDA_TOOLKIT}/targets/sbsa-linux/lib REQUIRED)
 
-# 90-real: machine code; 80-virtual: PTX, which the driver compiles; 90: both.
+# 90-real: machine code; 80-virtual: PTX, which the driver compiles; 90: both. 90a: 90 with the warpgroup products that prompts need.
 set(JANG_CUDA_FLAGS -std=c++20 -O3 -Xcompiler=-fPIC,-fvisibility=hidden)
 foreach(architecture ${JANG_CUDA_ARCHITECTURES})
   string(REGEX MATCH "^[0-9]+[af]?" number "${architecture}")
