@@ -17,8 +17,9 @@ namespace jang::distill {
 namespace {
 
 // Logits of the student, and of the source, that are on the device at a time. The former decide how many windows run side by side: the
-// larger the vocabulary, the larger the matrices, and the less there is to win by it.
-constexpr std::int64_t kStudentLogits = std::int64_t{1} << 26, kSourceLogits = std::int64_t{1} << 24;
+// larger the vocabulary, the larger the matrices, and the less there is to win by it. A card has more to win and the room for it.
+constexpr std::int64_t kStudentLogits = std::int64_t{1} << 26, kStudentLogitsOfCard = std::int64_t{1} << 30;
+constexpr std::int64_t kSourceLogits = std::int64_t{1} << 24;
 
 bool same_shapes(std::span<const kernels::MatrixView> a, std::span<const kernels::MatrixView> b) {
   return std::ranges::equal(
@@ -69,7 +70,8 @@ Status Student::weight(const model::WeightGradient& part) {
 }
 
 std::span<const std::int32_t> Student::part_of(const calibrate::Windows& windows, std::int64_t first) const {
-  const std::int64_t at_once = std::max<std::int64_t>(1, kStudentLogits / (windows.length * bundle_.decoder().config().vocab));
+  const std::int64_t logits = bundle_.device().has_own_memory() ? kStudentLogitsOfCard : kStudentLogits;
+  const std::int64_t at_once = std::max<std::int64_t>(1, logits / (windows.length * bundle_.decoder().config().vocab));
   const std::int64_t n = std::min(at_once, windows.n() - first);
   return {windows.tokens.data() + first * windows.length, static_cast<std::size_t>(n * windows.length)};
 }

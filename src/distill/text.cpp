@@ -10,7 +10,7 @@ namespace jang::distill {
 namespace {
 
 // Steps whose windows are sampled side by side, and bytes of their caches at most: a weight that is read serves all of them.
-constexpr std::int64_t kStepsAtOnce = 16, kCacheBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kStepsAtOnce = 16, kCacheBytes = std::int64_t{1} << 30, kCacheBytesOfCard = std::int64_t{4} << 30;
 // One in so many windows of given text is held out, at most as many as of sampled text.
 constexpr std::int64_t kHeldOutShare = 8;
 constexpr std::int64_t kTraining = 0, kHeldOut = -1;  // kinds of text, each with a seed of its own
@@ -45,7 +45,8 @@ std::int64_t Text::sampled_per_step() const { return given_.n() > 0 ? options_.n
 
 std::int64_t Text::steps_at_once() const {
   const std::int64_t bytes = source_.new_sequence().pool().sequence_bytes(options_.length) * sampled_per_step();
-  return std::clamp<std::int64_t>(kCacheBytes / bytes, 1, std::min(kStepsAtOnce, options_.n_steps));
+  const std::int64_t room = source_.device().has_own_memory() ? kCacheBytesOfCard : kCacheBytes;
+  return std::clamp<std::int64_t>(room / bytes, 1, std::min(kStepsAtOnce, options_.n_steps));
 }
 
 Result<calibrate::Windows> Text::of_step(std::int64_t step) {

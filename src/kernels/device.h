@@ -128,6 +128,8 @@ class Device {
  public:
   virtual ~Device() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "avx2", "ref"
+  // Not the host's: there is plenty of it and much to win by large batches.
+  [[nodiscard]] virtual bool has_own_memory() const { return false; }
 
   // --- memory
 

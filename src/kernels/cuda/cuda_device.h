@@ -57,6 +57,7 @@ class CudaDevice final : public Device {
   ~CudaDevice() override;
 
   [[nodiscard]] std::string_view name() const override { return kCudaName; }
+  [[nodiscard]] bool has_own_memory() const override { return true; }
   [[nodiscard]] double read_gbps();
 
   [[nodiscard]] std::unique_ptr<Buffer> allocate(std::int64_t bytes) override;
