@@ -31,7 +31,7 @@ Status check_target(const Draft& d) {
 }
 
 // Recipes decide module by module, which the loaders of some targets refuse.
-Status check_units(const Draft& d) {
+Status check_fused(const Draft& d) {
   for (const PlannedUnit& u : d.units)
     for (const int i : u.unit.tensors) {
       const arch::OutTensor &t = d.tensor(i), &first = d.tensor(u.unit.tensors.front());
@@ -68,7 +68,7 @@ Result<Plan> make_plan(const arch::Model& model, const Options& options, const E
     case Kind::uniform:
     case Kind::mixed:
       JANG_TRY(assign_recipe(&d));
-      if (d.plan.target->keeps_units()) JANG_TRY(check_units(d));
+      if (d.plan.target->keeps_units()) JANG_TRY(check_fused(d));
       break;
     case Kind::budget:
     case Kind::automatic: JANG_TRY(spend_budget(&d, errors, costs)); break;

@@ -64,7 +64,7 @@ void warn_of_poor_profile(const arch::Model& model, const plan::Options& options
 }
 
 // Names and shapes in a plan are those of its target.
-Status check_target(const json::Value& document, const targets::Target& target) {
+Status check_plan_target(const json::Value& document, const targets::Target& target) {
   JANG_ASSIGN(const std::string name, json::get_string(document, "target", targets::default_target().name()));
   if (name == target.name()) return {};
   return {StatusCode::invalid_argument, fmt::format("the plan is for the target {}; say --target {} here too", json::quote(name), name)};
@@ -90,7 +90,7 @@ Result<plan::Plan> plan_source(const Source& source, const plan::Options& option
     begin_phase(observer, "allocate");
     JANG_ASSIGN(const std::string text, read_text_input(plan_file, json::Limits{}.max_bytes));
     JANG_ASSIGN(const json::Value document, json::parse(text, plan_file));
-    JANG_TRY(check_target(document, *source.target).with_context(plan_file));
+    JANG_TRY(check_plan_target(document, *source.target).with_context(plan_file));
     auto plan = plan::from_json(source.model, document);
     if (!plan.ok()) return plan.status().with_context(plan_file);
     JANG_TRY(check_statistics(*plan, run));

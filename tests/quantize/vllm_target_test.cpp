@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::byte> payload(const format::Bundle& bundle, int tensor) {
+std::vector<std::byte> tensor_bytes(const format::Bundle& bundle, int tensor) {
   const format::StoredTensor& t = bundle.checkpoint.tensors()[static_cast<std::size_t>(tensor)];
   std::vector<std::byte> bytes(static_cast<std::size_t>(t.info.bytes()));
   EXPECT_TRUE(bundle.checkpoint.read(t, 0, bytes).ok());
@@ -39,7 +39,7 @@ std::vector<std::byte> payload(const format::Bundle& bundle, int tensor) {
 // A packed module by the codec's own definition.
 std::vector<float> decoded(const format::Bundle& bundle, const format::BundleModule& m) {
   std::vector<std::vector<std::byte>> planes;
-  for (const int plane : m.planes) planes.push_back(payload(bundle, plane));
+  for (const int plane : m.planes) planes.push_back(tensor_bytes(bundle, plane));
   const std::int64_t in = columns(m.shape), out = rows(m.shape);
   const DType params = bundle.checkpoint.tensors()[static_cast<std::size_t>(m.planes[1])].info.dtype;
   if (m.format->kind == codec::Kind::integer_zero) {
@@ -126,7 +126,7 @@ TEST_F(VllmTarget, modules_have_the_names_parts_and_values_of_the_source) {
       ASSERT_GE(source, 0) << t.info.name;
       std::vector<std::byte> raw(static_cast<std::size_t>(t.info.bytes()));
       ASSERT_TRUE(checkpoint->read(checkpoint->tensors()[static_cast<std::size_t>(source)], 0, raw).ok());
-      EXPECT_EQ(raw, payload(*bundle, i)) << t.info.name;
+      EXPECT_EQ(raw, tensor_bytes(*bundle, i)) << t.info.name;
     }
     const auto findings = format::validate((dir_ / target).string(), {.deep = true});
     ASSERT_TRUE(findings.ok());
@@ -167,6 +167,28 @@ TEST_F(VllmTarget, every_profile_gives_fused_modules_one_scheme) {
     for (const auto& [unit, set] : choices) EXPECT_EQ(set.size(), 1u) << row.name << " " << unit;
   }
   EXPECT_GT(n, 15);
+}
+
+// Embeddings cost what 16 bits take beyond the profile's; with floors on, down projections of 3 bits go up to the gates' 4.
+TEST_F(VllmTarget, plan_says_what_the_rules_cost) {
+  const auto source = open_source(test::kBundledModel, {}, *targets::find_target("vllm"));
+  ASSERT_TRUE(source.ok());
+  plan::Options o = options("vllm", "JANG_2S");
+  o.floors = plan::Floors::on;
+  const auto plan = plan::make_plan(source->model, o);
+  ASSERT_TRUE(plan.ok());
+  const auto said = [&](const std::string& words, const std::string& bytes) {
+    return std::ranges::any_of(plan->warnings, [&](const auto& w) {
+      return w.find(words) != std::string::npos && w.find(" " + bytes + " bytes more") != std::string::npos;
+    });
+  };
+  // Codes, scales, zero points, shape: 4096 x 256 at 4 bits, group 64.
+  const int packed = 4096 * 256 / 2 + 4096 * 4 * 2 + 4096 / 32 * 4 * 4 * 4 + 16;
+  EXPECT_TRUE(said("embeddings", std::to_string(4096 * 256 * 2 - packed)));
+  // Up projections from 2 bits and down projections from 3: a code bit costs one bit a weight and one a group.
+  const int up = 4 * 16 * 128 * 256, down = up;
+  const auto bits = [](int weights, int n) { return n * (weights + weights / 64) / 8; };
+  EXPECT_TRUE(said("one scheme", std::to_string(bits(up, 2) + bits(down, 1))));
 }
 
 // The budget of `auto` holds for the files that this target writes, zero points and shapes included.
@@ -268,7 +290,7 @@ TEST_F(VllmTarget, bytes_do_not_depend_on_threads) {
     const auto bundle = format::open_bundle(out);
     ASSERT_TRUE(bundle.ok());
     for (std::size_t i = 0; i < bundle->checkpoint.tensors().size(); ++i) {
-      const std::vector<std::byte> bytes = payload(*bundle, static_cast<int>(i));
+      const std::vector<std::byte> bytes = tensor_bytes(*bundle, static_cast<int>(i));
       files[threads].insert(files[threads].end(), bytes.begin(), bytes.end());
     }
   }
