@@ -55,15 +55,6 @@ __device__ __forceinline__ void fetch_codes(const Matrices& w, const std::byte* 
   if (piece >= kPieces || begin >= static_cast<int>(w.columns) / 32 * 4 * S::kBits) return;
   const std::byte* from = codes + lane / kLanes * w.row_pitch + begin;
   std::uint32_t to = stage + lane / kLanes * Staged::kPitch + piece * 16;
-  if (rows == kWideRows) {  // without a look at every row
-#pragma unroll 8
-    for (int i = 0; i < kWideRows * kLanes / 32; ++i) {
-      copy_async<16>(to, from, 16);
-      from += 32 / kLanes * w.row_pitch;
-      to += 32 / kLanes * Staged::kPitch;
-    }
-    return;
-  }
 #pragma unroll 4
   for (int r = lane / kLanes; r < rows; r += 32 / kLanes) {
     copy_async<16>(to, from, 16);
