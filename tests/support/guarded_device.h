@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <utility>
@@ -18,11 +19,13 @@ namespace jang::test {
 class GuardedDevice final : public kernels::CpuDevice {
  public:
   explicit GuardedDevice(ThreadPool* pool) : CpuDevice(*kernels::find_instruction_set(), pool) {
-    void* at = mmap(nullptr, kArenaBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* at = mmap(nullptr, kArenaBytes + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) std::abort();
-    arena_ = static_cast<std::byte*>(at);
+    mapped_ = static_cast<std::byte*>(at);
+    arena_ = reinterpret_cast<std::byte*>(round_up<std::uintptr_t>(reinterpret_cast<std::uintptr_t>(at), kHugePage));
+    madvise(arena_, kArenaBytes, MADV_HUGEPAGE);  // rights change with every op, and cost by the page
   }
-  ~GuardedDevice() override { munmap(arena_, kArenaBytes); }
+  ~GuardedDevice() override { munmap(mapped_, kArenaBytes + kHugePage); }
 
   // Addresses are not used again: a pointer into what was freed is a fault too.
   [[nodiscard]] std::unique_ptr<kernels::Buffer> allocate(std::int64_t bytes) override {
@@ -129,6 +132,7 @@ class GuardedDevice final : public kernels::CpuDevice {
 
  private:
   static constexpr std::size_t kArenaBytes = std::size_t{64} << 30;  // of addresses; memory comes as pages are written
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   // Gives its pages back to the system.
   struct GuardedBuffer final : kernels::CpuBuffer {
@@ -138,7 +142,7 @@ class GuardedDevice final : public kernels::CpuDevice {
   };
 
   void protect(int rights) const {
-    if (used_ > 0 && mprotect(arena_, used_, rights) != 0) std::abort();
+    if (used_ > 0 && mprotect(arena_, round_up(used_, kHugePage), rights) != 0) std::abort();
   }
 
   // All memory is open while one of these lives; ops call ops, so only the outermost opens and closes.
@@ -245,7 +249,8 @@ class GuardedDevice final : public kernels::CpuDevice {
   };
 
   GuardedBackward backward_{this};
-  std::byte* arena_ = nullptr;
+  std::byte* mapped_ = nullptr;
+  std::byte* arena_ = nullptr;  // in it, on a huge page
   std::size_t used_ = 0;
   int depth_ = 0;
 };
