@@ -102,14 +102,14 @@ int main(int argc, char** argv) {
   check(cudaStreamSynchronize(stream), "fill");
   std::printf("%s; pdl %d\n%-16s %4s %5s %10s %9s %6s %s\n", card.name, kernels_overlap ? 1 : 0, "matrix", "bits", "rows", "us", "GB/s",
               "of read", "exact us");
-  const std::vector<Shape> shapes =
-      one       ? std::vector<Shape>{{std::atol(argv[2]), std::atol(argv[3]), 0}}
-      : prompts ? std::vector<Shape>{{4096, 4096, 0}, {28672, 4096, 0}}
-                : std::vector<Shape>{{4096, 4096, 0}, {14336, 4096, 0}, {4096, 14336, 0}, {28672, 4096, 0}, {2048, 2048, 0}, {768, 2048, 8}};
-  const std::vector<int> inputs = one     ? std::vector<int>{std::atoi(argv[5])}
-                                  : quick ? std::vector<int>{1, 8}
+  const std::vector<Shape> shapes = one       ? std::vector<Shape>{{std::atol(argv[2]), std::atol(argv[3]), 0}}
+                                    : prompts ? std::vector<Shape>{{4096, 4096, 0}, {28672, 4096, 0}}
+                                              : std::vector<Shape>{{4096, 4096, 0},  {14336, 4096, 0}, {4096, 14336, 0},
+                                                                   {28672, 4096, 0}, {2048, 2048, 0},  {768, 2048, 8}};
+  const std::vector<int> inputs = one       ? std::vector<int>{std::atoi(argv[5])}
+                                  : quick   ? std::vector<int>{1, 8}
                                   : prompts ? std::vector<int>{16, 32, 64, 128, 512, 2048}
-                                          : std::vector<int>{1, 8, 16, 32, 64, 512, 2048};
+                                            : std::vector<int>{1, 8, 16, 32, 64, 512, 2048};
   for (const Shape& s : shapes)
     for (const int bits : {2, 3, 4, 5, 6, 8}) {
       if (one && bits != std::atoi(argv[4])) continue;
@@ -165,7 +165,7 @@ int main(int argc, char** argv) {
           exact = microseconds(stream, std::min(some, 20), [&] {
             for (int i = 0; i < std::min(some, 20); ++i) {
               const FastMap map = map_of(i);
-              linear_exact({map.w, nullptr, rows_x, map.y, columns}, multiprocessors, stream);
+              linear_exact({map.w, nullptr, rows_x, map.y, columns}, card.multiProcessorCount, stream);
             }
           });
         check(cudaGetLastError(), "launch");

@@ -235,9 +235,9 @@ __device__ __forceinline__ void some_inputs(const float* x, int c0, int columns,
 
 template <int kInputs>
 __global__ void __launch_bounds__(kThreads) wide_inputs(ExactArgs a, bool aligned) {
-  constexpr int kSums = kInputs / 16;                              // inputs of a thread
-  constexpr int kBrought = kInputs * kChunkColumns / kThreads;     // values of an input that a thread brings
-  constexpr int kWeights = kWideRows * kChunkColumns / kThreads;   // of a row
+  constexpr int kSums = kInputs / 16;                             // inputs of a thread
+  constexpr int kBrought = kInputs * kChunkColumns / kThreads;    // values of an input that a thread brings
+  constexpr int kWeights = kWideRows * kChunkColumns / kThreads;  // of a row
   __shared__ __align__(16) float w_tile[kChunkColumns][kWideRows + 4];
   __shared__ __align__(16) float x_tile[kChunkColumns][kInputs + 4];
   begin_kernel();
