@@ -17,12 +17,13 @@ struct FitSearch {
   int bits;
   float grid[6];  // in code units; negative widens the range
   int grid_refits, final_refits, neighbour_rounds;
+  float least_symmetric;  // of symmetric groups: where the list of scales begins (symmetric_factor)
 };
 
 inline constexpr FitSearch kFitSearch[] = {
-    {2, {-0.4f, -0.2f, 0.0f, 0.2f, 0.5f, 0.8f}, 2, 2, 1},    {3, {-0.4f, -0.1f, 0.2f, 0.5f, 0.8f, 1.2f}, 2, 2, 1},
-    {4, {-0.4f, 0.0f, 0.4f, 0.8f, 1.2f, 1.7f}, 2, 2, 1},     {5, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
-    {6, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2}, {8, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2},
+    {2, {-0.4f, -0.2f, 0.0f, 0.2f, 0.5f, 0.8f}, 2, 2, 1, 0.4f},    {3, {-0.4f, -0.1f, 0.2f, 0.5f, 0.8f, 1.2f}, 2, 2, 1, 0.5f},
+    {4, {-0.4f, 0.0f, 0.4f, 0.8f, 1.2f, 1.7f}, 2, 2, 1, 0.6f},     {5, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2, 0.7f},
+    {6, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2, 0.8f}, {8, {-0.9f, -0.45f, 0.0f, 0.45f, 0.9f, 1.35f}, 2, 2, 2, 0.8f},
 };
 
 [[nodiscard]] inline const FitSearch& fit_search(int bits) {
@@ -32,12 +33,12 @@ inline constexpr FitSearch kFitSearch[] = {
   return kFitSearch[0];
 }
 
-// Symmetric groups have one free number, so the grid is a list: kSymmetricSteps scales of either sign, from `least` to kMostSymmetric times
-// the scale that reaches the largest weight.
+// Symmetric groups have one free number, so the grid is a list: kSymmetricSteps scales of either sign, from `least_symmetric` to
+// kMostSymmetric times the scale that reaches the largest weight.
 inline constexpr int kSymmetricSteps = 18;
 inline constexpr float kMostSymmetric = 1.05f;
-[[nodiscard]] inline float symmetric_factor(int bits, int step) {
-  const float least = bits <= 2 ? 0.4f : bits == 3 ? 0.5f : bits == 4 ? 0.6f : bits == 5 ? 0.7f : 0.8f;
+[[nodiscard]] inline float symmetric_factor(const FitSearch& search, int step) {
+  const float least = search.least_symmetric;
   return least + (kMostSymmetric - least) * static_cast<float>(step) / static_cast<float>(kSymmetricSteps - 1);
 }
 

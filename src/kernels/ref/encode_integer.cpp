@@ -27,7 +27,7 @@ Solution stored_solution(const Group& g, const Params& p) {
 class IntegerSearch {
  public:
   IntegerSearch(const Group& g, codec::Kind kind, int bits)
-      : g_(g), bits_(bits), symmetric_(kind == codec::Kind::symmetric), half_(static_cast<float>(1 << (bits - 1))) {
+      : g_(g), search_(fit_search(bits)), symmetric_(kind == codec::Kind::symmetric), half_(static_cast<float>(1 << (bits - 1))) {
     for (int j = 0; j < g.n; ++j) {
       lo_ = lo_ < g.w[j] ? lo_ : g.w[j];
       hi_ = hi_ > g.w[j] ? hi_ : g.w[j];
@@ -58,9 +58,8 @@ class IntegerSearch {
       scan_scales();
     else
       scan_ends();
-    const FitSearch& search = fit_search(bits_);
-    for (int r = 0; r < search.final_refits; ++r) try_params(rescale(sums_, best_.zero));
-    for (int r = 0; r < search.neighbour_rounds; ++r) try_neighbours();
+    for (int r = 0; r < search_.final_refits; ++r) try_params(rescale(sums_, best_.zero));
+    for (int r = 0; r < search_.neighbour_rounds; ++r) try_neighbours();
     return best_;
   }
 
@@ -72,24 +71,22 @@ class IntegerSearch {
     return symmetric_ ? with_zero(edge, half_) : with_zero(std::fabs(edge), low ? 1.0f : 0.0f);
   }
   void scan_ends() {
-    const FitSearch& search = fit_search(bits_);
     const float unit = (hi_ - lo_) / g_.max_code;
-    for (const float a : search.grid)
-      for (const float c : search.grid) {
+    for (const float a : search_.grid)
+      for (const float c : search_.grid) {
         const float low = std::fma(a, unit, lo_), high = std::fma(-c, unit, hi_);
         const float scale = (high - low) / g_.max_code;
-        refits(with_zero(scale, clamp_code((0.0f - low) / scale, g_.max_code)), search.grid_refits);
+        refits(with_zero(scale, clamp_code((0.0f - low) / scale, g_.max_code)));
       }
   }
   void scan_scales() {
     const float reach = largest_ / half_;
     for (const float sign : {1.0f, -1.0f})
-      for (int k = 0; k < kSymmetricSteps; ++k)
-        refits(with_zero(reach * (sign * symmetric_factor(bits_, k)), half_), fit_search(bits_).grid_refits);
+      for (int k = 0; k < kSymmetricSteps; ++k) refits(with_zero(reach * (sign * symmetric_factor(search_, k)), half_));
   }
-  void refits(const Params& start, int n) {
+  void refits(const Params& start) {
     Sums sums = evaluate(g_, start);
-    for (int r = 0; r < n; ++r) {
+    for (int r = 0; r < search_.grid_refits; ++r) {
       const Params p = rescale(sums, symmetric_ ? half_ : nearest_zero(sums));
       sums = evaluate(g_, p);
       keep(p, sums);
@@ -122,7 +119,7 @@ class IntegerSearch {
   }
 
   const Group& g_;
-  int bits_;
+  const FitSearch& search_;
   bool symmetric_;
   float half_, lo_ = 0, hi_ = 0, largest_ = 0;
   float h_sum_ = 0, w_sum_ = 0;

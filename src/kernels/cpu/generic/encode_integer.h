@@ -15,7 +15,6 @@ class IntegerEncoder : Encoder<V, kWeighted> {
 
   IntegerEncoder(Block<V>& block, const EncodeArgs& a)
       : Encoder<V, kWeighted>(block, a),
-        bits_(a.bits),
         symmetric_(a.kind == codec::Kind::symmetric),
         half_(V::set1(static_cast<float>(1 << (a.bits - 1)))) {}
 
@@ -80,7 +79,7 @@ class IntegerEncoder : Encoder<V, kWeighted> {
   void scan_scales() {
     const F reach = V::div(largest_, half_);
     for (const float sign : {1.0f, -1.0f})
-      for (int k = 0; k < kSymmetricSteps; ++k) refits(with_zero(V::mul(reach, V::set1(sign * symmetric_factor(bits_, k))), half_));
+      for (int k = 0; k < kSymmetricSteps; ++k) refits(with_zero(V::mul(reach, V::set1(sign * symmetric_factor(search_, k))), half_));
   }
   void refits(Params<V> start) {
     Sums<V> sums = this->evaluate(start);
@@ -112,7 +111,6 @@ class IntegerEncoder : Encoder<V, kWeighted> {
     for (const float more : {1.0f, -1.0f}) try_params(with_zero(best_.scale, this->code(V::add(best_.zero, V::set1(more)))));
   }
 
-  int bits_;
   bool symmetric_;
   F half_, largest_;
 };
