@@ -44,17 +44,7 @@ Solution solve_rtn(const Group& g) {
 // The search for one group: holds the best stored (scale, bias) so far with its sums.
 class Search {
  public:
-  Search(const Group& g, float lo, float hi, Params seed) : g_(g), lo_(lo), hi_(hi), best_(seed), sums_(evaluate(g, seed)) {
-    if (g.h) {
-      for (int j = 0; j < g.n; ++j) {
-        h_sum_ += g.h[j];
-        w_sum_ = std::fma(g.h[j], g.w[j], w_sum_);
-      }
-    } else {
-      h_sum_ = static_cast<float>(g.n);
-      for (int j = 0; j < g.n; ++j) w_sum_ += g.w[j];
-    }
-  }
+  Search(const Group& g, float lo, float hi, Params seed) : g_(g), lo_(lo), hi_(hi), fixed_(g), best_(seed), sums_(evaluate(g, seed)) {}
 
   Params run(const FitSearch& search) {
     const float unit = (hi_ - lo_) / g_.max_code;
@@ -73,11 +63,11 @@ class Search {
 
  private:
   Params refit(const Sums& s) const {
-    const float determinant = std::fma(-s.q, s.q, h_sum_ * s.qq);
-    const float scale = std::fma(-s.q, w_sum_, h_sum_ * s.qw) / determinant;
+    const float determinant = std::fma(-s.q, s.q, fixed_.h * s.qq);
+    const float scale = std::fma(-s.q, fixed_.hw, fixed_.h * s.qw) / determinant;
     return with_bias(round_param(g_.dtype, scale), s);
   }
-  Params with_bias(float scale, const Sums& s) const { return {scale, round_param(g_.dtype, std::fma(-scale, s.q, w_sum_) / h_sum_)}; }
+  Params with_bias(float scale, const Sums& s) const { return {scale, round_param(g_.dtype, std::fma(-scale, s.q, fixed_.hw) / fixed_.h)}; }
   Sums try_params(Params p) {
     const Sums s = evaluate(g_, p);
     if (s.score < sums_.score) {
@@ -94,7 +84,7 @@ class Search {
 
   const Group& g_;
   float lo_, hi_;
-  float h_sum_ = 0, w_sum_ = 0;
+  FixedSums fixed_;
   Params best_;
   Sums sums_;
 };

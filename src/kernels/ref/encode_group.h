@@ -20,6 +20,22 @@ struct Group {
   DType dtype;
 };
 
+// Sums that a least-squares refit needs and no candidate changes: of h, of h w.
+struct FixedSums {
+  float h = 0, hw = 0;
+  explicit FixedSums(const Group& g) {
+    if (g.h == nullptr) {
+      h = static_cast<float>(g.n);
+      for (int j = 0; j < g.n; ++j) hw += g.w[j];
+      return;
+    }
+    for (int j = 0; j < g.n; ++j) {
+      h += g.h[j];
+      hw = std::fma(g.h[j], g.w[j], hw);
+    }
+  }
+};
+
 struct Params {
   float scale = 0, bias = 0;
   float zero = 0;  // of kinds without biases

@@ -27,21 +27,16 @@ Solution stored_solution(const Group& g, const Params& p) {
 class IntegerSearch {
  public:
   IntegerSearch(const Group& g, codec::Kind kind, int bits)
-      : g_(g), search_(fit_search(bits)), symmetric_(kind == codec::Kind::symmetric), half_(static_cast<float>(1 << (bits - 1))) {
+      : g_(g),
+        search_(fit_search(bits)),
+        symmetric_(kind == codec::Kind::symmetric),
+        half_(static_cast<float>(1 << (bits - 1))),
+        fixed_(g) {
     for (int j = 0; j < g.n; ++j) {
       lo_ = lo_ < g.w[j] ? lo_ : g.w[j];
       hi_ = hi_ > g.w[j] ? hi_ : g.w[j];
     }
     largest_ = std::fabs(lo_) > hi_ ? std::fabs(lo_) : hi_;
-    if (g.h) {
-      for (int j = 0; j < g.n; ++j) {
-        h_sum_ += g.h[j];
-        w_sum_ = std::fma(g.h[j], g.w[j], w_sum_);
-      }
-    } else {
-      h_sum_ = static_cast<float>(g.n);
-      for (int j = 0; j < g.n; ++j) w_sum_ += g.w[j];
-    }
   }
 
   Params rtn() const {
@@ -94,15 +89,15 @@ class IntegerSearch {
   }
   // Of least squares with a free bias.
   float nearest_zero(const Sums& s) const {
-    const float determinant = std::fma(-s.q, s.q, h_sum_ * s.qq);
-    const float scale = std::fma(-s.q, w_sum_, h_sum_ * s.qw) / determinant;
-    const float bias = std::fma(-scale, s.q, w_sum_) / h_sum_;
+    const float determinant = std::fma(-s.q, s.q, fixed_.h * s.qq);
+    const float scale = std::fma(-s.q, fixed_.hw, fixed_.h * s.qw) / determinant;
+    const float bias = std::fma(-scale, s.q, fixed_.hw) / fixed_.h;
     return clamp_code((0.0f - bias) / scale, g_.max_code);
   }
   // Least squares of the scale for fixed codes and zero.
   Params rescale(const Sums& s, float zero) const {
-    const float square = std::fma(zero, std::fma(zero, h_sum_, s.q * -2.0f), s.qq);
-    const float scale = round_param(g_.dtype, std::fma(-zero, w_sum_, s.qw) / square);
+    const float square = std::fma(zero, std::fma(zero, fixed_.h, s.q * -2.0f), s.qq);
+    const float scale = round_param(g_.dtype, std::fma(-zero, fixed_.hw, s.qw) / square);
     return with_zero(symmetric_ || scale > 0.0f ? scale : 0.0f, zero);
   }
   void keep(const Params& p, const Sums& s) {
@@ -122,7 +117,7 @@ class IntegerSearch {
   const FitSearch& search_;
   bool symmetric_;
   float half_, lo_ = 0, hi_ = 0, largest_ = 0;
-  float h_sum_ = 0, w_sum_ = 0;
+  FixedSums fixed_;
   Params best_;
   Sums sums_;
 };
