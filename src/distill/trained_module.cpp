@@ -11,9 +11,9 @@
 
 #include "base/check.h"
 #include "base/checked.h"
-#include "base/float16.h"
 #include "codec/affine.h"
 #include "kernels/host_ops.h"
+#include "kernels/params.h"
 #include "kernels/values.h"
 
 namespace jang::distill {
@@ -24,15 +24,6 @@ using kernels::Tensor;
 constexpr float kInside = 0.49f;  // of a rounding interval, half of which is 0.5
 constexpr std::int64_t kTaskRows = 32;
 constexpr std::int64_t kZeros = std::int64_t{1} << 20;  // values that are cleared at a time
-
-float as_stored(DType dtype, float v) {
-  if (dtype == DType::bf16) return bf16_to_float(float_to_bf16(v));
-  if (dtype == DType::f16) return fp16_to_float(float_to_fp16(v));
-  return v;
-}
-
-// Rounded half up; 0 where the latent is no number.
-int code_of(float latent, int max) { return static_cast<int>(std::min(std::max(0.0f, latent + 0.5f), static_cast<float>(max))); }
 
 Status clear(kernels::Device& device, const Tensor& values) {
   const std::int64_t step = std::clamp<std::int64_t>(kZeros / std::max<std::int64_t>(values.columns, 1), 1, values.rows);
@@ -131,7 +122,7 @@ void TrainedModule::start_row(std::int64_t row, Start* out) const {
     const auto code = static_cast<float>(codes[j]);
     float latent = scales[k] == 0 ? code : (wanted[j] - biases[k]) / scales[k];
     if (!std::isfinite(latent)) latent = code;
-    if (code_of(latent, max) != codes[j]) latent = code + std::clamp(latent - code, -kInside, kInside);
+    if (kernels::code_of_latent(latent, max) != codes[j]) latent = code + std::clamp(latent - code, -kInside, kInside);
     out->latents[static_cast<std::size_t>(row * columns_) + j] = std::clamp(latent, -0.5f, static_cast<float>(max) + 0.5f);
   }
 }
@@ -204,7 +195,7 @@ Result<StoredModule> TrainedModule::stored() const {
     const int max = codec::max_code(format_.bits);
     for_rows([&](std::int64_t row) {
       for (auto i = static_cast<std::size_t>(row * columns_); i < static_cast<std::size_t>((row + 1) * columns_); ++i)
-        out.codes[i] = static_cast<std::uint8_t>(code_of(latents[i], max));
+        out.codes[i] = static_cast<std::uint8_t>(kernels::code_of_latent(latents[i], max));
     });
   } else {
     JANG_TRY(device_->read(codes_.matrix(rows, columns_, DType::u8), out.codes.data()));
@@ -214,8 +205,8 @@ Result<StoredModule> TrainedModule::stored() const {
   JANG_ASSIGN(out.scales, values_of(*device_, scales_.value.matrix(rows, groups_)));
   JANG_ASSIGN(out.biases, values_of(*device_, biases_.value.matrix(rows, groups_)));
   for (std::size_t group = 0; group < scales0.size(); ++group) {
-    out.scales[group] = as_stored(format_.param_dtype, scales0[group] * (1 + out.scales[group]));
-    out.biases[group] = as_stored(format_.param_dtype, biases0[group] + std::abs(scales0[group]) * out.biases[group]);
+    out.scales[group] = kernels::round_param(format_.param_dtype, scales0[group] * (1 + out.scales[group]));
+    out.biases[group] = kernels::round_param(format_.param_dtype, biases0[group] + std::abs(scales0[group]) * out.biases[group]);
   }
   return out;
 }

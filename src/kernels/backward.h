@@ -8,6 +8,8 @@
 // to weights, not to the gains of norms, biases and convolutions.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 
@@ -94,6 +96,18 @@ struct PackedStep {
   std::int64_t t = 1;  // number of the step, from 1
 };
 inline constexpr float kAdamBeta1 = 0.9f, kAdamBeta2 = 0.99f, kAdamEpsilon = 1e-8f;
+
+// Factors of the moments in step t: they start at zero, which biases them towards it.
+struct AdamCorrections {
+  float first, second;
+  explicit AdamCorrections(std::int64_t t)
+      : first(1 / (1 - std::pow(kAdamBeta1, static_cast<float>(t)))), second(1 / (1 - std::pow(kAdamBeta2, static_cast<float>(t)))) {}
+};
+
+// The code of a latent: rounded half up, 0 where the latent is no number.
+[[nodiscard]] inline int code_of_latent(float latent, int max_code) {
+  return static_cast<int>(std::min(std::max(0.0f, latent + 0.5f), static_cast<float>(max_code)));
+}
 
 class Backward {
  public:

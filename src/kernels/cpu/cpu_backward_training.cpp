@@ -3,22 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/float16.h"
 #include "codec/affine.h"
 #include "kernels/cpu/cpu_backward.h"
 #include "kernels/cpu/cpu_device.h"
+#include "kernels/params.h"
 
 namespace jang::kernels {
 namespace {
-
-float as_stored(DType dtype, float v) {
-  if (dtype == DType::bf16) return bf16_to_float(float_to_bf16(v));
-  if (dtype == DType::f16) return fp16_to_float(float_to_fp16(v));
-  return v;
-}
-
-// Rounded half up; 0 where the latent is no number.
-int code_of(float latent, int max) { return static_cast<int>(std::min(std::max(0.0f, latent + 0.5f), static_cast<float>(max))); }
 
 // The values of one row.
 struct TrainedRow {
@@ -29,14 +20,11 @@ struct TrainedRow {
 };
 
 struct AdamStep {
-  float correction1, correction2;  // of the moments, which start at zero
-  explicit AdamStep(std::int64_t t)
-      : correction1(1 / (1 - std::pow(kAdamBeta1, static_cast<float>(t)))),
-        correction2(1 / (1 - std::pow(kAdamBeta2, static_cast<float>(t)))) {}
+  AdamCorrections corrections;
   void operator()(float gradient, float rate, const TrainedRow& row, std::int64_t i) const {
     row.first[i] = kAdamBeta1 * row.first[i] + (1 - kAdamBeta1) * gradient;
     row.second[i] = kAdamBeta2 * row.second[i] + (1 - kAdamBeta2) * gradient * gradient;
-    row.value[i] += -rate * (row.first[i] * correction1) / (std::sqrt(row.second[i] * correction2) + kAdamEpsilon);
+    row.value[i] += -rate * (row.first[i] * corrections.first) / (std::sqrt(row.second[i] * corrections.second) + kAdamEpsilon);
   }
 };
 
@@ -63,15 +51,15 @@ class Row {
   }
   void write() const {
     for (std::int64_t k = 0; k < step_.scales0.columns; ++k) {
-      const float s = scale(k), b = as_stored(step_.stored, biases0_[k] + std::abs(scales0_[k]) * biases_.value[k]);
+      const float s = scale(k), b = round_param(step_.stored, biases0_[k] + std::abs(scales0_[k]) * biases_.value[k]);
       for (std::int64_t j = k * size_; j < (k + 1) * size_; ++j) weights_[j] = static_cast<float>(code(j)) * s + b;
     }
   }
   [[nodiscard]] bool moves() const { return gradient_ != nullptr; }
 
  private:
-  [[nodiscard]] int code(std::int64_t j) const { return codes_ != nullptr ? codes_[j] : code_of(latents_.value[j], max_); }
-  [[nodiscard]] float scale(std::int64_t k) const { return as_stored(step_.stored, scales0_[k] * (1 + scales_.value[k])); }
+  [[nodiscard]] int code(std::int64_t j) const { return codes_ != nullptr ? codes_[j] : code_of_latent(latents_.value[j], max_); }
+  [[nodiscard]] float scale(std::int64_t k) const { return round_param(step_.stored, scales0_[k] * (1 + scales_.value[k])); }
 
   void move_group(const AdamStep& adam, std::int64_t k) const {
     float along = 0, sum = 0;  // of the gradient with the codes, and alone
@@ -102,7 +90,7 @@ class Row {
 }  // namespace
 
 void CpuBackward::train(const PackedStep& step) {
-  const AdamStep adam(step.t);
+  const AdamStep adam{AdamCorrections(step.t)};
   parallel_.run(step.weights.rows, 10 * step.weights.columns, [&](std::int64_t i) {
     const Row row(step, i);
     if (row.moves()) row.move(adam);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps of Adam: tensors become addresses.
-#include <cmath>
-
 #include "codec/affine.h"
 #include "kernels/cuda/backward_training.h"
 #include "kernels/cuda/cuda_backward.h"
@@ -33,8 +31,9 @@ void CudaBackward::train(const PackedStep& step) {
   a.scale_rate = step.scale_rate;
   a.bias_rate = step.bias_rate;
   a.latent_rate = step.latent_rate;
-  a.correction1 = 1 / (1 - std::pow(kAdamBeta1, static_cast<float>(step.t)));
-  a.correction2 = 1 / (1 - std::pow(kAdamBeta2, static_cast<float>(step.t)));
+  const AdamCorrections corrections(step.t);
+  a.correction1 = corrections.first;
+  a.correction2 = corrections.second;
   cuda::train(a, device_.stream_);
   device_.launched("a step of training");
 }
