@@ -3,10 +3,10 @@
 #include "experiment/bundles.h"
 
 #include <filesystem>
-#include <map>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "experiment/class_bits.h"
 #include "experiment/fingerprint.h"
 #include "experiment/gguf/dequantized.h"
 #include "experiment/line_log.h"
@@ -104,6 +104,13 @@ Result<BundleRecord> dequantize_gguf(const quantize::Source& source, const MadeG
   return record;
 }
 
+std::vector<ClassBits> classes_of(const arch::Model& model, const plan::Plan& plan) {
+  std::vector<TensorBits> tensors;
+  for (const plan::TensorPlan& t : plan.tensors)
+    tensors.push_back({&model.tensors[static_cast<std::size_t>(t.tensor)], t.choice.bits > 0 ? t.choice.bits : kKeptBits});
+  return class_bits(model.n_layers, tensors);
+}
+
 Result<BundleRecord> convert_bundle(const quantize::Source& source, const Recipe& recipe, const std::string& directory,
                                     const BundleOptions& options) {
   const auto start = Clock::now();
@@ -121,44 +128,11 @@ Result<BundleRecord> convert_bundle(const quantize::Source& source, const Recipe
   record.code_bits = done.sizes.code_bits;
   record.stored_bits = done.sizes.stored_bits;
   record.file_bytes = record.open_bytes = done.sizes.file_bytes;
-  record.classes = class_bits(source.model, plan);
+  record.classes = classes_of(source.model, plan);
   return record;
 }
 
 }  // namespace
-
-std::vector<ClassBits> class_bits(const arch::Model& model, const plan::Plan& plan) {
-  struct Sum {
-    double bits = 0, weights = 0;
-  };
-  std::vector<arch::Role> order;
-  std::map<arch::Role, std::vector<Sum>> sums;
-  for (const plan::TensorPlan& t : plan.tensors) {
-    const arch::OutTensor& tensor = model.tensors[static_cast<std::size_t>(t.tensor)];
-    if (!tensor.quantizable) continue;
-    const std::size_t n_columns = tensor.layer >= 0 ? static_cast<std::size_t>(model.n_layers) : 1;
-    if (!sums.contains(tensor.role)) order.push_back(tensor.role);
-    std::vector<Sum>& row = sums[tensor.role];
-    if (row.size() < n_columns) row.resize(n_columns);
-    Sum& cell = row[tensor.layer >= 0 ? static_cast<std::size_t>(tensor.layer) : 0];
-    const double weights = static_cast<double>(elements(tensor.shape));
-    cell.bits += weights * (t.choice.bits > 0 ? t.choice.bits : kKeptBits);
-    cell.weights += weights;
-  }
-  std::vector<ClassBits> classes;
-  for (const arch::Role role : order) {
-    ClassBits c{std::string(arch::to_string(role)), {}};
-    for (const Sum& s : sums[role]) c.bits.push_back(s.weights > 0 ? s.bits / s.weights : -1);
-    classes.push_back(std::move(c));
-  }
-  return classes;
-}
-
-json::Value to_json(const std::vector<ClassBits>& classes) {
-  json::Value v = json::Value::object();
-  for (const ClassBits& c : classes) v[c.name] = c.bits;
-  return v;
-}
 
 Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe& recipe, const BundleOptions& options) {
   JANG_TRY(make_directories(options.work + "/bundles"));

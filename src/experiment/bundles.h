@@ -40,9 +40,4 @@ struct BundleOptions {
 // Errors: those of planning and converting, write errors.
 [[nodiscard]] Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe& recipe, const BundleOptions& options);
 
-// Mean bits per class of quantizable tensors and layer.
-[[nodiscard]] std::vector<ClassBits> class_bits(const arch::Model& model, const plan::Plan& plan);
-
-[[nodiscard]] json::Value to_json(const std::vector<ClassBits>& classes);
-
 }  // namespace jang::experiment

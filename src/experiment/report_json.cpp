@@ -6,7 +6,7 @@
 #include "eval/items.h"
 #include "eval/numbers.h"
 #include "eval/weight_gain.h"
-#include "experiment/bundles.h"
+#include "experiment/class_bits.h"
 #include "experiment/report.h"
 
 namespace jang::experiment {

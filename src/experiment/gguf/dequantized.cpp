@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/corrupt.h"
 #include "base/file.h"
+#include "experiment/class_bits.h"
 #include "experiment/gguf/model.h"
 #include "experiment/line_log.h"
 #include "format/safetensors.h"
@@ -157,35 +158,13 @@ class Dequantizer {
     return {};
   }
 
-  // Mean bits by class and layer of what bundles would quantize.
-  [[nodiscard]] std::vector<ClassBits> classes() const {
-    std::vector<arch::Role> order;
-    std::map<arch::Role, std::vector<std::pair<double, double>>> sums;  // bits, values
-    for (const Counterpart& c : model_.tensors) {
-      const arch::OutTensor& t = model_.tensor_of(c);
-      if (!t.quantizable) continue;
-      if (!sums.contains(t.role)) order.push_back(t.role);
-      auto& row = sums[t.role];
-      row.resize(std::max<std::size_t>(row.size(), t.layer >= 0 ? static_cast<std::size_t>(model_.model.n_layers) : 1));
-      auto& cell = row[t.layer >= 0 ? static_cast<std::size_t>(t.layer) : 0];
-      const auto values = static_cast<double>(elements(t.shape));
-      cell.first += values * header_.find(c.name)->type->bits();
-      cell.second += values;
-    }
-    std::vector<ClassBits> out;
-    for (const arch::Role role : order) {
-      ClassBits c{std::string(arch::to_string(role)), {}};
-      for (const auto& [bits, values] : sums[role]) c.bits.push_back(values > 0 ? bits / values : -1);
-      out.push_back(std::move(c));
-    }
-    return out;
-  }
-
   [[nodiscard]] GgufFacts facts() const {
+    std::vector<TensorBits> tensors;
+    for (const Counterpart& c : model_.tensors) tensors.push_back({&model_.tensor_of(c), header_.find(c.name)->type->bits()});
     GgufFacts f;
     f.tensor_bytes = header_.tensor_bytes();
     f.stored_bits = 8.0 * static_cast<double>(f.tensor_bytes) / static_cast<double>(header_.elements());
-    f.classes = classes();
+    f.classes = class_bits(model_.model.n_layers, tensors);
     return f;
   }
 
