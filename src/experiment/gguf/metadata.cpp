@@ -42,11 +42,11 @@ GgufValue texts(std::vector<std::string> list) {
   return v;
 }
 
-// Expressions that cut text before byte-level BPE, and llama.cpp's names for them.
-struct Cutting {
+// Expressions of pre-tokenizers before byte-level BPE, and llama.cpp's names for them.
+struct PreTokenizer {
   std::string_view expression, name;
 };
-constexpr Cutting kCuttings[] = {
+constexpr PreTokenizer kPreTokenizers[] = {
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "qwen2"},
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "llama-bpe"},
 };
@@ -60,8 +60,8 @@ const arch::AttentionSpec* first_attention(const arch::DecoderConfig& config) {
   return nullptr;
 }
 
-// llama.cpp's name of what cuts the text; empty when there is none.
-std::string_view cutting_name(const json::Value& tokenizer) {
+// llama.cpp's name of the tokenizer's pre-tokenizer; empty when there is none.
+std::string_view pre_tokenizer_name(const json::Value& tokenizer) {
   const json::Value* pre = json::find(tokenizer, "pre_tokenizer");
   if (pre == nullptr || !pre->is_object()) return "";
   const json::Value* list = json::find(*pre, "pretokenizers");
@@ -69,8 +69,8 @@ std::string_view cutting_name(const json::Value& tokenizer) {
   const json::Value* pattern = list->front().is_object() ? json::find(list->front(), "pattern") : nullptr;
   const json::Value* expression = pattern != nullptr && pattern->is_object() ? json::find(*pattern, "Regex") : nullptr;
   if (expression == nullptr || !expression->is_string()) return "";
-  const auto row = std::ranges::find(kCuttings, expression->get<std::string>(), &Cutting::expression);
-  return row == std::end(kCuttings) ? "" : row->name;
+  const auto row = std::ranges::find(kPreTokenizers, expression->get<std::string>(), &PreTokenizer::expression);
+  return row == std::end(kPreTokenizers) ? "" : row->name;
 }
 
 struct Vocabulary {
@@ -177,13 +177,13 @@ std::string forward_gap(const GgufModel& model) {
 Status add_vocabulary(const std::string& directory, std::int64_t vocab, const json::Value& config, format::GgufHeader& header) {
   JANG_ASSIGN(const json::Value tokenizer, json::parse_file(directory + "/tokenizer.json"));
   const json::Value* bpe = tokenizer.is_object() ? json::find(tokenizer, "model") : nullptr;
-  if (bpe == nullptr || !bpe->is_object() || bpe->value("type", json::Value()) != "BPE" || cutting_name(tokenizer).empty())
+  if (bpe == nullptr || !bpe->is_object() || bpe->value("type", json::Value()) != "BPE" || pre_tokenizer_name(tokenizer).empty())
     return {StatusCode::unsupported, "its tokenizer is no byte-level BPE that llama.cpp has under a name known here"};
   JANG_ASSIGN(Vocabulary words, read_vocabulary(tokenizer, *bpe, vocab));
   JANG_ASSIGN(std::vector<std::string> merges, read_merges(*bpe));
   auto& m = header.metadata;
   m["tokenizer.ggml.model"] = text("gpt2");
-  m["tokenizer.ggml.pre"] = text(std::string(cutting_name(tokenizer)));
+  m["tokenizer.ggml.pre"] = text(std::string(pre_tokenizer_name(tokenizer)));
   m["tokenizer.ggml.tokens"] = texts(std::move(words.tokens));
   m["tokenizer.ggml.merges"] = texts(std::move(merges));
   GgufValue kinds;
