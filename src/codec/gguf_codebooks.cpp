@@ -11,7 +11,6 @@
 namespace jang::codec::gguf {
 namespace {
 
-constexpr int kSuperBlock = 256;
 constexpr float kShift = 0.125f;  // of IQ1
 constexpr std::array<int, 16> kIq4Levels = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
