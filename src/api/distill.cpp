@@ -131,11 +131,10 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
 Result<DistillationReport> distill_bundle(const std::string& bundle, const std::string& source, const std::string& wanted,
                                           const DistillationOptions& options, const RunOptions& run) {
   const std::string output = without_trailing_slash(wanted);
-  JANG_TRY(check_distillation(options, ""));
+  JANG_TRY(check_distillation(options, output));
   JANG_ASSIGN(const std::string directory, find_input(bundle, run));
   JANG_ASSIGN(const std::string original, find_input(source, run));
   JANG_TRY(check_output(output, directory, original, options.force));
-  JANG_TRY(check_distillation(options, output));
   JANG_TRY(check_trainable(directory));
   Phases observer(observer_of(run), distillation_phases(options));
   return distill_directory(directory, original, output, options, run, observer);
