@@ -118,7 +118,8 @@ class SampleEncoder {
     a->zeros = zeros_.data();
   }
 
-  // Row i into decoded_.
+  // Row i into decoded_. Affine rows go through the kernel that models run on, which is fast and rounds once; it has no other kind, so the
+  // codec decodes those.
   void decode(const kernels::EncodeArgs& a, std::int64_t i) {
     const auto* words = reinterpret_cast<const std::byte*>(words_.data());
     if (a.kind == codec::Kind::affine)
