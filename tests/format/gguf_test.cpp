@@ -11,42 +11,16 @@
 namespace jang::format {
 namespace {
 
-GgufValue word(std::int64_t n, GgufKind kind = GgufKind::u32) {
-  GgufValue v;
-  v.kind = kind;
-  v.integer = n;
-  return v;
-}
-GgufValue string(std::string s) {
-  GgufValue v;
-  v.kind = GgufKind::string;
-  v.text = std::move(s);
-  return v;
-}
-
 GgufHeader small_header() {
   GgufHeader h;
-  h.metadata["general.architecture"] = string("llama");
-  h.metadata["a.boolean"] = word(1, GgufKind::boolean);
-  h.metadata["a.negative"] = word(-5, GgufKind::i16);
-  h.metadata["a.large"] = word(-1, GgufKind::u64);
-  GgufValue real;
-  real.kind = GgufKind::f32;
-  real.number = 0.5;
-  h.metadata["a.real"] = real;
-  GgufValue list;
-  list.kind = GgufKind::array;
-  list.element = GgufKind::string;
-  list.texts = {"x", "", "yz"};
-  h.metadata["tokens"] = list;
-  list.element = GgufKind::f64;
-  list.texts.clear();
-  list.numbers = {1.25, -3};
-  h.metadata["scores"] = list;
-  list.element = GgufKind::i8;
-  list.numbers.clear();
-  list.integers = {-1, 2};
-  h.metadata["types"] = list;
+  h.metadata["general.architecture"] = gguf_text("llama");
+  h.metadata["a.boolean"] = gguf_integer(1, GgufKind::boolean);
+  h.metadata["a.negative"] = gguf_integer(-5, GgufKind::i16);
+  h.metadata["a.large"] = gguf_integer(-1, GgufKind::u64);
+  h.metadata["a.real"] = gguf_real(0.5);
+  h.metadata["tokens"] = gguf_texts({"x", "", "yz"});
+  h.metadata["scores"] = {.kind = GgufKind::array, .element = GgufKind::f64, .numbers = {1.25, -3}};
+  h.metadata["types"] = gguf_integers({-1, 2}, GgufKind::i8);
   GgufTensor a, b;
   a.name = "output_norm.weight";
   a.shape = {3};
@@ -154,9 +128,9 @@ TEST(Gguf, faults_are_named) {
   EXPECT_TRUE(has(refusal(std::string("GGUF\4\0\0\0", 8)), "version 4"));
   EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].name = h.tensors[1].name; })), "occurs twice"));
   EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].name = "bad\nname"; })), "not printable"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["general.alignment"] = word(24); })), "no power of two"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["general.alignment"] = string("32"); })), "no power of two"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["split.count"] = word(2, GgufKind::u16); })), "split"));
+  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["general.alignment"] = gguf_integer(24); })), "no power of two"));
+  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["general.alignment"] = gguf_text("32"); })), "no power of two"));
+  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["split.count"] = gguf_integer(2, GgufKind::u16); })), "split"));
   EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].shape = {1, 1, 1, 1, 3}; })), "rank 5"));
   static const codec::GgufType kUnknown{77, "?", 1, 1, nullptr};
   EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].type = &kUnknown; })), "element type 77"));
@@ -165,7 +139,7 @@ TEST(Gguf, faults_are_named) {
 TEST(Gguf, alignment_of_the_file_is_kept) {
   GgufHeader h = small_header();
   h.alignment = 128;
-  h.metadata["general.alignment"] = word(128);
+  h.metadata["general.alignment"] = gguf_integer(128);
   std::string file = make_gguf_header(h);
   EXPECT_EQ(file.size() % 128, 0u);
   file.resize(file.size() + 128 + 72, '\0');

@@ -8,39 +8,17 @@
 #include <fmt/format.h>
 
 #include "base/corrupt.h"
+#include "format/gguf_writer.h"
 #include "json/json.h"
 
 namespace jang::experiment {
 namespace {
 
+using format::gguf_integer;
+using format::gguf_real;
+using format::gguf_text;
 using format::GgufKind;
 using format::GgufValue;
-
-GgufValue word(std::int64_t n, GgufKind kind = GgufKind::u32) {
-  GgufValue v;
-  v.kind = kind;
-  v.integer = n;
-  return v;
-}
-GgufValue real(double x) {
-  GgufValue v;
-  v.kind = GgufKind::f32;
-  v.number = x;
-  return v;
-}
-GgufValue text(std::string s) {
-  GgufValue v;
-  v.kind = GgufKind::string;
-  v.text = std::move(s);
-  return v;
-}
-GgufValue texts(std::vector<std::string> list) {
-  GgufValue v;
-  v.kind = GgufKind::array;
-  v.element = GgufKind::string;
-  v.texts = std::move(list);
-  return v;
-}
 
 // Expressions of pre-tokenizers before byte-level BPE, and llama.cpp's names for them.
 struct PreTokenizer {
@@ -122,43 +100,43 @@ void add_sizes(const GgufModel& model, const std::string& name, format::GgufHead
   const arch::DecoderConfig& c = model.config;
   const std::string architecture(targets::gguf::architecture_of(model.model.family));
   auto& m = header.metadata;
-  m["general.architecture"] = text(architecture);
-  m["general.type"] = text("model");
-  m["general.name"] = text(name);
-  m["general.quantization_version"] = word(2);
+  m["general.architecture"] = gguf_text(architecture);
+  m["general.type"] = gguf_text("model");
+  m["general.name"] = gguf_text(name);
+  m["general.quantization_version"] = gguf_integer(2);
   const auto put = [&](const char* key, GgufValue value) { m[architecture + "." + key] = std::move(value); };
-  put("block_count", word(c.n_layers()));
-  put("context_length", word(c.max_positions));
-  put("embedding_length", word(c.hidden));
-  put("vocab_size", word(c.vocab));
-  put("attention.layer_norm_rms_epsilon", real(static_cast<double>(c.norm.eps)));
+  put("block_count", gguf_integer(c.n_layers()));
+  put("context_length", gguf_integer(c.max_positions));
+  put("embedding_length", gguf_integer(c.hidden));
+  put("vocab_size", gguf_integer(c.vocab));
+  put("attention.layer_norm_rms_epsilon", gguf_real(static_cast<double>(c.norm.eps)));
   if (const arch::AttentionSpec* a = first_attention(c)) {
-    put("attention.head_count", word(a->n_heads));
-    put("attention.head_count_kv", word(a->n_kv_heads));
-    put("attention.key_length", word(a->key_dim));
-    put("attention.value_length", word(a->value_dim));
-    put("rope.dimension_count", word(c.ropes[static_cast<std::size_t>(a->rope)].dims));
+    put("attention.head_count", gguf_integer(a->n_heads));
+    put("attention.head_count_kv", gguf_integer(a->n_kv_heads));
+    put("attention.key_length", gguf_integer(a->key_dim));
+    put("attention.value_length", gguf_integer(a->value_dim));
+    put("rope.dimension_count", gguf_integer(c.ropes[static_cast<std::size_t>(a->rope)].dims));
   }
   std::int64_t ffn = 0;
   for (const arch::LayerSpec& layer : c.layers) {
     if (const auto* mlp = std::get_if<arch::MlpSpec>(&layer.ffn)) ffn = mlp->ffn;
     if (const auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn)) {
-      put("expert_count", word(experts->n_experts));
-      put("expert_used_count", word(experts->top_k));
-      put("expert_feed_forward_length", word(experts->expert.ffn));
+      put("expert_count", gguf_integer(experts->n_experts));
+      put("expert_used_count", gguf_integer(experts->top_k));
+      put("expert_feed_forward_length", gguf_integer(experts->expert.ffn));
       if (ffn == 0) ffn = experts->expert.ffn;
     }
     const auto* a = std::get_if<arch::AttentionSpec>(&layer.mixer);
     if (a == nullptr) continue;
     const double theta = c.ropes[static_cast<std::size_t>(a->rope)].theta;
     if (a->window > 0) {
-      put("attention.sliding_window", word(a->window));
-      put("rope.freq_base_swa", real(theta));
+      put("attention.sliding_window", gguf_integer(a->window));
+      put("rope.freq_base_swa", gguf_real(theta));
     } else {
-      put("rope.freq_base", real(theta));
+      put("rope.freq_base", gguf_real(theta));
     }
   }
-  put("feed_forward_length", word(ffn));
+  put("feed_forward_length", gguf_integer(ffn));
 }
 
 std::string forward_gap(const GgufModel& model) {
@@ -182,25 +160,21 @@ Status add_vocabulary(const std::string& directory, std::int64_t vocab, const js
   JANG_ASSIGN(Vocabulary words, read_vocabulary(tokenizer, *bpe, vocab));
   JANG_ASSIGN(std::vector<std::string> merges, read_merges(*bpe));
   auto& m = header.metadata;
-  m["tokenizer.ggml.model"] = text("gpt2");
-  m["tokenizer.ggml.pre"] = text(std::string(pre_tokenizer_name(tokenizer)));
-  m["tokenizer.ggml.tokens"] = texts(std::move(words.tokens));
-  m["tokenizer.ggml.merges"] = texts(std::move(merges));
-  GgufValue kinds;
-  kinds.kind = GgufKind::array;
-  kinds.element = GgufKind::i32;
-  kinds.integers = std::move(words.kinds);
-  m["tokenizer.ggml.token_type"] = std::move(kinds);
+  m["tokenizer.ggml.model"] = gguf_text("gpt2");
+  m["tokenizer.ggml.pre"] = gguf_text(std::string(pre_tokenizer_name(tokenizer)));
+  m["tokenizer.ggml.tokens"] = format::gguf_texts(std::move(words.tokens));
+  m["tokenizer.ggml.merges"] = format::gguf_texts(std::move(merges));
+  m["tokenizer.ggml.token_type"] = format::gguf_integers(std::move(words.kinds), GgufKind::i32);
   for (const auto& [key, name] :
        {std::pair("bos_token_id", "tokenizer.ggml.bos_token_id"), {"eos_token_id", "tokenizer.ggml.eos_token_id"}}) {
     const json::Value* id = json::find(config, key);
     if (id != nullptr && id->is_number_unsigned() && id->get<std::uint64_t>() < static_cast<std::uint64_t>(vocab))
-      m[name] = word(id->get<std::int64_t>());
+      m[name] = gguf_integer(id->get<std::int64_t>());
   }
-  m["tokenizer.ggml.add_bos_token"] = word(0, GgufKind::boolean);  // begins of texts are in the text
+  m["tokenizer.ggml.add_bos_token"] = gguf_integer(0, GgufKind::boolean);  // begins of texts are in the text
   return {};
 }
 
-void add_no_vocabulary(format::GgufHeader& header) { header.metadata["tokenizer.ggml.model"] = text("none"); }
+void add_no_vocabulary(format::GgufHeader& header) { header.metadata["tokenizer.ggml.model"] = gguf_text("none"); }
 
 }  // namespace jang::experiment
