@@ -131,7 +131,7 @@ template <typename S>
 __device__ void write_tiles(const FastArgs& a, const std::byte* wide_memory, int n_tiles) {
   const WideBarriers<S> barriers(shared_address(wide_memory));
   const auto* totals = reinterpret_cast<const float4*>(wide_memory + S::kTotals);
-  const int writer = (static_cast<int>(threadIdx.x) >> 5) - S::kWarps - 2;
+  const int writer = (static_cast<int>(threadIdx.x) >> 5) - kRowWarps - 2;
   std::uint32_t phase = 0;
   for (int tile = first_tile<S>(a, n_tiles); tile < n_tiles; tile = next_tile<S>(a, tile, n_tiles), phase ^= 1) {
     const WideTile at = wide_tile<S>(a, tile);
@@ -156,7 +156,6 @@ __device__ __forceinline__ void multiply_tiles(const FastArgs& a, std::byte* wid
   if (tile >= n_tiles) return;
   WideRing<S> ring(0);
   WideSums<S> sums;
-  sums.share = static_cast<int>(threadIdx.x) / (32 * kRowWarps);
   typename WideWeights<S>::Params params;
   typename WideWeights<S>::Step step[2];
   {
@@ -177,10 +176,7 @@ __device__ __forceinline__ void multiply_tiles(const FastArgs& a, std::byte* wid
       at.ends = --left == 0 || chunk + 1 == chunks;
       at.first_slice = chunk < length;
       at.last = next >= n_tiles && chunk + 1 == chunks;
-      if constexpr (S::kParts == 2)
-        multiply_two_parts<S>(at, place, ring, params, step, sums);
-      else
-        multiply_one_part<S>(at, place, ring, params, step, sums);
+      multiply_chunk<S>(at, place, ring, params, step, sums);
       if (left == 0) left = length;
     }
     at.results_phase ^= 1;
@@ -190,7 +186,7 @@ __device__ __forceinline__ void multiply_tiles(const FastArgs& a, std::byte* wid
 }
 
 template <typename S>
-__global__ void __launch_bounds__(S::kThreads, 1) wide_inputs(const __grid_constant__ FastArgs a) {
+__global__ void __launch_bounds__(kWideThreads, 1) wide_inputs(const __grid_constant__ FastArgs a) {
 #if JANG_HAS_WARPGROUPS
   extern __shared__ __align__(1024) std::byte wide_memory[];
   const int warp = static_cast<int>(threadIdx.x) >> 5;
@@ -201,17 +197,17 @@ __global__ void __launch_bounds__(S::kThreads, 1) wide_inputs(const __grid_const
   if (a.columns.begin != nullptr) wait_for_previous();
   if (threadIdx.x == 0) WideBarriers<S>(memory).init();
   __syncthreads();
-  // 65,536 registers: 128 * 56 and 256 * 224, or 128 * 64 and 512 * 112.
-  if (warp >= S::kWarps) {
-    give_registers<S::kShares == 1 ? 56 : 64>();
-    if (warp == S::kWarps + 1) return bring_weights<S>(a, memory, n_tiles, chunks);  // which no kernel writes
+  // Of 65,536 registers, 128 threads take 56 each and 256 take 224.
+  if (warp >= kRowWarps) {
+    give_registers<56>();
+    if (warp == kRowWarps + 1) return bring_weights<S>(a, memory, n_tiles, chunks);  // which no kernel writes
     wait_for_previous();
-    if (warp == S::kWarps)
+    if (warp == kRowWarps)
       bring_inputs<S>(a, memory, n_tiles, chunks);
     else
       write_tiles<S>(a, wide_memory, n_tiles);
   } else {
-    take_registers<S::kShares == 1 ? 224 : 112>();
+    take_registers<224>();
     multiply_tiles<S>(a, wide_memory, n_tiles, chunks);
   }
 #endif
@@ -232,7 +228,8 @@ void launch_wide(FastArgs& a, std::int64_t row_tiles, Stream stream) {
   a.n_groups = static_cast<int>(group_count<kRowGroup>(a.columns, S::kInputs));
   cudaFuncSetAttribute(wide_inputs<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kBytes);
   const std::int64_t tiles = row_tiles * a.n_groups;
-  launch(wide_inputs<S>, dim3(static_cast<unsigned>(tiles < processors() ? tiles : processors())), dim3(S::kThreads), S::kBytes, stream, a);
+  launch(wide_inputs<S>, dim3(static_cast<unsigned>(tiles < processors() ? tiles : processors())), dim3(kWideThreads), S::kBytes, stream,
+         a);
 }
 
 template <int kBits, bool kBf16>
@@ -242,10 +239,10 @@ void launch_wide(FastArgs& a, std::int64_t row_tiles, Stream stream) {
   const auto suits = [&](int inputs) {
     return each > inputs / 2 && row_tiles * ((a.columns.n + inputs - 1) / inputs) >= processors() * 3 / 4;
   };
-  if (a.inputs.plan.halves) return launch_wide<WideShape<kBits, 64, true, kBf16, 2, 1>>(a, row_tiles, stream);
-  if (suits(128)) return launch_wide<WideShape<kBits, 128, false, kBf16, 2, 1>>(a, row_tiles, stream);
-  if (suits(64)) return launch_wide<WideShape<kBits, 64, false, kBf16, 2, 1>>(a, row_tiles, stream);
-  launch_wide<WideShape<kBits, 32, false, kBf16, 2, 1>>(a, row_tiles, stream);
+  if (a.inputs.plan.halves) return launch_wide<WideShape<kBits, 64, true, kBf16>>(a, row_tiles, stream);
+  if (suits(128)) return launch_wide<WideShape<kBits, 128, false, kBf16>>(a, row_tiles, stream);
+  if (suits(64)) return launch_wide<WideShape<kBits, 64, false, kBf16>>(a, row_tiles, stream);
+  launch_wide<WideShape<kBits, 32, false, kBf16>>(a, row_tiles, stream);
 }
 
 }  // namespace

@@ -9,17 +9,17 @@
 namespace jang::kernels::cuda {
 
 constexpr int kRowWarps = 8, kWideRows = 16 * kRowWarps, kWriters = 2;
+constexpr int kWideThreads = 32 * (kRowWarps + 2 + kWriters);
+constexpr int kWideParts = 2;  // of the inputs of a tile
 
 // What a kernel is made for, and its shared memory: inputs of the four units of a chunk, sums of x, results, stages of weights, barriers.
-template <int kBits_, int kInputs_, bool kHalves_, bool kBf16_, int kParts_, int kShares_>
+template <int kBits_, int kInputs_, bool kHalves_, bool kBf16_>
 struct WideShape {
   static constexpr int kBits = kBits_, kInputs = kInputs_;
   static constexpr bool kHalves = kHalves_, kBf16 = kBf16_;
-  static constexpr int kShares = kShares_, kParts = kParts_;  // of the inputs: shares have warps of their own, and parts
-  static constexpr int kWarps = kRowWarps * kShares, kThreads = 32 * (kWarps + 2 + kWriters);
-  static constexpr int kTiles = kInputs / (8 * kParts * kShares);  // of 8 inputs, of a part
-  static constexpr int kValues = 4 * kTiles;                       // of a thread, of a part
-  static constexpr int kUnitSteps = kHalves ? 2 : 1;               // a step is what a scale belongs to
+  static constexpr int kTiles = kInputs / (8 * kWideParts);  // of 8 inputs, of a part
+  static constexpr int kValues = 4 * kTiles;                 // of a thread, of a part
+  static constexpr int kUnitSteps = kHalves ? 2 : 1;         // a step is what a scale belongs to
   static constexpr int kSteps = kChunkUnits * kUnitSteps;
   static constexpr int kUnitBytes = kInputs * 128, kSumBytes = kInputs / kRowGroup * kSumWords * 4;  // of a chunk, of half
   static constexpr int kStageBytes = Stage<kBits, kRowWarps>::kBytes, kStages = kBits >= 5 ? 2 : 3;  // of weights
@@ -40,9 +40,9 @@ struct WideBarriers {
   __device__ __forceinline__ std::uint32_t results() const { return at + 16 * kChunkUnits; }
   static __device__ __forceinline__ std::uint32_t free(std::uint32_t barrier) { return barrier + 8; }
   __device__ __forceinline__ void init() const {
-    for (int i = 0; i < kChunkUnits; ++i) init_pair(inputs(i), 1, S::kWarps);
-    for (int i = 0; i < S::kStages; ++i) init_pair(weights(i), 32, S::kWarps);
-    init_pair(results(), S::kWarps, kWriters);
+    for (int i = 0; i < kChunkUnits; ++i) init_pair(inputs(i), 1, kRowWarps);
+    for (int i = 0; i < S::kStages; ++i) init_pair(weights(i), 32, kRowWarps);
+    init_pair(results(), kRowWarps, kWriters);
     barrier_inits_done();
   }
 
@@ -160,26 +160,24 @@ struct WideWeights {
 // Sums of a thread: products of a step, and y. Those of the slices that are done lie in shared memory, [tile of 8 inputs][thread].
 template <typename S>
 struct WideSums {
-  float d[S::kParts][S::kValues] = {}, y[S::kParts][S::kValues] = {};
-  int share = 0;
+  float d[kWideParts][S::kValues] = {}, y[kWideParts][S::kValues] = {};
 
-  [[nodiscard]] __device__ __forceinline__ int part_of_tile(int part) const { return S::kShares == 1 ? part : share * S::kParts + part; }
   // Products of step `i` with a part of the inputs.
   template <typename Step>
   __device__ __forceinline__ void multiply(int part, int i, const Step& w, std::uint64_t inputs) {
-    constexpr int kProducts = sizeof(w.low) / 8, kPartBytes = S::kUnitBytes / (S::kParts * S::kShares);
-    const std::uint64_t at = inputs + (i / S::kUnitSteps * S::kUnitBytes + part_of_tile(part) * kPartBytes) / 16 + i % S::kUnitSteps * 4;
+    constexpr int kProducts = sizeof(w.low) / 8, kPartBytes = S::kUnitBytes / kWideParts;
+    const std::uint64_t at = inputs + (i / S::kUnitSteps * S::kUnitBytes + part * kPartBytes) / 16 + i % S::kUnitSteps * 4;
 #pragma unroll
     for (int k = 0; k < kProducts; ++k)
       product<S::kTiles>(d[part], make_uint4(w.low[2 * k], w.high[2 * k], w.low[2 * k + 1], w.high[2 * k + 1]), at + 2 * k, k > 0);
   }
   // y += bias * sum of x, or without `add` y = that.
   __device__ __forceinline__ void multiply_biases(int part, const uint2 (&biases)[S::kUnitSteps], std::uint64_t sums, bool add) {
-    constexpr int kPartBytes = S::kSumBytes / (S::kParts * S::kShares);
+    constexpr int kPartBytes = S::kSumBytes / kWideParts;
 #pragma unroll
     for (int h = 0; h < S::kUnitSteps; ++h)
       product<S::kTiles, S::kBf16>(y[part], make_uint4(biases[h].x, biases[h].y, biases[h].x, biases[h].y),
-                                   sums + (h * S::kSumBytes + part_of_tile(part) * kPartBytes) / 16, add || h > 0);
+                                   sums + (h * S::kSumBytes + part * kPartBytes) / 16, add || h > 0);
   }
   // y += scale * product
   __device__ __forceinline__ void add(int part, const float (&scales)[2]) {
@@ -190,7 +188,7 @@ struct WideSums {
   }
   // A slice ends; `first`: of the tile.
   __device__ __forceinline__ void flush(int part, float4* totals, bool first) const {
-    float4* at = totals + part_of_tile(part) * S::kTiles * 32 * kRowWarps + threadIdx.x % (32 * kRowWarps);
+    float4* at = totals + part * S::kTiles * 32 * kRowWarps + threadIdx.x % (32 * kRowWarps);
     float4 sums[S::kTiles];
 #pragma unroll
     for (int i = 0; i < S::kTiles; ++i) {
@@ -244,12 +242,12 @@ __device__ __forceinline__ void end_slice(const WideChunk& at, const WidePlace<S
   sums.flush(part, place.totals(), at.first_slice);
 }
 
-// A chunk of two parts: while the tensor cores have one, the products of the other are added. `params` and `step[0]` are the chunk's, and
-// become those of the next.
+// A chunk: while the tensor cores have one part of the inputs, the products of the other are added. `params` and `step[0]` are the
+// chunk's, and become those of the next.
 template <typename S>
-__device__ __forceinline__ void multiply_two_parts(const WideChunk& at, const WidePlace<S>& place, WideRing<S>& ring,
-                                                   typename WideWeights<S>::Params& params, typename WideWeights<S>::Step (&step)[2],
-                                                   WideSums<S>& sums) {
+__device__ __forceinline__ void multiply_chunk(const WideChunk& at, const WidePlace<S>& place, WideRing<S>& ring,
+                                               typename WideWeights<S>::Params& params, typename WideWeights<S>::Step (&step)[2],
+                                               WideSums<S>& sums) {
   using Weights = WideWeights<S>;
   const WideBarriers<S>& barriers = place.barriers;
   const std::uint64_t inputs = inputs_descriptor(place.at), sums_of_x = pieces_descriptor(place.at + S::kSums);
@@ -287,35 +285,6 @@ __device__ __forceinline__ void multiply_two_parts(const WideChunk& at, const Wi
   sums.add(1, step[1].scales);
   arrive_as_warp(barriers.free(barriers.inputs(kChunkUnits - 1)));
   if (at.ends) end_slice(at, place, 1, sums);
-  params = next;
-}
-
-// A chunk of one part: other warps keep the tensor cores busy meanwhile.
-template <typename S>
-__device__ __forceinline__ void multiply_one_part(const WideChunk& at, const WidePlace<S>& place, WideRing<S>& ring,
-                                                  typename WideWeights<S>::Params& params, typename WideWeights<S>::Step (&step)[2],
-                                                  WideSums<S>& sums) {
-  using Weights = WideWeights<S>;
-  const WideBarriers<S>& barriers = place.barriers;
-  const std::uint64_t inputs = inputs_descriptor(place.at), sums_of_x = pieces_descriptor(place.at + S::kSums);
-  typename Weights::Raw raw;
-  typename Weights::Params next;
-#pragma unroll
-  for (int i = 0; i < S::kSteps; ++i) {
-    const int now = i & 1;
-    if (i % S::kUnitSteps == 0) barrier_wait(barriers.inputs(i / S::kUnitSteps), at.inputs_phase);
-    products_begin();
-    if (i == 0) sums.multiply_biases(0, params.biases, sums_of_x, !at.begins);
-    sums.multiply(0, i, step[now], inputs);
-    products_commit();
-    if (i + 1 == S::kSteps) next_weights(at, place, ring, next);
-    place.weights(ring.at).load((i + 1) % S::kSteps, raw);
-    Weights::unpack((i + 1) % S::kSteps, raw, i + 1 == S::kSteps ? next : params, step[now ^ 1]);
-    products_wait<0>();
-    if (i % S::kUnitSteps == S::kUnitSteps - 1) arrive_as_warp(barriers.free(barriers.inputs(i / S::kUnitSteps)));
-    sums.add(0, step[now].scales);
-  }
-  if (at.ends) end_slice(at, place, 0, sums);
   params = next;
 }
 
