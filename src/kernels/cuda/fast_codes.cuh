@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packed codes to float16 pairs, two weights in one logic operation: a field of the word is cut out and left where it is, which as a
 // float16 below the normal range is code * 2^(shift - 24), exactly, for the bit `shift` that it starts at. Inputs are divided by 2^shift
-// beforehand (linear_fast.h), so that a sum of products is 2^-24 times that of codes and inputs. Tensor cores take such numbers at full
+// beforehand (fast_inputs.h), so that a sum of products is 2^-24 times that of codes and inputs. Tensor cores take such numbers at full
 // speed.
 //
 // Columns are taken in units of 64. Lane t of a quad holds codes 32 s + 8 t + c, c < 8, of both halves s: eight codes of `bits` bits that

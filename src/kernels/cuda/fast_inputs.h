@@ -21,8 +21,8 @@ struct FastPlan {
 //   values, not of tiles  [unit][half][row][lane of a quad] eight values
 //   values, of tiles      [unit][row] eight pieces of 16 bytes, piece p at p ^ (row % 8): piece 4 half + i has pair i of the four lanes
 //   sums                  [chunk][half][eight rows][2][row % 8][unit of the chunk] pairs: a sum of x' in three parts and 0, each of the
-//   type
-//                         of the biases, so that tensor cores multiply it exactly. Without halves a sum is one of a unit and [half] is one.
+//                         type of the biases, so that tensor cores multiply it exactly. Without halves a sum is one of a unit and [half]
+//                         is one.
 //   factors               [row] what a result is multiplied by
 // Of a mixture, tiles have a row per slot, else a row is one of x.
 struct FastInputs {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packed maps on the tensor cores. Weights are the 16-row operand even for one input, so that multiply-adds cost next to nothing; a quad of
-// lanes shares a row, each with a quarter of every group, and scale and bias are applied once per group, in float32:
-//   y += scale * (sum of (code + offset) x - sum of offset x) + bias * sum of x
+// lanes shares a row, each with a quarter of every 32 columns. Codes are taken as they lie in their word (fast_codes.cuh), inputs and their
+// sums as fast_inputs.h describes them. A chunk of 256 columns adds
+//   y += bias * (sum of x)        of all its groups, multiplied by the tensor cores in the type of the biases;
+//   y += scale * (sum of code x)  of one group after the other, or of 64 columns of larger groups, scaled in float32.
 // Each warp brings its own rows through its own stages of shared memory: the loop has no barrier of the block.
 //
 // A row's result has one order of sums, whatever the batch: columns in chunks of 256, eight slices of neighbouring chunks, inside a slice
-// unit by unit, then the slices in order. Two kernels share it and give the same bits:
-//   few inputs: tiles of 16 rows and up to 8 inputs, a warp per slice; a block goes from tile to tile and fetches the next one's weights
+// chunk by chunk, then the slices in order. Two kernels here, and that of linear_wide.cu, share it and give the same bits:
+//   few inputs: tiles of 16 rows and up to 16 inputs, a warp per slice; a block goes from tile to tile and fetches the next one's weights
 //     while it computes;
 //   many inputs: 128 rows and 64 inputs a block, a warp takes 32 rows through all slices.
 #include "kernels/cuda/linear_fast.h"
