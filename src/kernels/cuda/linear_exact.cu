@@ -216,7 +216,7 @@ __global__ void __launch_bounds__(kThreads) many_inputs(ExactArgs a) {
     }
 }
 
-constexpr int kWideRows = 128;
+constexpr int kLargeRows = 128;
 
 // kColumns values of one input from column c0 on, zero behind the last; x: null where there is no input.
 template <int kColumns>
@@ -234,19 +234,19 @@ __device__ __forceinline__ void some_inputs(const float* x, int c0, int columns,
 }
 
 template <int kInputs>
-__global__ void __launch_bounds__(kThreads) wide_inputs(ExactArgs a, bool aligned) {
-  constexpr int kSums = kInputs / 16;                             // inputs of a thread
-  constexpr int kBrought = kInputs * kChunkColumns / kThreads;    // values of an input that a thread brings
-  constexpr int kWeights = kWideRows * kChunkColumns / kThreads;  // of a row
-  __shared__ __align__(16) float w_tile[kChunkColumns][kWideRows + 4];
+__global__ void __launch_bounds__(kThreads) large_tiles(ExactArgs a, bool aligned) {
+  constexpr int kSums = kInputs / 16;                              // inputs of a thread
+  constexpr int kBrought = kInputs * kChunkColumns / kThreads;     // values of an input that a thread brings
+  constexpr int kWeights = kLargeRows * kChunkColumns / kThreads;  // of a row
+  __shared__ __align__(16) float w_tile[kChunkColumns][kLargeRows + 4];
   __shared__ __align__(16) float x_tile[kChunkColumns][kInputs + 4];
   begin_kernel();
   const InputGroup group = find_group(a.columns, static_cast<int>(blockIdx.y), kInputs);
   if (group.count == 0) return;
   const int thread = static_cast<int>(threadIdx.x), columns = static_cast<int>(a.w.columns);
-  const std::int64_t row0 = static_cast<std::int64_t>(blockIdx.x) * kWideRows;
+  const std::int64_t row0 = static_cast<std::int64_t>(blockIdx.x) * kLargeRows;
   // Neighbouring threads bring neighbouring rows, so that what they store meets different banks.
-  const int w_loaded = thread % kWideRows, w_column = thread / kWideRows * kWeights;
+  const int w_loaded = thread % kLargeRows, w_column = thread / kLargeRows * kWeights;
   const int x_loaded = thread % kInputs, x_column = thread / kInputs * kBrought;
   const std::int64_t w_row = min(row0 + w_loaded, a.w.rows - 1);
   const std::byte* codes = a.w.codes + group.expert * a.w.matrix_bytes + w_row * a.w.row_pitch;
@@ -313,14 +313,14 @@ __global__ void __launch_bounds__(kThreads) wide_inputs(ExactArgs a, bool aligne
 
 constexpr std::int64_t kMostGroups = 65535;
 
-// Whether the tiles of wide_inputs<kInputs> fill the card, and then launches them.
+// Whether the blocks of large_tiles<kInputs> fill the card, and then launches them.
 template <int kInputs>
-bool launch_wide(const ExactArgs& a, int multiprocessors, Stream stream) {
+bool launch_large(const ExactArgs& a, int multiprocessors, Stream stream) {
   const std::int64_t groups = group_count(a.columns, kInputs), least = a.columns.begin == nullptr ? groups : a.columns.n / kInputs;
-  const std::int64_t rows = (a.w.rows + kWideRows - 1) / kWideRows;
+  const std::int64_t rows = (a.w.rows + kLargeRows - 1) / kLargeRows;
   if (rows * least < multiprocessors || groups > kMostGroups) return false;
   const bool aligned = a.x.stride % 4 == 0 && reinterpret_cast<std::uintptr_t>(a.x.at) % 16 == 0;
-  launch(wide_inputs<kInputs>, dim3(static_cast<unsigned>(rows), static_cast<unsigned>(groups)), dim3(kThreads), 0, stream, a, aligned);
+  launch(large_tiles<kInputs>, dim3(static_cast<unsigned>(rows), static_cast<unsigned>(groups)), dim3(kThreads), 0, stream, a, aligned);
   return true;
 }
 
@@ -340,8 +340,8 @@ void launch_few(const ExactArgs& a, Stream stream) {
 void linear_exact(const ExactArgs& a, int multiprocessors, Stream stream) {
   const std::int64_t matrices = a.columns.begin == nullptr ? 1 : a.columns.experts, many = kManyFrom * matrices;
   // Tiles that are mostly full; what experts really see is not known here.
-  if (a.columns.n > 96 * matrices && launch_wide<128>(a, multiprocessors, stream)) return;
-  if (a.columns.n > 24 * matrices && launch_wide<64>(a, multiprocessors, stream)) return;
+  if (a.columns.n > 96 * matrices && launch_large<128>(a, multiprocessors, stream)) return;
+  if (a.columns.n > 24 * matrices && launch_large<64>(a, multiprocessors, stream)) return;
   if (a.columns.n >= many && group_count(a.columns, kTile) <= kMostGroups) {
     launch(many_inputs, dim3(blocks_of(a.w.rows, kTile), static_cast<unsigned>(group_count(a.columns, kTile))), dim3(kThreads), 0, stream,
            a);
