@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <random>
 #include <vector>
 
@@ -39,24 +38,6 @@ Encoded run(const Problem& p, Encode op) {
   return encoded(a, op);
 }
 
-float param(const std::vector<std::byte>& bytes, DType dtype, std::int64_t i) {
-  if (dtype == DType::f32) {
-    float f = 0;
-    std::memcpy(&f, bytes.data() + i * 4, 4);
-    return f;
-  }
-  std::uint16_t h = 0;
-  std::memcpy(&h, bytes.data() + i * 2, 2);
-  return dtype == DType::bf16 ? bf16_to_float(h) : fp16_to_float(h);
-}
-
-// What code 0 of group g stands for.
-double origin(const Problem& p, const Encoded& e, std::int64_t g) {
-  if (p.kind == codec::Kind::affine) return param(e.biases, p.dtype, g);
-  const int zero = p.kind == codec::Kind::symmetric ? 1 << (p.bits - 1) : e.zeros[static_cast<std::size_t>(g)];
-  return -zero * static_cast<double>(param(e.scales, p.dtype, g));
-}
-
 // Squared error of every group, decoded here with codec::unpack and double arithmetic.
 std::vector<double> group_errors(const Problem& p, const Encoded& e) {
   std::vector<double> errors;
@@ -67,7 +48,7 @@ std::vector<double> group_errors(const Problem& p, const Encoded& e) {
     double error = 0;
     for (int j = 0; j < p.group; ++j) {
       const double h = p.importance.empty() ? 1.0 : p.importance[static_cast<std::size_t>((g * p.group + j) % p.in)];
-      const double v = static_cast<double>(codes[j]) * param(e.scales, p.dtype, g) + origin(p, e, g);
+      const double v = static_cast<double>(codes[j]) * load_value(p.dtype, e.scales.data(), g) + origin(e, p.kind, p.bits, p.dtype, g);
       error += h * std::pow(static_cast<double>(p.weights[static_cast<std::size_t>(g * p.group + j)]) - v, 2);
     }
     errors.push_back(error);
@@ -223,7 +204,7 @@ TEST(Encode, zeros_are_codes_and_their_scales_not_negative) {
       const Encoded e = run(p, op);
       for (std::size_t g = 0; g < e.zeros.size(); ++g) {
         ASSERT_LE(e.zeros[g], codec::max_code(width.bits));
-        ASSERT_GE(param(e.scales, p.dtype, static_cast<std::int64_t>(g)), 0.0f);
+        ASSERT_GE(load_value(p.dtype, e.scales.data(), static_cast<std::int64_t>(g)), 0.0f);
       }
     }
   }

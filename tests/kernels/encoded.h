@@ -8,6 +8,7 @@
 
 #include "codec/affine.h"
 #include "kernels/encode.h"
+#include "kernels/values.h"
 
 namespace jang::kernels {
 
@@ -35,6 +36,13 @@ inline Encoded encoded(EncodeArgs a, Encode op) {
   a.zeros = e.zeros.data();
   e.error = op(a);
   return e;
+}
+
+// What code 0 of a group stands for.
+inline double origin(const Encoded& e, codec::Kind kind, int bits, DType params, std::int64_t group) {
+  if (kind == codec::Kind::affine) return load_value(params, e.biases.data(), group);
+  const int zero = kind == codec::Kind::symmetric ? 1 << (bits - 1) : e.zeros[static_cast<std::size_t>(group)];
+  return -zero * static_cast<double>(load_value(params, e.scales.data(), group));
 }
 
 }  // namespace jang::kernels

@@ -88,11 +88,8 @@ double objective(const Problem& p, const Encoded& e) {
     for (std::int64_t j = 0; j < p.in; ++j) {
       const std::int64_t g = (r * p.in + j) / p.group;
       const double scale = load_value(p.dtype, e.scales.data(), g);
-      const double bias = p.kind == codec::Kind::affine         ? load_value(p.dtype, e.biases.data(), g)
-                          : p.kind == codec::Kind::integer_zero ? -scale * e.zeros[static_cast<std::size_t>(g)]
-                                                                : -scale * (1 << (p.bits - 1));
-      d[static_cast<std::size_t>(j)] =
-          static_cast<double>(codes[static_cast<std::size_t>(j)]) * scale + bias - p.weights[static_cast<std::size_t>(r * p.in + j)];
+      d[static_cast<std::size_t>(j)] = static_cast<double>(codes[static_cast<std::size_t>(j)]) * scale +
+                                       origin(e, p.kind, p.bits, p.dtype, g) - p.weights[static_cast<std::size_t>(r * p.in + j)];
     }
     for (std::int64_t i = 0; i < p.in; ++i)
       for (std::int64_t j = 0; j < p.in; ++j)
