@@ -165,58 +165,73 @@ TEST_P(BackwardParity, ops_on_rows_are_the_reference) {
   }
 }
 
-// Ids that repeat often, that are outside and that lie at the ends.
-// Two steps, then the weights alone; some groups rest, some latents lie beyond the range of codes.
+// A packed matrix in training: one of its groups rests, some latents lie beyond the range of codes.
+struct PackedCase {
+  static constexpr std::int64_t kRows = 5, kGroups = 3;
+  int bits;
+  std::int64_t group;
+  DType stored;
+  bool codes_learn;
+
+  [[nodiscard]] std::int64_t columns() const { return kGroups * group; }
+  [[nodiscard]] PackedStep start(Machine& m) const {
+    const auto zeros = [&](std::int64_t n) { return m.tensor(Values(at(kRows * n)), kRows, n); };
+    const auto trained = [&](const Tensor& value) { return Trained{value, zeros(value.columns), zeros(value.columns)}; };
+    const float largest = static_cast<float>((1 << bits) - 1);
+    Values scales = random_values(kRows * kGroups, 1, 0.1f), latents = random_values(kRows * columns(), 3, 0.6f * largest);
+    scales[4] = 0;
+    for (float& l : latents) l = std::floor(l + 0.5f * largest) + 0.3f;  // far from where rounding changes
+    PackedStep step;
+    step.bits = bits;
+    step.group_size = static_cast<int>(group);
+    step.stored = stored;
+    step.scales0 = m.tensor(scales, kRows, kGroups);
+    step.biases0 = m.tensor(random_values(kRows * kGroups, 2), kRows, kGroups);
+    step.scales = trained(zeros(kGroups));
+    step.biases = trained(zeros(kGroups));
+    if (codes_learn) {
+      step.latents = trained(m.tensor(latents, kRows, columns()));
+    } else {
+      std::vector<std::uint8_t> codes;
+      for (const float l : latents) codes.push_back(static_cast<std::uint8_t>(std::clamp(l, 0.0f, largest)));
+      step.codes = m.empty(kRows, columns(), DType::u8);
+      EXPECT_TRUE(m->write(codes.data(), step.codes).ok());
+    }
+    step.weights = zeros(columns());
+    step.scale_rate = 0.01f, step.bias_rate = 0.02f, step.latent_rate = 0.03f;
+    return step;
+  }
+  // What moves after two steps, and the weights that are then written without a step.
+  [[nodiscard]] std::vector<Values> train(Machine& m) const {
+    PackedStep step = start(m);
+    for (step.t = 1; step.t <= 2; ++step.t) {
+      step.gradient = m.tensor(random_values(kRows * columns(), static_cast<unsigned>(5 + step.t)), kRows, columns());
+      m->backward()->train(step);
+      EXPECT_EQ(m.read(step.gradient), Values(at(kRows * columns()))) << "the gradient is used up";
+    }
+    std::vector<Values> out;
+    for (const Trained& t : {step.scales, step.biases, step.latents})
+      if (t.value.exists()) out.insert(out.end(), {m.read(t.value), m.read(t.first), m.read(t.second)});
+    step.gradient = {};
+    m->backward()->train(step);
+    if (stored == DType::f32) out.push_back(m.read(step.weights));  // others round to what may be a neighbour
+    return out;
+  }
+};
+
 TEST_P(BackwardParity, steps_of_packed_matrices_are_the_reference) {
-  constexpr std::int64_t kRows = 5;
   for (const codec::WidthRow& width : codec::kWidths)
     for (const codec::GroupRow& group : codec::kGroups)
       for (const DType stored : {DType::bf16, DType::f16, DType::f32})
         for (const bool codes_learn : {true, false}) {
-          const std::int64_t columns = 3 * group.size, groups = 3;
-          const float largest = static_cast<float>((1 << width.bits) - 1);
-          Values scales = random_values(kRows * groups, 1, 0.1f), latents = random_values(kRows * columns, 3, 0.6f * largest);
-          for (float& l : latents) l = std::floor(l + 0.5f * largest) + 0.3f;  // far from where rounding changes
-          scales[4] = 0;
-          std::vector<std::uint8_t> codes;
-          for (const float l : latents) codes.push_back(static_cast<std::uint8_t>(std::clamp(l, 0.0f, largest)));
-          const auto run = [&](Machine& m) {
-            const auto zeros = [&](std::int64_t n) { return m.tensor(Values(at(kRows * n)), kRows, n); };
-            const auto trained = [&](const Tensor& value) { return Trained{value, zeros(value.columns), zeros(value.columns)}; };
-            PackedStep step;
-            step.bits = width.bits;
-            step.group_size = static_cast<int>(group.size);
-            step.stored = stored;
-            step.scales0 = m.tensor(scales, kRows, groups);
-            step.biases0 = m.tensor(random_values(kRows * groups, 2), kRows, groups);
-            step.scales = trained(zeros(groups));
-            step.biases = trained(zeros(groups));
-            if (codes_learn) {
-              step.latents = trained(m.tensor(latents, kRows, columns));
-            } else {
-              step.codes = m.empty(kRows, columns, DType::u8);
-              EXPECT_TRUE(m->write(codes.data(), step.codes).ok());
-            }
-            step.weights = zeros(columns);
-            std::vector<Values> out;
-            step.scale_rate = 0.01f, step.bias_rate = 0.02f, step.latent_rate = 0.03f;
-            for (step.t = 1; step.t <= 2; ++step.t) {
-              step.gradient = m.tensor(random_values(kRows * columns, static_cast<unsigned>(5 + step.t)), kRows, columns);
-              m->backward()->train(step);
-              EXPECT_EQ(m.read(step.gradient), Values(at(kRows * columns))) << "the gradient is used up";
-            }
-            for (const Trained& t : {step.scales, step.biases, step.latents})
-              if (t.value.exists()) out.insert(out.end(), {m.read(t.value), m.read(t.first), m.read(t.second)});
-            step.gradient = {};
-            m->backward()->train(step);
-            if (stored == DType::f32) out.push_back(m.read(step.weights));  // others round to what may be a neighbour
-            return out;
-          };
-          expect_reference(run, many(group.size), std::to_string(width.bits) + " bits, group " + std::to_string(group.size));
+          const PackedCase c{width.bits, group.size, stored, codes_learn};
+          expect_reference([&](Machine& m) { return c.train(m); }, many(group.size),
+                           std::to_string(width.bits) + " bits, group " + std::to_string(group.size));
           if (HasFatalFailure()) return;
         }
 }
 
+// Ids that repeat often, that are outside and that lie at the ends.
 TEST_P(BackwardParity, embeddings_sum_the_tokens_of_an_id) {
   constexpr std::int64_t kN = 700, kColumns = 530, kRows = 9, kFirst = 20;
   std::vector<std::int32_t> ids(at(kN));

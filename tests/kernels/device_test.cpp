@@ -203,7 +203,6 @@ Turn turn(std::span<const std::int32_t> positions, const Values& frequencies, fl
   return t;
 }
 
-// Two sequences of a batch, one of them in the middle of its text, pages in disorder, against attention written out over all positions.
 TEST_P(EveryDevice, shared_values_are_a_weight_that_follows_them) {
   constexpr std::int64_t kIn = 96, kOut = 7, kN = 3;
   const Values x = random_values(kN * kIn, 5), bias = random_values(kOut, 6);
@@ -265,6 +264,7 @@ TEST_P(EveryDevice, draw_refuses_what_is_no_prediction) {
   EXPECT_GE(drawn[4], 0);
 }
 
+// Two sequences of a batch, one of them in the middle of its text, pages in disorder, against attention written out over all positions.
 TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
   constexpr std::int64_t kHeads = 4, kKv = 2, kDim = 16, kHalf = 4;
   for (const std::int64_t window : {0, 50}) {
