@@ -6,10 +6,13 @@
 
 #include <functional>
 
+#include "../support/contains.h"
 #include "format/gguf_writer.h"
 
 namespace jang::format {
 namespace {
+
+using test::contains;
 
 GgufHeader small_header() {
   GgufHeader h;
@@ -32,8 +35,10 @@ GgufHeader small_header() {
   return h;
 }
 
-std::string small_file() {
+// The file of small_header() with a change.
+std::string small_file(const std::function<void(GgufHeader&)>& change = {}) {
   GgufHeader h = small_header();
+  if (change) change(h);
   std::string file = make_gguf_header(h);
   file.resize(static_cast<std::size_t>(h.tensors.back().offset_bytes + h.tensors.back().bytes), '\0');
   return file;
@@ -112,28 +117,19 @@ TEST(Gguf, every_changed_byte_is_refused_or_stays_inside_the_file) {
   }
 }
 
-std::string with(const std::function<void(GgufHeader&)>& change) {
-  GgufHeader h = small_header();
-  change(h);
-  std::string file = make_gguf_header(h);
-  file.resize(static_cast<std::size_t>(h.tensors.back().offset_bytes + h.tensors.back().bytes), '\0');
-  return file;
-}
-
 TEST(Gguf, faults_are_named) {
-  const auto has = [](const std::string& message, std::string_view part) { return message.find(part) != std::string::npos; };
-  EXPECT_TRUE(has(refusal("GGML"), "does not begin with"));
-  EXPECT_TRUE(has(refusal(std::string("GGUF\1\0\0\0", 8)), "version 1"));
-  EXPECT_TRUE(has(refusal(std::string("GGUF\0\0\0\3", 8)), "big-endian"));
-  EXPECT_TRUE(has(refusal(std::string("GGUF\4\0\0\0", 8)), "version 4"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].name = h.tensors[1].name; })), "occurs twice"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].name = "bad\nname"; })), "not printable"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["general.alignment"] = gguf_integer(24); })), "no power of two"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["general.alignment"] = gguf_text("32"); })), "no power of two"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.metadata["split.count"] = gguf_integer(2, GgufKind::u16); })), "split"));
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].shape = {1, 1, 1, 1, 3}; })), "rank 5"));
+  EXPECT_TRUE(contains(refusal("GGML"), "does not begin with"));
+  EXPECT_TRUE(contains(refusal(std::string("GGUF\1\0\0\0", 8)), "version 1"));
+  EXPECT_TRUE(contains(refusal(std::string("GGUF\0\0\0\3", 8)), "big-endian"));
+  EXPECT_TRUE(contains(refusal(std::string("GGUF\4\0\0\0", 8)), "version 4"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.tensors[0].name = h.tensors[1].name; })), "occurs twice"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.tensors[0].name = "bad\nname"; })), "not printable"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.metadata["general.alignment"] = gguf_integer(24); })), "no power of two"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.metadata["general.alignment"] = gguf_text("32"); })), "no power of two"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.metadata["split.count"] = gguf_integer(2, GgufKind::u16); })), "split"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.tensors[0].shape = {1, 1, 1, 1, 3}; })), "rank 5"));
   static const codec::GgufType kUnknown{77, "?", 1, 1, nullptr};
-  EXPECT_TRUE(has(refusal(with([](GgufHeader& h) { h.tensors[0].type = &kUnknown; })), "element type 77"));
+  EXPECT_TRUE(contains(refusal(small_file([](GgufHeader& h) { h.tensors[0].type = &kUnknown; })), "element type 77"));
 }
 
 TEST(Gguf, alignment_of_the_file_is_kept) {

@@ -8,11 +8,14 @@
 #include <set>
 
 #include "../../arch/fake_model.h"
+#include "../../support/contains.h"
+#include "format/gguf_writer.h"
 
 namespace jang::targets::gguf {
 namespace {
 
 namespace fake = arch::testing;
+using test::contains;
 
 struct Named {
   arch::Model model;
@@ -93,7 +96,7 @@ TEST(GgufNames, families_are_named_whole_or_refused) {
 // A file that holds `n`, before and after `change`.
 Status verdict(const Named& n, const std::function<void(format::GgufHeader&)>& change) {
   format::GgufHeader h;
-  h.metadata["general.architecture"] = {.kind = format::GgufKind::string, .text = std::string(architecture_of(n.model.family))};
+  h.metadata["general.architecture"] = format::gguf_text(std::string(architecture_of(n.model.family)));
   for (const Counterpart& c : n.tensors)
     h.tensors.push_back({c.name, n.model.tensors[static_cast<std::size_t>(c.tensor)].shape, codec::find_gguf_type(0)});
   change(h);
@@ -109,15 +112,14 @@ TEST(GgufNames, another_model_is_refused_by_tensor) {
     EXPECT_FALSE(s.ok());
     return s.message();
   };
-  const auto has = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
-  EXPECT_TRUE(has(message([](format::GgufHeader& h) { h.metadata["general.architecture"].text = "qwen2"; }), "expected 'llama'"));
-  EXPECT_TRUE(has(message([](format::GgufHeader& h) { h.tensors.pop_back(); }), "it has no tensor 'output.weight'"));
-  EXPECT_TRUE(has(message([](format::GgufHeader& h) { h.tensors[1].shape[0] += 1; }), "has shape"));
-  EXPECT_TRUE(has(message([](format::GgufHeader& h) {
-                    h.tensors.push_back({"extra.weight", {1}, codec::find_gguf_type(0)});
-                  }),
-                  "'extra.weight' has no place"));
-  EXPECT_TRUE(has(message([](format::GgufHeader& h) { h.tensors[0].type = codec::find_gguf_type(26); }), "is of type I32"));
+  EXPECT_TRUE(contains(message([](format::GgufHeader& h) { h.metadata["general.architecture"].text = "qwen2"; }), "expected 'llama'"));
+  EXPECT_TRUE(contains(message([](format::GgufHeader& h) { h.tensors.pop_back(); }), "it has no tensor 'output.weight'"));
+  EXPECT_TRUE(contains(message([](format::GgufHeader& h) { h.tensors[1].shape[0] += 1; }), "has shape"));
+  EXPECT_TRUE(contains(message([](format::GgufHeader& h) {
+                         h.tensors.push_back({"extra.weight", {1}, codec::find_gguf_type(0)});
+                       }),
+                       "'extra.weight' has no place"));
+  EXPECT_TRUE(contains(message([](format::GgufHeader& h) { h.tensors[0].type = codec::find_gguf_type(26); }), "is of type I32"));
 }
 
 }  // namespace
