@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <functional>
+#include <limits>
 
 #include "../../temp_folder.h"
 #include "codec/column_codes.h"
@@ -218,7 +219,8 @@ TEST_F(PackedModules, malformed_configs_are_corrupt) {
   for (const auto& edit : edits) {
     config_ = good;
     edit();
-    EXPECT_EQ(open().status().code(), StatusCode::corrupt) << n++;
+    EXPECT_EQ(open().status().code(), StatusCode::corrupt) << n;
+    ++n;
   }
 }
 
@@ -271,7 +273,15 @@ TEST_F(PackedModules, widths_and_groups_without_a_codec_are_unsupported) {
   expect_refused(StatusCode::unsupported, "group 16");
 }
 
-// A config left behind by software that unpacked the model is no packed directory, nor is one of another method.
+TEST_F(PackedModules, directories_of_another_method_are_not_recognised) {
+  quantization()["quant_method"] = "gptq";
+  write();
+  const auto checkpoint = Checkpoint::open(root_.string());
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().message();
+  EXPECT_FALSE(targets::compressed_tensors::is_packed(*checkpoint));
+}
+
+// What software leaves behind that unpacked the model is no packed directory.
 TEST_F(PackedModules, directories_without_packed_weights_are_left_to_the_default) {
   tensors_ = {{"norm.weight", DType::bf16, {8}}};
   auto bundle = open();
