@@ -46,7 +46,9 @@ def shapes():
     }
 
 
-def write_source(directory, save_file, random):
+def write_source(context, save_file, random):
+    """A random Llama of one layer, and a text; returns the directory, its values, and the text's path."""
+    directory = context.fresh("gguf-source")
     directory.mkdir(parents=True)
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": HIDDEN, "num_hidden_layers": 1,
               "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "intermediate_size": 512, "vocab_size": VOCAB,
@@ -54,7 +56,10 @@ def write_source(directory, save_file, random):
     (directory / "config.json").write_text(json.dumps(config))
     values = {name: random.standard_normal(shape, dtype=np.float32) * 0.05 for name, (_, shape) in shapes().items()}
     save_file(values, directory / "model.safetensors", metadata={"format": "pt"})
-    return values
+    give_tokenizer(context, directory)
+    text = directory.parent / "text.txt"
+    text.write_text("a plain text of letters " * 20)
+    return directory, values, text
 
 
 def give_tokenizer(context, directory):
@@ -94,14 +99,19 @@ def random_blocks(kind, rows, columns, random, gguf):
     return raw.reshape(rows, -1)
 
 
-def join_halves(rows, heads):
-    """llama.cpp's order of the rows of q and k."""
-    return rows.reshape(heads, 2, -1, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+def as_in_the_file(name, rows):
+    """Rows of q and k in llama.cpp's order, others as they are."""
+    heads = HEADS if "q_proj" in name else KV_HEADS if "k_proj" in name else 0
+    return rows.reshape(heads, 2, -1, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape) if heads else rows
+
+
+def compare_with(context, source, recipe, text, *options):
+    work = context.fresh("gguf")
+    return work, context.run("compare", source, "-p", recipe, "-f", text, "--ctx", 32, "--tokens", 64, "--no-speed", "-o", work, *options)
 
 
 def dequantized(context, source, file, text):
-    work = context.fresh("gguf")
-    done = context.run("compare", source, "-p", f"gguf:{file}", "-f", text, "--ctx", 32, "--tokens", 64, "--no-speed", "-o", work)
+    work, done = compare_with(context, source, f"gguf:{file}", text)
     folder = work / "bundles" / f"gguf-{file.name}"
     require(folder.is_dir(), f"{file.name}: {done.stderr.strip()[-400:]}")
     return {name: t.raw for name, t in read_tensors(folder).items()}
@@ -110,11 +120,7 @@ def dequantized(context, source, file, text):
 def type_is_decoded(context, kind):
     gguf, save_file = packages()
     random = np.random.default_rng(kind.value)
-    source = context.fresh("gguf-source")
-    write_source(source, save_file, random)
-    give_tokenizer(context, source)
-    text = source.parent / "text.txt"
-    text.write_text("a plain text of letters " * 20)
+    source, _, text = write_source(context, save_file, random)
     file = source.parent / f"{kind.name}.gguf"
     writer = gguf.GGUFWriter(file, "llama")
     writer.add_block_count(1)
@@ -127,11 +133,8 @@ def type_is_decoded(context, kind):
             continue
         data = random_blocks(kind, *shape, random, gguf)
         values = gguf.quants.dequantize(data, kind).astype(np.float32).reshape(shape)
-        heads = HEADS if "q_proj" in name else KV_HEADS if "k_proj" in name else 0
         expected[name] = values
-        if heads:  # the file holds joined rows
-            data = join_halves(data, heads)
-        writer.add_tensor(stored, data, raw_dtype=kind)
+        writer.add_tensor(stored, as_in_the_file(name, data), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -148,27 +151,19 @@ def type_is_decoded(context, kind):
 
 def source_is_written(context):
     gguf, save_file = packages()
-    source = context.fresh("gguf-source")
-    values = write_source(source, save_file, np.random.default_rng(1))
-    give_tokenizer(context, source)
-    text = source.parent / "text.txt"
-    text.write_text("a plain text of letters " * 20)
+    source, values, text = write_source(context, save_file, np.random.default_rng(1))
     tool = source.parent / "bin" / "llama-quantize"  # copies: what it is given is what we want to see
     tool.parent.mkdir()
     tool.write_text('#!/bin/sh\ncp "$1" "$2"\n')
     tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
-    work = context.fresh("gguf")
-    done = context.run("compare", source, "-p", "gguf:F32", "-f", text, "--ctx", 32, "--tokens", 64, "--no-speed", "-o", work,
-                       "--gguf-tools", tool.parent)
+    work, done = compare_with(context, source, "gguf:F32", text, "--gguf-tools", tool.parent)
     require(done.returncode == 0, done.stderr.strip()[-400:])
     (plain,) = [work / "gguf" / name for name in os.listdir(work / "gguf") if name.startswith("plain-") and name.endswith(".gguf")]
     reader = gguf.GGUFReader(plain)
     stored = {t.name: t for t in reader.tensors}
     require(len(stored) == len(values), f"{len(stored)} tensors")
     for name, (there, shape) in shapes().items():
-        heads = HEADS if "q_proj" in name else KV_HEADS if "k_proj" in name else 0
-        wanted = join_halves(values[name], heads) if heads else values[name]
-        require(np.array_equal(stored[there].data.reshape(shape), wanted), there)
+        require(np.array_equal(stored[there].data.reshape(shape), as_in_the_file(name, values[name])), there)
     field = lambda key: reader.fields[key].contents()
     require(field("general.architecture") == "llama" and field("llama.attention.head_count_kv") == KV_HEADS, "sizes")
     require(len(field("tokenizer.ggml.tokens")) == VOCAB, "vocabulary")
