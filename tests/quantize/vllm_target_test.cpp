@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole conversions of the bundled mixture for vLLM: names, what is stored, values that are within the reported error of the source, one
-// scheme where its loaders want one, and an engine that computes with exactly these values.
+// Whole conversions of the bundled mixture for vLLM: names, what is stored, values as near the source's as their width allows, one scheme
+// where its loaders want one, and an engine that computes with exactly these values.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
