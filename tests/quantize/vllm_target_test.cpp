@@ -29,17 +29,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::byte> tensor_bytes(const format::Bundle& bundle, int tensor) {
-  const format::StoredTensor& t = bundle.checkpoint.tensors()[static_cast<std::size_t>(tensor)];
+std::vector<std::byte> tensor_bytes(const format::Checkpoint& checkpoint, int tensor) {
+  const format::StoredTensor& t = checkpoint.tensors()[static_cast<std::size_t>(tensor)];
   std::vector<std::byte> bytes(static_cast<std::size_t>(t.info.bytes()));
-  EXPECT_TRUE(bundle.checkpoint.read(t, 0, bytes).ok());
+  EXPECT_TRUE(checkpoint.read(t, 0, bytes).ok());
   return bytes;
+}
+
+// Squared error of values over the squares of the weights that they stand for.
+double relative_error(const std::vector<float>& weights, const std::vector<float>& values) {
+  double error = 0, norm = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    error += std::pow(static_cast<double>(weights[i]) - static_cast<double>(values[i]), 2);
+    norm += std::pow(static_cast<double>(weights[i]), 2);
+  }
+  return error / norm;
 }
 
 // A packed module by the codec's own definition.
 std::vector<float> decoded(const format::Bundle& bundle, const format::BundleModule& m) {
   std::vector<std::vector<std::byte>> planes;
-  for (const int plane : m.planes) planes.push_back(tensor_bytes(bundle, plane));
+  for (const int plane : m.planes) planes.push_back(tensor_bytes(bundle.checkpoint, plane));
   const std::int64_t in = columns(m.shape), out = rows(m.shape);
   const DType params = bundle.checkpoint.tensors()[static_cast<std::size_t>(m.planes[1])].info.dtype;
   if (m.format->kind == codec::Kind::integer_zero) {
@@ -106,27 +116,17 @@ TEST_F(VllmTarget, modules_have_the_names_parts_and_values_of_the_source) {
       ASSERT_GE(source, 0) << m.path << " is no module of the source";
       const format::StoredTensor& stored = checkpoint->tensors()[static_cast<std::size_t>(source)];
       ASSERT_EQ(stored.info.shape, m.shape) << m.path;
-      std::vector<std::byte> raw(static_cast<std::size_t>(stored.info.bytes()));
-      ASSERT_TRUE(checkpoint->read(stored, 0, raw).ok());
       std::vector<float> weights(static_cast<std::size_t>(elements(m.shape)));
-      widen(stored.info.dtype, raw, weights);
-      const std::vector<float> values = decoded(*bundle, m);
-      double error = 0, norm = 0;
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        error += std::pow(static_cast<double>(weights[i]) - static_cast<double>(values[i]), 2);
-        norm += std::pow(static_cast<double>(weights[i]), 2);
-      }
-      worst = std::max(worst, error / norm / std::pow(4.0, 4 - m.format->bits));
+      widen(stored.info.dtype, tensor_bytes(*checkpoint, source), weights);
+      worst = std::max(worst, relative_error(weights, decoded(*bundle, m)) / std::pow(4.0, 4 - m.format->bits));
     }
     EXPECT_LT(worst, 0.012);
     // Tensors that stay are the source's bytes.
     for (const int i : bundle->plain) {
-      const format::StoredTensor& t = bundle->checkpoint.tensors()[static_cast<std::size_t>(i)];
-      const int source = checkpoint->find(t.info.name);
-      ASSERT_GE(source, 0) << t.info.name;
-      std::vector<std::byte> raw(static_cast<std::size_t>(t.info.bytes()));
-      ASSERT_TRUE(checkpoint->read(checkpoint->tensors()[static_cast<std::size_t>(source)], 0, raw).ok());
-      EXPECT_EQ(raw, tensor_bytes(*bundle, i)) << t.info.name;
+      const std::string& name = bundle->checkpoint.tensors()[static_cast<std::size_t>(i)].info.name;
+      const int source = checkpoint->find(name);
+      ASSERT_GE(source, 0) << name;
+      EXPECT_EQ(tensor_bytes(*checkpoint, source), tensor_bytes(bundle->checkpoint, i)) << name;
     }
     const auto findings = format::validate((dir_ / target).string(), {.deep = true});
     ASSERT_TRUE(findings.ok());
@@ -290,7 +290,7 @@ TEST_F(VllmTarget, bytes_do_not_depend_on_threads) {
     const auto bundle = format::open_bundle(out);
     ASSERT_TRUE(bundle.ok());
     for (std::size_t i = 0; i < bundle->checkpoint.tensors().size(); ++i) {
-      const std::vector<std::byte> bytes = tensor_bytes(*bundle, static_cast<int>(i));
+      const std::vector<std::byte> bytes = tensor_bytes(bundle->checkpoint, static_cast<int>(i));
       files[threads].insert(files[threads].end(), bytes.begin(), bytes.end());
     }
   }
