@@ -4,8 +4,7 @@
 //
 // Control tokens are the tokenizer's special tokens and those added tokens that the template's source mentions (<think>, <tool_call>), as
 // in transformers' sanitize_control_tokens. The template's text must hold their first and last byte; in between may stand whole values, as
-// in
-// '<|' + message.role + '|>'. So a caller that passes on roles from elsewhere passes on control tokens: roles must come from a list.
+// in '<|' + message.role + '|>'. So a caller that passes on roles from elsewhere passes on control tokens: roles must come from a list.
 #pragma once
 
 #include <cstdint>

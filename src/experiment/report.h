@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page of a comparison: one HTML file with inline style and inline SVG, readable without scripts, that requests nothing (its own
 // content security policy forbids it). Light and dark follow the reader's setting. Every chart has its figures in a table, and the whole
-// document of
-// `--json` is embedded for programs.
+// document of `--json` is embedded for programs.
 #pragma once
 
 #include <string>
