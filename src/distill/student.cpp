@@ -19,7 +19,7 @@ namespace {
 // Logits of the student, and of the source, that are on the device at a time. The former decide how many windows run side by side: the
 // larger the vocabulary, the larger the matrices, and the less there is to win by it. A card has more to win and the room for it.
 constexpr std::int64_t kStudentLogits = std::int64_t{1} << 26, kStudentLogitsOfCard = std::int64_t{1} << 30;
-constexpr std::int64_t kSourceLogits = std::int64_t{1} << 24;
+constexpr std::int64_t kSourceLogits = std::int64_t{1} << 24, kSourceLogitsOfCard = std::int64_t{1} << 28;
 
 bool same_shapes(std::span<const kernels::MatrixView> a, std::span<const kernels::MatrixView> b) {
   return std::ranges::equal(
@@ -79,7 +79,7 @@ std::span<const std::int32_t> Student::part_of(const calibrate::Windows& windows
 Result<double> Student::compare(const std::vector<float>& hidden, float weight, const kernels::Tensor& logits) {
   kernels::Device& device = bundle_.device();
   const std::int64_t n = logits.rows, vocab = logits.columns, width = source_.decoder().config().hidden;
-  const std::int64_t step = std::clamp<std::int64_t>(kSourceLogits / vocab, 1, n);
+  const std::int64_t step = std::clamp<std::int64_t>((device.has_own_memory() ? kSourceLogitsOfCard : kSourceLogits) / vocab, 1, n);
   if (!source_hidden_.reserve(device, n * width) || !source_logits_.reserve(device, step * vocab) || !sums_.reserve(device, n))
     return Status(StatusCode::out_of_memory, fmt::format("no memory for the predictions of {} tokens", n));
   const kernels::Tensor x = source_hidden_.matrix(n, width), sums = sums_.matrix(n, 1);

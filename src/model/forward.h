@@ -25,8 +25,8 @@ struct BatchItem {
   std::int64_t n_tokens = 0;
 };
 
-// Tokens an MLP or expert block takes at a time: bounds its memory.
-inline constexpr std::int64_t kMlpTokens = 512;
+// Tokens an MLP or expert block takes at a time: bounds its memory. A card is not full with fewer.
+inline constexpr std::int64_t kMlpTokens = 512, kMlpTokensOfCard = 4096;
 
 struct Forward {
   kernels::Device& device;
@@ -44,7 +44,9 @@ struct Forward {
   [[nodiscard]] kernels::KvBatch kv() const { return {&batch.front().sequence->pool().store(), runs, pages}; }
   [[nodiscard]] Status out_of_memory() const;
   // Tokens of a chunk of an MLP or expert block; for a backward all of them, so that the workspace holds them all at the end.
-  [[nodiscard]] std::int64_t chunk_tokens() const { return kept != nullptr ? n : std::min(n, kMlpTokens); }
+  [[nodiscard]] std::int64_t chunk_tokens() const {
+    return kept != nullptr ? n : std::min(n, device.has_own_memory() ? kMlpTokensOfCard : kMlpTokens);
+  }
   // Tells the probe, if there is one, what goes into these maps.
   void see(std::initializer_list<const Linear*> maps, int expert, const kernels::Tensor& x) const;
 };

@@ -112,19 +112,35 @@ struct Shape {
   [[nodiscard]] __host__ __device__ int pairs() const { return heads * rows; }
 };
 
+// Rows [begin, end) of a page as floats; 16 bytes at a time where the type and the place allow it, several of them on their way at once.
 __device__ void load_rows(const Caches& c, const std::byte* first, std::int64_t row_bytes, int dim, int begin, int end, float* to,
                           int pitch) {
-  const bool wide =
-      (c.type == KvType::f16 || c.type == KvType::bf16) && dim % 8 == 0 && (reinterpret_cast<std::uintptr_t>(first) & 15) == 0;
-  if (wide) {
-    const int pieces = dim / 8, n = (end - begin) * pieces;
-#pragma unroll 4
-    for (int i = static_cast<int>(threadIdx.x); i < n; i += kAttendThreads) {
-      const int p = begin + i / pieces, j = i % pieces * 8;
-      float values[8];
-      as_floats(c.type, *reinterpret_cast<const uint4*>(first + p * row_bytes + 2 * j), values);
+  const int per_piece = c.type == KvType::f32 ? 4 : 8;
+  if (c.type != KvType::q8 && dim % per_piece == 0 && (reinterpret_cast<std::uintptr_t>(first) & 15) == 0) {
+    constexpr int kAhead = 4;
+    const int pieces = dim / per_piece, n = (end - begin) * pieces;
+    for (int base = static_cast<int>(threadIdx.x); base < n; base += kAhead * kAttendThreads) {
+      uint4 raw[kAhead];
 #pragma unroll
-      for (int k = 0; k < 8; ++k) to[p * pitch + j + k] = values[k];
+      for (int u = 0; u < kAhead; ++u) {
+        const int i = base + u * kAttendThreads;
+        if (i < n) raw[u] = *reinterpret_cast<const uint4*>(first + (begin + i / pieces) * row_bytes + i % pieces * 16);
+      }
+#pragma unroll
+      for (int u = 0; u < kAhead; ++u) {
+        const int i = base + u * kAttendThreads;
+        if (i >= n) break;
+        float* at = to + (begin + i / pieces) * pitch + i % pieces * per_piece;
+        if (c.type == KvType::f32) {
+          at[0] = __uint_as_float(raw[u].x), at[1] = __uint_as_float(raw[u].y);
+          at[2] = __uint_as_float(raw[u].z), at[3] = __uint_as_float(raw[u].w);
+          continue;
+        }
+        float values[8];
+        as_floats(c.type, raw[u], values);
+#pragma unroll
+        for (int k = 0; k < 8; ++k) at[k] = values[k];
+      }
     }
     return;
   }

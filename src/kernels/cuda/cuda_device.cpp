@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::int64_t kRingBytes = std::int64_t{8} << 20;
 constexpr std::int64_t kRingStep = 256;
+constexpr std::int64_t kFetchBytes = std::int64_t{1} << 20;  // from which on pinned memory pays for the second copy
 
 }  // namespace
 
@@ -146,7 +147,11 @@ Status CudaDevice::read(const Tensor& from, void* to) {
   const auto row = static_cast<std::size_t>(from.columns * size_bytes(from.dtype));
   if (from.rows > 0 && row > 0) {
     const auto pitch = static_cast<std::size_t>(from.stride * size_bytes(from.dtype));
-    if (from.contiguous())
+    const std::int64_t bytes = static_cast<std::int64_t>(row) * from.rows;
+    if (from.contiguous() && bytes >= kFetchBytes) {
+      const Status fetched = fetch(address<std::byte>(from), bytes, static_cast<std::byte*>(to));
+      if (failed_.ok()) failed_ = fetched;
+    } else if (from.contiguous())
       check(cudaMemcpyAsync(to, address<std::byte>(from), row * static_cast<std::size_t>(from.rows), cudaMemcpyDeviceToHost, stream_),
             "copying from the card");
     else

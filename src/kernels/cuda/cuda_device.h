@@ -122,7 +122,10 @@ class CudaDevice final : public Device {
     std::byte* to = nullptr;
     std::int64_t rows = 0, row_bytes = 0, pitch = 0;
   };
+  [[nodiscard]] Status make_blocks();
   [[nodiscard]] Status copy_planes(const std::vector<Plane>& planes);
+  // Copies from the card through the pinned blocks, behind all that is enqueued. Threads of the pool take part.
+  [[nodiscard]] Status fetch(const std::byte* from, std::int64_t bytes, std::byte* to);
   [[nodiscard]] Status upload_bias(std::span<const float> bias, CudaWeight* weight);
 
   // The batch as kernels see it: places of rows, page addresses, tiles of rows; sent when it changes.
@@ -144,7 +147,7 @@ class CudaDevice final : public Device {
   std::byte* ring_ = nullptr;  // pinned
   std::int64_t ring_at_ = 0;
   int* overflowed_ = nullptr;  // in pinned memory; kernels set it when an f16 cache has no number for a value
-  std::byte* blocks_[2] = {};  // pinned, for weights; made by the first upload
+  std::byte* blocks_[2] = {};  // pinned, for much at once; made when first needed
   cudaEvent_t block_free_[2] = {};
 
   Status failed_;

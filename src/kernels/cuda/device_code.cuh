@@ -119,6 +119,14 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
   cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
+// The same for a kernel that may take more shared memory than a launch gives unasked.
+template <typename... Parameters, typename... Arguments>
+void launch_with_memory(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, Stream stream,
+                        const Arguments&... arguments) {
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  launch(kernel, grid, block, shared_bytes, stream, arguments...);
+}
+
 [[nodiscard]] inline unsigned blocks_of(std::int64_t n, std::int64_t size) { return static_cast<unsigned>((n + size - 1) / size); }
 
 }  // namespace jang::kernels::cuda

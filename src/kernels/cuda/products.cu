@@ -42,8 +42,11 @@ __device__ __forceinline__ int2 range_of(const Product& p, int row, int row_end,
 }
 
 template <bool kAInner, bool kBInner, int kTile>
-__global__ void __launch_bounds__(kTileThreads, 2) product_kernel(const Product* products, int n) {
-  __shared__ __align__(16) SliceTile<kTile> a_tiles[2], b_tiles[2];
+__global__ void __launch_bounds__(kTileThreads, kTile == kSmallTile ? 2 : 1) product_kernel(const Product* products, int n) {
+  using A = FloatOperand<kAInner, kTile>;
+  using B = FloatOperand<kBInner, kTile>;
+  extern __shared__ uint4 tile_memory[];
+  auto& memory = *reinterpret_cast<TileMemory<A, B>*>(tile_memory);
   begin_kernel();
   const int index = static_cast<int>(blockIdx.x);
   const Product& p = products[product_at(products, n, index)];
@@ -55,37 +58,63 @@ __global__ void __launch_bounds__(kTileThreads, 2) product_kernel(const Product*
   TileSums<kTile> sums;
   const int segments = p.segments;
   for (int s = 0; s < segments; ++s) {
-    FloatOperand<kAInner, kTile> a(p.a + s * p.a_segment + row * (kAInner ? p.a_stride : 1), p.a_stride, rows);
-    FloatOperand<kBInner, kTile> b(p.b + s * p.b_segment + column * (kBInner ? p.b_stride : 1), p.b_stride, columns);
-    sums.add(a, b, range.x, range.y, a_tiles, b_tiles);
+    A a(p.a + s * p.a_segment + row * (kAInner ? p.a_stride : 1), p.a_stride, rows);
+    B b(p.b + s * p.b_segment + column * (kBInner ? p.b_stride : 1), p.b_stride, columns);
+    sums.add(a, b, range.x, range.y, memory);
   }
-  sums.store(p.c + row * p.c_stride + column, p.c_stride, rows, columns, p.add != 0);
+  float* c = p.c + row * p.c_stride + column;
+  const std::int64_t stride = p.c_stride;
+  const bool add = p.add != 0;
+  sums.for_each([&](int i, int j, float value) {
+    if (i >= rows || j >= columns) return;
+    float& to = c[i * stride + j];
+    to = add ? to + value : value;
+  });
 }
 
 template <bool kAInner, bool kBInner, int kTile>
 void launch_products(const Product* products, int n, std::int64_t tiles, Stream stream) {
-  launch(product_kernel<kAInner, kBInner, kTile>, dim3(static_cast<unsigned>(tiles)), dim3(kTileThreads), 0, stream, products, n);
+  constexpr std::size_t kBytes = sizeof(TileMemory<FloatOperand<kAInner, kTile>, FloatOperand<kBInner, kTile>>);
+  launch_with_memory(product_kernel<kAInner, kBInner, kTile>, dim3(static_cast<unsigned>(tiles)), dim3(kTileThreads), kBytes, stream,
+                     products, n);
 }
 
-template <int kTile>
-__global__ void __launch_bounds__(kTileThreads, 2) linear_back_kernel(const __grid_constant__ LinearBackArgs a) {
-  __shared__ __align__(16) SliceTile<kTile> dy_tiles[2], w_tiles[2];
+template <int kTile, int kPartsOf>
+__global__ void __launch_bounds__(kTileThreads, kTile == kSmallTile ? 2 : 1) linear_back_kernel(const __grid_constant__ LinearBackArgs a) {
+  using Dy = FloatOperand<true, kTile>;
+  using Weights = WeightOperand<false, kTile, kPartsOf>;
+  extern __shared__ uint4 tile_memory[];
   begin_kernel();
   const InputGroup group = find_group(a.columns, static_cast<int>(blockIdx.y), kTile);
   if (group.count == 0) return;
   const int column = static_cast<int>(blockIdx.x) * kTile;
-  FloatOperand<true, kTile> dy(a.dy.at + group.first * a.dy.stride, a.dy.stride, group.count);
-  WeightOperand<kTile> w(a.w, group.expert, column);
+  Dy dy(a.dy.at + group.first * a.dy.stride, a.dy.stride, group.count);
+  Weights w(a.w, group.expert, column);
   TileSums<kTile> sums;
-  sums.add(dy, w, 0, static_cast<int>(a.w.rows), dy_tiles, w_tiles);
+  sums.add(dy, w, 0, static_cast<int>(a.w.rows), *reinterpret_cast<TileMemory<Dy, Weights>*>(tile_memory));
   const int columns = min(kTile, static_cast<int>(a.w.columns) - column);
-  sums.store(a.dx.at + group.first * a.dx.stride + column, a.dx.stride, group.count, columns, a.add);
+  float* dx = a.dx.at + group.first * a.dx.stride + column;
+  sums.for_each([&](int i, int j, float value) {
+    if (i >= group.count || j >= columns) return;
+    float& to = dx[i * a.dx.stride + j];
+    to = a.add ? to + value : value;
+  });
+}
+
+template <int kTile, int kPartsOf>
+void launch_linear_back(const LinearBackArgs& a, Stream stream) {
+  constexpr std::size_t kBytes = sizeof(TileMemory<FloatOperand<true, kTile>, WeightOperand<false, kTile, kPartsOf>>);
+  launch_with_memory(linear_back_kernel<kTile, kPartsOf>,
+                     dim3(blocks_of(a.w.columns, kTile), static_cast<unsigned>(group_count(a.columns, kTile))), dim3(kTileThreads), kBytes,
+                     stream, a);
 }
 
 template <int kTile>
 void launch_linear_back(const LinearBackArgs& a, Stream stream) {
-  launch(linear_back_kernel<kTile>, dim3(blocks_of(a.w.columns, kTile), static_cast<unsigned>(group_count(a.columns, kTile))),
-         dim3(kTileThreads), 0, stream, a);
+  if (a.w.dtype == DType::bf16)
+    launch_linear_back<kTile, 1>(a, stream);
+  else
+    launch_linear_back<kTile, kParts>(a, stream);
 }
 
 }  // namespace
