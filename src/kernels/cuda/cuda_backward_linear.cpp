@@ -62,7 +62,7 @@ void CudaBackward::weight(std::span<const WeightGradient> products) {
     all.push_back(p);
     large += tiles_of(p, kLargeTile);
   }
-  const int tile = large >= 2 * device_.multiprocessors_ ? kLargeTile : kSmallTile;
+  const int tile = large >= device_.multiprocessors_ ? kLargeTile : kSmallTile;
   std::int64_t tiles = 0;
   if (const Product* placed = place(all, tile, &tiles); placed != nullptr)
     product_of_columns(placed, static_cast<int>(all.size()), tile, tiles, device_.stream_);

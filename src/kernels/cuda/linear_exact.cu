@@ -21,30 +21,32 @@ __device__ __forceinline__ void write_value(const ExactArgs& a, std::int64_t inp
 }
 
 // Two neighbouring weights of a row in parts, zeros behind the last column.
-template <int kPartsOf>
+template <DType kStored>
 __device__ __forceinline__ void weight_pair(const Matrices& w, std::int64_t row, std::int64_t params, int column,
-                                            std::uint32_t (&parts)[kPartsOf]) {
+                                            std::uint32_t (&parts)[kPartsOf<kStored>]) {
   const int left = static_cast<int>(w.columns) - column;
-  if constexpr (kPartsOf == 1) {
+  if constexpr (kStored == DType::bf16) {
     const std::uint32_t pair = left > 0 ? __ldg(reinterpret_cast<const std::uint32_t*>(w.codes + row) + column / 2) : 0u;
     parts[0] = left > 1 ? pair : pair & 0xffffu;
   } else {
     float x = 0, y = 0;
-    if (w.dtype == DType::u32 && left > 0) {
-      const float scale = stored_value(w.param, w.scales + params, column / w.group);
-      const float bias = stored_value(w.param, w.biases + params, column / w.group);
-      x = fmaf(static_cast<float>(code_at(w.codes + row, w.bits, column)), scale, bias);
-      y = fmaf(static_cast<float>(code_at(w.codes + row, w.bits, column + 1)), scale, bias);
+    if constexpr (kStored == DType::u32) {
+      if (left > 0) {
+        const float scale = stored_value(w.param, w.scales + params, column / w.group);
+        const float bias = stored_value(w.param, w.biases + params, column / w.group);
+        x = fmaf(static_cast<float>(code_at(w.codes + row, w.bits, column)), scale, bias);
+        y = fmaf(static_cast<float>(code_at(w.codes + row, w.bits, column + 1)), scale, bias);
+      }
     } else {
-      if (left > 0) x = stored_value(w.dtype, w.codes + row, column);
-      if (left > 1) y = stored_value(w.dtype, w.codes + row, column + 1);
+      if (left > 0) x = stored_value(kStored, w.codes + row, column);
+      if (left > 1) y = stored_value(kStored, w.codes + row, column + 1);
     }
     split_pair(x, y, parts);
   }
 }
 
-template <int kPartsOf, int kFragments>
-__global__ void __launch_bounds__(kTileThreads) few_inputs(ExactArgs a) {
+template <DType kStored, int kFragments>
+__global__ void __launch_bounds__(kTileThreads) few_inputs(ExactArgs a, bool aligned) {
   constexpr int kValues = kFragments * kFewRows * kFewInputs;
   __shared__ float of_warp[kWarps][kValues];
   begin_kernel();
@@ -60,42 +62,47 @@ __global__ void __launch_bounds__(kTileThreads) few_inputs(ExactArgs a) {
     rows[i] = group.expert * a.w.matrix_bytes + row * a.w.row_pitch;
     params[i] = group.expert * a.w.param_bytes + row * a.w.param_pitch;
   }
-  const float* x[kFragments];  // of the inputs of this lane
+  const float* x[kFragments];  // the inputs of this lane; where there is none, another, whose results nobody stores
 #pragma unroll
   for (int f = 0; f < kFragments; ++f) {
-    const int input = f * kFewInputs + lane / 4;
-    x[f] = input < group.count ? a.x.at + input_row(a.columns, group.first + input) * a.x.stride : nullptr;
+    const int input = min(f * kFewInputs + lane / 4, group.count - 1);
+    x[f] = a.x.at + input_row(a.columns, group.first + input) * a.x.stride;
   }
   float totals[(kValues + kTileThreads - 1) / kTileThreads] = {};
   for (int first = 0; first < slices; first += kWarps) {
     const int k0 = (first + warp) * kSlice + lane % 4 * 2;
     float sums[kFragments][4] = {};
     if (first + warp < slices) {
+      // All of the slice is on its way before any of it is used.
+      float2 pairs[kSlice / 16][kFragments][2];
+      const auto load = [&](const auto& pair_at) {
+#pragma unroll
+        for (int s = 0; s < kSlice / 16; ++s)
+#pragma unroll
+          for (int f = 0; f < kFragments; ++f)
+#pragma unroll
+            for (int i = 0; i < 2; ++i) pairs[s][f][i] = pair_at(x[f], k0 + 16 * s + 8 * i);
+      };
+      if (aligned && (first + warp + 1) * kSlice <= columns)
+        load([](const float* row, int k) { return *reinterpret_cast<const float2*>(row + k); });
+      else
+        load([&](const float* row, int k) { return make_float2(k < columns ? row[k] : 0.0f, k + 1 < columns ? row[k + 1] : 0.0f); });
+      std::uint32_t of_w[kSlice / 16][4][kPartsOf<kStored>];
+#pragma unroll
+      for (int s = 0; s < kSlice / 16; ++s)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) weight_pair<kStored>(a.w, rows[i % 2], params[i % 2], k0 + 16 * s + i / 2 * 8, of_w[s][i]);
 #pragma unroll
       for (int s = 0; s < kSlice / 16; ++s) {
-        std::uint32_t of_w[kPartsOf][4];
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          std::uint32_t parts[kPartsOf];
-          weight_pair(a.w, rows[i % 2], params[i % 2], k0 + 16 * s + i / 2 * 8, parts);
-#pragma unroll
-          for (int p = 0; p < kPartsOf; ++p) of_w[p][i] = parts[p];
-        }
-        std::uint32_t of_x[kFragments][kParts][2];
+        std::uint32_t of_x[kFragments][2][kParts];
 #pragma unroll
         for (int f = 0; f < kFragments; ++f)
 #pragma unroll
-          for (int i = 0; i < 2; ++i) {
-            const int k = k0 + 16 * s + 8 * i;
-            const float2 pair = load_pair(x[f] + k, x[f] != nullptr ? columns - k : 0);
-            std::uint32_t parts[kParts];
-            split_pair(pair.x, pair.y, parts);
+          for (int i = 0; i < 2; ++i) split_pair(pairs[s][f][i].x, pairs[s][f][i].y, of_x[f][i]);
+        for_products<kPartsOf<kStored>, kParts>([&](int pw, int px) {
+          const std::uint32_t w[4] = {of_w[s][0][pw], of_w[s][1][pw], of_w[s][2][pw], of_w[s][3][pw]};
 #pragma unroll
-            for (int p = 0; p < kParts; ++p) of_x[f][p][i] = parts[p];
-          }
-        for_products<kPartsOf, kParts>([&](int pw, int px) {
-#pragma unroll
-          for (int f = 0; f < kFragments; ++f) mma_bf16(of_w[pw], of_x[f][px][0], of_x[f][px][1], sums[f]);
+          for (int f = 0; f < kFragments; ++f) mma_bf16(w, of_x[f][0][px], of_x[f][1][px], sums[f]);
         });
       }
     }
@@ -130,28 +137,25 @@ class InputOperand {
   __device__ __forceinline__ explicit InputOperand(const float* const* rows) : rows_(rows) {}
   __device__ __forceinline__ void load(int k, int k_end) {
 #pragma unroll
-    for (int i = 0; i < kPairs; ++i) {
-      const float* row = rows_[line(i)];
-      values_[i] = load_pair(row + k + column(), row != nullptr ? k_end - k - column() : 0);
+    for (int i = 0; i < Where::kLines; ++i) {
+      const float* row = rows_[Where::line(i)];
+      eights_[i].load(row + k + Where::first(i), row != nullptr ? k_end - k - Where::first(i) : 0);
     }
   }
   __device__ __forceinline__ void store(Tile& tile) const {
 #pragma unroll
-    for (int i = 0; i < kPairs; ++i) store_pair(tile, line(i), column(), values_[i]);
+    for (int i = 0; i < Where::kLines; ++i) eights_[i].template store<Where>(tile, i);
   }
 
  private:
-  static constexpr int kPairs = kTile * kSlice / 2 / kTileThreads, kPerLine = kSlice / 2;
-  __device__ __forceinline__ static int line(int i) { return static_cast<int>(threadIdx.x) / kPerLine + i * (kTileThreads / kPerLine); }
-  __device__ __forceinline__ static int column() { return static_cast<int>(threadIdx.x) % kPerLine * 2; }
-
+  using Where = Brought<kTile, true>;
   const float* const* rows_;
-  float2 values_[kPairs];
+  EightFloats eights_[Where::kLines];
 };
 
-template <int kTile, int kPartsOf>
+template <int kTile, DType kStored>
 __global__ void __launch_bounds__(kTileThreads, kTile == 64 ? 2 : 1) many_inputs(const __grid_constant__ ExactArgs a) {
-  using Weights = WeightOperand<true, kTile, kPartsOf>;
+  using Weights = WeightOperand<true, kTile, kStored>;
   using Inputs = InputOperand<kTile>;
   extern __shared__ uint4 tile_memory[];
   __shared__ const float* rows_of_x[kTile];
@@ -166,50 +170,49 @@ __global__ void __launch_bounds__(kTileThreads, kTile == 64 ? 2 : 1) many_inputs
   Inputs x(rows_of_x);
   TileSums<kTile> sums;
   sums.add(w, x, 0, static_cast<int>(a.w.columns), *reinterpret_cast<TileMemory<Weights, Inputs>*>(tile_memory));
+  const int rows = static_cast<int>(min(static_cast<std::int64_t>(kTile), a.w.rows - row0));
   sums.for_each([&](int row, int input, float value) {
-    if (input < group.count && row0 + row < a.w.rows) write_value(a, group.first + input, row0 + row, value);
+    if (input < group.count && row < rows) write_value(a, group.first + input, row0 + row, value);
   });
 }
 
 constexpr std::int64_t kMostGroups = 65535;
 
 // Whether tiles of that size fill the card, and then launches them.
-template <int kTile, int kPartsOf>
+template <int kTile, DType kStored>
 bool launch_many(const ExactArgs& a, int multiprocessors, Stream stream) {
   const std::int64_t groups = group_count(a.columns, kTile), least = a.columns.begin == nullptr ? groups : a.columns.n / kTile;
   const std::int64_t rows = blocks_of(a.w.rows, kTile);
   if (rows * least < multiprocessors || groups > kMostGroups) return false;
-  constexpr std::size_t kBytes = sizeof(TileMemory<WeightOperand<true, kTile, kPartsOf>, InputOperand<kTile>>);
-  launch_with_memory(many_inputs<kTile, kPartsOf>, dim3(static_cast<unsigned>(rows), static_cast<unsigned>(groups)), dim3(kTileThreads),
+  constexpr std::size_t kBytes = sizeof(TileMemory<WeightOperand<true, kTile, kStored>, InputOperand<kTile>>);
+  launch_with_memory(many_inputs<kTile, kStored>, dim3(static_cast<unsigned>(rows), static_cast<unsigned>(groups)), dim3(kTileThreads),
                      kBytes, stream, a);
   return true;
 }
 
-template <int kPartsOf, int kFragments>
+template <DType kStored, int kFragments>
 void launch_few(const ExactArgs& a, Stream stream) {
-  launch(few_inputs<kPartsOf, kFragments>,
+  const bool aligned = a.x.stride % 2 == 0 && reinterpret_cast<std::uintptr_t>(a.x.at) % 8 == 0;
+  launch(few_inputs<kStored, kFragments>,
          dim3(blocks_of(a.w.rows, kFewRows), static_cast<unsigned>(group_count(a.columns, kFragments * kFewInputs))), dim3(kTileThreads), 0,
-         stream, a);
+         stream, a, aligned);
 }
 
-template <int kPartsOf>
+template <DType kStored>
 void multiply(const ExactArgs& a, int multiprocessors, Stream stream) {
   // Of a matrix; what experts really see is not known here.
   const std::int64_t inputs = a.columns.begin == nullptr ? a.columns.n : a.columns.n / a.columns.experts;
-  if (inputs > 96 && launch_many<128, kPartsOf>(a, multiprocessors, stream)) return;
-  if (inputs > 2 * kFewInputs && launch_many<64, kPartsOf>(a, multiprocessors, stream)) return;
-  if (inputs <= kFewInputs) return launch_few<kPartsOf, 1>(a, stream);
-  if (inputs <= 2 * kFewInputs) return launch_few<kPartsOf, 2>(a, stream);
-  launch_few<kPartsOf, 4>(a, stream);
+  if (inputs > 96 && launch_many<128, kStored>(a, multiprocessors, stream)) return;
+  if (inputs > 2 * kFewInputs && launch_many<64, kStored>(a, multiprocessors, stream)) return;
+  if (inputs <= kFewInputs) return launch_few<kStored, 1>(a, stream);
+  if (inputs <= 2 * kFewInputs) return launch_few<kStored, 2>(a, stream);
+  launch_few<kStored, 4>(a, stream);
 }
 
 }  // namespace
 
 void linear_exact(const ExactArgs& a, int multiprocessors, Stream stream) {
-  if (a.w.dtype == DType::bf16)
-    multiply<1>(a, multiprocessors, stream);
-  else
-    multiply<kParts>(a, multiprocessors, stream);
+  with_stored(a.w, [&]<DType kStored>() { multiply<kStored>(a, multiprocessors, stream); });
 }
 
 }  // namespace jang::kernels::cuda

@@ -79,10 +79,10 @@ void launch_products(const Product* products, int n, std::int64_t tiles, Stream 
                      products, n);
 }
 
-template <int kTile, int kPartsOf>
+template <int kTile, DType kStored>
 __global__ void __launch_bounds__(kTileThreads, kTile == kSmallTile ? 2 : 1) linear_back_kernel(const __grid_constant__ LinearBackArgs a) {
   using Dy = FloatOperand<true, kTile>;
-  using Weights = WeightOperand<false, kTile, kPartsOf>;
+  using Weights = WeightOperand<false, kTile, kStored>;
   extern __shared__ uint4 tile_memory[];
   begin_kernel();
   const InputGroup group = find_group(a.columns, static_cast<int>(blockIdx.y), kTile);
@@ -101,20 +101,17 @@ __global__ void __launch_bounds__(kTileThreads, kTile == kSmallTile ? 2 : 1) lin
   });
 }
 
-template <int kTile, int kPartsOf>
+template <int kTile, DType kStored>
 void launch_linear_back(const LinearBackArgs& a, Stream stream) {
-  constexpr std::size_t kBytes = sizeof(TileMemory<FloatOperand<true, kTile>, WeightOperand<false, kTile, kPartsOf>>);
-  launch_with_memory(linear_back_kernel<kTile, kPartsOf>,
+  constexpr std::size_t kBytes = sizeof(TileMemory<FloatOperand<true, kTile>, WeightOperand<false, kTile, kStored>>);
+  launch_with_memory(linear_back_kernel<kTile, kStored>,
                      dim3(blocks_of(a.w.columns, kTile), static_cast<unsigned>(group_count(a.columns, kTile))), dim3(kTileThreads), kBytes,
                      stream, a);
 }
 
 template <int kTile>
 void launch_linear_back(const LinearBackArgs& a, Stream stream) {
-  if (a.w.dtype == DType::bf16)
-    launch_linear_back<kTile, 1>(a, stream);
-  else
-    launch_linear_back<kTile, kParts>(a, stream);
+  with_stored(a.w, [&]<DType kStored>() { launch_linear_back<kTile, kStored>(a, stream); });
 }
 
 }  // namespace
@@ -136,7 +133,7 @@ void linear_back(const LinearBackArgs& a, int multiprocessors, Stream stream) {
   // Large tiles where they keep the card busy and experts fill them.
   const std::int64_t rows = a.columns.begin == nullptr ? a.columns.n : a.columns.n / a.columns.experts;
   const std::int64_t tiles = group_count(a.columns, kLargeTile) * blocks_of(a.w.columns, kLargeTile);
-  if (rows >= kLargeTile && tiles >= 2 * multiprocessors)
+  if (rows >= kLargeTile && tiles >= multiprocessors)
     launch_linear_back<kLargeTile>(a, stream);
   else
     launch_linear_back<kSmallTile>(a, stream);

@@ -110,6 +110,18 @@ __device__ __forceinline__ std::uint64_t pieces_descriptor(std::uint32_t address
   return kFixed | (address >> 4 & 0x3fffu);
 }
 
+// The same for tiles of product_tile.cuh: 128 bytes from eight columns to the next, 512 to the next eight inputs.
+__device__ __forceinline__ std::uint64_t slice_descriptor(std::uint32_t address) {
+  constexpr std::uint64_t kFixed = std::uint64_t{32} << 32 | std::uint64_t{8} << 16;
+  return kFixed | (address >> 4 & 0x3fffu);
+}
+// What this thread has written to shared memory can be read by products that begin behind the next barrier.
+__device__ __forceinline__ void products_may_read() {
+#if JANG_HAS_WARPGROUPS
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
+
 __device__ __forceinline__ void products_begin() {
 #if JANG_HAS_WARPGROUPS
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -141,32 +153,33 @@ __device__ __forceinline__ void hold(float (&d)[kN]) {
       " {"                                                                                                                                \
       "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,"                                        \
       "%25,%26,%27,%28,%29,%30,%31"                                                                                                       \
-      "},{%32,%33,%34,%35},%36,p,1,1,0;\n}"                                                                                               \
+      "},{%32,%33,%34,%35},%36,p,1,1,%38;\n}"                                                                                             \
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]),           \
         "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), \
         "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), \
         "+f"(d[30]), "+f"(d[31])                                                                                                          \
-      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "l"(inputs), "r"(add ? 1 : 0))
+      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "l"(inputs), "r"(add ? 1 : 0), "n"(kAcross ? 1 : 0))
 #define JANG_PRODUCT_16(type)                                                                                                   \
   asm volatile(                                                                                                                 \
       "{\n.reg .pred p;\nsetp.ne.b32 p, %21, 0;\n"                                                                              \
       "wgmma.mma_async.sync.aligned.m64n32k16.f32." type "." type                                                               \
       " {"                                                                                                                      \
       "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"                                                                   \
-      "},{%16,%17,%18,%19},%20,p,1,1,0;\n}"                                                                                     \
+      "},{%16,%17,%18,%19},%20,p,1,1,%22;\n}"                                                                                   \
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), \
         "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15])                                            \
-      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "l"(inputs), "r"(add ? 1 : 0))
+      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "l"(inputs), "r"(add ? 1 : 0), "n"(kAcross ? 1 : 0))
 #define JANG_PRODUCT_8(type)                                                                           \
   asm volatile(                                                                                        \
       "{\n.reg .pred p;\nsetp.ne.b32 p, %13, 0;\n"                                                     \
       "wgmma.mma_async.sync.aligned.m64n16k16.f32." type "." type                                      \
       " {"                                                                                             \
       "%0,%1,%2,%3,%4,%5,%6,%7"                                                                        \
-      "},{%8,%9,%10,%11},%12,p,1,1,0;\n}"                                                              \
+      "},{%8,%9,%10,%11},%12,p,1,1,%14;\n}"                                                            \
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]) \
-      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "l"(inputs), "r"(add ? 1 : 0))
-template <int kTiles, bool kBf16 = false>
+      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "l"(inputs), "r"(add ? 1 : 0), "n"(kAcross ? 1 : 0))
+// kAcross: the lines of 16 bytes are those of columns and hold inputs.
+template <int kTiles, bool kBf16 = false, bool kAcross = false>
 __device__ __forceinline__ void product(float (&d)[4 * kTiles], uint4 a, std::uint64_t inputs, bool add) {
 #if JANG_HAS_WARPGROUPS
   static_assert(kTiles == 2 || kTiles == 4 || kTiles == 8);
