@@ -28,6 +28,9 @@ struct TextOptions {
 // Text that the model samples itself: every window starts with the begin token (what the tokenizer's own encode puts in front of text,
 // else an end-of-text token, which starts documents where there is no begin token) and continues at temperature 1 over the whole
 // vocabulary. After an end token a new text begins. The draw at a position depends on seed, window and position only.
+//
+// Where the tokenizer puts a begin token in front of every text, every second window leaves it out: models that know one (Gemma) have
+// other activations without it, and most of what is read does not start where a text starts.
 [[nodiscard]] Result<Windows> sample_windows(engine::Engine& engine, const TextOptions& options, Observer& observer,
                                              const CancelFlag* cancel);
 // The first windows of a text, as the tokenizer encodes it, spread evenly over it. Errors: invalid_argument (shorter than one window).

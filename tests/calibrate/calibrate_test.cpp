@@ -3,9 +3,12 @@
 #include "calibrate/calibrate.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "bundled_model.h"
 #include "calibrate/allocate.h"
@@ -14,6 +17,8 @@
 
 namespace jang::calibrate {
 namespace {
+
+namespace fs = std::filesystem;
 
 TextOptions few() { return {.n_windows = 3, .length = 24, .seed = 5}; }
 
@@ -29,6 +34,46 @@ TEST(Text, sampled_windows_repeat_for_any_number_of_threads) {
   EXPECT_NE(sample_windows(*one, other, silent, nullptr)->tokens, a->tokens);
   // <|endoftext|> starts every document of this model.
   for (std::int64_t w = 0; w < a->n(); ++w) EXPECT_EQ(a->tokens[static_cast<std::size_t>(w * a->length)], 0);
+}
+
+// The bundled model with a tokenizer that puts <|endoftext|> in front of every text.
+std::unique_ptr<engine::Engine> load_with_begin_token(const fs::path& directory) {
+  fs::remove_all(directory);
+  fs::create_directories(directory);
+  for (const auto& file : fs::directory_iterator(test::kBundledModel))
+    if (file.path().filename() != "tokenizer.json") fs::create_symlink(fs::absolute(file.path()), directory / file.path().filename());
+  nlohmann::ordered_json tokenizer = nlohmann::ordered_json::parse(std::ifstream(fs::path(test::kBundledModel) / "tokenizer.json"));
+  const nlohmann::ordered_json begin = {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}};
+  const auto sequence = [](const char* id) { return nlohmann::ordered_json{{"Sequence", {{"id", id}, {"type_id", 0}}}}; };
+  tokenizer["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {begin, sequence("A")}},
+      {"pair", {begin, sequence("A"), sequence("B")}},
+      {"special_tokens", {{"<|endoftext|>", {{"id", "<|endoftext|>"}, {"ids", {0}}, {"tokens", {"<|endoftext|>"}}}}}}};
+  std::ofstream(directory / "tokenizer.json") << tokenizer;
+  auto engine = engine::Engine::load(directory.string(), test::on_test_device({.precision = kernels::Precision::exact}));
+  EXPECT_TRUE(engine.ok()) << engine.status().message();
+  return engine.ok() ? std::move(engine).value() : nullptr;
+}
+
+TEST(Text, every_second_window_leaves_out_a_begin_token_that_the_tokenizer_adds) {
+  const fs::path directory = fs::temp_directory_path() / ("jang_begin_token_" + std::to_string(getpid()));
+  const auto plain = load(), adding = load_with_begin_token(directory);
+  ASSERT_TRUE(plain && adding);
+  TextOptions longer = few();
+  ++longer.length;
+  const auto drawn = sample_windows(*plain, longer, silent, nullptr), windows = sample_windows(*adding, few(), silent, nullptr);
+  ASSERT_TRUE(drawn.ok() && windows.ok());
+  const auto part = [](const Windows& w, std::int64_t window, std::int64_t from, std::int64_t n) {
+    const auto at = w.tokens.begin() + window * w.length + from;
+    return std::vector<std::int32_t>(at, at + n);
+  };
+  for (const std::int64_t w : {0, 1, 2}) EXPECT_EQ(part(*windows, w, 0, 24), part(*drawn, w, w % 2, 24)) << w;
+  TextOptions second = few();
+  second.n_windows = 1;
+  second.first = 1;
+  EXPECT_EQ(sample_windows(*adding, second, silent, nullptr)->tokens, part(*windows, 1, 0, 24));
+  fs::remove_all(directory);
 }
 
 TEST(Text, given_text_is_cut_into_windows_and_short_text_refused) {
