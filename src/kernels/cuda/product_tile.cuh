@@ -2,7 +2,7 @@
 // Tiles of float32 matrix products on the tensor cores, c = sum over k of a[k] b[k].
 //
 // The tensor cores have no float32, but a float32 is the sum of three bf16, without an error: its leading 8 bits, the 8 bits behind them
-// and the rest. Six of the nine products of such parts are taken; those that are left out are below 2^-21 of the whole, 2^-24 on average.
+// and the rest. Six of the nine products of such parts are taken; those that are left out are below 2^-21 of the whole.
 // A value that is a bf16 already has one part, and then nothing is left out. Arithmetic is that of mma.m16n8k16, and of wgmma, which rounds
 // alike: products are exact, sums float32.
 //
