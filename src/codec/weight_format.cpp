@@ -43,7 +43,7 @@ void unpack_row(const WeightFormat& format, std::span<const std::byte* const> pl
     switch (format.kind) {
       case Kind::affine: out[i] = code * scale + param_at(planes[2], params, g); break;
       case Kind::integer_zero: out[i] = (code - static_cast<float>(std::to_integer<int>(planes[2][g]))) * scale; break;
-      case Kind::symmetric: out[i] = (code - static_cast<float>(1 << (format.bits - 1))) * scale; break;
+      case Kind::symmetric: out[i] = (code - static_cast<float>(symmetric_zero(format.bits))) * scale; break;
     }
   }
 }

@@ -23,6 +23,9 @@ namespace jang::codec {
 
 enum class Kind : std::uint8_t { affine, integer_zero, symmetric };
 
+// The code that stands for zero in symmetric formats.
+[[nodiscard]] constexpr int symmetric_zero(int bits) { return 1 << (bits - 1); }
+
 struct Plane {
   std::string_view name;               // "codes", "scales", "biases", "zeros"
   std::optional<DType> dtype;          // none: the float type that the plan chooses for parameters

@@ -145,7 +145,7 @@ class FeedbackRows {
       if (affine_) {
         bias(r, g) = load_value(a_.param_dtype, biases, r);
       } else {
-        zero(r, g) = a_.kind == codec::Kind::symmetric ? static_cast<float>(1 << (a_.bits - 1)) : static_cast<float>(zeros[r]);
+        zero(r, g) = a_.kind == codec::Kind::symmetric ? static_cast<float>(codec::symmetric_zero(a_.bits)) : static_cast<float>(zeros[r]);
         bias(r, g) = -(zero(r, g) * scale(r, g));
       }
     }

@@ -30,7 +30,7 @@ class IntegerSearch {
       : g_(g),
         search_(fit_search(bits)),
         symmetric_(kind == codec::Kind::symmetric),
-        half_(static_cast<float>(1 << (bits - 1))),
+        half_(static_cast<float>(codec::symmetric_zero(bits))),
         fixed_(g) {
     for (int j = 0; j < g.n; ++j) {
       lo_ = lo_ < g.w[j] ? lo_ : g.w[j];

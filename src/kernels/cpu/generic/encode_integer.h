@@ -16,7 +16,7 @@ class IntegerEncoder : Encoder<V, kWeighted> {
   IntegerEncoder(Block<V>& block, const EncodeArgs& a)
       : Encoder<V, kWeighted>(block, a),
         symmetric_(a.kind == codec::Kind::symmetric),
-        half_(V::set1(static_cast<float>(1 << (a.bits - 1)))) {}
+        half_(V::set1(static_cast<float>(codec::symmetric_zero(a.bits)))) {}
 
   // Scale and zero as stored; codes in rtn_q.
   Params<V> rtn() {
