@@ -287,3 +287,32 @@ def load_transformers(directory, config_from=None):
     if left:
         raise ValueError(f"bundle tensors that transformers has no place for: {left[:5]}")
     return model
+
+
+def stacked_experts(values):
+    """transformers 5 keeps the experts of a layer as two stacked tensors: gate and up one behind the other, and down."""
+    out = {k: v for k, v in values.items() if ".experts." not in k}
+    layers = sorted({k.split(".experts.")[0] for k in values if ".experts." in k})
+    for layer in layers:
+        n = 1 + max(int(k.split(".experts.")[1].split(".")[0]) for k in values if k.startswith(layer + ".experts."))
+        weight = lambda e, name: values[f"{layer}.experts.{e}.{name}.weight"]
+        out[f"{layer}.experts.gate_up_proj"] = np.stack([np.concatenate([weight(e, "gate_proj"), weight(e, "up_proj")]) for e in range(n)])
+        out[f"{layer}.experts.down_proj"] = np.stack([weight(e, "down_proj") for e in range(n)])
+    return out
+
+
+def reference_logits(source, values, ids):
+    """Logits of transformers in float32 over values by Hugging Face's names, one entry an expert; `source` has the config."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, attn_implementation="eager",
+                                                 experts_implementation="eager").eval()
+    if any(k.endswith(".experts.gate_up_proj") for k in model.state_dict()):
+        values = stacked_experts(values)
+    state = {k: torch.from_numpy(np.ascontiguousarray(v, dtype=np.float32)) for k, v in values.items()}
+    missing = model.load_state_dict(state, strict=False)
+    if missing.unexpected_keys or any("lm_head" not in k for k in missing.missing_keys):
+        raise ValueError(f"names without a place {missing.unexpected_keys[:3]}, places without a name {missing.missing_keys[:3]}")
+    with torch.inference_mode():
+        return model(torch.tensor([list(map(int, ids))]), use_cache=False).logits[0].float().numpy()
