@@ -33,8 +33,9 @@ TensorReport plain_row(const format::StoredTensor& tensor) {
   TensorReport row;
   row.name = tensor.info.name;
   row.params = static_cast<std::uint64_t>(elements(tensor.info.shape));
-  row.bytes = static_cast<std::uint64_t>(tensor.info.bytes());
-  row.bits = 8 * size_bytes(tensor.info.dtype);
+  row.bytes = tensor.made != nullptr ? tensor.made->file_bytes() : static_cast<std::uint64_t>(tensor.info.bytes());
+  row.bits = tensor.made == nullptr ? 8 * size_bytes(tensor.info.dtype)
+                                    : static_cast<int>(8 * row.bytes / std::max<std::uint64_t>(1, row.params));  // its scales with it
   return row;
 }
 

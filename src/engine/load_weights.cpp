@@ -4,11 +4,12 @@
 #include "engine/load_weights.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "codec/column_codes.h"
+#include "format/targets/packed_module.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
 #include "kernels/values.h"
@@ -16,6 +17,8 @@
 
 namespace jang::engine {
 namespace {
+
+constexpr std::int64_t kFloatBytes = 4;
 
 // A tensor as the model sees it, and where its bytes lie. Rows are those of [product of leading dimensions, last dimension].
 struct Source {
@@ -34,9 +37,9 @@ class Loader {
   const std::byte* bytes_of(const format::StoredTensor& t) const {
     return files_[static_cast<std::size_t>(t.file)].data() + t.offset_bytes;
   }
-  void add_plain(const format::LogicalTensor& t);
+  Status add_plain(const format::LogicalTensor& t);
   Status add_module(const format::LogicalTensor& t);
-  void add_parameters(const format::BundleModule& m, DType stored_type, kernels::MatrixView* view);
+  Status add_parameters(const format::PackedModule& module, kernels::MatrixView* view);
   Status place(const arch::OutTensor& t);
   Status place_matrix(const arch::OutTensor& t);
   Status place_vector(const arch::OutTensor& t);
@@ -47,52 +50,67 @@ class Loader {
   LoadedWeights out_;
 };
 
-void Loader::add_plain(const format::LogicalTensor& t) {
+Status Loader::add_plain(const format::LogicalTensor& t) {
+  const format::StoredTensor& at = stored(t.stored);
   kernels::MatrixView view;
   view.format.dtype = t.info.dtype;
   view.n_rows = rows(t.info.shape);
   view.n_cols = columns(t.info.shape);
-  view.data = bytes_of(stored(t.stored));
-  sources_.push_back({t.info, view, t.info.bytes()});
-}
-
-Status Loader::add_module(const format::LogicalTensor& t) {
-  const format::BundleModule& m = bundle_.modules[static_cast<std::size_t>(t.module)];
-  kernels::MatrixView view;
-  view.format = {DType::u32, m.format->bits, m.format->group_size, t.info.dtype};
-  view.n_rows = rows(m.shape);
-  view.n_cols = columns(m.shape);
-  view.data = bytes_of(stored(m.planes[0]));
-  if (m.format->kind == codec::Kind::affine) {
-    view.scales = bytes_of(stored(m.planes[1]));
-    view.biases = bytes_of(stored(m.planes[2]));
+  std::int64_t bytes = t.info.bytes();
+  if (at.made == nullptr) {
+    view.data = bytes_of(at);
   } else {
-    add_parameters(m, t.info.dtype, &view);
+    std::vector<std::byte>& made = out_.made.emplace_back(static_cast<std::size_t>(bytes));
+    JANG_TRY(bundle_.checkpoint.read(at, 0, made));
+    view.data = made.data();
+    bytes = static_cast<std::int64_t>(at.made->file_bytes());
   }
-  std::int64_t bytes = 0;
-  for (const int plane : m.planes) bytes += stored(plane).info.bytes();
   sources_.push_back({t.info, view, bytes});
   return {};
 }
 
-// Scales and biases [rows, groups] of a format without biases, in float32, where scale and zero times scale of 16-bit scales are exact.
-void Loader::add_parameters(const format::BundleModule& m, DType stored_type, kernels::MatrixView* view) {
-  const std::int64_t n_groups = view->n_cols / m.format->group_size, n = view->n_rows * n_groups;
-  const std::byte* const scales = bytes_of(stored(m.planes[1]));
-  std::vector<std::uint8_t> zeros(static_cast<std::size_t>(n), static_cast<std::uint8_t>(1 << (m.format->bits - 1)));
-  if (m.format->kind == codec::Kind::integer_zero) {
-    const format::StoredTensor& t = stored(m.planes[2]);
-    codec::unpack_columns({bytes_of(t), static_cast<std::size_t>(t.info.bytes())}, view->n_rows, m.format->bits, zeros);
+Status Loader::add_module(const format::LogicalTensor& t) {
+  const format::BundleModule& m = bundle_.modules[static_cast<std::size_t>(t.module)];
+  const format::PackedModule module(bundle_.checkpoint, m);
+  kernels::MatrixView view;
+  view.format = {DType::u32, m.format->bits, m.format->group_size, t.info.dtype};
+  view.n_rows = rows(m.shape);
+  view.n_cols = columns(m.shape);
+  if (m.arranged[0].is_rows()) {
+    view.data = bytes_of(stored(m.planes[0]));
+  } else {
+    std::vector<std::byte>& codes = out_.made.emplace_back();
+    JANG_TRY(module.read(bundle_.checkpoint, 0, 0, view.n_rows, &codes));
+    view.data = codes.data();
   }
-  std::vector<float>& made = out_.made.emplace_back(static_cast<std::size_t>(2 * n));
+  if (m.format->kind == codec::Kind::affine) {
+    view.scales = bytes_of(stored(m.planes[1]));
+    view.biases = bytes_of(stored(m.planes[2]));
+  } else {
+    JANG_TRY(add_parameters(module, &view));
+  }
+  sources_.push_back({t.info, view, static_cast<std::int64_t>(module.file_bytes())});
+  return {};
+}
+
+// Scales and biases [rows, groups] of a format without biases, in float32, where scale and zero times scale of 16-bit scales are exact.
+Status Loader::add_parameters(const format::PackedModule& module, kernels::MatrixView* view) {
+  const codec::WeightFormat& f = module.format();
+  const std::int64_t n = view->n_rows * (view->n_cols / f.group_size);
+  std::vector<std::byte> scales, zeros(static_cast<std::size_t>(n), static_cast<std::byte>(codec::symmetric_zero(f.bits)));
+  JANG_TRY(module.read(bundle_.checkpoint, 1, 0, view->n_rows, &scales));
+  if (f.kind == codec::Kind::integer_zero) JANG_TRY(module.read(bundle_.checkpoint, 2, 0, view->n_rows, &zeros));
+  std::vector<std::byte>& made = out_.made.emplace_back(static_cast<std::size_t>(2 * n * kFloatBytes));
   for (std::int64_t i = 0; i < n; ++i) {
-    const float scale = kernels::load_value(stored_type, scales, i);
-    made[static_cast<std::size_t>(i)] = scale;
-    made[static_cast<std::size_t>(n + i)] = -static_cast<float>(zeros[static_cast<std::size_t>(i)]) * scale;
+    const float scale = kernels::load_value(module.params(), scales.data(), i);
+    const float bias = -static_cast<float>(std::to_integer<int>(zeros[static_cast<std::size_t>(i)])) * scale;
+    std::memcpy(made.data() + i * kFloatBytes, &scale, kFloatBytes);
+    std::memcpy(made.data() + (n + i) * kFloatBytes, &bias, kFloatBytes);
   }
   view->format.param_dtype = DType::f32;
-  view->scales = reinterpret_cast<const std::byte*>(made.data());
-  view->biases = view->scales + n * 4;
+  view->scales = made.data();
+  view->biases = view->scales + n * kFloatBytes;
+  return {};
 }
 
 bool is_matrix(const arch::OutTensor& t) { return t.shape.size() >= 2 && t.role != arch::Role::conv && t.name != t.module; }
@@ -137,10 +155,7 @@ Status Loader::place(const arch::OutTensor& t) {
 Result<LoadedWeights> Loader::load() {
   JANG_CHECK(files_.size() == bundle_.checkpoint.files().size());
   for (const format::LogicalTensor& t : format::logical_tensors(bundle_)) {
-    if (t.module < 0)
-      add_plain(t);
-    else
-      JANG_TRY(add_module(t));
+    JANG_TRY(t.module < 0 ? add_plain(t) : add_module(t));
   }
   const json::Value config = bundle_.modules.empty() ? bundle_.checkpoint.config() : format::logical_config(bundle_);
   std::vector<TensorInfo> infos;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From an opened directory and its mapped files to named weights: matrices as views into the mapping, nothing copied or touched; the small
 // vectors as floats. Kernels compute code * scale + bias, so packed formats without biases get them here: float32 scales and biases beside
-// the mapping, bias = -zero * scale, with which the values are exactly those of the format. Their codes stay where they are.
+// the mapping, bias = -zero * scale, with which the values are exactly those of the format. Their codes stay where they are, unless the
+// files have them in another order: then they are copied into that of the rows. Tensors that are made as they are read are made here.
 #pragma once
 
 #include <deque>
@@ -19,7 +20,7 @@ namespace jang::engine {
 struct LoadedWeights {
   arch::Model described;
   model::Weights weights;  // views into `files` and `made`
-  std::deque<std::vector<float>> made;
+  std::deque<std::vector<std::byte>> made;
   double payload_bits = 0;  // of the tensors used, scales and biases included
   double parameters = 0;    // values they stand for
 };

@@ -224,14 +224,15 @@ Status Checkpoint::read(const StoredTensor& t, std::uint64_t begin, std::span<st
   const auto bytes = static_cast<std::uint64_t>(t.info.bytes());
   JANG_CHECK(begin <= bytes && out.size() <= bytes - begin);
   const Status status =
-      t.made >= 0 ? made_->read(*this, t.made, begin, out) : files_[static_cast<std::size_t>(t.file)].read_at(t.offset_bytes + begin, out);
+      t.made != nullptr ? t.made->read(*this, begin, out) : files_[static_cast<std::size_t>(t.file)].read_at(t.offset_bytes + begin, out);
   return status.ok() ? status : status.with_context(fmt::format("tensor {}", json::quote(t.info.name)));
 }
 
-Checkpoint Checkpoint::with(json::Value config, std::vector<StoredTensor> tensors, std::shared_ptr<const MadeTensors> made) && {
+Checkpoint Checkpoint::with(json::Value config, std::vector<StoredTensor> tensors, const std::string& warning) && {
   config_ = std::move(config);
   tensors_ = std::move(tensors);
-  made_ = std::move(made);
+  std::ranges::sort(tensors_, {}, [](const StoredTensor& t) -> const std::string& { return t.info.name; });
+  if (!warning.empty()) warnings_.push_back(warning);
   return std::move(*this);
 }
 

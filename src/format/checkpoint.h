@@ -23,22 +23,30 @@
 
 namespace jang::format {
 
+class Checkpoint;
+class PackedModule;  // format/targets/packed_module.h
+
+// A tensor that is made of what the files hold while it is read: packed weights as the values they stand for.
+class MadeTensor {
+ public:
+  MadeTensor() = default;
+  MadeTensor(const MadeTensor&) = delete;
+  MadeTensor& operator=(const MadeTensor&) = delete;
+  virtual ~MadeTensor() = default;
+  // Its bytes from byte `begin`. Thread safe. Errors: those of reading.
+  [[nodiscard]] virtual Status read(const Checkpoint& checkpoint, std::uint64_t begin, std::span<std::byte> out) const = 0;
+  // Bytes of the files that it is made of.
+  [[nodiscard]] virtual std::uint64_t file_bytes() const = 0;
+  // The packed rows that it stands for; null where they are of no format of the codec.
+  [[nodiscard]] virtual const PackedModule* packed() const { return nullptr; }
+};
+
 // Where a tensor's bytes lie.
 struct StoredTensor {
   TensorInfo info;
-  int file = 0;                    // index into Checkpoint::files()
-  std::uint64_t offset_bytes = 0;  // from the start of the file
-  int made = -1;                   // not -1: no bytes of a file, but the tensor of this index of MadeTensors
-};
-
-class Checkpoint;
-
-// Tensors that are made of what the files hold while they are read: packed weights as the values they stand for.
-class MadeTensors {
- public:
-  virtual ~MadeTensors() = default;
-  // Bytes of tensor `index` from byte `begin`. Thread safe. Errors: those of reading.
-  [[nodiscard]] virtual Status read(const Checkpoint& checkpoint, int index, std::uint64_t begin, std::span<std::byte> out) const = 0;
+  int file = 0;                                 // index into Checkpoint::files()
+  std::uint64_t offset_bytes = 0;               // from the start of the file
+  std::shared_ptr<const MadeTensor> made = {};  // not null: no bytes of a file, but these
 };
 
 struct OpenOptions {
@@ -76,8 +84,8 @@ class Checkpoint {
   [[nodiscard]] int find(std::string_view name) const;
   // Raw bytes of tensor `t` from byte `begin` of its payload. Thread safe. Errors name the tensor and file.
   [[nodiscard]] Status read(const StoredTensor& t, std::uint64_t begin, std::span<std::byte> out) const;
-  // The same files with other tensors and another config. `tensors` as tensors() has them, some made by `made`.
-  [[nodiscard]] Checkpoint with(json::Value config, std::vector<StoredTensor> tensors, std::shared_ptr<const MadeTensors> made) &&;
+  // The same files with other tensors, which are sorted here, another config, and `warning` beside the others unless it is empty.
+  [[nodiscard]] Checkpoint with(json::Value config, std::vector<StoredTensor> tensors, const std::string& warning = {}) &&;
   // Sum of the safetensors file sizes.
   [[nodiscard]] std::uint64_t file_bytes() const;
   // Corrupt when any file changed since it was opened.
@@ -88,7 +96,6 @@ class Checkpoint {
   json::Value config_;
   std::vector<InputFile> files_;
   std::vector<StoredTensor> tensors_;
-  std::shared_ptr<const MadeTensors> made_;  // null: none
   std::string file_format_;
   std::vector<std::string> warnings_;
   Status missing_;

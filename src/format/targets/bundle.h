@@ -3,6 +3,7 @@
 // without the source. Which target wrote it decides how it is read (format/targets/target.h).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "codec/weight_format.h"
 #include "format/checkpoint.h"
+#include "format/targets/arrangement.h"
 #include "jang/status.h"
 #include "json/json.h"
 
@@ -22,8 +24,9 @@ namespace jang::format {
 struct BundleModule {
   std::string path;  // "model.layers.0.self_attn.q_proj"
   const codec::WeightFormat* format = nullptr;
-  Shape shape;              // logical [.., out, in]
-  std::vector<int> planes;  // indices into checkpoint.tensors(), in the order of the format's planes
+  Shape shape;                                                     // logical [.., out, in]
+  std::vector<int> planes;                                         // indices into checkpoint.tensors(), in the order of the format's planes
+  std::array<targets::Arrangement, codec::kMaxPlanes> arranged{};  // how the rows of each lie in the file
 };
 
 struct Bundle {

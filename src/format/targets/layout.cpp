@@ -13,13 +13,13 @@
 #include <numeric>
 
 #include "base/check.h"
-#include "codec/column_codes.h"
 #include "format/safetensors.h"
 
 namespace jang::targets {
 namespace {
 
 constexpr int kPackedRank = 1;
+constexpr std::size_t kContentBlock = 1u << 16;  // bytes of a write of repeated content, about
 
 int rank_in_shard(const arch::OutTensor& t, const codec::WeightFormat* format, DType params) {
   if (format != nullptr) return kPackedRank;
@@ -164,26 +164,24 @@ Status RowWriter::write(int tensor, int plane, std::int64_t row_begin, std::int6
     if (part.plane != plane || begin >= end || !part.content.empty()) continue;
     const auto rows =
         data.subspan(static_cast<std::size_t>(begin - row_begin) * row_bytes, static_cast<std::size_t>(end - begin) * row_bytes);
-    if (part.column_bits != 0)
-      JANG_TRY(write_columns(part, begin - part.row_begin, end - begin, rows));
-    else
-      JANG_TRY(writer_.write_at(part.shard, part.offset_bytes + static_cast<std::uint64_t>(begin - part.row_begin) * row_bytes, rows));
+    const auto put = [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+      return writer_.write_at(part.shard, part.offset_bytes + offset, bytes);
+    };
+    JANG_TRY(put_rows(part.arrangement, part.n_rows, begin - part.row_begin, end - begin, rows, put));
   }
   return {};
 }
 
-Status RowWriter::write_columns(const StoredPart& part, std::int64_t row, std::int64_t n_rows, std::span<const std::byte> codes) const {
-  JANG_CHECK(row % codec::kColumnBlock == 0 && (n_rows % codec::kColumnBlock == 0 || row + n_rows == part.n_rows));
-  const std::int64_t n_columns = static_cast<std::int64_t>(codes.size()) / n_rows;
-  std::vector<std::uint32_t> words(static_cast<std::size_t>(codec::column_words(n_rows, part.column_bits) * n_columns));
-  codec::pack_columns({reinterpret_cast<const std::uint8_t*>(codes.data()), codes.size()}, n_rows, part.column_bits, words);
-  const std::int64_t first = codec::column_words(row, part.column_bits) * n_columns;
-  return writer_.write_at(part.shard, part.offset_bytes + static_cast<std::uint64_t>(first) * 4, std::as_bytes(std::span(words)));
-}
-
 Status RowWriter::write_contents() const {
-  for (const StoredPart& part : layout_.parts)
-    if (!part.content.empty()) JANG_TRY(writer_.write_at(part.shard, part.offset_bytes, std::as_bytes(std::span(part.content))));
+  for (const StoredPart& part : layout_.parts) {
+    const auto bytes = static_cast<std::uint64_t>(part.info.bytes());
+    JANG_CHECK(part.content.empty() || bytes % part.content.size() == 0);
+    if (part.content.empty() || bytes == 0) continue;
+    std::string block = part.content;
+    while (block.size() * 2 <= kContentBlock && bytes % (block.size() * 2) == 0) block += block;
+    for (std::uint64_t at = 0; at < bytes; at += block.size())
+      JANG_TRY(writer_.write_at(part.shard, part.offset_bytes + at, std::as_bytes(std::span(block))));
+  }
   return {};
 }
 

@@ -50,8 +50,7 @@ class RowWriter {
   // Both outlive it.
   RowWriter(const Layout& layout, format::BundleWriter& writer, std::size_t n_tensors);
   // Rows [row_begin, row_begin + n_rows) of a plane (-1: plain values) of a tensor; `data`: n_rows rows of equal size. Thread safe for
-  // rows that do not overlap. Precondition: of parts with column_bits whole blocks of 32 rows, or all rows to the end. Errors: those of
-  // writing.
+  // rows that do not overlap. Precondition: of arranged parts whole blocks of 32 rows, or all rows to the end. Errors: those of writing.
   [[nodiscard]] Status write(int tensor, int plane, std::int64_t row_begin, std::int64_t n_rows, std::span<const std::byte> data) const;
   // The parts that have their bytes with them. Errors: those of writing.
   [[nodiscard]] Status write_contents() const;
@@ -59,8 +58,6 @@ class RowWriter {
   [[nodiscard]] DType plain_dtype(int tensor) const;
 
  private:
-  [[nodiscard]] Status write_columns(const StoredPart& part, std::int64_t row, std::int64_t n_rows, std::span<const std::byte> codes) const;
-
   const Layout& layout_;
   format::BundleWriter& writer_;
   std::vector<std::vector<int>> parts_;  // by tensor: indices into layout_.parts

@@ -10,6 +10,7 @@
 // Adding a target = a folder here + one line in targets.cpp; HACKING.md says what the order of the lines means.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "arch/arch.h"
 #include "codec/weight_format.h"
 #include "format/checkpoint.h"
+#include "format/targets/arrangement.h"
 #include "format/targets/bundle.h"
 #include "jang/status.h"
 #include "json/json.h"
@@ -34,8 +36,8 @@ struct StoredPart {
   TensorInfo info;                         // name, dtype and shape on disk
   int shard = 0;
   std::uint64_t offset_bytes = 0;  // from the start of the shard file
-  int column_bits = 0;             // not 0: rows of codes, one byte each, that lie down the columns in so many bits (codec/column_codes.h)
-  std::string content{};           // not empty: the bytes themselves, which follow from the shape; no rows then
+  Arrangement arrangement{};       // how the rows lie in the file
+  std::string content{};           // not empty: the bytes themselves, over and over to the end of the part; no rows then
 };
 
 struct Layout;  // layout.h
@@ -63,6 +65,16 @@ struct Record {
 
 struct Document {
   std::string name, text;
+};
+
+// What the loaders of a target ask of a plan beyond one choice per unit.
+struct Rules {
+  std::vector<int> widths{};      // of codes; empty: all of the codec
+  bool one_choice = false;        // one width and one group for everything that is packed
+  int group_size = 0;             // where none is asked for; 0: the planner's own rule
+  std::optional<DType> params{};  // the type of scales; empty: any
+  std::string_view profile{};     // what is made where no profile is asked for; empty: the program's default
+  [[nodiscard]] bool allows(int bits) const { return widths.empty() || std::ranges::find(widths, bits) != widths.end(); }
 };
 
 enum class Copying : std::uint8_t {
@@ -103,6 +115,7 @@ class Target {
   [[nodiscard]] virtual codec::Kind kind(const arch::OutTensor& /*tensor*/) const { return codec::Kind::affine; }
   // Whether its loaders refuse a model whose units (OutTensor::unit) are cut: recipes that decide module by module are then checked.
   [[nodiscard]] virtual bool keeps_units() const { return false; }
+  [[nodiscard]] virtual Rules rules() const { return {}; }
   // Entries of a file's safetensors metadata.
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> file_metadata() const = 0;
   // The text files that make the tensors a model, in the order in which they are written: the one that loaders look for comes last.

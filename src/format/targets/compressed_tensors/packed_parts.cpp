@@ -2,18 +2,15 @@
 // Names and shapes of the parts.
 #include "format/targets/compressed_tensors/packed_parts.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "base/check.h"
 #include "codec/column_codes.h"
+#include "format/targets/hugging_face.h"
 #include "format/targets/layout.h"
 
 namespace jang::targets::compressed_tensors {
 namespace {
-
-constexpr std::string_view kExperts = ".experts.";
-
-bool has_experts(const arch::OutTensor& t) { return t.shape.size() == 3 && t.module.find(kExperts) != std::string::npos; }
 
 std::string little_endian(std::int64_t a, std::int64_t b) {
   std::string bytes;
@@ -34,29 +31,17 @@ void add_matrix(const std::string& module, std::int64_t row_begin, std::int64_t 
   add(kScale, params, {out, f.planes()[1].elements(in)}, 1);
   if (f.kind != codec::Kind::integer_zero) return;
   JANG_CHECK(out % kZeroPointRows == 0);
-  add(kZeroPoint, DType::i32, {codec::column_words(out, f.bits), f.planes()[2].elements(in)}, 2).column_bits = f.bits;
+  add(kZeroPoint, DType::i32, {codec::column_words(out, f.bits), f.planes()[2].elements(in)}, 2).arrangement = down_columns(f.bits);
 }
 
 }  // namespace
 
-std::string expert_name(const std::string& stacked, std::int64_t expert) {
-  const std::size_t at = stacked.find(kExperts);
-  JANG_CHECK(at != std::string::npos);
-  std::string name = stacked;
-  return name.insert(at + kExperts.size(), std::to_string(expert) + ".");
-}
-
 std::vector<StoredPart> packed_parts(const arch::OutTensor& t, const codec::WeightFormat* format, DType params) {
+  if (format == nullptr) return plain_parts(t, params);
   std::vector<StoredPart> parts;
   const std::int64_t n = has_experts(t) ? t.shape[0] : 1, out = rows(t.shape) / std::max<std::int64_t>(1, n);
-  if (format == nullptr && !has_experts(t)) return {{.n_rows = out, .info = {t.name, stored_dtype(t, params), t.shape}}};
-  for (std::int64_t e = 0; e < n; ++e) {
-    if (format != nullptr)
-      add_matrix(has_experts(t) ? expert_name(t.module, e) : t.module, e * out, out, columns(t.shape), *format, params, &parts);
-    else
-      parts.push_back(
-          {.row_begin = e * out, .n_rows = out, .info = {expert_name(t.name, e), stored_dtype(t, params), {out, columns(t.shape)}}});
-  }
+  for (std::int64_t e = 0; e < n; ++e)
+    add_matrix(has_experts(t) ? expert_name(t.module, e) : t.module, e * out, out, columns(t.shape), *format, params, &parts);
   return parts;
 }
 

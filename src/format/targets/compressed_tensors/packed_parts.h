@@ -14,8 +14,6 @@ inline constexpr std::string_view kPacked = "weight_packed", kScale = "weight_sc
 // Zero points of this many rows fill whole words at every width. Matrices of other heights are packed symmetrically.
 inline constexpr std::int64_t kZeroPointRows = 32;
 
-// "model.layers.0.mlp.experts.gate_proj" -> "model.layers.0.mlp.experts.3.gate_proj".
-[[nodiscard]] std::string expert_name(const std::string& stacked, std::int64_t expert);
 // One module, or one for each expert.
 [[nodiscard]] std::vector<StoredPart> packed_parts(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params);
 [[nodiscard]] std::uint64_t packed_bytes(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params);

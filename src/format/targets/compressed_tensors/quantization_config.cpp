@@ -6,9 +6,8 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <set>
 
-#include "arch/path.h"
+#include "format/targets/hugging_face.h"
 
 namespace jang::targets::compressed_tensors {
 namespace {
@@ -70,46 +69,6 @@ Result<SchemeGroup> read_group(const Value& group, const std::string& where) {
   return out;
 }
 
-// A name with its numbers taken out: "model.layers.*.mlp.experts.*.gate_proj" and the first of them.
-struct Pattern {
-  std::string path;
-  int number = -1;
-};
-
-Pattern pattern_of(const std::string& module) {
-  Pattern p;
-  for (const std::string_view part : arch::split_path(module)) {
-    const int number = arch::component_number(part);
-    if (number >= 0 && p.number < 0) p.number = number;
-    if (!p.path.empty()) p.path += '.';
-    p.path += number >= 0 ? "*" : std::string(part);
-  }
-  return p;
-}
-
-// The regular expression of a pattern whose first number is one of `numbers`; any others may be anything.
-std::string regex_of(const std::string& pattern, const std::set<int>& numbers) {
-  std::string list;
-  for (const int n : numbers) list += (list.empty() ? "(" : "|") + std::to_string(n);
-  std::string out = "re:^";
-  bool first = true;
-  for (const char c : pattern) {
-    if (c == '.') {
-      out += "\\.";
-    } else if (c == '*') {
-      out += first ? list + ")" : "[0-9]+";
-      first = false;
-    } else {
-      out += c;
-    }
-  }
-  return out + "$";
-}
-
-bool is_linear(const arch::OutTensor& t) {
-  return t.shape.size() >= 2 && t.name != t.module && t.role != arch::Role::conv && t.role != arch::Role::embedding;
-}
-
 Value group_entry(const Scheme& scheme, const std::vector<std::string>& modules) {
   return {{"targets", patterns(modules)},
           {"weights",
@@ -149,15 +108,8 @@ Result<std::vector<SchemeGroup>> read_groups(const Value& config) {
 }
 
 std::vector<std::string> patterns(const std::vector<std::string>& modules) {
-  std::vector<std::string> order;  // of first appearance
-  std::map<std::string, std::set<int>> numbers;
-  for (const std::string& module : modules) {
-    const Pattern p = pattern_of(module);
-    if (!numbers.contains(p.path)) order.push_back(p.path);
-    if (std::set<int>& seen = numbers[p.path]; p.number >= 0) seen.insert(p.number);
-  }
   std::vector<std::string> out;
-  for (const std::string& path : order) out.push_back(numbers[path].empty() ? path : regex_of(path, numbers[path]));
+  for (const ModulePattern& p : module_patterns(modules)) out.push_back((p.is_regex ? "re:" : "") + p.text);
   return out;
 }
 
@@ -167,12 +119,10 @@ Value quantization_config(const arch::Model& model, std::span<const TensorRecord
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const arch::OutTensor& t = model.tensors[i];
     if (!is_linear(t)) continue;
-    std::string module = t.module;
-    if (t.shape.size() == 3) module.insert(module.rfind('.'), ".0");
     if (const codec::WeightFormat* f = tensors[i].format)
-      packed[{f->bits, f->group_size, f->kind == codec::Kind::symmetric}].push_back(module);
+      packed[{f->bits, f->group_size, f->kind == codec::Kind::symmetric}].push_back(linear_module(t));
     else
-      plain.push_back(t.role == arch::Role::tied_embedding ? "lm_head" : module);
+      plain.push_back(linear_module(t));
   }
   Value groups = Value::object();
   for (const auto& [scheme, modules] : packed) groups[fmt::format("group_{}", groups.size())] = group_entry(scheme, modules);

@@ -148,7 +148,9 @@ Result<BundleModule> ModuleReader::run() {
   JANG_TRY(check_zero_points());
   module_.shape = {out_, in_};
   module_.planes = {packed_, scale_};
-  if (zero_point_ >= 0) module_.planes.push_back(zero_point_);
+  if (zero_point_ < 0) return std::move(module_);
+  module_.planes.push_back(zero_point_);
+  module_.arranged[2] = down_columns(scheme_.bits);
   return std::move(module_);
 }
 

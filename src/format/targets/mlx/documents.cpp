@@ -11,21 +11,14 @@
 
 #include "base/decimal.h"
 #include "format/hub.h"
+#include "format/targets/documents.h"
+#include "format/targets/layout.h"
 #include "format/targets/mlx/quantization.h"
 
 namespace jang::targets::mlx {
 namespace {
 
 using json::Value;
-
-// "bfloat16" as configs spell it.
-std::string config_dtype(DType dtype) {
-  switch (dtype) {
-    case DType::bf16: return "bfloat16";
-    case DType::f16: return "float16";
-    default: return "float32";
-  }
-}
 
 // Replaces dtype keys where they exist, in `config` and its text_config; a config without one is left alone.
 void update_dtype(Value& config, DType dtype) {
@@ -131,15 +124,7 @@ Value make_jang_config(const Record& r) {
           {"tool", {{"name", "jang.cpp"}, {"version", JANG_VERSION}}}};
 }
 
-Value make_index(const Record& r) {
-  std::map<std::string, std::string> sorted;
-  for (const StoredPart& p : r.layout.parts) sorted[p.info.name] = r.layout.shards[static_cast<std::size_t>(p.shard)].file_name;
-  Value map = Value::object();
-  for (const auto& [name, file] : sorted) map[name] = file;
-  return {
-      {"metadata", {{"format", "jang"}, {"format_version", "2.0"}, {"total_size", r.layout.tensor_bytes}, {"total_parameters", r.params}}},
-      {"weight_map", std::move(map)}};
-}
+Value make_index(const Record& r) { return weight_index(r, {{"format", "jang"}, {"format_version", "2.0"}}); }
 
 using format::Bundle;
 using format::BundleModule;

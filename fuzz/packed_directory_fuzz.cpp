@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening a directory of packed modules. Input: {"config": quantization_config, "tensors": {name: [dtype, shape]}, "shapes": [numbers]};
-// the numbers fill the tensors of type I64, every other byte is 0x3c. Oracle: whatever they say, opening gives a Status, or modules whose
-// planes have the sizes of their format and whose values can all be read, the same row by row as in one piece; validating gives findings.
+// Opening a directory of packed modules, of whatever method. Input: {"config": quantization_config, "quantization": MLX's object,
+// "tensors": {name: [dtype, shape]}, "numbers": [..]}; the numbers fill the tensors of type I64 and those called g_idx, every other byte is
+// 0x3c. Oracle: whatever they say, opening gives a Status, or modules whose planes can all be read in the sizes of their format and tensors
+// whose values can all be read, the same row by row as in one piece; validating gives findings.
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +17,9 @@
 #include <vector>
 
 #include "base/check.h"
-#include "codec/column_codes.h"
 #include "format/safetensors.h"
 #include "format/targets/bundle.h"
+#include "format/targets/packed_module.h"
 #include "format/targets/unpacked.h"
 #include "format/targets/validate.h"
 #include "json/json.h"
@@ -31,7 +32,7 @@ using jang::json::Value;
 constexpr std::size_t kMaxTensors = 12, kMaxPayload = 1u << 16;
 
 const fs::path& folder() {
-  static const fs::path path = fs::temp_directory_path() / ("jang-compressed-tensors-fuzz-" + std::to_string(::getpid()));
+  static const fs::path path = fs::temp_directory_path() / ("jang-packed-directory-fuzz-" + std::to_string(::getpid()));
   return path;
 }
 
@@ -52,11 +53,13 @@ std::optional<jang::TensorInfo> read_info(const std::string& name, const Value& 
 
 std::string payload_of(const jang::TensorInfo& t, const Value* numbers, std::size_t* next) {
   std::string bytes(static_cast<std::size_t>(t.bytes()), '\x3c');
-  if (t.dtype != jang::DType::i64 || numbers == nullptr || !numbers->is_array()) return bytes;
-  for (std::size_t at = 0; at + 8 <= bytes.size() && *next < numbers->size(); at += 8) {
+  const bool is_index = t.dtype == jang::DType::i32 && t.name.ends_with("g_idx");
+  if ((t.dtype != jang::DType::i64 && !is_index) || numbers == nullptr || !numbers->is_array()) return bytes;
+  const auto size = static_cast<std::size_t>(jang::size_bytes(t.dtype));
+  for (std::size_t at = 0; at + size <= bytes.size() && *next < numbers->size(); at += size) {
     const Value& number = (*numbers)[(*next)++];
     const std::int64_t value = number.is_number_integer() ? number.get<std::int64_t>() : -1;
-    std::memcpy(bytes.data() + at, &value, 8);
+    std::memcpy(bytes.data() + at, &value, size);  // little-endian: the low bytes
   }
   return bytes;
 }
@@ -70,12 +73,13 @@ bool make_folder(const Value& document) {
   for (const auto& [name, entry] : tensors->items()) {
     const auto info = read_info(name, entry);
     if (!info) return false;
-    payload += payload_of(*info, jang::json::find(document, "shapes"), &next);
+    payload += payload_of(*info, jang::json::find(document, "numbers"), &next);
     infos.push_back(*info);
   }
   fs::create_directories(folder());
   std::ofstream(folder() / "model.safetensors", std::ios::binary) << jang::format::make_safetensors_header(infos, {}) << payload;
-  const Value model = {{"model_type", "llama"}, {"quantization_config", *config}};
+  Value model = {{"model_type", "llama"}, {"quantization_config", *config}};
+  if (const Value* mlx = jang::json::find(document, "quantization")) model["quantization"] = *mlx;
   std::ofstream(folder() / "config.json") << jang::json::dump(model);
   return true;
 }
@@ -83,18 +87,23 @@ bool make_folder(const Value& document) {
 void check_modules(jang::format::Bundle bundle) {
   for (const jang::format::BundleModule& m : bundle.modules) {
     JANG_CHECK(m.format != nullptr && m.planes.size() == m.format->planes().size());
-    for (std::size_t p = 0; p < m.planes.size(); ++p) {
-      const jang::TensorInfo& t = bundle.checkpoint.tensors()[static_cast<std::size_t>(m.planes[p])].info;
-      const std::int64_t columns = m.format->planes()[p].elements(m.shape[1]);
-      const std::int64_t rows = p == 2 ? jang::codec::column_words(m.shape[0], m.format->bits) : m.shape[0];
-      JANG_CHECK(t.shape == (jang::Shape{rows, columns}));
+    const jang::format::PackedModule module(bundle.checkpoint, m);
+    if (module.rows() == 0 || module.columns() == 0) continue;
+    jang::format::PlaneRows whole, row;
+    JANG_CHECK(module.read(bundle.checkpoint, 0, module.rows(), &whole).ok());
+    for (std::int64_t r = 0; r < module.rows(); ++r) {
+      JANG_CHECK(module.read(bundle.checkpoint, r, 1, &row).ok());
+      for (std::size_t p = 0; p < m.planes.size(); ++p) {
+        const std::size_t n = row.planes[p].size();
+        JANG_CHECK(whole.planes[p].size() == n * static_cast<std::size_t>(module.rows()));
+        JANG_CHECK(std::memcmp(row.planes[p].data(), whole.planes[p].data() + static_cast<std::size_t>(r) * n, n) == 0);
+      }
     }
   }
-  if (bundle.modules.empty() || bundle.modules.front().format->kind == jang::codec::Kind::affine) return;
   const jang::format::Checkpoint values = jang::format::unpacked(std::move(bundle));
   for (const jang::format::StoredTensor& t : values.tensors()) {
-    if (t.made < 0 || t.info.bytes() == 0) continue;
-    std::vector<std::byte> whole(static_cast<std::size_t>(t.info.bytes())), row(static_cast<std::size_t>(t.info.shape[1] * 4));
+    if (t.made == nullptr || t.info.bytes() == 0) continue;
+    std::vector<std::byte> whole(static_cast<std::size_t>(t.info.bytes())), row(static_cast<std::size_t>(t.info.shape.back() * 4));
     JANG_CHECK(values.read(t, 0, whole).ok());
     for (std::size_t at = 0; at < whole.size(); at += row.size()) {
       JANG_CHECK(values.read(t, at, row).ok());
