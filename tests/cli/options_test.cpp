@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "jang/plan.h"
+
 namespace jang::cli {
 namespace {
 
@@ -51,6 +53,18 @@ TEST(Options, rows_are_well_formed) {
       EXPECT_NE(std::find(choices.begin(), choices.end(), option.default_value), choices.end()) << option.name;
     }
   }
+}
+
+// The option table cannot ask the library: what it offers is what there is.
+TEST(Options, targets_are_those_of_the_library) {
+  int n = 0;
+  for (const Option& option : options()) {
+    if (option.name != "--target") continue;
+    EXPECT_EQ(choices_of(option), target_names()) << option.commands;
+    EXPECT_EQ(option.default_value, target_names().front());
+    ++n;
+  }
+  EXPECT_EQ(n, 1);
 }
 
 TEST(Options, reporting_commands_have_json) {
