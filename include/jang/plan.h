@@ -41,6 +41,8 @@ enum class Floors : std::uint8_t { automatic, on, off };       // least widths o
 
 // What a directory is made for, the default first: "mlx", "vllm", ...
 [[nodiscard]] JANG_API std::vector<std::string_view> target_names();
+// The profile for a target where none is named: kDefaultProfile, or what the files of the target can hold. Of an unknown target the former.
+[[nodiscard]] JANG_API std::string_view default_profile(std::string_view target);
 
 struct PlanOptions {
   std::string target = {};                       // one of target_names(); empty: the default

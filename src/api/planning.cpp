@@ -55,6 +55,12 @@ std::vector<std::string_view> target_names() {
   return names;
 }
 
+std::string_view default_profile(std::string_view target) {
+  const targets::Target* found = targets::find_target(target);
+  const std::string_view own = found != nullptr ? found->rules().profile : std::string_view();
+  return own.empty() ? kDefaultProfile : own;
+}
+
 Result<std::string> read_given_text(const std::string& path) {
   std::error_code ec;
   if (!std::filesystem::is_directory(path, ec)) return read_text_input(path, kMaxTextBytes);

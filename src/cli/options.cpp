@@ -157,8 +157,10 @@ constexpr auto kOptions = std::to_array<Option>({
     {"distill", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory, "directory to create", false},
     {"convert plan", Kind::value, "--profile", 'p', "PROFILE", kDefaultProfile, "", Offers::profile,
      "profile name or digit 1-8, listed by `jang profiles`; `auto` needs --bpw or --size", false},
-    {"convert plan", Kind::value, "--target", 0, "TARGET", "mlx", "mlx|vllm|vllm-symmetric", Offers::nothing,
-     "what the files are for: mlx, as stock mlx-lm opens them; vllm, compressed-tensors with zero points; vllm-symmetric, without", false},
+    {"convert plan", Kind::value, "--target", 0, "TARGET", "mlx", "mlx|vllm|vllm-symmetric|awq|gptq", Offers::nothing,
+     "what the files are for: mlx, as stock mlx-lm opens them; vllm, compressed-tensors with zero points; vllm-symmetric, without; awq, "
+     "AutoAWQ's 4 bits (uniform_4 unless -p says otherwise); gptq, symmetric 4 and 8 bits",
+     false},
     {"convert plan", Kind::value, "--bpw", 0, "BITS", "", "", Offers::nothing,
      "profile auto: at most this many stored bits per weight, scales and biases counted", false},
     {"convert plan", Kind::value, "--size", 0, "SIZE", "", "", Offers::nothing,

@@ -28,7 +28,11 @@ constexpr std::array<std::string_view, 4> kDecidedByEffort = {"--method", "--sel
 Status read_target(const Arguments& arguments, PlanOptions& options) {
   const bool has_bpw = arguments.has("--bpw"), has_size = arguments.has("--size");
   if (has_bpw && has_size) return usage("--bpw and --size both set the budget; give one of them");
-  JANG_ASSIGN(options.profile, canonical_profile(arguments.value("--profile")));
+  if (arguments.has("--profile")) {
+    JANG_ASSIGN(options.profile, canonical_profile(arguments.value("--profile")));
+  } else {
+    options.profile = default_profile(options.target);
+  }
   if (has_bpw || has_size) {
     const std::string_view which = has_bpw ? "--bpw" : "--size";
     if (arguments.has("--profile") && options.profile != "auto")

@@ -13,6 +13,7 @@
 #include "format/targets/target.h"
 #include "plan/draft.h"
 #include "plan/overrides.h"
+#include "plan/target_rules.h"
 #include "plan/tiers.h"
 
 namespace jang::plan {
@@ -200,12 +201,15 @@ Result<Draft> start_draft(const arch::Model& model, const Options& options) {
 void assign_tiers(Draft* d) {
   d->plan.allocation = AllocatedBy::tiers;
   const Profile& p = *d->profile;
+  const targets::Rules rules = d->options->target->rules();
   for (const PlannedUnit& u : d->units) {
     if (u.tier == Tier::keep || u.group_size == 0) continue;
-    const int asked = asked_bits(p, u.tier);
-    const int bits = std::max(asked, u.floor);
+    const int asked = asked_bits(p, u.tier), least = std::max(asked, u.floor), bits = allowed_width(rules, least);
     std::string note = fmt::format("{}: {} bits by {}", to_string(u.tier), asked, p.name);
-    if (bits != asked) note += fmt::format("; expert floor: {} bits", bits);
+    if (least != asked) note += fmt::format("; expert floor: {} bits", least);
+    if (bits != least)
+      note +=
+          fmt::format("; {}: {} bits are the least that the target {} has", d->options->target->loader(), bits, d->options->target->name());
     d->decide(u.unit, {bits, u.group_size}, note + group_note(*d, u));
   }
 }

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "codec/affine.h"
+#include "format/targets/target.h"
 #include "plan/allocate.h"
 #include "plan/assign.h"
 #include "plan/draft.h"
@@ -109,7 +110,7 @@ class Budget {
     const Profile& p = *d_.profile;
     const int least = std::max(u.tier == Tier::critical ? p.critical : u.tier == Tier::important ? p.important : p.compress, u.floor);
     for (const codec::WidthRow& w : codec::kWidths)
-      if (w.bits >= least) choices.push_back({w.bits, u.group_size});
+      if (w.bits >= least && rules_.allows(w.bits)) choices.push_back({w.bits, u.group_size});
     return choices;
   }
 
@@ -265,6 +266,7 @@ class Budget {
   }
 
   Draft& d_;
+  const targets::Rules rules_ = d_.options->target->rules();
   const ErrorTable* errors_;
   const CostTable* costs_;
   Knapsack knapsack_;
@@ -278,10 +280,12 @@ std::vector<Choice> auto_choices(const arch::OutTensor& tensor, const Options& o
   const int group = group_for(tensor, options.group_size == 0 ? kDefaultGroup : options.group_size);
   if (group == 0) return choices;
   choices.push_back({0, 0});
-  for (const codec::WidthRow& w : codec::kWidths) choices.push_back({w.bits, group});
+  const targets::Rules rules = options.target->rules();
+  for (const codec::WidthRow& w : codec::kWidths)
+    if (rules.allows(w.bits)) choices.push_back({w.bits, group});
   for (const Choice& c : kFinerAndCoarser) {
     const bool is_new = c.group_size != group && columns(tensor.shape) % c.group_size == 0;
-    if (options.group_size == 0 && is_new) choices.push_back(c);
+    if (options.group_size == 0 && is_new && rules.allows(c.bits)) choices.push_back(c);
   }
   std::ranges::sort(choices);
   return choices;

@@ -10,6 +10,7 @@
 #include "plan/budget.h"
 #include "plan/draft.h"
 #include "plan/recipes.h"
+#include "plan/target_rules.h"
 
 namespace jang::plan {
 namespace {
@@ -46,6 +47,7 @@ Status check_fused(const Draft& d) {
 Result<Draft> start_checked(const arch::Model& model, const Options& options) {
   JANG_ASSIGN(Draft d, start_draft(model, options));
   JANG_TRY(check_target(d));
+  JANG_TRY(check_profile(d));
   return d;
 }
 
@@ -57,11 +59,12 @@ bool needs_errors(const Options& options) {
 }
 
 Status check_options(const arch::Model& model, const Options& options) {
-  if (needs_errors(options)) return start_checked(model, options).status();
+  if (needs_errors(options)) return start_checked(model, with_group_of_target(model, options)).status();
   return make_plan(model, options).status();
 }
 
-Result<Plan> make_plan(const arch::Model& model, const Options& options, const ErrorTable* errors, const CostTable* costs) {
+Result<Plan> make_plan(const arch::Model& model, const Options& asked, const ErrorTable* errors, const CostTable* costs) {
+  const Options options = with_group_of_target(model, asked);
   JANG_ASSIGN(Draft d, start_checked(model, options));
   switch (d.profile->kind) {
     case Kind::tiers: assign_tiers(&d); break;
@@ -73,7 +76,9 @@ Result<Plan> make_plan(const arch::Model& model, const Options& options, const E
     case Kind::budget:
     case Kind::automatic: JANG_TRY(spend_budget(&d, errors, costs)); break;
   }
-  return finish_draft(std::move(d));
+  Plan plan = finish_draft(std::move(d));
+  JANG_TRY(check_choices(model, plan));
+  return plan;
 }
 
 }  // namespace jang::plan

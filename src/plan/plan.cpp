@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "arch/units.h"
+#include "format/targets/target.h"
 
 namespace jang::plan {
 namespace {
@@ -43,6 +44,7 @@ std::optional<Method> method_from_string(std::string_view name) {
 
 DType param_dtype(const arch::Model& model, const Options& options) {
   if (options.param_dtype) return *options.param_dtype;
+  if (const std::optional<DType> only = options.target->rules().params) return *only;
   std::uint64_t like_bf16 = 0, like_f16 = 0;
   for (const bool quantizable : {true, false}) {
     for (const arch::OutTensor& t : model.tensors) {

@@ -17,6 +17,7 @@
 #include "plan/layout.h"
 #include "plan/names.h"
 #include "plan/plan.h"
+#include "plan/target_rules.h"
 #include "plan/tiers.h"
 
 namespace jang::plan {
@@ -215,6 +216,7 @@ Result<Plan> from_json(const arch::Model& model, const json::Value& document) {
     plan.tensors.push_back(std::move(p));
   }
   JANG_TRY(check_units(model, plan));
+  JANG_TRY(check_choices(model, plan));
   return plan;
 }
 

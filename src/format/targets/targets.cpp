@@ -6,7 +6,9 @@
 #include <iterator>
 
 #include "arch/describe.h"
+#include "format/targets/awq/awq.h"
 #include "format/targets/compressed_tensors/compressed_tensors.h"
+#include "format/targets/gptq/gptq.h"
 #include "format/targets/mlx/mlx.h"
 #include "format/targets/source_check.h"
 #include "format/targets/target.h"
@@ -46,7 +48,8 @@ Result<Described> describe_stored(const json::Value& config, std::span<const Ten
 }  // namespace
 
 std::span<const Target* const> targets() {
-  static const Target* const kTargets[] = {&mlx::target(), &compressed_tensors::vllm(), &compressed_tensors::vllm_symmetric()};
+  static const Target* const kTargets[] = {&mlx::target(), &compressed_tensors::vllm(), &compressed_tensors::vllm_symmetric(),
+                                           &awq::target(), &gptq::target()};
   return kTargets;
 }
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The target's table of functions.
+#include "format/targets/awq/awq.h"
+
+#include <algorithm>
+
+#include "format/targets/awq/gemm.h"
+#include "format/targets/hugging_face.h"
+#include "format/targets/layout.h"
+#include "format/targets/side_file_names.h"
+
+namespace jang::targets::awq {
+namespace {
+
+constexpr std::string_view kLoader = "vLLM";
+
+class Awq final : public Target {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "awq"; }
+  [[nodiscard]] std::string_view loader() const override { return kLoader; }
+  [[nodiscard]] std::vector<std::string> sample_command(const arch::Model& model, const std::string& directory) const override {
+    if (!model.refusal.empty()) return {};
+    return {"vllm", "serve", directory};
+  }
+
+  void published(const json::Value& /*config*/, std::vector<TensorInfo>* /*tensors*/, arch::SourceFacts* /*facts*/) const override {}
+  [[nodiscard]] Status spell(std::span<const TensorInfo> /*stored*/, const arch::SourceFacts& facts, arch::Model* model) const override {
+    spell_for_engines(kLoader, model);
+    keep_units(
+        "AutoAWQ packs no output heads", [](const arch::OutTensor& t) { return t.role == arch::Role::lm_head; }, model);
+    keep_units(
+        "AutoAWQ's words hold eight rows, and some of a fused map's rows are not a multiple",
+        [](const arch::OutTensor& t) { return matrix_rows(t) % kRowsPerWord != 0; }, model);
+    refuse_unknown(kLoader, facts, model);
+    return {};
+  }
+
+  [[nodiscard]] std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
+                                              DType params) const override {
+    return gemm_parts(tensor, format, params);
+  }
+  [[nodiscard]] std::uint64_t bytes(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params) const override {
+    return gemm_bytes(tensor, format, params);
+  }
+  [[nodiscard]] codec::Kind kind(const arch::OutTensor& /*tensor*/) const override { return codec::Kind::integer_zero; }
+  [[nodiscard]] bool keeps_units() const override { return true; }
+  [[nodiscard]] Rules rules() const override {
+    return {.widths = {kBits}, .one_choice = true, .group_size = 128, .params = DType::f16, .profile = "uniform_4"};
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "pt"}}; }
+  [[nodiscard]] std::vector<Document> documents(const Record& record) const override {
+    return engine_documents(record, quantization_config(record.model, record.tensors));
+  }
+  [[nodiscard]] Copying copies(std::string_view file_name) const override { return copied_by_name(file_name); }
+
+  [[nodiscard]] bool recognises(const format::Checkpoint& checkpoint) const override { return is_gemm(checkpoint); }
+  [[nodiscard]] Status read(format::Bundle* bundle) const override { return read_gemm(bundle); }
+  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override { check_gemm(bundle, findings); }
+};
+
+}  // namespace
+
+const Target& target() {
+  static const Awq kTarget;
+  return kTarget;
+}
+
+}  // namespace jang::targets::awq

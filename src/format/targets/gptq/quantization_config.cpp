@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "format/targets/gptq/quantization_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "format/targets/hugging_face.h"
+
+namespace jang::targets::gptq {
+namespace {
+
+using json::Value;
+
+constexpr std::size_t kMaxRules = 1u << 20;
+
+Status unsupported(std::string_view key, std::string_view value) {
+  return {StatusCode::unsupported, fmt::format("quantization_config: {} {}; read are GPTQ's files of the formats gptq and gptq_v2 in words "
+                                               "of 32 bits",
+                                               key, json::quote(value))};
+}
+
+struct Choice {
+  int bits = 0, group_size = 0;
+  friend auto operator<=>(const Choice&, const Choice&) = default;
+};
+
+// The module, and what an engine calls what it fuses it into.
+void add_names(const arch::OutTensor& t, std::vector<std::string>* names) {
+  names->push_back(linear_module(t));
+  const std::size_t experts = t.module.find(".experts.");
+  if (experts != std::string::npos)
+    names->push_back(t.module.substr(0, experts) + ".experts");
+  else if (t.unit != t.canonical)
+    names->push_back(t.unit);
+}
+
+void add_rules(const std::string& sign, std::vector<std::string> names, const Value& rule, Value* dynamic) {
+  std::vector<std::string> once;
+  for (std::string& name : names)
+    if (std::ranges::find(once, name) == once.end()) once.push_back(std::move(name));
+  for (const ModulePattern& p : module_patterns(once)) (*dynamic)[sign + p.text] = rule;
+}
+
+}  // namespace
+
+Result<Declared> read_config(const Value& config) {
+  Declared out;
+  JANG_ASSIGN(const std::string format, json::get_string(config, "checkpoint_format", "gptq"));
+  if (format != "gptq" && format != "gptq_v2") return unsupported("checkpoint_format", format);
+  out.zeros_less_one = format == "gptq";
+  JANG_ASSIGN(const std::string words, json::get_string(config, "pack_dtype", "int32"));
+  if (words != "int32") return unsupported("pack_dtype", words);
+  JANG_ASSIGN(const std::int64_t bits, json::get_int(config, "bits", 4, 1, 16));
+  out.bits.insert(static_cast<int>(bits));
+  JANG_ASSIGN(const std::int64_t group, json::get_int(config, "group_size", 128, -1, 1 << 20));
+  out.groups.insert(group);
+  const Value* dynamic = json::find(config, "dynamic");
+  if (dynamic == nullptr) return out;
+  if (!dynamic->is_object() || dynamic->size() > kMaxRules)
+    return Status(StatusCode::corrupt, "quantization_config: dynamic is not an object of rules");
+  for (const auto& [pattern, rule] : dynamic->items()) {
+    if (!rule.is_object())
+      return Status(StatusCode::corrupt, "quantization_config: dynamic: " + json::quote(pattern) + " is not an object");
+    JANG_ASSIGN(const std::int64_t own, json::get_int(rule, "bits", bits, 1, 16));
+    JANG_ASSIGN(const std::int64_t own_group, json::get_int(rule, "group_size", group, -1, 1 << 20));
+    out.bits.insert(static_cast<int>(own));
+    out.groups.insert(own_group);
+  }
+  return out;
+}
+
+Value quantization_config(const arch::Model& model, std::span<const TensorRecord> tensors) {
+  std::map<Choice, std::int64_t> weights;
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (const codec::WeightFormat* f = tensors[i].format) weights[{f->bits, f->group_size}] += elements(model.tensors[i].shape);
+  if (weights.empty()) return nullptr;
+  const Choice most = std::ranges::max_element(weights, {}, [](const auto& row) { return row.second; })->first;
+  std::map<Choice, std::vector<std::string>> others;
+  std::vector<std::string> plain;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const arch::OutTensor& t = model.tensors[i];
+    if (!is_linear(t) || linear_module(t) == "lm_head") continue;
+    const codec::WeightFormat* f = tensors[i].format;
+    if (f == nullptr)
+      add_names(t, &plain);
+    else if (Choice{f->bits, f->group_size} != most)
+      add_names(t, &others[{f->bits, f->group_size}]);
+  }
+  Value dynamic = Value::object();
+  for (const auto& [choice, names] : others) add_rules("+:", names, {{"bits", choice.bits}, {"group_size", choice.group_size}}, &dynamic);
+  add_rules("-:", plain, Value::object(), &dynamic);
+  Value config = {{"quant_method", "gptq"},      {"bits", most.bits},    {"group_size", most.group_size},
+                  {"desc_act", false},           {"sym", true},          {"lm_head", false},
+                  {"checkpoint_format", "gptq"}, {"pack_dtype", "int32"}};
+  if (!dynamic.empty()) config["dynamic"] = std::move(dynamic);
+  return config;
+}
+
+}  // namespace jang::targets::gptq

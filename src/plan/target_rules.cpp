@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "plan/target_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "codec/affine.h"
+#include "format/targets/target.h"
+
+namespace jang::plan {
+namespace {
+
+std::string listed(const std::vector<int>& widths) {
+  std::string text;
+  for (std::size_t i = 0; i < widths.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == widths.size() ? " or " : ", ") + std::to_string(widths[i]);
+  return text;
+}
+
+}  // namespace
+
+Options with_group_of_target(const arch::Model& model, const Options& options) {
+  Options out = options;
+  const int most = options.target->rules().group_size;
+  if (most == 0 || options.group_size != 0) return out;
+  out.group_size = most;
+  for (auto g = codec::kGroups.rbegin(); g != codec::kGroups.rend(); ++g) {
+    if (g->size > most) continue;
+    const bool divides = std::ranges::all_of(model.tensors, [&](const arch::OutTensor& t) {
+      return !t.quantizable || elements(t.shape) <= 0 || columns(t.shape) % g->size == 0;
+    });
+    if (!divides) continue;
+    out.group_size = g->size;
+    break;
+  }
+  return out;
+}
+
+int allowed_width(const targets::Rules& rules, int bits) {
+  for (const codec::WidthRow& w : codec::kWidths)
+    if (w.bits >= bits && rules.allows(w.bits)) return w.bits;
+  return 0;
+}
+
+Status check_profile(const Draft& d) {
+  const targets::Rules rules = d.options->target->rules();
+  const Profile& p = *d.profile;
+  if (rules.params && *rules.params != d.plan.dtype)
+    return {StatusCode::invalid_argument, fmt::format("the target {} stores scales as {}, not as {}; leave --scale-dtype out",
+                                                      d.options->target->name(), jang::name(*rules.params), jang::name(d.plan.dtype))};
+  const bool fits = p.kind == Kind::uniform ? rules.allows(p.low) : !rules.one_choice;
+  if (fits) return {};
+  return {StatusCode::unsupported,
+          fmt::format("the target {} packs {} in {} bits{}, which {} does not give; {}", d.options->target->name(),
+                      rules.one_choice ? "every module alike," : "modules", listed(rules.widths), rules.one_choice ? " and one group" : "",
+                      p.name, rules.profile.empty() ? "choose another profile" : fmt::format("say -p {}", rules.profile))};
+}
+
+Status check_choices(const arch::Model& model, const Plan& plan) {
+  const targets::Rules rules = plan.target->rules();
+  const TensorPlan* first = nullptr;
+  for (const TensorPlan& t : plan.tensors) {
+    if (t.choice.bits == 0) continue;
+    const std::string& module = model.tensors[static_cast<std::size_t>(t.tensor)].module;
+    if (!rules.allows(t.choice.bits))
+      return {StatusCode::unsupported, fmt::format("{} would get {} bits, and the target {} packs modules in {} bits only", module,
+                                                   t.choice.bits, plan.target->name(), listed(rules.widths))};
+    if (first == nullptr) first = &t;
+    if (rules.one_choice && t.choice != first->choice)
+      return {StatusCode::unsupported,
+              fmt::format("{} would get {} bits in groups of {}, {} {} in groups of {}, and the target {} packs all modules alike", module,
+                          t.choice.bits, t.choice.group_size, model.tensors[static_cast<std::size_t>(first->tensor)].module,
+                          first->choice.bits, first->choice.group_size, plan.target->name())};
+  }
+  return {};
+}
+
+}  // namespace jang::plan
