@@ -13,6 +13,7 @@
 #include "cli/distill.h"
 #include "cli/doctor.h"
 #include "cli/eval.h"
+#include "cli/export.h"
 #include "cli/failure.h"
 #include "cli/inspect.h"
 #include "cli/logits.h"
@@ -32,23 +33,12 @@ struct Row {
   CommandFunction run;
 };
 constexpr auto kFunctions = std::to_array<Row>({
-    {"convert", run_convert},
-    {"plan", run_plan},
-    {"calibrate", run_calibrate},
-    {"distill", run_distill},
-    {"run", run_run},
-    {"chat", run_chat},
-    {"bench", run_bench},
-    {"inspect", run_inspect},
-    {"validate", run_validate},
-    {"logits", run_logits},
-    {"eval", run_eval},
-    {"compare", run_compare},
-    {"tokenize", run_tokenize},
-    {"template", run_template},
-    {"profiles", run_profiles},
-    {"doctor", run_doctor},
-    {"completion", run_completion},
+    {"convert", run_convert},   {"plan", run_plan},         {"calibrate", run_calibrate},
+    {"distill", run_distill},   {"export", run_export},     {"run", run_run},
+    {"chat", run_chat},         {"bench", run_bench},       {"inspect", run_inspect},
+    {"validate", run_validate}, {"logits", run_logits},     {"eval", run_eval},
+    {"compare", run_compare},   {"tokenize", run_tokenize}, {"template", run_template},
+    {"profiles", run_profiles}, {"doctor", run_doctor},     {"completion", run_completion},
     {"version", run_version},
 });
 

@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "codec/affine.h"
 #include "kernels/params.h"
+#include "quantize/carry.h"
 #include "quantize/encode_rows.h"
 #include "quantize/source_rows.h"
 
@@ -81,9 +82,14 @@ class Runner {
     a.scales = s.scales.data();
     a.biases = format.kind == codec::Kind::affine ? s.third.data() : nullptr;
     a.zeros = format.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(s.third.data()) : nullptr;
-    const kernels::EncodeError error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_);
-
-    const std::span<const std::byte> planes[codec::kMaxPlanes] = {std::as_bytes(std::span(s.words)), s.scales, s.third};
+    kernels::EncodeError error;
+    const auto quantize = [&] { error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_); };
+    const PlaneSpans planes = {std::as_writable_bytes(std::span(s.words)), s.scales, s.third};
+    if (can_carry(source_.checkpoint, t, format)) {
+      JANG_ASSIGN(error, carry_rows(source_.checkpoint, t, format, plan_.dtype, task.row_begin, s.values, planes, quantize));
+    } else {
+      quantize();
+    }
     for (std::size_t p = 0; p < format.planes().size(); ++p)
       JANG_TRY(rows_.write(task.tensor, static_cast<int>(p), task.row_begin, task.n_rows, planes[p]));
     return error;

@@ -2,6 +2,7 @@
 // Plans that are poor use of their bytes, or that do not go with the statistics given, are told or refused here.
 #include "quantize/source.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
@@ -26,14 +27,29 @@
 
 namespace jang::quantize {
 
+namespace {
+
+// What a packed source is called in messages; empty: it is not packed.
+std::string packing_of(const format::Bundle& bundle) {
+  const bool has_made = std::ranges::any_of(bundle.checkpoint.tensors(), [](const format::StoredTensor& t) { return t.made != nullptr; });
+  if (bundle.modules.empty() && !has_made) return {};
+  const bool is_default = bundle.target == &targets::default_target();
+  return bundle.modules.empty() && is_default ? "narrow floats" : std::string(bundle.target->name());
+}
+
+}  // namespace
+
+std::string packed_warning(const std::string& packed_by) {
+  return fmt::format(
+      "the source is packed already ({}): what the result packs alike is taken over as it is, and the rest is quantized a second time; the "
+      "checkpoint it was made from gives a better result",
+      packed_by);
+}
+
 Result<Source> open_source(const std::string& directory, const format::OpenOptions& options, const targets::Target& target) {
-  JANG_ASSIGN(format::Checkpoint checkpoint, format::Checkpoint::open(directory, options));
-  std::string packed_by;  // the name of its target
-  if (const targets::Target& writer = targets::writer_of(checkpoint); &writer != &targets::default_target()) {
-    JANG_ASSIGN(format::Bundle bundle, format::open_bundle(directory, options));
-    packed_by = writer.name();
-    checkpoint = format::unpacked(std::move(bundle));
-  }
+  JANG_ASSIGN(format::Bundle bundle, format::open_bundle(directory, options));
+  std::string packed_by = packing_of(bundle);
+  format::Checkpoint checkpoint = packed_by.empty() ? std::move(bundle.checkpoint) : format::unpacked(std::move(bundle));
   std::vector<TensorInfo> infos;
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
@@ -41,11 +57,8 @@ Result<Source> open_source(const std::string& directory, const format::OpenOptio
   auto model = targets::describe_source(checkpoint.config(), infos, facts, target);
   JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
   model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
-  if (!packed_by.empty())
-    model->warnings.push_back(fmt::format(
-        "the source is packed already ({}): its weights are quantized a second time; the checkpoint it was made from gives a better result",
-        packed_by));
-  return Source{std::move(checkpoint), std::move(model).value(), &target};
+  if (!packed_by.empty()) model->warnings.push_back(packed_warning(packed_by));
+  return Source{std::move(checkpoint), std::move(model).value(), &target, std::move(packed_by)};
 }
 
 namespace {

@@ -21,10 +21,13 @@ struct Source {
   format::Checkpoint checkpoint;
   arch::Model model;              // as the target spells it
   const targets::Target* target;  // never null
+  std::string packed_by{};        // how the source is packed, as messages say it; empty: it is not
 };
-// Opens a directory (already resolved) and describes its model for a target; one that is packed without biases as the values it stands for,
-// whose warnings then hold those of the checkpoint too. Errors: those of Checkpoint::open and arch::describe; what the index promises and
-// no file has, when the model needs it.
+// The warning that such a source gets.
+[[nodiscard]] std::string packed_warning(const std::string& packed_by);
+// Opens a directory (already resolved) and describes its model for a target; one that is packed as the values it stands for, whose warnings
+// then hold those of the checkpoint too. Errors: those of Checkpoint::open and arch::describe; what the index promises and no file has,
+// when the model needs it.
 [[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {},
                                          const targets::Target& target = targets::default_target());
 

@@ -15,9 +15,9 @@ namespace jang::cli {
 namespace {
 
 TEST(Options, commands_of_the_contract_are_listed) {
-  const std::vector<std::string_view> expected = {"convert",  "plan",     "calibrate", "distill", "run",        "chat",
-                                                  "bench",    "inspect",  "validate",  "logits",  "eval",       "compare",
-                                                  "tokenize", "template", "profiles",  "doctor",  "completion", "version"};
+  const std::vector<std::string_view> expected = {"convert",  "plan",     "calibrate", "distill",    "export", "run",     "chat",
+                                                  "bench",    "inspect",  "validate",  "logits",     "eval",   "compare", "tokenize",
+                                                  "template", "profiles", "doctor",    "completion", "version"};
   EXPECT_EQ(command_names(), expected);
   for (const Command& command : commands()) EXPECT_FALSE(command.summary.empty()) << command.name;
 }
@@ -69,7 +69,7 @@ TEST(Options, targets_are_those_of_the_library) {
 
 TEST(Options, reporting_commands_have_json) {
   for (const std::string_view name : {"convert", "plan", "inspect", "validate", "tokenize", "template", "logits", "run", "bench", "eval",
-                                      "compare", "calibrate", "distill", "profiles", "doctor", "version"}) {
+                                      "compare", "calibrate", "distill", "export", "profiles", "doctor", "version"}) {
     const auto rows = options_of(name);
     EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const Option* o) { return o->name == "--json"; })) << name;
   }

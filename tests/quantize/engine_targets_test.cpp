@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole conversions of the bundled mixture for `awq` and `gptq`, and exports between targets: names, values within the reported error of
+// the source, an engine that computes with exactly these values, and codes that are kept where they can be.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "../support/bundled_model.h"
+#include "../support/contains.h"
+#include "engine/engine.h"
+#include "format/targets/packed_module.h"
+#include "format/targets/target.h"
+#include "format/targets/targets.h"
+#include "format/targets/unpacked.h"
+#include "format/targets/validate.h"
+#include "kernels/host_ops.h"
+#include "kernels/values.h"
+#include "plan/make_plan.h"
+#include "quantize/convert.h"
+#include "quantize/export_plan.h"
+
+namespace jang::quantize {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<float> values_of(const format::Checkpoint& c, const std::string& name) {
+  const int index = c.find(name);
+  EXPECT_GE(index, 0) << name;
+  if (index < 0) return {};
+  const format::StoredTensor& t = c.tensors()[static_cast<std::size_t>(index)];
+  std::vector<std::byte> raw(static_cast<std::size_t>(t.info.bytes()));
+  EXPECT_TRUE(c.read(t, 0, raw).ok());
+  std::vector<float> out(static_cast<std::size_t>(elements(t.info.shape)));
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = kernels::load_value(t.info.dtype, raw.data(), static_cast<std::int64_t>(i));
+  return out;
+}
+
+double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double error = 0, norm = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    error += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return norm > 0 ? error / norm : error;
+}
+
+class EngineTargets : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::temp_directory_path() /
+           ("jang_engines_" + std::to_string(::getpid()) + "_" + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  static plan::Options options(std::string_view target, const std::string& profile, plan::Method method = plan::Method::fit) {
+    plan::Options o;
+    o.target = targets::find_target(target);
+    o.profile = profile;
+    o.method = method;
+    return o;
+  }
+  Result<format::Bundle> convert_bundled(const plan::Options& o, const std::string& name) {
+    JANG_ASSIGN(const Source source, open_source(test::kBundledModel, {}, *o.target));
+    JANG_ASSIGN(const plan::Plan plan, plan_source(source, o, "", {}));
+    JANG_ASSIGN(const ConvertReport done, convert(source, plan, path(name), false, {}));
+    EXPECT_EQ(done.layout.file_bytes, done.sizes.file_bytes);
+    return format::open_bundle(path(name));
+  }
+  // The export of dir_/from as dir_/to; the errors of its packed tensors by module.
+  Result<std::map<std::string, double>> exported(const std::string& from, std::string_view target, const std::string& to,
+                                                 std::optional<DType> params = {}) {
+    JANG_ASSIGN(Source source, open_source(path(from), {}, *targets::find_target(target)));
+    JANG_ASSIGN(const plan::Plan plan, export_plan(&source, params));
+    JANG_ASSIGN(const ConvertReport done, convert(source, plan, path(to), false, {}));
+    std::map<std::string, double> errors;
+    for (std::size_t i = 0; i < done.errors.size(); ++i)
+      if (done.errors[i]) errors[source.model.tensors[i].canonical] = *done.errors[i];
+    return errors;
+  }
+  // Weights of a directory under the names of the source, in float32.
+  format::Checkpoint weights(const std::string& name) {
+    auto bundle = format::open_bundle(path(name));
+    EXPECT_TRUE(bundle.ok()) << bundle.status().message();
+    return format::unpacked(std::move(bundle).value());
+  }
+  std::vector<float> logits(const std::string& name) {
+    engine::LoadOptions exact;
+    exact.precision = kernels::Precision::exact;
+    auto engine = engine::Engine::load(path(name), exact);
+    EXPECT_TRUE(engine.ok()) << engine.status().message();
+    if (!engine.ok()) return {};
+    const std::vector<std::int32_t> ids = {5, 17, 300, 12};
+    model::Sequence sequence = (*engine)->new_sequence({});
+    std::vector<float> hidden, out(static_cast<std::size_t>(4 * (*engine)->decoder().config().vocab));
+    const model::BatchItem item{&sequence, 4};
+    EXPECT_TRUE((*engine)->forward({&item, 1}, ids, &hidden).ok());
+    EXPECT_TRUE((*engine)->logits(hidden.data(), 4, out.data()).ok());
+    return out;
+  }
+  void expect_valid(const std::string& name) {
+    const auto findings = format::validate(path(name), {.deep = true});
+    ASSERT_TRUE(findings.ok());
+    for (const format::Finding& f : *findings) ADD_FAILURE() << f.where << ": " << f.message;
+  }
+  std::string path(const std::string& name) const { return (dir_ / name).string(); }
+
+  fs::path dir_;
+};
+
+TEST_F(EngineTargets, modules_have_the_names_and_values_of_the_source) {
+  const auto source = format::Checkpoint::open(test::kBundledModel);
+  ASSERT_TRUE(source.ok());
+  for (const auto& [target, profile, bar] : {std::tuple{"awq", "uniform_4", 0.012}, {"gptq", "JANG_4M", 0.014}}) {
+    SCOPED_TRACE(target);
+    const auto bundle = convert_bundled(options(target, profile), target);
+    ASSERT_TRUE(bundle.ok()) << bundle.status().message();
+    EXPECT_EQ(bundle->target->name(), target);
+    EXPECT_EQ(bundle->checkpoint.file_format(), "pt");
+    EXPECT_GT(bundle->modules.size(), 100u);
+    for (const format::StoredTensor& t : bundle->checkpoint.tensors())
+      EXPECT_EQ(t.offset_bytes % static_cast<std::uint64_t>(size_bytes(t.info.dtype)), 0u) << t.info.name;
+    expect_valid(target);
+    const format::Checkpoint values = weights(target);
+    double worst = 0;
+    for (const format::BundleModule& m : bundle->modules) {
+      const double error = relative_error(values_of(values, m.path + ".weight"), values_of(*source, m.path + ".weight"));
+      worst = std::max(worst, error / std::pow(4.0, 4 - m.format->bits));
+    }
+    EXPECT_LT(worst, bar);
+    EXPECT_GT(worst, 0.001);
+  }
+}
+
+TEST_F(EngineTargets, gptq_names_what_differs_from_most) {
+  const auto bundle = convert_bundled(options("gptq", "JANG_4M"), "out");
+  ASSERT_TRUE(bundle.ok()) << bundle.status().message();
+  const json::Value& q = bundle->checkpoint.config()["quantization_config"];
+  EXPECT_EQ(q["bits"], 4);
+  EXPECT_EQ(q["sym"], true);
+  EXPECT_EQ(q["checkpoint_format"], "gptq");
+  const json::Value& dynamic = q["dynamic"];
+  const std::string attention = "+:^model\\.layers\\.(0|1|2|3)\\.self_attn\\.";
+  for (const char* last : {"q_proj$", "qkv_proj$", "o_proj$"}) {
+    ASSERT_TRUE(dynamic.contains(attention + last)) << dynamic.dump(1);
+    EXPECT_EQ(dynamic[attention + last]["bits"], 8);
+  }
+  EXPECT_TRUE(dynamic.contains("-:^model\\.layers\\.(0|1|2|3)\\.mlp\\.gate$")) << dynamic.dump(1);
+}
+
+TEST_F(EngineTargets, profiles_that_a_target_cannot_hold_are_refused_by_name) {
+  const auto awq = open_source(test::kBundledModel, {}, *targets::find_target("awq"));
+  const auto gptq = open_source(test::kBundledModel, {}, *targets::find_target("gptq"));
+  ASSERT_TRUE(awq.ok() && gptq.ok());
+  const auto refused = [](const Source& source, const plan::Options& o, const std::string& word) {
+    const auto plan = plan::make_plan(source.model, o);
+    ASSERT_FALSE(plan.ok());
+    EXPECT_EQ(plan.status().code(), StatusCode::unsupported);
+    EXPECT_TRUE(test::contains(plan.status().message(), word)) << plan.status().message();
+  };
+  for (const char* profile : {"JANG_4K", "JANG_2S", "uniform_3", "mixed_4_6"}) refused(*awq, options("awq", profile), "-p uniform_4");
+  refused(*gptq, options("gptq", "uniform_6"), "4 or 8 bits");
+  refused(*gptq, options("gptq", "uniform_3"), "4 or 8 bits");
+  plan::Options wider = options("awq", "uniform_4");
+  wider.overrides = {{"o_proj", {8, 128}}};
+  refused(*awq, wider, "8 bits");
+  plan::Options finer = options("awq", "uniform_4");
+  finer.overrides = {{"o_proj", {4, 32}}};
+  refused(*awq, finer, "alike");
+  plan::Options bf16 = options("awq", "uniform_4");
+  bf16.param_dtype = DType::bf16;
+  EXPECT_FALSE(plan::make_plan(awq->model, bf16).ok());
+}
+
+// Tiers go up to the next width that there is; the group is the largest that divides every input.
+TEST_F(EngineTargets, plans_are_adapted_to_the_widths_of_a_target) {
+  const auto source = open_source(test::kBundledModel, {}, *targets::find_target("gptq"));
+  ASSERT_TRUE(source.ok());
+  int n = 0;
+  for (const plan::ProfileRow& row : plan::profiles()) {
+    const plan::Options o = options("gptq", std::string(row.name));
+    if (plan::needs_errors(o)) continue;
+    const auto plan = plan::make_plan(source->model, o);
+    if (!plan.ok()) continue;
+    ++n;
+    EXPECT_EQ(plan->dtype, DType::f16);
+    for (std::size_t i = 0; i < plan->tensors.size(); ++i) {
+      const plan::Choice c = plan->tensors[i].choice;
+      const arch::OutTensor& t = source->model.tensors[i];
+      if (c.bits == 0) continue;
+      EXPECT_TRUE(c.bits == 4 || c.bits == 8) << row.name << " " << t.module;
+      EXPECT_EQ(c.group_size, 128) << row.name << " " << t.module;
+    }
+  }
+  EXPECT_GE(n, 12);
+}
+
+TEST_F(EngineTargets, engine_computes_with_the_values_of_the_files) {
+  for (const auto& [target, profile] : {std::pair{"awq", "uniform_4"}, {"gptq", "JANG_4M"}}) {
+    SCOPED_TRACE(target);
+    const auto bundle = convert_bundled(options(target, profile, plan::Method::rtn), target);
+    ASSERT_TRUE(bundle.ok()) << bundle.status().message();
+    auto engine = engine::Engine::load(path(target), {});
+    ASSERT_TRUE(engine.ok()) << engine.status().message();
+    const format::Checkpoint values = weights(target);
+    int n = 0;
+    for (const format::BundleModule& m : bundle->modules) {
+      if (m.path.find(".experts.") != std::string::npos) continue;
+      const auto views = (*engine)->decoder().matrices(m.path);
+      ASSERT_EQ(views.size(), 1u) << m.path;
+      const std::vector<float> expected = values_of(values, m.path + ".weight");
+      std::vector<float> row(static_cast<std::size_t>(columns(m.shape)));
+      for (std::int64_t r = 0; r < rows(m.shape); ++r) {
+        kernels::dequantize_row(views.front(), r, row.data());
+        ASSERT_TRUE(std::equal(row.begin(), row.end(), expected.begin() + r * columns(m.shape))) << m.path << " row " << r;
+      }
+      ++n;
+    }
+    EXPECT_GT(n, 10);
+    for (const float x : logits(target)) ASSERT_TRUE(std::isfinite(x));
+  }
+}
+
+TEST_F(EngineTargets, bytes_do_not_depend_on_threads) {
+  const auto source = open_source(test::kBundledModel, {}, *targets::find_target("awq"));
+  ASSERT_TRUE(source.ok());
+  const auto plan = plan::make_plan(source->model, options("awq", "uniform_4", plan::Method::rtn));
+  ASSERT_TRUE(plan.ok());
+  std::map<int, std::string> files;
+  for (const int threads : {1, 3}) {
+    RunOptions run;
+    run.n_threads = threads;
+    ASSERT_TRUE(convert(*source, *plan, path(std::to_string(threads)), false, run).ok());
+    std::ifstream file(dir_ / std::to_string(threads) / "model.safetensors", std::ios::binary);
+    files[threads].assign(std::istreambuf_iterator<char>(file), {});
+  }
+  EXPECT_GT(files[1].size(), 1000u);
+  EXPECT_TRUE(files[1] == files[3]);
+}
+
+// From whole zeros to whole zeros, wider where the target has no such width, and back to MLX in float32: every value is the same number.
+TEST_F(EngineTargets, exports_of_whole_zeros_lose_nothing) {
+  plan::Options o = options("vllm", "uniform_3");
+  o.group_size = 128;
+  o.param_dtype = DType::f16;
+  o.overrides = {{"lm_head", {}}};  // which AutoAWQ keeps in 16 bits
+  ASSERT_TRUE(convert_bundled(o, "vllm").ok());
+  const std::vector<float> expected = logits("vllm");
+  std::string from = "vllm";
+  for (const auto& [target, params] : {std::pair<const char*, std::optional<DType>>{"awq", {}}, {"vllm", {}}, {"mlx", DType::f32}}) {
+    SCOPED_TRACE(target);
+    const std::string to = std::string("as_") + target;
+    const auto errors = exported(from, target, to, params);
+    ASSERT_TRUE(errors.ok()) << errors.status().message();
+    EXPECT_GE(errors->size(), 28u);
+    for (const auto& [module, error] : *errors) EXPECT_EQ(error, 0) << module;
+    expect_valid(to);
+    const std::vector<float> ours = logits(to);
+    EXPECT_TRUE(std::equal(ours.begin(), ours.end(), expected.begin(), expected.end())) << relative_error(ours, expected);
+    from = to;
+  }
+}
+
+TEST_F(EngineTargets, symmetric_codes_go_to_mlx_and_back_without_loss) {
+  plan::Options o = options("gptq", "uniform_4");
+  ASSERT_TRUE(convert_bundled(o, "gptq").ok());
+  const std::vector<float> expected = logits("gptq");
+  for (const auto& [from, target] : {std::pair{"gptq", "mlx"}, {"mlx", "gptq"}, {"mlx", "vllm-symmetric"}}) {
+    const std::string to = std::string(target) + (std::string(target) == "gptq" ? "_back" : "");
+    const auto errors = exported(from, target, to);
+    ASSERT_TRUE(errors.ok()) << errors.status().message();
+    for (const auto& [module, error] : *errors) EXPECT_EQ(error, 0) << to << " " << module;
+    expect_valid(to);
+    const std::vector<float> ours = logits(to);
+    EXPECT_TRUE(std::equal(ours.begin(), ours.end(), expected.begin(), expected.end())) << to;
+  }
+}
+
+// Plain rounding of MLX has whole zeros but for the rounding of its scales: codes are kept, and the difference is far below another
+// quantization of the same values. A fit has any biases, and costs more.
+TEST_F(EngineTargets, exports_of_free_biases_say_what_they_cost) {
+  ASSERT_TRUE(convert_bundled(options("mlx", "uniform_4", plan::Method::rtn), "rtn").ok());
+  ASSERT_TRUE(convert_bundled(options("mlx", "uniform_4"), "fit").ok());
+  std::map<std::string, double> cost;
+  for (const char* name : {"rtn", "fit"}) {
+    const auto errors = exported(name, "vllm", std::string(name) + "_vllm");
+    ASSERT_TRUE(errors.ok()) << errors.status().message();
+    expect_valid(std::string(name) + "_vllm");
+    const format::Checkpoint before = weights(name), after = weights(std::string(name) + "_vllm");
+    double worst = 0;
+    for (const auto& [module, error] : *errors) worst = std::max(worst, error);
+    cost[name] = worst;
+    // What is reported is what the files hold.
+    const std::string module = "model.layers.0.self_attn.o_proj";
+    EXPECT_NEAR(relative_error(values_of(after, module + ".weight"), values_of(before, module + ".weight")), errors->at(module), 1e-9);
+  }
+  EXPECT_GT(cost["rtn"], 0);
+  EXPECT_LT(cost["rtn"], 2e-4);
+  EXPECT_GT(cost["fit"], cost["rtn"]);
+  EXPECT_LT(cost["fit"], 6e-3);
+}
+
+TEST_F(EngineTargets, plain_checkpoints_are_no_exports) {
+  auto source = open_source(test::kBundledModel, {}, *targets::find_target("vllm"));
+  ASSERT_TRUE(source.ok());
+  const auto plan = export_plan(&*source, {});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.status().code(), StatusCode::invalid_argument);
+}
+
+// A packed MLX directory is a source too: what the new plan packs alike is taken over as it is.
+TEST_F(EngineTargets, converting_what_is_packed_alike_keeps_it) {
+  ASSERT_TRUE(convert_bundled(options("mlx", "uniform_4"), "first").ok());
+  const auto source = open_source(path("first"));
+  ASSERT_TRUE(source.ok()) << source.status().message();
+  EXPECT_TRUE(std::ranges::any_of(source->model.warnings, [](const auto& w) { return test::contains(w, "packed already (mlx)"); }));
+  const auto plan = plan_source(*source, options("mlx", "uniform_4"), "", {});
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  const auto done = convert(*source, *plan, path("second"), false, {});
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  for (const auto& error : done->errors) EXPECT_EQ(error.value_or(0), 0);
+  EXPECT_EQ(logits("first"), logits("second"));
+}
+
+}  // namespace
+}  // namespace jang::quantize
