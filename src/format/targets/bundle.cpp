@@ -4,12 +4,14 @@
 
 #include <filesystem>
 
+#include "format/targets/narrow_weights.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
 
 namespace jang::format {
 Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) {
-  JANG_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path, options));
+  JANG_ASSIGN(Checkpoint opened, Checkpoint::open(path, options));
+  JANG_ASSIGN(Checkpoint checkpoint, with_wide_weights(std::move(opened)));
   const targets::Target& target = targets::writer_of(checkpoint);
   Bundle bundle{std::move(checkpoint), &target, nullptr, false, {}, {}};
   std::error_code ec;

@@ -113,7 +113,7 @@ Status check_packing(const TensorInfo& t, const std::optional<Claim>& claim) {
   for (const PackedName& p : kPackedNames)
     if (arch::ends_with_path(t.name, p.leaf)) return quantized(claim, fmt::format("tensor '{}': {}", t.name, p.method), p.packing);
   if (t.dtype == DType::f8_e4m3 || t.dtype == DType::f8_e5m2)
-    return {StatusCode::unsupported, fmt::format("tensor '{}' is {}: fp8 sources are not supported yet; {}", t.name, name(t.dtype),
+    return {StatusCode::unsupported, fmt::format("tensor '{}' is {}: no scales of it are known; {}", t.name, name(t.dtype),
                                                  advice(claim ? claim->packing : Packing::fp8))};
   // Codes are matrices of integers; under other names than "weight" only where the config says that there are some.
   const bool is_matrix = t.shape.size() >= 2 && !info(t.dtype).is_float;
