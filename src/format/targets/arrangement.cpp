@@ -32,9 +32,16 @@ void pack_rows(const Codes& codes, int bits, std::span<std::byte> rows) {
   std::memcpy(rows.data(), words.data(), rows.size());
 }
 
-void subtract(Codes* codes, int minus, int bits) {
-  if (minus == 0) return;
-  for (std::uint8_t& code : *codes) code = static_cast<std::uint8_t>((code - minus) & codec::max_code(bits));
+// Takes one from every code of `words`, or adds it: as whole words where codes fill them.
+void shift_words(std::vector<std::uint32_t>* words, int bits, bool add) {
+  std::uint32_t ones = 0;
+  for (int shift = 0; shift < 32; shift += bits) ones |= 1u << shift;
+  for (std::uint32_t& word : *words) word = add ? word + ones : word - ones;
+}
+
+// The same code by code.
+void shift_codes(Codes* codes, int bits, bool add) {
+  for (std::uint8_t& code : *codes) code = static_cast<std::uint8_t>((add ? code + 1 : code - 1) & codec::max_code(bits));
 }
 
 bool is_natural(const Arrangement& a) {
@@ -95,11 +102,13 @@ Status put_rows(const Arrangement& a, std::int64_t total_rows, std::int64_t row,
     codes = unpack_rows(rows, a.bits);
   else
     std::memcpy(codes.data(), rows.data(), rows.size());
-  subtract(&codes, a.minus, a.bits);
+  const bool fills_words = 32 % a.bits == 0;
+  if (a.less_one && !fills_words) shift_codes(&codes, a.bits, false);
   order_rows(&codes, n_rows, a, true);
   const std::int64_t n_columns = static_cast<std::int64_t>(codes.size()) / n_rows, n_words = codec::column_words(n_rows, a.bits);
   std::vector<std::uint32_t> words(static_cast<std::size_t>(n_words * n_columns));
   codec::pack_columns(codes, n_rows, a.bits, words);
+  if (a.less_one && fills_words) shift_words(&words, a.bits, false);
   const std::int64_t first = codec::column_words(row, a.bits);
   if (a.form == Form::down_columns) return put(static_cast<std::uint64_t>(first * n_columns * 4), std::as_bytes(std::span(words)));
   std::vector<std::byte> turned(words.size() * 4);
@@ -124,18 +133,21 @@ Status get_rows(const Arrangement& a, std::int64_t total_rows, std::int64_t row,
   const std::int64_t end = std::min(total_rows, (row + n_rows + block - 1) / block * block);
   const std::int64_t n_columns = static_cast<std::int64_t>(a.packed ? row_bytes * 8 / static_cast<std::size_t>(a.bits) : row_bytes);
   const std::int64_t first = codec::column_words(begin, a.bits), n_words = codec::column_words(end, a.bits) - first;
-  std::vector<std::byte> words(static_cast<std::size_t>(n_words * n_columns * 4));
+  std::vector<std::uint32_t> words(static_cast<std::size_t>(n_words * n_columns));
+  const auto bytes = std::as_writable_bytes(std::span(words));
   if (a.form == Form::down_columns) {
-    JANG_TRY(get(static_cast<std::uint64_t>(first * n_columns * 4), words));
+    JANG_TRY(get(static_cast<std::uint64_t>(first * n_columns * 4), bytes));
   } else {
-    std::vector<std::byte> turned(words.size());
+    std::vector<std::byte> turned(bytes.size());
     JANG_TRY(each_column(n_columns, codec::column_words(total_rows, a.bits), first, n_words, 4, std::span(turned), get));
-    transpose(turned, n_columns, n_words, 4, words);
+    transpose(turned, n_columns, n_words, 4, bytes);
   }
+  const bool fills_words = 32 % a.bits == 0;
+  if (a.less_one && fills_words) shift_words(&words, a.bits, true);
   Codes codes(static_cast<std::size_t>((end - begin) * n_columns));
-  codec::unpack_columns(words, end - begin, a.bits, codes);
+  codec::unpack_columns(bytes, end - begin, a.bits, codes);
   order_rows(&codes, end - begin, a, false);
-  subtract(&codes, -a.minus, a.bits);
+  if (a.less_one && !fills_words) shift_codes(&codes, a.bits, true);
   codes.erase(codes.begin(), codes.begin() + (row - begin) * n_columns);
   codes.resize(static_cast<std::size_t>(n_rows * n_columns));
   if (a.packed)

@@ -8,7 +8,8 @@
 //                 the stream of their row. `order`: eight rows may be interchanged inside their b*8 bits, file place i holding row order[i]
 //   transposed    elements of so many bytes: [columns, rows]
 //
-// `minus`: the file has (code - minus) mod 2^b.
+// `less_one` (across_rows): the file has code - 1. Widths that divide 32 take the ones from the whole word, so that a code of 0 borrows
+// from the next one, as GPTQModel writes zero points and adds the ones again; 3 bits are code - 1 mod 8, code by code, as it does too.
 #pragma once
 
 #include <array>
@@ -26,7 +27,7 @@ struct Arrangement {
   int bits = 0;           // of a code: down_columns, across_rows
   int element_bytes = 0;  // of transposed
   bool packed = false;    // of across_rows
-  int minus = 0;
+  bool less_one = false;
   std::array<std::uint8_t, 8> order = {0, 1, 2, 3, 4, 5, 6, 7};
   [[nodiscard]] bool is_rows() const { return form == Form::rows; }
 };

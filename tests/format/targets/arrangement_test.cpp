@@ -112,17 +112,35 @@ TEST(Arrangement, codes_lie_across_rows) {
   }
 }
 
-// Place i of a word of eight nibbles holds row order[i]; what is stored is the code less something, mod 16. A last block of 8 rows.
-TEST(Arrangement, order_and_difference_are_kept) {
+// Place i of a word of eight nibbles holds row order[i]. A last block of 8 rows.
+TEST(Arrangement, order_inside_eight_rows_is_kept) {
   Arrangement a = across_rows(4, true);
   a.order = {0, 2, 4, 6, 1, 3, 5, 7};
-  a.minus = 3;
   const std::int64_t n_rows = 72, n = 32;
   const Bytes file = written(a, n_rows, code_streams(n_rows, n, 4), static_cast<std::size_t>(n_rows / 8 * n * 4));
   for (std::int64_t j = 0; j < n_rows / 8; ++j)
     for (std::int64_t c = 0; c < n; ++c)
-      for (std::size_t i = 0; i < 8; ++i)
-        ASSERT_EQ(word(file, c * n_rows / 8 + j) >> (4 * i) & 15u, (code(j * 8 + a.order[i], c, 4) + 13u) & 15u);
+      for (std::size_t i = 0; i < 8; ++i) ASSERT_EQ(word(file, c * n_rows / 8 + j) >> (4 * i) & 15u, code(j * 8 + a.order[i], c, 4));
+}
+
+// Words are less as whole numbers, so that codes of 0 borrow; 3 bits, which straddle words, code by code.
+TEST(Arrangement, codes_are_stored_less_one) {
+  const std::int64_t n_rows = 64, n = 3;
+  for (const auto& [bits, ones] : {std::pair{2, 0x55555555u}, {4, 0x11111111u}, {8, 0x01010101u}, {3, 0u}}) {
+    SCOPED_TRACE(bits);
+    Arrangement a = across_rows(bits, false);
+    const std::size_t bytes = static_cast<std::size_t>(n_rows * bits / 8 * n);
+    const Bytes plain = written(a, n_rows, code_bytes(n_rows, n, bits), bytes);
+    a.less_one = true;
+    const Bytes less = written(a, n_rows, code_bytes(n_rows, n, bits), bytes);
+    bool has_zero = false;
+    for (std::int64_t i = 0; ones != 0 && i < static_cast<std::int64_t>(bytes / 4); ++i) ASSERT_EQ(word(less, i), word(plain, i) - ones);
+    for (std::int64_t r = 0; r < n_rows; ++r) has_zero = has_zero || code(r, 0, bits) == 0;
+    EXPECT_TRUE(has_zero);
+    for (std::int64_t r = 0; bits == 3 && r < n_rows; ++r)
+      for (std::int64_t c = 0; c < n; ++c)
+        ASSERT_EQ(bits_of(r * 3, 3, [&](std::int64_t k) { return word(less, c * n_rows * 3 / 32 + k); }), (code(r, c, 3) + 7u) & 7u);
+  }
 }
 
 TEST(Arrangement, elements_are_transposed) {

@@ -76,9 +76,13 @@ class QweightModules : public TempFolder {
         if (awq)
           put_code(&z, g * kOut / 8, 1, nibble(r), 4, zero);
         else
-          put_code(&z, g * kOut * bits / 32, 1, r, bits, (zero - static_cast<std::uint32_t>(minus)) & ((1u << bits) - 1));
+          put_code(&z, g * kOut * bits / 32, 1, r, bits, bits == 3 ? (zero - static_cast<std::uint32_t>(minus)) & 7u : zero);
       }
     }
+    // GPTQModel: qzeros -= 0b00010001... of the whole word, but code by code at 3 bits.
+    std::uint32_t ones = 0;
+    for (int shift = 0; shift < 32; shift += bits) ones |= static_cast<std::uint32_t>(minus) << shift;
+    for (std::uint32_t& word : z) word -= awq || bits == 3 ? 0 : ones;
     const Shape q_shape = awq ? Shape{kIn, kOut / 8} : Shape{kIn * bits / 32, kOut};
     tensors_ = {made("m.qweight", DType::i32, q_shape, q), made("m.qzeros", DType::i32, {n_groups, kOut * bits / 32}, z),
                 made("m.scales", DType::f16, {n_groups, kOut}, scales),

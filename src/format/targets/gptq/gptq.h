@@ -7,9 +7,9 @@
 //   <module>.scales   F16 [in/group, out]
 //   <module>.g_idx    I32 [in]                  the group of every column
 //
-// Value = (code - zero) * scale. Files of checkpoint_format "gptq" hold zero - 1 (mod 2^b), those of "gptq_v2" the zero; written is the
-// former, which every loader reads. Modules of another width or group than most are named by regular expressions in quantization_config's
-// `dynamic`. Experts are modules of their own.
+// Value = (code - zero) * scale. Files of checkpoint_format "gptq" hold zero - 1 (arrangement.h says how), those of "gptq_v2" the zero;
+// written is the former, which every loader reads. Modules of another width or group than most are named by regular expressions in
+// quantization_config's `dynamic`. Experts are modules of their own.
 #pragma once
 
 #include "format/targets/target.h"

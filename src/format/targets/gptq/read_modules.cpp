@@ -36,7 +36,7 @@ Result<QweightShape> shape_of(const Declared& declared, const format::Checkpoint
   if (!is_declared)
     return Status(StatusCode::corrupt, fmt::format("{} groups for {} inputs, which config.json declares nowhere", n_groups, in));
   QweightShape shape{static_cast<int>(bits), codes[1], *bits_of_column / bits, transposed(4), across_rows(static_cast<int>(bits), false)};
-  shape.zeros.minus = declared.zeros_less_one ? 1 : 0;
+  shape.zeros.less_one = declared.zeros_less_one;
   return shape;
 }
 
