@@ -2,8 +2,7 @@
 // The target's table of functions.
 #include "format/targets/awq/awq.h"
 
-#include <algorithm>
-
+#include "codec/column_codes.h"
 #include "format/targets/awq/gemm.h"
 #include "format/targets/hugging_face.h"
 #include "format/targets/layout.h"
@@ -28,9 +27,12 @@ class Awq final : public Target {
     spell_for_engines(kLoader, model);
     keep_units(
         "AutoAWQ packs no output heads", [](const arch::OutTensor& t) { return t.role == arch::Role::lm_head; }, model);
-    keep_units(
-        "AutoAWQ's words hold eight rows, and some of a fused map's rows are not a multiple",
-        [](const arch::OutTensor& t) { return matrix_rows(t) % kRowsPerWord != 0; }, model);
+    // Stacked experts are cut where their rows end, and rows are written in blocks of 32.
+    const auto does_not_fit = [](const arch::OutTensor& t) {
+      return matrix_rows(t) % (has_experts(t) ? codec::kColumnBlock : kRowsPerWord) != 0;
+    };
+    keep_units("AutoAWQ's words hold eight rows (of experts, 32 go together), and some of a fused map's rows are no multiple", does_not_fit,
+               model);
     refuse_unknown(kLoader, facts, model);
     return {};
   }

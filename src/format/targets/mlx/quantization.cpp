@@ -50,7 +50,8 @@ Status check_shapes(const Checkpoint& c, const BundleModule& m, Declared declare
   const TensorInfo& b = c.tensors()[static_cast<std::size_t>(m.planes[2])].info;
   const auto fail = [&](const std::string& why) { return Status(StatusCode::corrupt, "module " + m.path + ": " + why); };
   if (w.dtype != DType::u32) return fail("weight has type " + std::string(name(w.dtype)) + ", expected U32");
-  if (s.dtype != b.dtype || !info(s.dtype).is_float) return fail("scales and biases must have one float type");
+  const bool is_known = s.dtype == DType::bf16 || s.dtype == DType::f16 || s.dtype == DType::f32;
+  if (s.dtype != b.dtype || !is_known) return fail("scales and biases must have one type of BF16, F16 and F32");
   if (w.shape.size() < 2 || s.shape != b.shape || s.shape.size() != w.shape.size() ||
       !std::equal(w.shape.begin(), w.shape.end() - 1, s.shape.begin()))
     return fail("weight " + to_string(w.shape) + ", scales " + to_string(s.shape) + " and biases " + to_string(b.shape) +
