@@ -38,6 +38,7 @@ CHECKS = {  # module: packages it needs
     "check_gguf": ("numpy", "gguf", "safetensors"),
     "check_readers": ("mlx", "mlx_lm", "torch", "transformers"),
     "check_compressed_tensors": ("numpy", "torch", "transformers", "safetensors", "compressed_tensors"),
+    "check_awq_gptq": ("numpy", "torch", "transformers", "safetensors"),
     "check_eval": ("numpy", "scipy", "torch", "transformers", "tokenizers"),
 }
 SCRIPT_CHECKS = {"check_arch_names.py": ("mlx", "mlx_lm")}  # programs of their own, run in a process
