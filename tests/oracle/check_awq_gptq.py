@@ -159,6 +159,31 @@ def ask_autoawq(context, directory, tensors, modules, values, ids):
     return "; AutoAWQ unpacks to the same values and repacks to the same logits"
 
 
+def loaded_by_transformers(context, method, flags):
+    """transformers loads our directory with GPTQModel's plain torch kernels, which compute in float16: sums of products that are rounded to
+    11 bits, so the bar is 2^-8 of the largest logit."""
+    import importlib.util
+
+    import torch
+
+    if not importlib.util.find_spec("gptqmodel") or not importlib.util.find_spec("optimum"):
+        raise Skip("transformers loads these files with the packages gptqmodel and optimum")
+    from transformers import AutoModelForCausalLM, AwqConfig, GPTQConfig
+
+    source = context.source("gutenberg-dense-19m")
+    out = context.convert(source, "--target", method, *flags)
+    kernel = GPTQConfig(bits=4, backend="torch") if method == "gptq" else AwqConfig(backend="torch_awq")
+    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float16, device_map="cpu", quantization_config=kernel).eval()
+    require("gptqmodel" in type(model.model.layers[0].self_attn.q_proj).__module__, "the maps are not packed")
+    ids = prompt(source)
+    with torch.inference_mode():
+        theirs = model(torch.tensor([list(map(int, ids))])).logits[0].float().numpy()
+    error = float(np.abs(ours(context, out, ids, 0)[0] - theirs).max() / np.abs(theirs).max())
+    context.drop(out)
+    require(error <= 2.0**-8, f"largest difference {error:.1e} of the largest logit, bar {2.0**-8:.1e}")
+    return f"largest difference {error:.1e} of the largest logit, in float16"
+
+
 def gptqmodel_values(parts, bits, less_one):
     """The values [out, in] that GPTQModel's own module makes of its tensors, without its kernels; Skip where it cannot be imported."""
     import torch
@@ -383,6 +408,8 @@ def cases(context):
     for method, bits, group, act_order, v2, export in rows:
         label = f"{method}.{bits}.{group}{'.act_order' if act_order else ''}{'.v2' if v2 else ''}"
         yield f"awq_gptq_opened.{label}", lambda a=(method, bits, group, act_order, v2, export): opened(context, *a)
+    for method, flags in (("awq", ()), ("gptq", ("-p", "uniform_4"))):
+        yield f"awq_gptq_transformers.{method}", lambda a=(method, flags): loaded_by_transformers(context, *a)
     for bits in (2, 3, 4, 8):
         for less_one in (0, 1):
             yield f"awq_gptq_formulas.{bits}.{'v1' if less_one else 'v2'}", lambda a=(bits, less_one): gptqmodel_agrees(context, *a)
