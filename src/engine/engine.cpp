@@ -59,7 +59,7 @@ class LoadedEngine final : public Engine {
   ThreadPool* pool_ = nullptr;
   kernels::KvType kv_type_ = kernels::KvType::f32;
   bool kv_type_was_asked_ = false, exact_ = false;
-  std::vector<MappedFile> files_;        // before the decoder: its views point into them
+  std::vector<MappedFile> files_;            // before the decoder: its views point into them
   std::deque<std::vector<std::byte>> made_;  // and these
   std::unique_ptr<kernels::Device> own_device_;
   kernels::Device* device_ = nullptr;
