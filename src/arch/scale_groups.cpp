@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// The readers of a producer come from two sides that must agree: the maps that the block of the layer has, by name, and the tensors of the
+// layer whose role says that they read it.
+#include "arch/scale_groups.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace jang::arch {
+namespace {
+
+// What a matrix reads.
+enum class Input : std::uint8_t { none, mixer, ffn, attended, delta, mlp, experts, shared, head, unknown };
+
+Input input_of(const OutTensor& t) {
+  switch (t.role) {
+    case Role::attn_q:
+    case Role::attn_k:
+    case Role::attn_v:
+    case Role::attn_qkv:
+    case Role::attn_gate:
+    case Role::linear_attn_qkv:
+    case Role::linear_attn_z:
+    case Role::linear_attn_ab: return Input::mixer;
+    case Role::mlp_gate:
+    case Role::mlp_up:
+    case Role::mlp_gate_up:
+    case Role::expert_gate:
+    case Role::expert_up:
+    case Role::expert_gate_up:
+    case Role::shared_gate:
+    case Role::shared_up:
+    case Role::shared_gate_up:
+    case Role::shared_router:
+    case Role::router: return Input::ffn;
+    case Role::attn_o: return Input::attended;
+    case Role::linear_attn_out: return Input::delta;
+    case Role::mlp_down: return Input::mlp;
+    case Role::expert_down: return Input::experts;
+    case Role::shared_down: return Input::shared;
+    case Role::lm_head: return Input::head;
+    case Role::unknown: return Input::unknown;
+    default: return Input::none;  // norms, biases, convolutions, states, embeddings
+  }
+}
+
+class Finder {
+ public:
+  Finder(const Model& model, const DecoderConfig& config) : model_(model), config_(config) {
+    for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+      by_name_.emplace(canonical_name(model.tensors[i]), static_cast<int>(i));
+      by_layer_[model.tensors[i].layer].push_back(static_cast<int>(i));
+    }
+  }
+
+  ScaleGroups run() {
+    for (int layer = 0; layer < config_.n_layers(); ++layer) {
+      layer_ = layer;
+      prefix_ = fmt::format("model.layers.{}.", layer);
+      const LayerSpec& spec = config_.layers[static_cast<std::size_t>(layer)];
+      std::visit([&](const auto& mixer) { add_mixer(mixer); }, spec.mixer);
+      std::visit([&](const auto& ffn) { add_ffn(ffn, spec.norms); }, spec.ffn);
+    }
+    if (!config_.tied) add_head();
+    return std::move(found_);
+  }
+
+ private:
+  using Names = std::vector<std::string>;
+
+  const OutTensor& tensor(int i) const { return model_.tensors[static_cast<std::size_t>(i)]; }
+  int find(const std::string& name) const {
+    const auto at = by_name_.find(name);
+    return at == by_name_.end() ? -1 : at->second;
+  }
+
+  void add_mixer(const AttentionSpec& s) {
+    const std::string block = prefix_ + "self_attn.";
+    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer,
+        {block + "q_proj", block + "k_proj", block + "v_proj"});
+    add({.name = block + "v_proj", .channels = s.v_size(), .head = s.value_dim, .repeat = s.n_heads / s.n_kv_heads}, Input::attended,
+        {block + "o_proj"});
+  }
+
+  void add_mixer(const DeltaSpec& s) {
+    const std::string block = prefix_ + "linear_attn.";
+    const Names inputs = s.interleaved ? Names{block + "in_proj_qkvz", block + "in_proj_ba"}
+                                       : Names{block + "in_proj_qkv", block + "in_proj_z", block + "in_proj_b", block + "in_proj_a"};
+    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer, inputs);
+    add({.name = block + "norm", .is_norm = true, .channels = s.value_dim, .head = s.value_dim, .repeat = s.value_heads}, Input::delta,
+        {block + "out_proj"});
+  }
+
+  void add_norm(Norms norms, const Names& readers) {
+    const char* name = norms == Norms::around ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+    add({.name = prefix_ + name, .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::ffn, readers);
+  }
+
+  void add_ffn(const MlpSpec& s, Norms norms) {
+    const std::string block = prefix_ + "mlp.";
+    add_norm(norms, {block + "gate_proj", block + "up_proj"});
+    add({.name = block + "up_proj", .channels = s.ffn, .head = s.ffn}, Input::mlp, {block + "down_proj"});
+  }
+
+  void add_ffn(const ExpertsSpec& s, Norms norms) {
+    const std::string block = prefix_ + "mlp.", experts = block + "experts.", shared = block + "shared_expert.";
+    Names readers = {block + "gate", experts + "gate_proj", experts + "up_proj"};
+    if (s.shared) {
+      readers.insert(readers.end(), {shared + "gate_proj", shared + "up_proj"});
+      if (s.shared->gated) readers.push_back(block + "shared_expert_gate");
+    }
+    add_norm(norms, readers);
+    add({.name = experts + "up_proj", .n = s.n_experts, .channels = s.expert.ffn, .head = s.expert.ffn}, Input::experts,
+        {experts + "down_proj"});
+    if (!s.shared) return;
+    const std::int64_t ffn = s.shared->mlp.ffn;
+    add({.name = shared + "up_proj", .channels = ffn, .head = ffn}, Input::shared, {shared + "down_proj"});
+  }
+
+  void add_head() {
+    layer_ = -1;
+    add({.name = "model.norm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::head, {"lm_head"});
+  }
+
+  // Takes the group, or says why not.
+  void add(ScaleGroup group, Input input, const Names& readers) {
+    group.layer = layer_ < 0 ? config_.n_layers() : layer_;
+    group.producer = find(group.name + ".weight");
+    group.bias = find(group.name + ".bias");
+    if (std::string why = refusal(&group, input, readers); !why.empty())
+      found_.left_out.push_back({group.name, std::move(why)});
+    else
+      found_.groups.push_back(std::move(group));
+  }
+
+  std::string refusal(ScaleGroup* group, Input input, const Names& names) const {
+    if (group->producer < 0) return "the model has no such tensor of its own";
+    const OutTensor& producer = tensor(group->producer);
+    const std::int64_t made = group->is_norm ? elements(producer.shape) : rows(producer.shape);
+    if (made != group->n * group->channels) return fmt::format("it is {}, not {} channels", jang::to_string(producer.shape), group->channels);
+    std::set<int> expected;
+    for (const std::string& name : names) {
+      const int reader = find(name + ".weight");
+      if (reader < 0) return fmt::format("its reader {} is not in the model, and all readers have to be rescaled", name);
+      expected.insert(reader);
+    }
+    const auto layer = by_layer_.find(layer_);
+    for (const int i : layer->second) {
+      const Input reads = input_of(tensor(i));
+      if (reads == Input::unknown && layer_ >= 0) return fmt::format("{} may read it, and nobody knows what that is", tensor(i).canonical);
+      if (reads == input && !expected.contains(i))
+        return fmt::format("{} reads it too, and is none of the block's maps", tensor(i).canonical);
+    }
+    for (const int i : expected) {
+      const std::int64_t columns_of_head = columns(tensor(i).shape);
+      if (columns_of_head != group->channels * group->repeat)
+        return fmt::format("its reader {} has {} inputs, not {}", tensor(i).canonical, columns_of_head, group->channels * group->repeat);
+      group->readers.push_back(i);
+    }
+    return {};
+  }
+
+  const Model& model_;
+  const DecoderConfig& config_;
+  std::map<std::string, int> by_name_;
+  std::map<int, std::vector<int>> by_layer_;  // -1: outside
+  int layer_ = 0;                             // that is looked at
+  std::string prefix_;
+  ScaleGroups found_;
+};
+
+}  // namespace
+
+ScaleGroups scale_groups(const Model& model, const DecoderConfig& config) { return Finder(model, config).run(); }
+
+}  // namespace jang::arch
