@@ -33,8 +33,13 @@ enum class Method : std::uint8_t {
   fit,   // ranges searched and fitted by least squares
   rtn,   // plain rounding, bit for bit that of mlx
   gptq,  // fit, then error feedback: codes and scales that answer for each other's errors on text that the model reads
+  // Activation-aware scaling first: channels that text makes strong are stored larger, and what makes them smaller, so that rounding hits
+  // them less. Then fit, rtn or gptq. Needs statistics of the model's inputs, as gptq does.
+  awq,
+  awq_rtn,
+  awq_gptq,
 };
-// "fit", "rtn", "gptq". Errors: invalid_argument.
+// "fit", "rtn", "gptq", "awq", "awq+rtn", "awq+gptq". Errors: invalid_argument.
 [[nodiscard]] JANG_API Result<Method> method_named(std::string_view name);
 enum class ScaleType : std::uint8_t { automatic, bf16, f16 };  // of scales, biases and tensors kept in 16 bits
 enum class Floors : std::uint8_t { automatic, on, off };       // least widths of experts; automatic: on for 512 or more
@@ -56,7 +61,7 @@ struct PlanOptions {
   std::vector<std::string> overrides = {};  // "regex=bits[:group]", the last match wins; 16 bits keep a tensor
   std::string plan_file = {};               // a plan as plan_model returns it; nothing above counts then
 
-  // What is known of the model: weights the fit, decides in profile auto, and has the text that the method gptq needs.
+  // What is known of the model: weights the fit, decides in profile auto, and has what the methods gptq and awq need.
   std::string statistics_file = {};  // of calibrate_model
   bool self_calibrate = false;       // calibrates first, as `calibration` says, and keeps no file
   CalibrationOptions calibration = {};
@@ -86,8 +91,8 @@ struct PlanReport {
 };
 
 // Plans the source `name` (directory or org/name). Headers only, unless the profile is auto or statistics are wanted: then weights are
-// read. Observed as the phases that run, of: detect, those of a calibration (calibrate.h), measure, allocate. Errors: invalid_argument
-// (options; a budget that is too small), not_found, corrupt, unsupported, io, cancelled.
+// read. Observed as the phases that run, of: detect, those of a calibration (calibrate.h), measure, allocate, scale. Errors:
+// invalid_argument (options; a budget that is too small), not_found, corrupt, unsupported, io, cancelled.
 [[nodiscard]] JANG_API Result<PlanReport> plan_model(const std::string& name, const PlanOptions& options = {}, const RunOptions& run = {});
 
 }  // namespace jang

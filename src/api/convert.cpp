@@ -80,6 +80,7 @@ Result<ConvertReport> convert_model(const std::string& name, const ConvertOption
     if (options.distillation) JANG_TRY(check_distillation(*options.distillation, report.output));
   }
   if (!options.dry_run) JANG_TRY(planning.check_text());
+  JANG_TRY(planning.check_scales());
   JANG_TRY(planning.gather());
   JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
   if (report.output.empty()) report.output = default_output(name, plan.profile);

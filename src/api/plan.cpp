@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "api/planning.h"
+#include "json/json.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
 #include "plan/plan.h"
@@ -23,9 +24,10 @@ std::vector<Profile> profiles() {
 Result<std::string> canonical_profile(std::string_view name) { return plan::canonical_profile(name); }
 
 Result<Method> method_named(std::string_view name) {
-  for (const Method method : {Method::fit, Method::rtn, Method::gptq})
-    if (plan::to_string(plan_method(method)) == name) return method;
-  return Status(StatusCode::invalid_argument, fmt::format("no method \"{}\": fit, rtn and gptq are known", name));
+  for (const Method method : {Method::fit, Method::rtn, Method::gptq, Method::awq, Method::awq_rtn, Method::awq_gptq})
+    if (plan::method_name(plan_method(method), is_activation_aware(method)) == name) return method;
+  return Status(StatusCode::invalid_argument,
+                fmt::format("no method {}: fit, rtn, gptq, awq, awq+rtn and awq+gptq are known", json::quote(name, 64)));
 }
 
 Status set_effort(int level, PlanOptions* options) {
@@ -41,6 +43,7 @@ Status check_options(const PlanOptions& options) { return planner_options(option
 Result<PlanReport> plan_model(const std::string& name, const PlanOptions& options, const RunOptions& run) {
   JANG_ASSIGN(const plan::Options planner, planner_options(options));
   JANG_ASSIGN(Planning planning, Planning::open(name, options, planner, run));
+  JANG_TRY(planning.check_scales());
   JANG_TRY(planning.gather());
   JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
   const arch::Model& model = planning.source().model;

@@ -18,6 +18,7 @@
 #include "plan/make_plan.h"
 #include "plan/names.h"
 #include "plan/overrides.h"
+#include "quantize/scale_search.h"
 #include "quantize/strong_channels.h"
 
 namespace jang {
@@ -43,6 +44,7 @@ std::vector<std::string_view> phases_to_come(const PlanOptions& options, const p
   }
   if (plan::needs_errors(planner)) add({"measure"});
   add({"allocate"});
+  if (is_activation_aware(options.method)) add({"scale"});
   add(after);
   return phases;
 }
@@ -79,12 +81,17 @@ Result<std::string> read_given_text(const std::string& path) {
 
 plan::Method plan_method(Method method) {
   switch (method) {
-    case Method::rtn: return plan::Method::rtn;
-    case Method::gptq: return plan::Method::gptq;
-    case Method::fit: break;
+    case Method::rtn:
+    case Method::awq_rtn: return plan::Method::rtn;
+    case Method::gptq:
+    case Method::awq_gptq: return plan::Method::gptq;
+    case Method::fit:
+    case Method::awq: break;
   }
   return plan::Method::fit;
 }
+
+bool is_activation_aware(Method method) { return method == Method::awq || method == Method::awq_rtn || method == Method::awq_gptq; }
 
 Result<plan::Options> planner_options(const PlanOptions& options) {
   plan::Options planner;
@@ -197,12 +204,34 @@ Status Planning::check_text() const {
   return no_text();
 }
 
+Status Planning::check_scales() const {
+  if (!is_activation_aware(options_.method) || !options_.plan_file.empty() || options_.self_calibrate || !options_.statistics_file.empty())
+    return {};
+  return {StatusCode::invalid_argument,
+          "--method awq rescales channels by what the model puts into them: add --self, or --stats FILE of `jang calibrate`"};
+}
+
+std::unique_ptr<quantize::Grams> Planning::open_grams() {
+  windows_ = calibrate::windows_of(*statistics_);
+  return std::make_unique<calibrate::ModelGrams>(*engine_, source_.model, windows_, run_.cancel);
+}
+
 Result<std::unique_ptr<quantize::Grams>> Planning::make_grams(const plan::Plan& plan) {
   if (plan.method != plan::Method::gptq) return std::unique_ptr<quantize::Grams>();
   if (!statistics_ || statistics_->tokens.empty()) return no_text();
   JANG_TRY(load_engine());
-  windows_ = calibrate::windows_of(*statistics_);
-  return std::unique_ptr<quantize::Grams>(std::make_unique<calibrate::ModelGrams>(*engine_, source_.model, windows_, run_.cancel));
+  return open_grams();
+}
+
+Status Planning::find_scales(plan::Plan* plan) {
+  quantize::RunOptions run = conversion_options();
+  std::unique_ptr<quantize::Grams> grams;
+  if (!statistics_->tokens.empty()) {
+    JANG_TRY(load_engine());
+    grams = open_grams();
+  }
+  run.grams = grams.get();
+  return quantize::search_scales(source_, *statistics_, run, plan);
 }
 
 quantize::RunOptions Planning::conversion_options() const {
@@ -234,6 +263,7 @@ Result<plan::Plan> Planning::make_plan() {
     JANG_ASSIGN(plan, quantize::plan_source(source_, planner_, options_.plan_file, conversion_options()));
   }
   tell(plan.warnings);
+  if (is_activation_aware(options_.method) && options_.plan_file.empty()) JANG_TRY(find_scales(&plan));
   return plan;
 }
 

@@ -18,7 +18,9 @@
 
 namespace jang {
 
+// The encoder of a method, and whether channels are rescaled before it.
 [[nodiscard]] plan::Method plan_method(Method method);
+[[nodiscard]] bool is_activation_aware(Method method);
 // Options of the planner. Errors: invalid_argument (profile, overrides, contradictions).
 [[nodiscard]] Result<plan::Options> planner_options(const PlanOptions& options);
 // The text of one file, or of the *.txt files of a directory in the order of their names. Errors: not_found, those of reading.
@@ -42,8 +44,10 @@ class Planning {
   // The plan, with everything the user should know told to the observer. Profile auto with sensitivities is measured as a whole and
   // corrected. Errors: those of planning.
   [[nodiscard]] Result<plan::Plan> make_plan();
-  // Asked before anything is measured: invalid_argument where a conversion would lack the text that the method needs.
+  // Asked before anything is measured: invalid_argument where a conversion would lack the text that the method needs, and a plan the
+  // statistics that scales are made of.
   [[nodiscard]] Status check_text() const;
+  [[nodiscard]] Status check_scales() const;
   // The Gram matrices that a plan of the method gptq is carried out with; null for other plans. They end before this object does. Errors:
   // invalid_argument (no text to take them from), those of loading.
   [[nodiscard]] Result<std::unique_ptr<quantize::Grams>> make_grams(const plan::Plan& plan);
@@ -59,6 +63,9 @@ class Planning {
     planner_.target = source_.target;
   }
   [[nodiscard]] Status load_engine();
+  // Finds the scales of a plan of an activation-aware method.
+  [[nodiscard]] Status find_scales(plan::Plan* plan);
+  [[nodiscard]] std::unique_ptr<quantize::Grams> open_grams();
   [[nodiscard]] Status tell_of_strong_channels() const;
   // Whether the plan can be measured as a whole.
   [[nodiscard]] bool can_correct() const;

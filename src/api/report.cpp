@@ -47,7 +47,7 @@ ModelReport report_of(const arch::Model& model, const plan::Plan& plan, const pl
                       const std::vector<std::optional<double>>& errors) {
   ModelReport report;
   report.profile = plan.profile;
-  report.method = std::string(plan::to_string(plan.method));
+  report.method = plan::method_name(plan.method, plan.activation_aware);
   report.params = sizes.params;
   report.code_bits = sizes.code_bits;
   report.stored_bits = sizes.stored_bits;

@@ -175,9 +175,11 @@ constexpr auto kOptions = std::to_array<Option>({
      "profile auto: at most this many stored bits per weight, scales and biases counted", false},
     {"convert plan", Kind::value, "--size", 0, "SIZE", "", "", Offers::nothing,
      "profile auto: at most this many bytes of weight files; 48GB is 48*10^9, 48GiB is 48*2^30", false},
-    {"convert plan", Kind::value, "--method", 'm', "METHOD", "fit", "fit|rtn|gptq", Offers::nothing,
+    {"convert plan", Kind::value, "--method", 'm', "METHOD", "fit", "fit|rtn|gptq|awq|awq+rtn|awq+gptq", Offers::nothing,
      "fit: range search and least squares per group; gptq: fit with error feedback on the inputs of the running model, needs --self or "
-     "--stats; rtn: exactly MLX's own rounding",
+     "--stats; rtn: exactly MLX's own rounding; awq: channels rescaled by the activations of text first, which needs the same, then fit, "
+     "or "
+     "rtn or gptq as named",
      false},
     {"convert plan", Kind::value, "--effort", 0, "LEVEL", "", "0|1|2|3|4", Offers::nothing,
      "0: plain rounding; 1: fitted groups, the default; 2: calibrated too, as --self; 3: error feedback too, as --method gptq; 4: trained "

@@ -36,9 +36,15 @@ std::string_view to_string(Method method) {
   return "fit";
 }
 
-std::optional<Method> method_from_string(std::string_view name) {
-  for (const Method m : {Method::fit, Method::rtn, Method::gptq})
-    if (to_string(m) == name) return m;
+std::string method_name(Method method, bool activation_aware) {
+  if (!activation_aware) return std::string(to_string(method));
+  return method == Method::fit ? "awq" : "awq+" + std::string(to_string(method));
+}
+
+std::optional<NamedMethod> named_method(std::string_view name) {
+  for (const bool aware : {false, true})
+    for (const Method m : {Method::fit, Method::rtn, Method::gptq})
+      if (method_name(m, aware) == name) return NamedMethod{m, aware};
   return std::nullopt;
 }
 

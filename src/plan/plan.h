@@ -23,7 +23,6 @@ enum class Tier : std::uint8_t { critical, important, compress, keep };  // keep
 // gptq: fit with error feedback, which needs the inputs of a running model.
 enum class Method : std::uint8_t { fit, rtn, gptq };
 [[nodiscard]] std::string_view to_string(Method method);
-[[nodiscard]] std::optional<Method> method_from_string(std::string_view name);
 
 enum class Floors : std::uint8_t { automatic, on, off };
 
@@ -71,6 +70,18 @@ struct TensorPlan {
   std::uint64_t bytes = 0;  // stored, scales and biases included
 };
 
+// Channels that are rescaled before weights are rounded (AWQ): of one producer and its readers, arch::ScaleGroup::name. What they are
+// multiplied by follows from the exponent and the statistics (quantize/channel_scales.h).
+struct Scaling {
+  std::string group;
+  double exponent = 0;            // 0: they stay
+  double gain = 0;                // share of the readers' error that this is expected to take away
+  std::int64_t experts_left = 0;  // that saw too little text for scales of their own
+};
+struct Unscaled {
+  std::string group, reason;
+};
+
 struct Plan {
   const targets::Target* target = &targets::default_target();  // whose files are planned
   std::string profile;
@@ -79,9 +90,20 @@ struct Plan {
   std::vector<TensorPlan> tensors;  // same order as arch::Model::tensors
   std::uint64_t budget_bytes = 0;   // safetensors file bytes allowed; 0 when the profile has no budget
   AllocatedBy allocation = AllocatedBy::file;
-  std::string statistics;  // digest of the statistics file whose E[x^2] weights the fit; empty: unweighted
+  std::string statistics;          // digest of the statistics file whose E[x^2] weights the fit; empty: unweighted
+  bool activation_aware = false;   // the method rescales channels
+  std::vector<Scaling> scaling;    // by group, in the order of the model; every one that could be rescaled
+  std::vector<Unscaled> unscaled;  // the others, and why
   std::vector<std::string> warnings;
 };
+
+// "fit", "rtn", "gptq"; "awq", "awq+rtn", "awq+gptq" where channels are rescaled first.
+[[nodiscard]] std::string method_name(Method method, bool activation_aware);
+struct NamedMethod {
+  Method method = Method::fit;
+  bool activation_aware = false;
+};
+[[nodiscard]] std::optional<NamedMethod> named_method(std::string_view name);
 
 // Relative squared error (squared error over squared norm) per unit and choice, as measured by quantize/measure. Keys: arch::Unit::name.
 using ErrorTable = std::map<std::string, std::map<Choice, double>>;

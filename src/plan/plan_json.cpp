@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan as JSON: what `jang plan --json` prints and `convert --plan` takes.
 //
-// Read back: target, profile, method, dtype, allocation, statistics, budget_bytes, warnings, and of every tensor name, role, shape, bits,
-// group_size, tier, reason. The rest (sizes, rule, params, bytes, error) follows from the model and is written for people. `rule` is the
-// rule that gave the role and what was decided after it; `reason` is the second half alone, so that it can be read back without trusting
-// the first.
+// Read back: target, profile, method, dtype, allocation, statistics, budget_bytes, warnings, scaling, unscaled, and of every tensor name,
+// role, shape, bits, group_size, tier, reason. The rest (sizes, rule, params, bytes, error) follows from the model and is written for
+// people. `rule` is the rule that gave the role and what was decided after it; `reason` is the second half alone, so that it can be read
+// back without trusting the first.
 #include "plan/plan_json.h"
 
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -26,7 +27,7 @@ namespace {
 using json::Value;
 
 constexpr int kSchemaVersion = 1;
-constexpr std::size_t kMaxWarnings = 1000;
+constexpr std::size_t kMaxWarnings = 1000, kMaxScaling = 100'000;
 constexpr std::string_view kReasonSeparator = "; ";
 
 int stored_bits(const arch::OutTensor& t, const Choice& choice, DType dtype) {
@@ -115,9 +116,10 @@ Status read_header(const Value& document, Plan* plan) {
   if (!canonical.ok()) return bad_plan("profile", canonical.status().message());
   plan->profile = *canonical;
   JANG_ASSIGN(const std::string method, require_string(document, "method", "document"));
-  const std::optional<Method> known = method_from_string(method);
-  if (!known) return bad_plan("method", "none of fit, rtn, gptq");
-  plan->method = *known;
+  const std::optional<NamedMethod> known = named_method(method);
+  if (!known) return bad_plan("method", "none of fit, rtn, gptq, awq, awq+rtn, awq+gptq");
+  plan->method = known->method;
+  plan->activation_aware = known->activation_aware;
   JANG_ASSIGN(const std::string dtype, require_string(document, "dtype", "document"));
   const std::optional<DType> parsed = dtype_from_name(dtype);
   if (parsed != DType::bf16 && parsed != DType::f16 && parsed != DType::f32) return bad_plan("dtype", "not one of BF16, F16, F32");
@@ -138,6 +140,43 @@ Status read_header(const Value& document, Plan* plan) {
     }
   }
   return {};
+}
+
+// Whether its names are groups of the model is found when it is carried out (quantize/channel_scales.h).
+Status read_scaling(const Value& document, Plan* plan) {
+  const Value* rows = json::find(document, "scaling");
+  if (rows == nullptr) return {};
+  if (!rows->is_array() || rows->size() > kMaxScaling) return bad_plan("scaling", "not a list of groups");
+  if (!rows->empty() && !plan->activation_aware) return bad_plan("scaling", "only the methods awq, awq+rtn and awq+gptq rescale channels");
+  std::set<std::string> seen;
+  for (const Value& row : *rows) {
+    Scaling s;
+    JANG_ASSIGN(s.group, require_string(row, "group", "scaling"));
+    if (!seen.insert(s.group).second) return bad_plan(s.group, "rescaled twice");
+    JANG_TRY(require(row, "exponent", s.group).status());
+    JANG_ASSIGN(s.exponent, json::get_number(row, "exponent", 0));
+    if (!(s.exponent >= 0 && s.exponent <= 1)) return bad_plan(s.group, "its exponent is not between 0 and 1");
+    JANG_ASSIGN(s.gain, json::get_number(row, "gain", 0));
+    JANG_ASSIGN(s.experts_left, json::get_int(row, "experts_left", 0, 0, std::int64_t{1} << 31));
+    plan->scaling.push_back(std::move(s));
+  }
+  const Value* others = json::find(document, "unscaled");
+  if (others == nullptr) return {};
+  if (!others->is_array() || others->size() > kMaxScaling) return bad_plan("unscaled", "not a list of groups");
+  for (const Value& row : *others) {
+    Unscaled u;
+    JANG_ASSIGN(u.group, require_string(row, "group", "unscaled"));
+    JANG_ASSIGN(u.reason, require_string(row, "reason", "unscaled"));
+    plan->unscaled.push_back(std::move(u));
+  }
+  return {};
+}
+
+json::Value scaling_json(const Plan& plan) {
+  Value rows = Value::array();
+  for (const Scaling& s : plan.scaling)
+    rows.push_back({{"group", s.group}, {"exponent", s.exponent}, {"gain", s.gain}, {"experts_left", s.experts_left}});
+  return rows;
 }
 
 // Rows by the tensor they name, in the order of the model.
@@ -198,11 +237,18 @@ json::Value to_json(const arch::Model& model, const Plan& plan) {
                        {"reason", reason},
                        {"error", nullptr}});
   }
-  return {{"schema_version", kSchemaVersion}, {"target", plan.target->name()},     {"profile", plan.profile},
-          {"method", to_string(plan.method)}, {"dtype", jang::name(plan.dtype)},   {"allocation", to_string(plan.allocation)},
-          {"statistics", plan.statistics},    {"budget_bytes", plan.budget_bytes}, {"params", total.params},
-          {"code_bits", total.code_bits},     {"stored_bits", total.stored_bits},  {"file_bytes", total.file_bytes},
-          {"tensors", std::move(tensors)},    {"warnings", plan.warnings}};
+  Value document = {{"schema_version", kSchemaVersion}, {"target", plan.target->name()},
+                    {"profile", plan.profile},          {"method", method_name(plan.method, plan.activation_aware)},
+                    {"dtype", jang::name(plan.dtype)},  {"allocation", to_string(plan.allocation)},
+                    {"statistics", plan.statistics},    {"budget_bytes", plan.budget_bytes},
+                    {"params", total.params},           {"code_bits", total.code_bits},
+                    {"stored_bits", total.stored_bits}, {"file_bytes", total.file_bytes},
+                    {"tensors", std::move(tensors)},    {"warnings", plan.warnings}};
+  if (!plan.activation_aware) return document;
+  document["scaling"] = scaling_json(plan);
+  document["unscaled"] = Value::array();
+  for (const Unscaled& u : plan.unscaled) document["unscaled"].push_back({{"group", u.group}, {"reason", u.reason}});
+  return document;
 }
 
 Result<Plan> from_json(const arch::Model& model, const json::Value& document) {
@@ -211,6 +257,7 @@ Result<Plan> from_json(const arch::Model& model, const json::Value& document) {
   JANG_ASSIGN(const Value* rows, require(document, "tensors", "document"));
   if (!rows->is_array()) return bad_plan("tensors", "not a list");
   JANG_ASSIGN(const std::vector<const Value*> by_tensor, match_rows(model, *rows));
+  JANG_TRY(read_scaling(document, &plan));
   for (std::size_t i = 0; i < by_tensor.size(); ++i) {
     JANG_ASSIGN(TensorPlan p, read_tensor(*by_tensor[i], model.tensors[i], static_cast<int>(i), plan));
     plan.tensors.push_back(std::move(p));

@@ -18,6 +18,7 @@
 #include "kernels/devices.h"
 #include "quantize/check_loads.h"
 #include "quantize/encode_tasks.h"
+#include "quantize/scaled_grams.h"
 
 namespace jang::quantize {
 namespace {
@@ -57,17 +58,19 @@ std::vector<targets::TensorRecord> tensor_records(const arch::Model& model, cons
 }
 
 targets::Record record_of(const Source& source, const plan::Plan& plan, const ConvertReport& report,
-                          std::span<const targets::TensorRecord> records, const format::Statistics* statistics) {
+                          std::span<const targets::TensorRecord> records, const format::Statistics* statistics, std::string_view method,
+                          std::span<const targets::ScalingRecord> scaling) {
   return {.model = source.model,
           .source = source.checkpoint,
           .layout = report.layout,
           .dtype = plan.dtype,
           .tensors = records,
           .profile = plan.profile,
-          .method = plan::to_string(plan.method),
+          .method = method,
           .allocation = plan::to_string(plan.allocation),
           .statistics = plan.statistics,
           .calibration = calibration_method(plan, statistics),
+          .scaling = scaling,
           .params = report.sizes.params,
           .code_bits = report.sizes.code_bits,
           .stored_bits = report.sizes.stored_bits};
@@ -99,12 +102,14 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_TRY(check_loadable(source.model, *source.target));
   JANG_TRY(check_output(source, output));
   Importance importance;
+  ChannelScales scales;
   if (!plan.statistics.empty()) {
     if (!run.statistics || run.statistics->digest != plan.statistics)
       return Status(StatusCode::invalid_argument, "the plan needs the statistics " + plan.statistics);
     JANG_ASSIGN(importance, Importance::create(source.model, *run.statistics));
+    JANG_ASSIGN(scales, ChannelScales::create(source, plan, *run.statistics));
+    importance.rescale(scales);
   }
-
   if ((plan.method == plan::Method::gptq) != (run.grams != nullptr))
     return Status(StatusCode::invalid_argument, "the method gptq needs the inputs of a running model, and no other method does");
   const targets::Target& target = *plan.target;
@@ -116,14 +121,21 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   for (const plan::Shard& s : report.layout.shards) files.push_back({s.file_name, s.header, s.file_bytes});
   JANG_ASSIGN(format::BundleWriter writer, format::BundleWriter::create(output, force, files));
 
+  std::optional<ScaledGrams> grams;
+  if (run.grams != nullptr) grams.emplace(*run.grams, source.model, scales);
   begin_phase(observer, "quantize");
-  JANG_ASSIGN(report.errors, run_encode_tasks(source, plan, report.layout, *device, importance, writer, run));
+  JANG_ASSIGN(report.errors,
+              run_encode_tasks(source, plan, report.layout, *device, {&importance, grams ? &*grams : nullptr}, scales, writer, run));
   JANG_TRY(source.checkpoint.check_unchanged());
   const std::vector<targets::TensorRecord> records = tensor_records(source.model, plan, report.errors);
 
+  const std::string method = plan::method_name(plan.method, plan.activation_aware);
+  std::vector<targets::ScalingRecord> scaling;
+  for (const plan::Scaling& s : plan.scaling) scaling.push_back({s.group, s.exponent, s.gain, s.experts_left});
+
   begin_phase(observer, "write");
   JANG_TRY(copy_side_files(source, target, writer, observer));
-  for (const targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics)))
+  for (const targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics, method, scaling)))
     JANG_TRY(writer.add_text(d.name, d.text));
   JANG_TRY(writer.sync());
   JANG_TRY(check_bundle(writer.partial_path()));

@@ -17,7 +17,7 @@ namespace jang::quantize {
 // What is known of the inputs of the maps; both may be null.
 struct KnownInputs {
   const Importance* importance = nullptr;
-  const Grams* grams = nullptr;
+  Grams* grams = nullptr;
 };
 
 // Some rows of tensor `tensor` (index into arch::Model::tensors) of shape [.., out, in], seen as rows x columns.

@@ -33,8 +33,8 @@ struct Scratch {
 class Runner {
  public:
   Runner(const Source& source, const plan::Plan& plan, const plan::Layout& layout, const kernels::Device& device, const KnownInputs& known,
-         format::BundleWriter& writer)
-      : source_(source), plan_(plan), device_(device), known_(known), rows_(layout, writer, source.model.tensors.size()) {}
+         const ChannelScales& scales, format::BundleWriter& writer)
+      : source_(source), plan_(plan), device_(device), known_(known), scales_(scales), rows_(layout, writer, source.model.tensors.size()) {}
 
   [[nodiscard]] Status write_contents() const { return rows_.write_contents(); }
   // Errors (squared error, squared norm) of a quantized task; zeros for a cast one.
@@ -59,7 +59,7 @@ class Runner {
     const arch::OutTensor& t = tensor(task);
     const codec::WeightFormat& format = *plan::format_of(*plan_.target, t, choice);
     const std::int64_t in = columns(t.shape);
-    const SourceRows rows(source_.checkpoint, t);
+    const SourceRows rows(source_.checkpoint, t, scales_.of(task.tensor));
     s.values.resize(static_cast<std::size_t>(task.n_rows * in));
     JANG_TRY(rows.read_floats(task.row_begin * in, s.values, s.raw));
     if (plan_.dtype == DType::f16) JANG_TRY(check_float16_range(rows, task.row_begin * in, s.values));
@@ -95,22 +95,27 @@ class Runner {
     return error;
   }
 
-  // Unquantized tensors: bytes as they are when the type stays, else value + OutTensor::add rounded to the stored type.
+  // Unquantized tensors: bytes as they are when the type stays, else value + OutTensor::add rounded to the stored type. A rescaled norm
+  // comes ready.
   Result<kernels::EncodeError> cast(const EncodeTask& task, Scratch& s) const {
     const arch::OutTensor& t = tensor(task);
     const DType stored = rows_.plain_dtype(task.tensor);
     const std::int64_t n_columns = columns(t.shape), begin = task.row_begin * n_columns, n = task.n_rows * n_columns;
-    const SourceRows rows(source_.checkpoint, t);
+    const TensorScales* scales = scales_.of(task.tensor);
+    const bool is_ready = scales != nullptr && !scales->values.empty();
+    const SourceRows rows(source_.checkpoint, t, is_ready ? nullptr : scales);
     if (!info(t.source_dtype).is_float) {
       s.out.resize(static_cast<std::size_t>(n * size_bytes(t.source_dtype)));
       JANG_TRY(rows.read_bytes(begin, s.out));
     } else {
       s.values.resize(static_cast<std::size_t>(n));
       JANG_TRY(rows.read_floats(begin, s.values, s.raw));
-      if (stored == t.source_dtype && t.add == 0.0f) {
+      if (is_ready) std::copy_n(scales->values.begin() + begin, n, s.values.begin());
+      if (stored == t.source_dtype && t.add == 0.0f && scales == nullptr) {
         s.out.swap(s.raw);
       } else {
-        for (float& v : s.values) v += t.add;
+        if (!is_ready)
+          for (float& v : s.values) v += t.add;
         if (stored == DType::f16) JANG_TRY(check_float16_range(rows, begin, s.values));
         s.out.resize(static_cast<std::size_t>(n * size_bytes(stored)));
         for (std::int64_t i = 0; i < n; ++i) kernels::store_param(stored, s.values[static_cast<std::size_t>(i)], s.out.data(), i);
@@ -124,6 +129,7 @@ class Runner {
   const plan::Plan& plan_;
   const kernels::Device& device_;
   KnownInputs known_;
+  const ChannelScales& scales_;
   targets::RowWriter rows_;
 };
 
@@ -158,10 +164,10 @@ std::vector<EncodeTask> encode_tasks(const arch::Model& model) {
 }
 
 Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
-                                      const kernels::Device& device, const Importance& importance, format::BundleWriter& writer,
-                                      const RunOptions& run) {
+                                      const kernels::Device& device, const KnownInputs& known, const ChannelScales& scales,
+                                      format::BundleWriter& writer, const RunOptions& run) {
   const std::vector<EncodeTask> tasks = encode_tasks(source.model);
-  const Runner runner(source, plan, layout, device, {&importance, run.grams}, writer);
+  const Runner runner(source, plan, layout, device, known, scales, writer);
   std::int64_t total_bytes = 0;
   for (const arch::OutTensor& t : source.model.tensors) total_bytes += elements(t.shape) * size_bytes(t.source_dtype);
 
@@ -192,10 +198,10 @@ Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& pl
     const std::int64_t done = done_bytes += task.n_rows * columns(t.shape) * size_bytes(t.source_dtype);
     if (run.observer) run.observer->tick(done, total_bytes, t.module);
   };
-  for (const std::vector<std::int64_t>& stage : stages_of(source.model, tasks, run.grams != nullptr)) {
+  for (const std::vector<std::int64_t>& stage : stages_of(source.model, tasks, known.grams != nullptr)) {
     if (stage.empty() || stop || is_cancelled(run)) continue;
-    if (run.grams != nullptr && stage_of(source.model, tasks[static_cast<std::size_t>(stage.front())]) >= 0)
-      JANG_TRY(run.grams->prepare(stage_of(source.model, tasks[static_cast<std::size_t>(stage.front())])));
+    if (known.grams != nullptr && stage_of(source.model, tasks[static_cast<std::size_t>(stage.front())]) >= 0)
+      JANG_TRY(known.grams->prepare(stage_of(source.model, tasks[static_cast<std::size_t>(stage.front())])));
     pool.run(static_cast<std::int64_t>(stage.size()),
              [&](std::int64_t i, int thread) { run_task(stage[static_cast<std::size_t>(i)], thread); });
   }

@@ -12,8 +12,9 @@
 #include "kernels/device.h"
 #include "plan/layout.h"
 #include "plan/plan.h"
+#include "quantize/channel_scales.h"
 #include "quantize/convert.h"
-#include "quantize/importance.h"
+#include "quantize/encode_rows.h"
 
 namespace jang::quantize {
 
@@ -30,10 +31,11 @@ struct EncodeTask {
 // Tasks of every tensor of the plan, in plan order.
 [[nodiscard]] std::vector<EncodeTask> encode_tasks(const arch::Model& model);
 
-// Runs all tasks on `n_threads` threads. Returns errors per tensor. Errors: those of reading (corrupt: NaN, truncated), write errors,
-// invalid_argument (a value beyond float16), cancelled; with RunOptions::grams, layer by layer, those of Grams::prepare.
+// `scales`: factors of rows and columns, and norms in the place of the source's. Runs all tasks on `n_threads` threads. Returns errors per
+// tensor. Errors: those of reading (corrupt: NaN, truncated), write errors, invalid_argument (a value beyond float16), cancelled; with
+// Grams, layer by layer, those of Grams::prepare.
 [[nodiscard]] Result<TensorErrors> run_encode_tasks(const Source& source, const plan::Plan& plan, const plan::Layout& layout,
-                                                    const kernels::Device& device, const Importance& importance,
+                                                    const kernels::Device& device, const KnownInputs& known, const ChannelScales& scales,
                                                     format::BundleWriter& writer, const RunOptions& run);
 
 // RunOptions::n_threads with 0 resolved.

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "quantize/channel_scales.h"
+
 namespace jang::quantize {
 namespace {
 
@@ -63,6 +65,19 @@ Result<Importance> Importance::create(const arch::Model& model, const format::St
     out.by_tensor_[i] = {damped(s), columns(t.shape)};
   }
   return out;
+}
+
+void Importance::rescale(const ChannelScales& scales) {
+  for (std::size_t i = 0; i < by_tensor_.size(); ++i) {
+    const TensorScales* t = scales.of(static_cast<int>(i));
+    Rows& rows = by_tensor_[i];
+    if (t == nullptr || t->columns.empty() || rows.values.empty()) continue;
+    for (std::size_t k = 0; k < rows.values.size(); ++k) {
+      const auto in = static_cast<std::size_t>(rows.in);
+      const float s = t->columns_of(static_cast<std::int64_t>(k / in))[k % in];
+      rows.values[k] /= s * s;
+    }
+  }
 }
 
 const float* Importance::of(int tensor, std::int64_t expert) const {

@@ -16,11 +16,16 @@
 
 namespace jang::quantize {
 
+class ChannelScales;  // channel_scales.h
+
 class Importance {
  public:
   Importance() = default;  // unweighted
   // Errors: invalid_argument when the statistics are of another model.
   [[nodiscard]] static Result<Importance> create(const arch::Model& model, const format::Statistics& statistics);
+
+  // For weights whose columns are multiplied by factors: inputs are then divided by them, h / s^2.
+  void rescale(const ChannelScales& scales);
 
   // Weights [in] of the rows of expert `expert` (0 where there are no experts) of tensor `tensor`, or null.
   [[nodiscard]] const float* of(int tensor, std::int64_t expert) const;

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/float16.h"
+#include "quantize/channel_scales.h"
 
 namespace jang::quantize {
 namespace {
@@ -45,8 +46,8 @@ void widen(DType dtype, std::span<const std::byte> in, std::span<float> out) {
   }
 }
 
-SourceRows::SourceRows(const format::Checkpoint& checkpoint, const arch::OutTensor& tensor)
-    : checkpoint_(checkpoint), dtype_(tensor.source_dtype) {
+SourceRows::SourceRows(const format::Checkpoint& checkpoint, const arch::OutTensor& tensor, const TensorScales* scales)
+    : checkpoint_(checkpoint), dtype_(tensor.source_dtype), scales_(scales) {
   std::int64_t at = 0;
   for (const arch::Piece& piece : tensor.pieces) {
     const TensorInfo& source = checkpoint.tensors()[static_cast<std::size_t>(piece.source)].info;
@@ -86,6 +87,7 @@ Status SourceRows::read_floats(std::int64_t begin, std::span<float> out, std::ve
     return Status(StatusCode::corrupt, "tensor " + describe_element(begin + bad) + " is " + what +
                                            "; a model with such weights cannot be quantized: fetch it again or repair it");
   }
+  if (scales_ != nullptr) scales_->apply(begin, out);
   return {};
 }
 

@@ -12,18 +12,21 @@
 
 namespace jang::quantize {
 
+struct TensorScales;  // channel_scales.h
+
 // Values of a float type as floats. Precondition: `in` holds out.size() elements of a float type of at least 16 bits.
 void widen(DType dtype, std::span<const std::byte> in, std::span<float> out);
 
 class SourceRows {
  public:
-  // Pieces may come in any number; their elements, in order, are the tensor's elements in row-major order.
-  SourceRows(const format::Checkpoint& checkpoint, const arch::OutTensor& tensor);
+  // Pieces may come in any number; their elements, in order, are the tensor's elements in row-major order. `scales`, which may be null and
+  // outlives this: factors of its rows and columns.
+  SourceRows(const format::Checkpoint& checkpoint, const arch::OutTensor& tensor, const TensorScales* scales = nullptr);
 
   // Raw bytes of elements [begin, begin + out.size() / element size). Thread safe.
   [[nodiscard]] Status read_bytes(std::int64_t begin, std::span<std::byte> out) const;
-  // The same as floats, `scratch` being reused between calls. Errors: corrupt when an element is NaN or infinite, naming source tensor,
-  // element and file. Precondition: the source dtype is a float of at most 32 bits, or f64.
+  // The same as floats, multiplied by their factors, `scratch` being reused between calls. Errors: corrupt when an element is NaN or
+  // infinite, naming source tensor, element and file. Precondition: the source dtype is a float of at most 32 bits, or f64.
   [[nodiscard]] Status read_floats(std::int64_t begin, std::span<float> out, std::vector<std::byte>& scratch) const;
   // Name of the source tensor and "[row, column]" of an element of the bundle tensor, for messages.
   [[nodiscard]] std::string describe_element(std::int64_t element) const;
@@ -40,6 +43,7 @@ class SourceRows {
   const format::Checkpoint& checkpoint_;
   DType dtype_;
   std::vector<Run> runs_;
+  const TensorScales* scales_;
 };
 
 }  // namespace jang::quantize

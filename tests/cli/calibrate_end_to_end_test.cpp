@@ -117,6 +117,58 @@ TEST_F(CalibrateCommand, error_feedback_takes_its_inputs_from_the_text_of_the_st
   EXPECT_EQ(weights("by_plan"), weights("one"));
 }
 
+TEST_F(CalibrateCommand, channels_are_rescaled_by_the_statistics_and_stand_in_plan_and_bundle) {
+  ASSERT_EQ(run(calibrate("stats", {"--no-sensitivity", "-q"})).code, 0);
+  for (const std::string method : {"awq", "awq+rtn", "awq+gptq"}) {
+    const Words words = {"-p", "uniform_3", "--method", method, "--stats", "stats"};
+    for (const auto& [name, threads] : {std::pair{"one", "1"}, std::pair{"two", "2"}}) {
+      const ProgramOutcome done = convert(name, with(words, {"-t", threads, "--force"}));
+      ASSERT_EQ(done.code, 0) << done.err;
+    }
+    EXPECT_EQ(weights("one"), weights("two"));
+    EXPECT_EQ(run({"validate", "one", "--deep"}).code, 0);
+    const json::Value quantization = parse(file("one/jang_config.json"))["quantization"];
+    EXPECT_EQ(quantization["quantization_method"], method);
+    EXPECT_EQ(quantization["calibration_method"], "self");
+    int kept = 0;
+    for (const json::Value& row : quantization["activation_aware_scaling"]) {
+      if (row["exponent"] == 0) continue;
+      ++kept;
+      EXPECT_GE(row["gain"].get<double>(), 0.005);
+    }
+    if (method != "awq+gptq") {  // so little text tells error feedback of no gain
+      EXPECT_GT(kept, 0);
+    }
+    EXPECT_EQ(quantization["activation_aware_scaling"].size(), 5u);  // of one layer and the head
+
+    const ProgramOutcome plan = run(with({"plan", "model", "--json"}, words));
+    ASSERT_EQ(plan.code, 0) << plan.err;
+    write("plan.json", plan.out);
+    ASSERT_EQ(convert("by_plan", {"--plan", "plan.json", "--stats", "stats", "--force"}).code, 0);
+    EXPECT_EQ(weights("by_plan"), weights("one"));
+    EXPECT_EQ(parse(file("by_plan/jang_config.json"))["quantization"], quantization);
+  }
+}
+
+TEST_F(CalibrateCommand, scales_without_statistics_or_of_unknown_groups_are_refused) {
+  const ProgramOutcome without = convert("out", {"-p", "3M", "--method", "awq"});
+  EXPECT_EQ(without.code, 2) << without.err;
+  EXPECT_TRUE(contains(without.err, "--self")) << without.err;
+  EXPECT_EQ(run({"plan", "model", "--method", "awq"}).code, 2);
+  EXPECT_EQ(left(), (std::vector<std::string>{"model"}));
+
+  ASSERT_EQ(run(calibrate("stats", {"--no-sensitivity", "-q"})).code, 0);
+  const ProgramOutcome plan = run({"plan", "model", "--method", "awq", "--stats", "stats", "--json"});
+  ASSERT_EQ(plan.code, 0) << plan.err;
+  json::Value d = parse(plan.out);
+  d["scaling"][0]["group"] = "model.layers.0.input_layernrom";
+  write("plan.json", d.dump());
+  const ProgramOutcome unknown = convert("out", {"--plan", "plan.json", "--stats", "stats"});
+  EXPECT_NE(unknown.code, 0);
+  EXPECT_TRUE(contains(unknown.err, "did you mean")) << unknown.err;
+  EXPECT_EQ(left(), (std::vector<std::string>{"model", "plan.json", "stats"}));
+}
+
 // Whatever a command runs, its phases count from 1 to their number: this model is a mixture.
 TEST_F(CalibrateCommand, phases_are_numbered_without_a_gap) {
   const Words save = {"convert", "model", "--force", "-o", "out"}, by_bits = {"-p", "auto", "--bpw", "4"};
@@ -125,6 +177,8 @@ TEST_F(CalibrateCommand, phases_are_numbered_without_a_gap) {
       {with(save, {"--dry-run"}), {"detect", "allocate"}},
       {with(save, by_bits), {"detect", "measure", "allocate", "quantize", "write"}},
       {with(with(save, kLittle), {"--self"}), {"detect", "text", "activations", "allocate", "quantize", "write"}},
+      {with(with(save, kLittle), {"--self", "--method", "awq"}),
+       {"detect", "text", "activations", "allocate", "scale", "quantize", "write"}},
       {with(with(with(save, by_bits), kLittle), {"--self"}),
        {"detect", "text", "activations", "gradients", "anchors", "measure", "allocate", "quantize", "write"}},
       {with(with(with({"plan", "model"}, by_bits), kLittle), {"--self", "--trials"}),

@@ -58,7 +58,7 @@ TEST_F(BashCompletion, offers_options_of_the_command) {
 }
 
 TEST_F(BashCompletion, offers_choices_and_profiles) {
-  EXPECT_EQ(offered("jang convert --method ''", 3), "fit rtn gptq");
+  EXPECT_EQ(offered("jang convert --method ''", 3), "fit rtn gptq awq awq+rtn awq+gptq");
   EXPECT_EQ(offered("jang convert -p JANG", 3), "JANG_2S JANG_4K");
   EXPECT_EQ(offered("jang completion z", 2), "zsh");
   EXPECT_EQ(offered("jang eval k", 2), "kld");

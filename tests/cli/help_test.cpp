@@ -34,7 +34,7 @@ TEST(Help, command_help_lists_every_visible_option) {
 TEST(Help, defaults_and_choices_are_shown) {
   const std::string text = help_text("convert");
   EXPECT_TRUE(contains(text, "(default JANG_4K)"));
-  EXPECT_TRUE(contains(text, "[fit rtn gptq]"));
+  EXPECT_TRUE(contains(text, "[fit rtn gptq awq awq+rtn awq+gptq]"));
 }
 
 TEST(Help, lines_fit_a_terminal) {

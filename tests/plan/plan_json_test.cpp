@@ -2,6 +2,8 @@
 // Plan files: what is written reads back to the same bytes, what does not fit the model is refused.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "models.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
@@ -32,6 +34,45 @@ TEST(PlanJson, every_profile_round_trips_to_the_same_bytes) {
       ASSERT_TRUE(plan.ok()) << m.name << " " << row.name << ": " << plan.status().message();
       EXPECT_EQ(json::dump(to_json(m.model, *plan), 2), written);
     }
+  }
+}
+
+TEST(PlanJson, scaling_is_read_back_and_checked) {
+  const arch::Model model = testing::hybrid_moe(16, 4);
+  Plan made = from_json(model, document_of(model, {})).value();
+  made.activation_aware = true;
+  made.scaling = {{"model.layers.0.input_layernorm", 0.35, 0.125, 0}, {"model.layers.0.mlp.experts.up_proj", 0, 0, 3}};
+  made.unscaled = {{"model.layers.1.input_layernorm", "nobody knows its readers"}};
+  for (const auto& [method, name] : {std::pair{Method::fit, "awq"}, {Method::rtn, "awq+rtn"}, {Method::gptq, "awq+gptq"}}) {
+    made.method = method;
+    const json::Value d = to_json(model, made);
+    EXPECT_EQ(d["method"], name);
+    const auto read = from_json(model, d);
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_EQ(read->method, method);
+    EXPECT_EQ(json::dump(to_json(model, *read), 2), json::dump(d, 2));
+  }
+  const json::Value good = to_json(model, made);
+  const std::vector<std::pair<std::string, std::function<void(json::Value&)>>> hostile = {
+      {"rescaled twice", [](json::Value& d) { d["scaling"].push_back(d["scaling"][0]); }},
+      {"between 0 and 1", [](json::Value& d) { d["scaling"][0]["exponent"] = 1.5; }},
+      {"between 0 and 1", [](json::Value& d) { d["scaling"][0]["exponent"] = -0.1; }},
+      {"'exponent' is missing", [](json::Value& d) { d["scaling"][0].erase("exponent"); }},
+      {"exponent", [](json::Value& d) { d["scaling"][0]["exponent"] = "much"; }},
+      {"'group' is missing", [](json::Value& d) { d["scaling"][0].erase("group"); }},
+      {"not a list", [](json::Value& d) { d["scaling"] = 1; }},
+      {"'group' is missing", [](json::Value& d) { d["scaling"][0] = 1; }},
+      {"experts_left", [](json::Value& d) { d["scaling"][1]["experts_left"] = -1; }},
+      {"only the methods awq", [](json::Value& d) { d["method"] = "fit"; }},
+      {"'reason' is missing", [](json::Value& d) { d["unscaled"][0].erase("reason"); }},
+      {"not a list", [](json::Value& d) { d["unscaled"] = "none"; }},
+  };
+  for (const auto& [what, edit] : hostile) {
+    json::Value d = good;
+    edit(d);
+    const Status status = from_json(model, d).status();
+    EXPECT_EQ(status.code(), StatusCode::corrupt) << what;
+    EXPECT_NE(status.message().find(what), std::string::npos) << what << ": " << status.message();
   }
 }
 

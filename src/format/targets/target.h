@@ -49,6 +49,13 @@ struct TensorRecord {
   std::optional<double> error{};  // squared error over squared norm, as measured while encoding
 };
 
+// How one group of channels was rescaled before the weights were packed (AWQ).
+struct ScalingRecord {
+  std::string_view group{};
+  double exponent = 0, gain = 0;  // 0: it was not; gain: share of its readers' error
+  std::int64_t experts_left = 0;
+};
+
 // What there is to say about a finished conversion.
 struct Record {
   const arch::Model& model;
@@ -59,6 +66,7 @@ struct Record {
   std::string_view profile{}, method{}, allocation{};
   std::string_view statistics{};   // digest, empty where none weighted the fit
   std::string_view calibration{};  // "none", "self", "file" or "random": what was measured on
+  std::span<const ScalingRecord> scaling{};
   std::uint64_t params = 0;
   double code_bits = 0, stored_bits = 0;
 };

@@ -84,24 +84,30 @@ Value make_quantization(const Record& r) {
   const codec::WeightFormat* common = most_common_format(r.model, r.tensors);
   Value manifest = make_manifest(r);
   const std::size_t n_manifest = manifest.size();
-  return {{"method", "jang-importance"},
-          {"profile", r.profile},
-          {"actual_bits", two_decimals(r.code_bits)},
-          {"stored_bits", six_digits(r.stored_bits)},
-          {"block_size", common != nullptr ? common->group_size : 0},
-          {"calibration_method", r.calibration},
-          {"quantization_method", r.method},
-          {"scoring_method", r.statistics.empty() ? "none" : "input-second-moments"},
-          {"statistics", r.statistics},
-          {"allocation", r.allocation},
-          {"bit_widths_used", widths},
-          {"passthrough_tensor_count", n_plain},
-          {"quantization_scheme", "asymmetric"},
-          {"quantization_backend", "jang.cpp"},
-          {"hadamard_rotation", false},
-          {"tensor_quantization_manifest_schema", 1},
-          {"tensor_quantization_manifest_count", n_manifest},
-          {"tensor_quantization_manifest", std::move(manifest)}};
+  Value quantization = {{"method", "jang-importance"},
+                        {"profile", r.profile},
+                        {"actual_bits", two_decimals(r.code_bits)},
+                        {"stored_bits", six_digits(r.stored_bits)},
+                        {"block_size", common != nullptr ? common->group_size : 0},
+                        {"calibration_method", r.calibration},
+                        {"quantization_method", r.method},
+                        {"scoring_method", r.statistics.empty() ? "none" : "input-second-moments"},
+                        {"statistics", r.statistics},
+                        {"allocation", r.allocation},
+                        {"bit_widths_used", widths},
+                        {"passthrough_tensor_count", n_plain},
+                        {"quantization_scheme", "asymmetric"},
+                        {"quantization_backend", "jang.cpp"},
+                        {"hadamard_rotation", false},
+                        {"tensor_quantization_manifest_schema", 1},
+                        {"tensor_quantization_manifest_count", n_manifest},
+                        {"tensor_quantization_manifest", std::move(manifest)}};
+  if (r.scaling.empty()) return quantization;
+  Value& rows = quantization["activation_aware_scaling"] = Value::array();
+  for (const ScalingRecord& s : r.scaling)
+    rows.push_back(
+        {{"group", s.group}, {"exponent", six_digits(s.exponent)}, {"gain", six_digits(s.gain)}, {"experts_left", s.experts_left}});
+  return quantization;
 }
 
 Value make_jang_config(const Record& r) {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// See the header.
+#include "quantize/scale_loss.h"
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "kernels/encode.h"
+
+namespace jang::quantize {
+namespace {
+
+// In 16 partial sums, always the same ones.
+float dot(const float* a, const float* b, std::int64_t n) {
+  std::array<float, 16> sums{};
+  std::int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (std::size_t k = 0; k < 16; ++k) sums[k] += a[i + static_cast<std::int64_t>(k)] * b[i + static_cast<std::int64_t>(k)];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  float sum = 0;
+  for (const float s : sums) sum += s;
+  return sum;
+}
+
+// tr(D H D^T) of differences [n_rows, in]; a row of H is used for all of them, from its diagonal on.
+double quadratic(const std::vector<float>& d, std::int64_t n_rows, std::int64_t in, const float* h) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < in; ++i)
+    for (std::int64_t r = 0; r < n_rows; ++r) {
+      const float* row = d.data() + r * in;
+      const double beside = static_cast<double>(dot(row + i + 1, h + i * in + i + 1, in - i - 1));
+      sum += static_cast<double>(row[i]) * (static_cast<double>(row[i]) * static_cast<double>(h[i * in + i]) + 2 * beside);
+    }
+  return sum;
+}
+
+double diagonal(const std::vector<float>& d, std::int64_t in, const float* h) {
+  double sum = 0;
+  for (std::size_t i = 0; i < d.size(); ++i) sum += static_cast<double>(h[i % static_cast<std::size_t>(in)]) * d[i] * d[i];
+  return sum;
+}
+
+}  // namespace
+
+double scaled_loss(const kernels::Device& device, const LossOf& l) {
+  const auto size = static_cast<std::size_t>(l.n_rows * l.in), in = static_cast<std::size_t>(l.in);
+  std::vector<float> scaled(l.weights, l.weights + size), importance;
+  if (l.factors != nullptr)
+    for (std::size_t i = 0; i < size; ++i) scaled[i] *= l.factors[i % in];
+  const auto plane_bytes = [&](std::size_t p) {
+    return static_cast<std::size_t>(l.n_rows * l.format.planes()[p].row_bytes(l.in, l.param_dtype));
+  };
+  std::vector<std::uint32_t> words(plane_bytes(0) / 4);
+  std::vector<std::byte> scales(plane_bytes(1)), third(l.format.planes().size() > 2 ? plane_bytes(2) : 0);
+  kernels::EncodeArgs a;
+  a.weights = scaled.data();
+  a.n_rows = l.n_rows;
+  a.in = l.in;
+  a.kind = l.format.kind;
+  a.bits = l.format.bits;
+  a.group_size = l.format.group_size;
+  a.param_dtype = l.param_dtype;
+  a.words = words.data();
+  a.scales = scales.data();
+  a.biases = l.format.kind == codec::Kind::affine ? third.data() : nullptr;
+  a.zeros = l.format.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(third.data()) : nullptr;
+  if (l.method == plan::Method::gptq && l.scaled != nullptr) {
+    a.gram = l.scaled;
+    return device.encode(kernels::EncodeMethod::feedback, a).squared_error;
+  }
+  if (l.method != plan::Method::rtn && l.importance != nullptr) {
+    importance.assign(l.importance, l.importance + in);
+    if (l.factors != nullptr)
+      for (std::size_t c = 0; c < in; ++c) importance[c] /= l.factors[c] * l.factors[c];
+    a.importance = importance.data();
+  }
+  (void)device.encode(l.method == plan::Method::rtn ? kernels::EncodeMethod::rtn : kernels::EncodeMethod::fit, a);
+  std::vector<float> d(size);
+  for (std::int64_t r = 0; r < l.n_rows; ++r) {
+    std::array<const std::byte*, codec::kMaxPlanes> planes{};
+    for (std::size_t p = 0; p < l.format.planes().size(); ++p) {
+      const std::byte* base = p == 0 ? reinterpret_cast<const std::byte*>(words.data()) : p == 1 ? scales.data() : third.data();
+      planes[p] = base + r * l.format.planes()[p].row_bytes(l.in, l.param_dtype);
+    }
+    codec::unpack_row(l.format, std::span(planes).first(l.format.planes().size()), l.param_dtype, l.in, d.data() + r * l.in);
+  }
+  for (std::size_t i = 0; i < size; ++i) d[i] = (l.factors != nullptr ? d[i] / l.factors[i % in] : d[i]) - l.weights[i];
+  return l.gram != nullptr ? quadratic(d, l.n_rows, l.in, l.gram->matrix.get()) : diagonal(d, l.in, l.importance);
+}
+
+}  // namespace jang::quantize
