@@ -115,13 +115,13 @@ Result<BundleRecord> convert_bundle(const quantize::Source& source, const Recipe
                                     const BundleOptions& options) {
   const auto start = Clock::now();
   quantize::RunOptions run = options.run;
-  if (recipe.self) {
+  if (recipe.self || recipe.awq) {
     JANG_ASSIGN(run.statistics, options.self->statistics(source));
   }
   JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
   const bool by_itself = recipe.self && plan::needs_errors(planning);
-  JANG_ASSIGN(const plan::Plan plan,
-              by_itself ? options.self->plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
+  JANG_ASSIGN(plan::Plan plan, by_itself ? options.self->plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
+  if (recipe.awq) JANG_TRY(options.self->find_scales(source, run, &plan));
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
   BundleRecord record;
   record.convert_seconds = seconds_since(start);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "codec/affine.h"
 #include "json/json.h"
 #include "plan/layout.h"
 #include "plan/names.h"
@@ -37,6 +38,7 @@ struct Suffix {
 constexpr auto kSuffixes = std::to_array<Suffix>({
     {"fit", [](Recipe& r) { r.method = plan::Method::fit; }},
     {"rtn", [](Recipe& r) { r.method = plan::Method::rtn; }},
+    {"awq", [](Recipe& r) { r.awq = true; }},
     {"self", [](Recipe& r) { r.self = true; }},
 });
 
@@ -64,6 +66,14 @@ Status read_budget(std::string_view budget, Recipe& recipe) {
   }
   JANG_ASSIGN(recipe.bytes_of, plan::canonical_profile(budget));
   return recipe.bytes_of == "auto" ? invalid("auto@auto has no budget; give bits as in auto@3.5bpw, or a profile") : Status();
+}
+
+Status read_group(std::string_view group, Recipe& recipe) {
+  for (const codec::GroupRow& row : codec::kGroups)
+    if (fmt::format("{}", row.size) == group) recipe.group_size = row.size;
+  if (recipe.group_size != 0) return {};
+  return invalid(
+      fmt::format("{} is no group size: a profile takes @32, @64 or @128, and only auto a budget behind '@'", json::quote(group, 32)));
 }
 
 Result<Recipe> parse_gguf_type(std::string_view text) {
@@ -102,8 +112,10 @@ Result<Recipe> parse_recipe(std::string_view text) {
   const std::size_t at = head.find('@');
   JANG_ASSIGN(recipe.profile, plan::canonical_profile(head.substr(0, at)));
   recipe.name = recipe.profile;
-  if (at != std::string_view::npos) {
-    if (recipe.profile != "auto") return invalid(fmt::format("{}: only auto takes a budget behind '@'", json::quote(text, 64)));
+  if (at != std::string_view::npos && recipe.profile != "auto") {
+    JANG_TRY(read_group(head.substr(at + 1), recipe));
+    recipe.name += fmt::format("@{}", recipe.group_size);
+  } else if (at != std::string_view::npos) {
     JANG_TRY(read_budget(head.substr(at + 1), recipe));
     recipe.name += "@" + (recipe.bytes_of.empty() ? std::string(head.substr(at + 1)) : recipe.bytes_of);
   } else if (recipe.profile == "auto") {
@@ -116,6 +128,8 @@ Result<Recipe> parse_recipe(std::string_view text) {
     rest.remove_prefix(end);
   }
   if (recipe.method == plan::Method::rtn) recipe.name += ":rtn";
+  if (recipe.awq && recipe.profile == "auto") recipe.self = true;  // its allocation is not left without what its scales are made of
+  if (recipe.awq) recipe.name += ":awq";
   if (recipe.self) recipe.name += ":self";
   return recipe;
 }
@@ -149,6 +163,7 @@ Result<plan::Options> recipe_options(const quantize::Source& source, const Recip
   options.profile = recipe.profile;
   options.method = recipe.method;
   options.target_bpw = recipe.target_bpw;
+  options.group_size = recipe.group_size;
   if (!recipe.bytes_of.empty()) {
     plan::Options fixed;
     fixed.profile = recipe.bytes_of;

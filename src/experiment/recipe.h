@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipe of a comparison: how the source becomes one of the bundles compared, in a word.
 //
-//   recipe  = name [":" suffix]...          name   = PROFILE | "auto@" budget
-//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "self"
+//   recipe  = name [":" suffix]...          name   = PROFILE ["@" GROUP] | "auto@" budget
+//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "awq" | "self"
 //   recipe  = "gguf:" FILE                  FILE: with a '/' or the ending ".gguf"; a file that llama.cpp made of this source
 //           | "gguf:" TYPE [":imatrix"]     TYPE: as llama-quantize names it; the file is made with llama.cpp's programs
 //
-// PROFILE is a name of `jang profiles`; auto@PROFILE spends exactly that profile's file bytes. Without a suffix the groups are fitted.
-// self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by sensitivities.
+// PROFILE is a name of `jang profiles`, GROUP its group size: 32, 64 or 128; auto@PROFILE spends exactly that profile's file bytes. Without
+// a suffix the groups are fitted. self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by
+// sensitivities. awq: channels are rescaled first, by what the same text shows; the fit is weighted then, and auto is self-calibrated.
 #pragma once
 
 #include <optional>
@@ -26,6 +27,8 @@ struct Recipe {
   std::string profile;  // canonical profile name
   plan::Method method = plan::Method::fit;
   bool self = false;
+  bool awq = false;
+  int group_size = 0;                // PROFILE@GROUP; 0: the profile's own
   std::optional<double> target_bpw;  // auto@3bpw
   std::string bytes_of;              // auto@PROFILE: canonical name of that profile
   std::string gguf_file;             // gguf:FILE: its path; nothing above but the name is used

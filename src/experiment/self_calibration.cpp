@@ -7,7 +7,9 @@
 
 #include "calibrate/allocate.h"
 #include "calibrate/calibrate.h"
+#include "calibrate/model_grams.h"
 #include "quantize/importance.h"
+#include "quantize/scale_search.h"
 
 namespace jang::experiment {
 namespace {
@@ -54,6 +56,15 @@ Result<plan::Plan> SelfCalibration::plan(const quantize::Source& source, const p
   JANG_ASSIGN(calibrate::MeasuredPlan measured,
               calibrate::allocate_measured(*engine_, source, options, planning, kRounds, calibrate::Options{}.max_positions));
   return std::move(measured.plan);
+}
+
+Status SelfCalibration::find_scales(const quantize::Source& source, const quantize::RunOptions& planning, plan::Plan* plan) {
+  JANG_TRY(load());
+  const calibrate::Windows windows = calibrate::windows_of(*planning.statistics);
+  calibrate::ModelGrams grams(*engine_, source.model, windows, planning.cancel);
+  quantize::RunOptions run = planning;
+  run.grams = &grams;
+  return quantize::search_scales(source, *planning.statistics, run, plan);
 }
 
 }  // namespace jang::experiment

@@ -25,6 +25,9 @@ class SelfCalibration {
   // The plan of `auto`, allocated by them (`planning.statistics`) and corrected once. Errors: those of planning.
   [[nodiscard]] Result<plan::Plan> plan(const quantize::Source& source, const plan::Options& options, const quantize::RunOptions& planning);
 
+  // Makes the plan one of activation-aware scaling, by these statistics. Errors: those of the search.
+  [[nodiscard]] Status find_scales(const quantize::Source& source, const quantize::RunOptions& planning, plan::Plan* plan);
+
  private:
   Status load();
 

@@ -26,6 +26,11 @@ TEST(Recipe, names_are_canonical) {
                                                                                     {"mixed_2_6:rtn", "mixed_2_6:rtn"},
                                                                                     {"auto@3.0bpw", "auto@3.0bpw"},
                                                                                     {"auto@2S", "auto@JANG_2S"},
+                                                                                    {"uniform_4@128", "uniform_4@128"},
+                                                                                    {"4k:awq", "JANG_4K:awq"},
+                                                                                    {"uniform_4@64:awq:rtn", "uniform_4@64:rtn:awq"},
+                                                                                    {"auto@4.25bpw:awq", "auto@4.25bpw:awq:self"},
+                                                                                    {"auto@4.25bpw:self:awq", "auto@4.25bpw:awq:self"},
                                                                                     {"auto@uniform_3:rtn", "auto@uniform_3:rtn"}}) {
     const auto recipe = parse_recipe(typed);
     ASSERT_TRUE(recipe.ok()) << typed << ": " << recipe.status().message();
@@ -41,8 +46,9 @@ TEST(Recipe, names_are_canonical) {
 }
 
 TEST(Recipe, nonsense_is_refused) {
-  for (const char* typed : {"", "JANG_9Z", "auto", "auto@", "auto@auto", "auto@bpw", "auto@-1bpw", "auto@3,0bpw", "auto@1e2bpw",
-                            "auto@99bpw", "auto@nanbpw", "JANG_2S@3bpw", "JANG_2S:", "JANG_2S:mlx", "JANG_2S:rtn:", ":rtn", "@3bpw"}) {
+  for (const char* typed :
+       {"", "JANG_9Z", "auto", "auto@", "auto@auto", "auto@bpw", "auto@-1bpw", "auto@3,0bpw", "auto@1e2bpw", "auto@99bpw", "auto@nanbpw",
+        "JANG_2S@3bpw", "JANG_2S@48", "JANG_2S@", "JANG_2S:", "JANG_2S:mlx", "JANG_2S:rtn:", ":rtn", "@3bpw"}) {
     const auto recipe = parse_recipe(typed);
     ASSERT_FALSE(recipe.ok()) << typed;
     EXPECT_EQ(recipe.status().code(), StatusCode::invalid_argument) << typed;
