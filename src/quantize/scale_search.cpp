@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of the readers, read once a group; all exponents of a round side by side on all threads.
+// Rows of the readers, read once a group; all exponents side by side on all threads.
 #include "quantize/scale_search.h"
 
 #include <algorithm>
@@ -56,19 +56,11 @@ class Search {
     if (samples.empty()) return leave(group, "none of its readers is packed");
     JANG_ASSIGN(const std::vector<float> gains, norm_weights(source_, group));
     std::array<double, kSteps + 1> losses;
-    losses.fill(-1);
-    std::vector<int> round;
-    for (int i = 0; i <= kSteps; i += 2) round.push_back(i);
-    JANG_TRY(measure(group, *inputs, gains, samples, round, &losses));
-    int best = best_of(losses);
-    round.clear();
-    for (const int i : {best - 1, best + 1})
-      if (i > 0 && i <= kSteps) round.push_back(i);
-    JANG_TRY(measure(group, *inputs, gains, samples, round, &losses));
-    best = best_of(losses);
+    JANG_TRY(measure(group, *inputs, gains, samples, &losses));
+    const std::ptrdiff_t best = std::ranges::min_element(losses) - losses.begin();
     const double gain = losses[0] > 0 ? 1 - losses[static_cast<std::size_t>(best)] / losses[0] : 0;
     const bool keeps = gain >= kLeastGain;
-    plan_->scaling.push_back({group.name, keeps ? best * kExponentStep : 0, keeps ? gain : 0, experts_left(group, *inputs)});
+    plan_->scaling.push_back({group.name, keeps ? exponent_of(best) : 0, keeps ? gain : 0, experts_left(group, *inputs)});
     return {};
   }
 
@@ -79,18 +71,12 @@ class Search {
 
  private:
   static constexpr int kSteps = 20;
-  static_assert(kSteps * kExponentStep == 1);
 
-  static int best_of(const std::array<double, kSteps + 1>& losses) {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < losses.size(); ++i)
-      if (losses[i] >= 0 && losses[i] < losses[best]) best = i;
-    return static_cast<int>(best);
-  }
+  static double exponent_of(std::ptrdiff_t step) { return static_cast<double>(step) / kSteps; }
 
   Result<std::vector<Sample>> read(const arch::ScaleGroup& group) const;
   Status measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains, std::span<const Sample> samples,
-                 std::span<const int> round, std::array<double, kSteps + 1>* losses);
+                 std::array<double, kSteps + 1>* losses);
 
   const Source& source_;
   const format::Statistics& statistics_;
@@ -135,22 +121,23 @@ Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
 }
 
 Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
-                       std::span<const Sample> samples, std::span<const int> round, std::array<double, kSteps + 1>* losses) {
+                       std::span<const Sample> samples, std::array<double, kSteps + 1>* losses) {
   struct Task {
     std::size_t step, sample;
     std::int64_t begin;
   };
   const DType stored = plan::stored_dtype(source_.model.tensors[static_cast<std::size_t>(group.producer)], plan_->dtype);
-  std::vector<ChannelScales> scales(round.size());
+  std::vector<ChannelScales> scales(losses->size());
   std::vector<Task> tasks;
-  for (std::size_t k = 0; k < round.size(); ++k) {
-    if (round[k] > 0)
-      scales[k].fold(source_.model, group, group_scales(source_.model, group, inputs, round[k] * kExponentStep, gains, offset_, stored));
+  for (std::size_t k = 0; k < scales.size(); ++k) {
+    if (k > 0)
+      scales[k].fold(source_.model, group,
+                     group_scales(source_.model, group, inputs, exponent_of(static_cast<std::ptrdiff_t>(k)), gains, offset_, stored));
     for (std::size_t i = 0; i < samples.size(); ++i)
       for (std::int64_t row = 0; row < samples[i].n_rows; row += kTaskRows) tasks.push_back({k, i, row});
   }
   // A feedback encoder wants the matrix of the divided inputs; one for every step and matrix.
-  std::vector<kernels::Gram> grams(round.size() * samples.size());
+  std::vector<kernels::Gram> grams(scales.size() * samples.size());
   std::vector<Status> failed(grams.size());
   const auto factors = [&](std::size_t step, const Sample& s) -> const float* {
     const TensorScales* t = scales[step].of(s.tensor);
@@ -185,12 +172,12 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
     errors[static_cast<std::size_t>(i)] = scaled_loss(device_, loss);
   });
   if (is_cancelled(run_)) return {StatusCode::cancelled, "the search of scales was stopped"};
-  for (const int step : round) (*losses)[static_cast<std::size_t>(step)] = 0;
+  losses->fill(0);
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     const Sample& s = samples[tasks[i].sample];
     const double stands_for = static_cast<double>(rows_per_expert(source_.model.tensors[static_cast<std::size_t>(s.tensor)].shape)) /
                               static_cast<double>(s.n_rows);
-    (*losses)[static_cast<std::size_t>(round[tasks[i].step])] += errors[i] * stands_for;
+    (*losses)[tasks[i].step] += errors[i] * stands_for;
   }
   return {};
 }

@@ -4,7 +4,7 @@
 //   loss(r) = sum over the packed readers of  tr(D H D^T),   D = Q(W * s(r)) / s(r) - W,   H = E[x x^T] of the reader's input
 //
 // Q is the encoder that will write the bundle, at the width and group of the plan. Where there is no Gram matrix, H is the diagonal E[x^2].
-// The exponents tried are r = 0, 0.1, ..., 1 and the two beside the best by 0.05; r = 0 is the identity, exactly. A group keeps its scales
+// The exponents tried are r = 0, 0.05, ..., 1; r = 0 is the identity, exactly. A group keeps its scales
 // when they take away at least 0.5 % of the loss. Up to 256 rows of a reader, spread over it, stand for all of them.
 //
 // Groups do not disturb each other's losses: dividing the rows of a producer changes the error of its outputs in no other way than by
@@ -19,7 +19,6 @@
 
 namespace jang::quantize {
 
-inline constexpr double kExponentStep = 0.05;
 inline constexpr double kLeastGain = 0.005;
 
 // Makes `plan` one of an activation-aware method: fills its scaling, and says what is left as it is. `run.grams`, layer by layer from the

@@ -35,6 +35,7 @@ CHECKS = {  # module: packages it needs
     "check_tokenizer": ("tokenizers",),
     "check_kld": ("numpy", "torch", "transformers", "tokenizers"),
     "check_templates": ("transformers", "jinja2"),
+    "check_awq": ("numpy", "mlx", "torch", "transformers"),
     "check_gguf": ("numpy", "gguf", "safetensors"),
     "check_readers": ("mlx", "mlx_lm", "torch", "transformers"),
     "check_compressed_tensors": ("numpy", "torch", "transformers", "safetensors", "compressed_tensors"),
