@@ -33,6 +33,7 @@ struct Sample {
   std::vector<float> weights;
   std::vector<float> importance;        // h
   const kernels::Gram* gram = nullptr;  // may be null
+  double tokens = 1;                    // inputs that the matrix saw
 };
 
 class Search {
@@ -112,6 +113,8 @@ Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
                                          std::span(s.weights).subspan(static_cast<std::size_t>(k * in), static_cast<std::size_t>(in)),
                                          scratch));
       if (const float* h = importance_.of(reader, e)) s.importance.assign(h, h + in);
+      if (const auto seen = statistics_.inputs.find(t.canonical); seen != statistics_.inputs.end())
+        s.tokens = static_cast<double>(seen->second.tokens[static_cast<std::size_t>(e)]);
       s.gram = run_.grams != nullptr ? run_.grams->of(reader, e) : nullptr;
       if (s.importance.empty() && s.gram == nullptr) continue;
       samples.push_back(std::move(s));
@@ -177,7 +180,7 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
     const Sample& s = samples[tasks[i].sample];
     const double stands_for = static_cast<double>(rows_per_expert(source_.model.tensors[static_cast<std::size_t>(s.tensor)].shape)) /
                               static_cast<double>(s.n_rows);
-    (*losses)[tasks[i].step] += errors[i] * stands_for;
+    (*losses)[tasks[i].step] += errors[i] * stands_for * s.tokens;
   }
   return {};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The search of activation-aware scaling: which exponent every group of channels gets (channel_scales.h).
 //
-//   loss(r) = sum over the packed readers of  tr(D H D^T),   D = Q(W * s(r)) / s(r) - W,   H = E[x x^T] of the reader's input
+//   loss(r) = sum over the packed readers of  n tr(D H D^T),   D = Q(W * s(r)) / s(r) - W,   H = E[x x^T] of the reader's n inputs
 //
 // Q is the encoder that will write the bundle, at the width and group of the plan. Where there is no Gram matrix, H is the diagonal E[x^2].
 // The exponents tried are r = 0, 0.05, ..., 1; r = 0 is the identity, exactly. A group keeps its scales

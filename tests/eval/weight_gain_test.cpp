@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "../support/bundled_model.h"
@@ -104,6 +105,16 @@ TEST_F(WeightGain, is_one_for_the_model_itself_and_near_one_at_eight_bits) {
   EXPECT_GT(none_lost->size(), 6u);
   for (const RoleGain& g : *none_lost) EXPECT_EQ(g.gain, 1.0) << g.role;
   for (const RoleGain& g : *little_lost) EXPECT_NEAR(g.gain, 1.0, 1e-3) << g.role;
+}
+
+TEST_F(WeightGain, nothing_is_said_of_rescaled_channels) {
+  const auto source = load(test::kBundledModel);
+  const std::string path = bundle("uniform_8", plan::Method::rtn);
+  EXPECT_FALSE(weight_gains(*source, *load(path))->empty());
+  json::Value record = json::parse_file(path + "/jang_config.json").value();
+  record["quantization"]["activation_aware_scaling"] = {{{"group", "model.norm"}, {"exponent", 0.5}}};
+  std::ofstream(path + "/jang_config.json") << json::dump(record);
+  EXPECT_TRUE(weight_gains(*source, *load(path))->empty());
 }
 
 TEST_F(WeightGain, does_not_depend_on_threads_and_reads_back) {
