@@ -30,6 +30,11 @@ Status no_text() {
   return {StatusCode::invalid_argument, "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`"};
 }
 
+// A search of scales weighs outputs by their gradients; nobody waits for trials on its account.
+bool wants_sensitivities(const PlanOptions& options, const plan::Options& planner, bool has_gradients) {
+  return plan::needs_errors(planner) || (is_activation_aware(options.method) && has_gradients && !options.calibration.trials);
+}
+
 // Of planning, then those of the caller.
 std::vector<std::string_view> phases_to_come(const PlanOptions& options, const plan::Options& planner, const RunOptions& run,
                                              bool is_mixture, const std::vector<std::string_view>& after) {
@@ -37,10 +42,11 @@ std::vector<std::string_view> phases_to_come(const PlanOptions& options, const p
   const auto add = [&](const std::vector<std::string_view>& more) { phases.insert(phases.end(), more.begin(), more.end()); };
   if (options.self_calibrate) {
     calibrate::Options o;
-    o.sensitivities = plan::needs_errors(planner);
-    o.trials = options.calibration.trials;
     const auto device = kernels::open_device(run.backend, nullptr);  // where it cannot be opened, no calibration comes to pass
-    add(calibrate::phases_of(o, is_mixture, device.ok() && (*device)->backward() != nullptr));
+    const bool has_gradients = device.ok() && (*device)->backward() != nullptr;
+    o.sensitivities = wants_sensitivities(options, planner, has_gradients);
+    o.trials = options.calibration.trials;
+    add(calibrate::phases_of(o, is_mixture, has_gradients));
   }
   if (plan::needs_errors(planner)) add({"measure"});
   add({"allocate"});
@@ -174,13 +180,16 @@ Status Planning::gather() {
   }
   if (options_.self_calibrate) {
     JANG_ASSIGN(calibrate::Options o, calibrator_options(options_.calibration));
-    o.sensitivities = plan::needs_errors(planner_);
     o.encode = {planner_.method, plan::param_dtype(source_.model, planner_)};
-    if (planner_.method == plan::Method::gptq) {
+    const std::int64_t least = planner_.method == plan::Method::gptq  ? calibrate::kGramWindows
+                               : is_activation_aware(options_.method) ? calibrate::kScaleWindows
+                                                                      : 0;
+    if (least > o.windows.n_windows) {
       o.measured_windows = o.windows.n_windows;
-      o.windows.n_windows = std::max(o.windows.n_windows, calibrate::kGramWindows);
+      o.windows.n_windows = least;
     }
     JANG_TRY(load_engine());
+    o.sensitivities = wants_sensitivities(options_, planner_, engine_->device().backward() != nullptr);
     JANG_ASSIGN(format::Statistics statistics, calibrate::calibrate(*engine_, o, *phases_, run_.cancel));
     statistics_ = std::make_unique<format::Statistics>(std::move(statistics));
   }

@@ -18,6 +18,8 @@ namespace jang::calibrate {
 
 // Windows of 512 tokens: 32,768 tokens for the largest maps, whose matrices have some thousand columns.
 inline constexpr std::int64_t kGramWindows = 64;
+// For choosing one exponent for many channels less will do, but not a handful: with eight windows more is chosen than carries over.
+inline constexpr std::int64_t kScaleWindows = 32;
 
 class ModelGrams final : public quantize::Grams {
  public:

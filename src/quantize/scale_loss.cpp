@@ -23,21 +23,28 @@ float dot(const float* a, const float* b, std::int64_t n) {
   return sum;
 }
 
-// tr(D H D^T) of differences [n_rows, in]; a row of H is used for all of them, from its diagonal on.
-double quadratic(const std::vector<float>& d, std::int64_t n_rows, std::int64_t in, const float* h) {
+// w of row r, 1 where there are none.
+double weight(const double* weights, std::int64_t r) { return weights != nullptr ? weights[r] : 1; }
+
+// Sum of w_r (D H D^T)[r, r] over differences [n_rows, in]; a row of H is used for all of them, from its diagonal on.
+double quadratic(const std::vector<float>& d, std::int64_t n_rows, std::int64_t in, const float* h, const double* weights) {
   double sum = 0;
   for (std::int64_t i = 0; i < in; ++i)
     for (std::int64_t r = 0; r < n_rows; ++r) {
       const float* row = d.data() + r * in;
       const double beside = static_cast<double>(dot(row + i + 1, h + i * in + i + 1, in - i - 1));
-      sum += static_cast<double>(row[i]) * (static_cast<double>(row[i]) * static_cast<double>(h[i * in + i]) + 2 * beside);
+      sum += weight(weights, r) * static_cast<double>(row[i]) *
+             (static_cast<double>(row[i]) * static_cast<double>(h[i * in + i]) + 2 * beside);
     }
   return sum;
 }
 
-double diagonal(const std::vector<float>& d, std::int64_t in, const float* h) {
+double diagonal(const std::vector<float>& d, std::int64_t in, const float* h, const double* weights) {
   double sum = 0;
-  for (std::size_t i = 0; i < d.size(); ++i) sum += static_cast<double>(h[i % static_cast<std::size_t>(in)]) * d[i] * d[i];
+  for (std::size_t i = 0; i < d.size(); ++i) {
+    const std::int64_t r = static_cast<std::int64_t>(i) / in, c = static_cast<std::int64_t>(i) % in;
+    sum += weight(weights, r) * static_cast<double>(h[c]) * static_cast<double>(d[i]) * static_cast<double>(d[i]);
+  }
   return sum;
 }
 
@@ -67,15 +74,15 @@ double scaled_loss(const kernels::Device& device, const LossOf& l) {
   a.zeros = l.format.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(third.data()) : nullptr;
   if (l.method == plan::Method::gptq && l.scaled != nullptr) {
     a.gram = l.scaled;
-    return device.encode(kernels::EncodeMethod::feedback, a).squared_error;
+    (void)device.encode(kernels::EncodeMethod::feedback, a);
+  } else if (l.method == plan::Method::rtn) {
+    (void)device.encode(kernels::EncodeMethod::rtn, a);
+  } else {
+    if (l.importance != nullptr) importance.assign(l.importance, l.importance + in);
+    for (std::size_t c = 0; l.factors != nullptr && c < importance.size(); ++c) importance[c] /= l.factors[c] * l.factors[c];
+    a.importance = importance.empty() ? nullptr : importance.data();
+    (void)device.encode(kernels::EncodeMethod::fit, a);
   }
-  if (l.method != plan::Method::rtn && l.importance != nullptr) {
-    importance.assign(l.importance, l.importance + in);
-    if (l.factors != nullptr)
-      for (std::size_t c = 0; c < in; ++c) importance[c] /= l.factors[c] * l.factors[c];
-    a.importance = importance.data();
-  }
-  (void)device.encode(l.method == plan::Method::rtn ? kernels::EncodeMethod::rtn : kernels::EncodeMethod::fit, a);
   std::vector<float> d(size);
   for (std::int64_t r = 0; r < l.n_rows; ++r) {
     std::array<const std::byte*, codec::kMaxPlanes> planes{};
@@ -86,7 +93,8 @@ double scaled_loss(const kernels::Device& device, const LossOf& l) {
     codec::unpack_row(l.format, std::span(planes).first(l.format.planes().size()), l.param_dtype, l.in, d.data() + r * l.in);
   }
   for (std::size_t i = 0; i < size; ++i) d[i] = (l.factors != nullptr ? d[i] / l.factors[i % in] : d[i]) - l.weights[i];
-  return l.gram != nullptr ? quadratic(d, l.n_rows, l.in, l.gram->matrix.get()) : diagonal(d, l.in, l.importance);
+  return l.gram != nullptr ? quadratic(d, l.n_rows, l.in, l.gram->matrix.get(), l.row_weights)
+                           : diagonal(d, l.in, l.importance, l.row_weights);
 }
 
 }  // namespace jang::quantize

@@ -21,9 +21,10 @@ struct LossOf {
   const kernels::Gram* gram = nullptr;    // of x; may be null
   const float* factors = nullptr;         // s [in]; null: 1
   const kernels::Gram* scaled = nullptr;  // of x / s, for the method gptq; null together with gram
+  const double* row_weights = nullptr;    // w [n_rows]; null: 1
 };
 
-// tr(D H D^T) with D = Q(W s) / s - W; sum of h D^2 without a Gram matrix.
+// Sum over rows of w d H d^T with D = Q(W s) / s - W; of w h d^2 without a Gram matrix.
 [[nodiscard]] double scaled_loss(const kernels::Device& device, const LossOf& loss);
 
 }  // namespace jang::quantize

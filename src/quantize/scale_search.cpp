@@ -33,7 +33,7 @@ struct Sample {
   std::vector<float> weights;
   std::vector<float> importance;        // h
   const kernels::Gram* gram = nullptr;  // may be null
-  double tokens = 1;                    // inputs that the matrix saw
+  std::vector<double> row_weights;      // what an error of the outputs counts
 };
 
 class Search {
@@ -53,6 +53,9 @@ class Search {
   Status add(const arch::ScaleGroup& group) {
     const std::optional<GroupInputs> inputs = group_inputs(source_.model, group, statistics_);
     if (!inputs) return leave(group, "the statistics do not tell what its channels hold");
+    has_gradients_ = std::ranges::all_of(group.readers, [&](int reader) {
+      return statistics_.fisher.contains(source_.model.tensors[static_cast<std::size_t>(reader)].canonical);
+    });
     JANG_ASSIGN(const std::vector<Sample> samples, read(group));
     if (samples.empty()) return leave(group, "none of its readers is packed");
     JANG_ASSIGN(const std::vector<float> gains, norm_weights(source_, group));
@@ -75,6 +78,7 @@ class Search {
 
   static double exponent_of(std::ptrdiff_t step) { return static_cast<double>(step) / kSteps; }
 
+  std::vector<double> row_weights(const arch::OutTensor& tensor, std::int64_t expert, std::int64_t n_rows) const;
   Result<std::vector<Sample>> read(const arch::ScaleGroup& group) const;
   Status measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains, std::span<const Sample> samples,
                  std::array<double, kSteps + 1>* losses);
@@ -84,10 +88,32 @@ class Search {
   const RunOptions& run_;
   const kernels::Device& device_;
   float offset_;
+  bool has_gradients_ = false;  // of every reader of the group
   Importance importance_;
   plan::Plan* plan_;
   ThreadPool pool_;
 };
+
+// Row k of n_rows drawn ones. The squared gradients of a row of weights, summed over its columns, are those of its output times the squared
+// inputs.
+std::vector<double> Search::row_weights(const arch::OutTensor& t, std::int64_t expert, std::int64_t n_rows) const {
+  const auto inputs = statistics_.inputs.find(t.canonical);
+  if (inputs == statistics_.inputs.end()) return std::vector<double>(static_cast<std::size_t>(n_rows), 1);
+  const auto e = static_cast<std::size_t>(expert);
+  std::vector<double> weights(static_cast<std::size_t>(n_rows), static_cast<double>(inputs->second.tokens[e]));
+  const auto fisher = statistics_.fisher.find(t.canonical);
+  if (!has_gradients_ || fisher == statistics_.fisher.end()) return weights;
+  const auto in = static_cast<std::size_t>(columns(t.shape));
+  double squares = 0;
+  for (std::size_t c = 0; c < in; ++c) squares += static_cast<double>(inputs->second.mean_square[e * in + c]);
+  const std::int64_t per_matrix = rows_per_expert(t.shape);
+  for (std::int64_t k = 0; k < n_rows; ++k) {
+    const double gradient =
+        static_cast<double>(fisher->second.rows[static_cast<std::size_t>(expert * per_matrix + k * per_matrix / n_rows)]);
+    weights[static_cast<std::size_t>(k)] = squares > 0 ? gradient / squares : 0;
+  }
+  return weights;
+}
 
 // Every packed reader in equal parts: rows spread evenly over every matrix.
 Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
@@ -113,8 +139,7 @@ Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
                                          std::span(s.weights).subspan(static_cast<std::size_t>(k * in), static_cast<std::size_t>(in)),
                                          scratch));
       if (const float* h = importance_.of(reader, e)) s.importance.assign(h, h + in);
-      if (const auto seen = statistics_.inputs.find(t.canonical); seen != statistics_.inputs.end())
-        s.tokens = static_cast<double>(seen->second.tokens[static_cast<std::size_t>(e)]);
+      s.row_weights = row_weights(t, e, wanted);
       s.gram = run_.grams != nullptr ? run_.grams->of(reader, e) : nullptr;
       if (s.importance.empty() && s.gram == nullptr) continue;
       samples.push_back(std::move(s));
@@ -171,7 +196,8 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
                 .importance = s.importance.empty() ? nullptr : s.importance.data(),
                 .gram = s.gram,
                 .factors = factors(task.step, s),
-                .scaled = own.n > 0 ? &own : s.gram};
+                .scaled = own.n > 0 ? &own : s.gram,
+                .row_weights = s.row_weights.data() + task.begin};
     errors[static_cast<std::size_t>(i)] = scaled_loss(device_, loss);
   });
   if (is_cancelled(run_)) return {StatusCode::cancelled, "the search of scales was stopped"};
@@ -180,7 +206,7 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
     const Sample& s = samples[tasks[i].sample];
     const double stands_for = static_cast<double>(rows_per_expert(source_.model.tensors[static_cast<std::size_t>(s.tensor)].shape)) /
                               static_cast<double>(s.n_rows);
-    (*losses)[tasks[i].step] += errors[i] * stands_for * s.tokens;
+    (*losses)[tasks[i].step] += errors[i] * stands_for;
   }
   return {};
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The search of activation-aware scaling: which exponent every group of channels gets (channel_scales.h).
 //
-//   loss(r) = sum over the packed readers of  n tr(D H D^T),   D = Q(W * s(r)) / s(r) - W,   H = E[x x^T] of the reader's n inputs
+//   loss(r) = sum over rows of the packed readers of  w d H d^T,   d = Q(W * s(r)) / s(r) - W,   H = E[x x^T] of the reader's inputs
+//
+// w is the sum over the text of squared gradients at the row's output, where the statistics have gradients of all readers (their sums over
+// the columns of a row by the mean of x^2 summed up), and the number of inputs otherwise.
 //
 // Q is the encoder that will write the bundle, at the width and group of the plan. Where there is no Gram matrix, H is the diagonal E[x^2].
 // The exponents tried are r = 0, 0.05, ..., 1; r = 0 is the identity, exactly. A group keeps its scales

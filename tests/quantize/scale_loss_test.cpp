@@ -95,6 +95,7 @@ class ScaleLoss : public ::testing::Test {
   }
 
   std::vector<float> weights_, importance_, factors_;
+  std::vector<double> row_weights_;
   kernels::Gram gram_, scaled_;
   std::unique_ptr<kernels::Device> device_;
 };
@@ -108,6 +109,18 @@ TEST_F(ScaleLoss, is_the_sum_over_decoded_errors) {
         EXPECT_GT(plain, 0);
         EXPECT_NEAR(found(method, rescaled, with_gram), plain, 1e-4 * plain);
       }
+}
+
+TEST_F(ScaleLoss, rows_count_by_their_weights) {
+  const double all = found(plan::Method::fit, true, true);
+  row_weights_ = {0, 0, 2, 0, 0};
+  const double third = found(plan::Method::fit, true, true);
+  row_weights_ = {2, 2, 0, 2, 2};
+  const double others = found(plan::Method::fit, true, true), diagonal = found(plan::Method::fit, true, false);
+  EXPECT_GT(third, 0);
+  EXPECT_NEAR(third + others, 2 * all, 1e-9 * all);
+  row_weights_ = {0, 0, 2, 0, 0};
+  EXPECT_NEAR(found(plan::Method::fit, true, false) + diagonal, 2 * expected(kernels::EncodeMethod::fit, true, false), 1e-4 * diagonal);
 }
 
 TEST_F(ScaleLoss, of_error_feedback_is_in_the_channels_of_the_model) {
