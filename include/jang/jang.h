@@ -139,7 +139,7 @@ typedef struct jang_convert_options {
   const char* profile;         /* "4K", "JANG_2S", "auto", ...; NULL: the default */
   double bits_per_weight;      /* a budget: stored bits per weight, at most; 0: none */
   uint64_t file_bytes;         /* a budget: bytes of the weight files, at most; 0: none */
-  const char* method;          /* "fit", "rtn", "gptq"; NULL: fit */
+  const char* method;          /* "fit", "rtn", "gptq", "awq", "awq+rtn", "awq+gptq"; NULL: fit */
   int32_t self_calibrate;      /* nonzero: calibrates on text that the model samples, first */
   const char* statistics_file; /* of an earlier calibration; NULL: none */
   const char* plan_file;       /* a plan to follow; NULL: none */
