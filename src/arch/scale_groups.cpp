@@ -141,7 +141,8 @@ class Finder {
     if (group->producer < 0) return "the model has no such tensor of its own";
     const OutTensor& producer = tensor(group->producer);
     const std::int64_t made = group->is_norm ? elements(producer.shape) : rows(producer.shape);
-    if (made != group->n * group->channels) return fmt::format("it is {}, not {} channels", jang::to_string(producer.shape), group->channels);
+    if (made != group->n * group->channels)
+      return fmt::format("it is {}, not {} channels", jang::to_string(producer.shape), group->channels);
     std::set<int> expected;
     for (const std::string& name : names) {
       const int reader = find(name + ".weight");
