@@ -18,8 +18,8 @@
 namespace jang::quantize {
 namespace {
 
-constexpr double kDamping = 1e-4;   // of the mean
-constexpr double kFarthest = 1.25;  // of a norm's factor from s, either way
+constexpr double kChannelDamping = 1e-4;  // of the mean
+constexpr double kFarthest = 1.25;        // of a norm's factor from s, either way
 
 // s of one matrix's channels. All in double and rounded to 8 bits at the end, so that no library's pow decides about bytes.
 void scales_of(std::span<const double> mean_square, double exponent, std::span<float> out) {
@@ -29,7 +29,7 @@ void scales_of(std::span<const double> mean_square, double exponent, std::span<f
     std::ranges::fill(out, 1.0f);
     return;
   }
-  const auto power = [&](double m) { return std::pow(m + kDamping * mean, exponent / 2); };
+  const auto power = [&](double m) { return std::pow(m + kChannelDamping * mean, exponent / 2); };
   const auto [least, most] = std::ranges::minmax(mean_square);
   const double middle = std::sqrt(power(least) * power(most));
   for (std::size_t c = 0; c < out.size(); ++c) out[c] = bf16_to_float(float_to_bf16(static_cast<float>(power(mean_square[c]) / middle)));

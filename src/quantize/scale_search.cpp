@@ -26,7 +26,7 @@ constexpr std::int64_t kRows = 256;  // of a reader
 constexpr std::int64_t kTaskRows = 32;
 
 // Rows of one matrix of a reader, as the source has them.
-struct Sample {
+struct ReaderRows {
   int tensor = 0;
   std::int64_t expert = 0, n_rows = 0, in = 0;
   const codec::WeightFormat* format = nullptr;
@@ -56,7 +56,7 @@ class Search {
     has_gradients_ = std::ranges::all_of(group.readers, [&](int reader) {
       return statistics_.fisher.contains(source_.model.tensors[static_cast<std::size_t>(reader)].canonical);
     });
-    JANG_ASSIGN(const std::vector<Sample> samples, read(group));
+    JANG_ASSIGN(const std::vector<ReaderRows> samples, read(group));
     if (samples.empty()) return leave(group, "none of its readers is packed");
     JANG_ASSIGN(const std::vector<float> gains, norm_weights(source_, group));
     std::array<double, kSteps + 1> losses;
@@ -79,9 +79,9 @@ class Search {
   static double exponent_of(std::ptrdiff_t step) { return static_cast<double>(step) / kSteps; }
 
   std::vector<double> row_weights(const arch::OutTensor& tensor, std::int64_t expert, std::int64_t n_rows) const;
-  Result<std::vector<Sample>> read(const arch::ScaleGroup& group) const;
-  Status measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains, std::span<const Sample> samples,
-                 std::array<double, kSteps + 1>* losses);
+  Result<std::vector<ReaderRows>> read(const arch::ScaleGroup& group) const;
+  Status measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
+                 std::span<const ReaderRows> samples, std::array<double, kSteps + 1>* losses);
 
   const Source& source_;
   const format::Statistics& statistics_;
@@ -116,8 +116,8 @@ std::vector<double> Search::row_weights(const arch::OutTensor& t, std::int64_t e
 }
 
 // Every packed reader in equal parts: rows spread evenly over every matrix.
-Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
-  std::vector<Sample> samples;
+Result<std::vector<ReaderRows>> Search::read(const arch::ScaleGroup& group) const {
+  std::vector<ReaderRows> samples;
   std::vector<std::byte> scratch;
   for (const int reader : group.readers) {
     const plan::Choice choice = plan_->tensors[static_cast<std::size_t>(reader)].choice;
@@ -127,7 +127,7 @@ Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
     const std::int64_t wanted = std::clamp<std::int64_t>(kRows / n, std::min<std::int64_t>(per_matrix, 8), per_matrix);
     const SourceRows source_rows(source_.checkpoint, t);
     for (std::int64_t e = 0; e < n; ++e) {
-      Sample s;
+      ReaderRows s;
       s.tensor = reader;
       s.expert = e;
       s.n_rows = wanted;
@@ -149,7 +149,7 @@ Result<std::vector<Sample>> Search::read(const arch::ScaleGroup& group) const {
 }
 
 Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
-                       std::span<const Sample> samples, std::array<double, kSteps + 1>* losses) {
+                       std::span<const ReaderRows> samples, std::array<double, kSteps + 1>* losses) {
   struct Task {
     std::size_t step, sample;
     std::int64_t begin;
@@ -167,7 +167,7 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
   // A feedback encoder wants the matrix of the divided inputs; one for every step and matrix.
   std::vector<kernels::Gram> grams(scales.size() * samples.size());
   std::vector<Status> failed(grams.size());
-  const auto factors = [&](std::size_t step, const Sample& s) -> const float* {
+  const auto factors = [&](std::size_t step, const ReaderRows& s) -> const float* {
     const TensorScales* t = scales[step].of(s.tensor);
     return t == nullptr ? nullptr : t->columns_of(s.expert);
   };
@@ -185,7 +185,7 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
   pool_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, int) {
     if (is_cancelled(run_)) return;
     const Task& task = tasks[static_cast<std::size_t>(i)];
-    const Sample& s = samples[task.sample];
+    const ReaderRows& s = samples[task.sample];
     const kernels::Gram& own = grams[task.step * samples.size() + task.sample];
     LossOf loss{.weights = s.weights.data() + task.begin * s.in,
                 .n_rows = std::min(kTaskRows, s.n_rows - task.begin),
@@ -203,7 +203,7 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
   if (is_cancelled(run_)) return {StatusCode::cancelled, "the search of scales was stopped"};
   losses->fill(0);
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    const Sample& s = samples[tasks[i].sample];
+    const ReaderRows& s = samples[tasks[i].sample];
     const double stands_for = static_cast<double>(rows_per_expert(source_.model.tensors[static_cast<std::size_t>(s.tensor)].shape)) /
                               static_cast<double>(s.n_rows);
     (*losses)[tasks[i].step] += errors[i] * stands_for;

@@ -23,7 +23,7 @@ ScaleGroups groups_of(const Model& model) {
   return config.ok() ? scale_groups(model, *config) : ScaleGroups{};
 }
 
-Model described(const FakeModel& fake) {
+Model canonical_model(const FakeModel& fake) {
   auto model = fake.describe_canonical();
   EXPECT_TRUE(model.ok()) << model.status().message();
   return std::move(model).value();
@@ -46,7 +46,7 @@ using Groups = std::map<std::string, std::set<std::string>>;
 const std::set<std::string> kQkv = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"};
 
 TEST(ScaleGroups, of_a_dense_layer) {
-  const Model model = described(dense("llama"));
+  const Model model = canonical_model(dense("llama"));
   const Groups expected = {{"input_layernorm", kQkv},
                            {"self_attn.v_proj", {"self_attn.o_proj"}},
                            {"post_attention_layernorm", {"mlp.gate_proj", "mlp.up_proj"}},
@@ -60,7 +60,7 @@ TEST(ScaleGroups, of_a_dense_layer) {
 }
 
 TEST(ScaleGroups, of_norms_around_blocks) {
-  const Model model = described(gemma3_text());
+  const Model model = canonical_model(gemma3_text());
   const Groups expected = {{"input_layernorm", kQkv},
                            {"self_attn.v_proj", {"self_attn.o_proj"}},
                            {"pre_feedforward_layernorm", {"mlp.gate_proj", "mlp.up_proj"}},
@@ -71,7 +71,7 @@ TEST(ScaleGroups, of_norms_around_blocks) {
 }
 
 TEST(ScaleGroups, of_experts_with_router_and_shared_expert) {
-  const Model model = described(qwen3_next());
+  const Model model = canonical_model(qwen3_next());
   const ScaleGroups found = groups_of(model);
   const std::set<std::string> delta = {"linear_attn.in_proj_qkvz", "linear_attn.in_proj_ba"};
   const Groups expected = {{"input_layernorm", delta},
@@ -90,13 +90,13 @@ TEST(ScaleGroups, of_experts_with_router_and_shared_expert) {
 }
 
 TEST(ScaleGroups, columns_read_the_channels_of_their_heads) {
-  const Model llama = described(dense("llama"));
+  const Model llama = canonical_model(dense("llama"));
   for (const ScaleGroup& g : groups_of(llama).groups) {
     if (g.name != "model.layers.0.self_attn.v_proj") continue;
     // Two key-value heads of 32 channels, each read by two of four query heads.
     for (std::int64_t c = 0; c < 128; ++c) EXPECT_EQ(g.channel(c), c / 64 * 32 + c % 32);
   }
-  const Model hybrid = described(qwen3_5(false, false));
+  const Model hybrid = canonical_model(qwen3_5(false, false));
   int seen = 0;
   for (const ScaleGroup& g : groups_of(hybrid).groups) {
     if (g.name != "model.layers.0.linear_attn.norm") continue;
@@ -127,7 +127,7 @@ TEST(ScaleGroups, every_map_of_every_family_is_read_by_one_group) {
 }
 
 TEST(ScaleGroups, a_missing_reader_is_refused_by_name) {
-  Model model = described(qwen3_moe(Experts::fused));
+  Model model = canonical_model(qwen3_moe(Experts::fused));
   std::erase_if(model.tensors, [](const OutTensor& t) { return t.canonical == "model.layers.0.mlp.gate"; });
   const ScaleGroups found = groups_of(model);
   ASSERT_EQ(found.left_out.size(), 1u);
@@ -138,7 +138,7 @@ TEST(ScaleGroups, a_missing_reader_is_refused_by_name) {
 
 TEST(ScaleGroups, a_reader_that_nobody_knows_is_refused_by_name) {
   for (const Role role : {Role::unknown, Role::attn_gate}) {
-    Model model = described(dense("llama"));
+    Model model = canonical_model(dense("llama"));
     OutTensor extra;
     extra.name = "model.layers.1.self_attn.extra_proj.weight";
     extra.module = extra.canonical = "model.layers.1.self_attn.extra_proj";

@@ -14,7 +14,7 @@
 namespace jang::quantize {
 namespace {
 
-constexpr std::int64_t kRows = 5, kIn = 64;
+constexpr std::int64_t kLossRows = 5, kInputs = 64;
 constexpr int kBits = 3, kGroup = 32;
 
 class ScaleLoss : public ::testing::Test {
@@ -22,18 +22,18 @@ class ScaleLoss : public ::testing::Test {
   ScaleLoss() {
     std::mt19937 random(17);
     std::normal_distribution<float> normal;
-    weights_.resize(kRows * kIn);
+    weights_.resize(kLossRows * kInputs);
     for (float& w : weights_) w = normal(random);
-    std::vector<float> upper(kIn * kIn);
+    std::vector<float> upper(kInputs * kInputs);
     for (int t = 0; t < 300; ++t) {
-      std::vector<float> x(kIn);
-      for (std::size_t c = 0; c < kIn; ++c) x[c] = normal(random) * (c % 7 == 0 ? 4.0f : 0.5f) + (c > 0 ? 0.6f * x[c - 1] : 0.0f);
-      for (std::size_t i = 0; i < kIn; ++i)
-        for (std::size_t j = i; j < kIn; ++j) upper[i * kIn + j] += x[i] * x[j] / 300;
+      std::vector<float> x(kInputs);
+      for (std::size_t c = 0; c < kInputs; ++c) x[c] = normal(random) * (c % 7 == 0 ? 4.0f : 0.5f) + (c > 0 ? 0.6f * x[c - 1] : 0.0f);
+      for (std::size_t i = 0; i < kInputs; ++i)
+        for (std::size_t j = i; j < kInputs; ++j) upper[i * kInputs + j] += x[i] * x[j] / 300;
     }
-    gram_ = kernels::make_gram(upper, kIn, nullptr).value();
-    for (std::size_t c = 0; c < kIn; ++c) {
-      importance_.push_back(gram_.matrix.get()[c * kIn + c]);
+    gram_ = kernels::make_gram(upper, kInputs, nullptr).value();
+    for (std::size_t c = 0; c < kInputs; ++c) {
+      importance_.push_back(gram_.matrix.get()[c * kInputs + c]);
       factors_.push_back(c % 7 == 0 ? 2.0f : 0.75f);
     }
     scaled_ = scaled_gram(gram_, factors_.data()).value();
@@ -43,16 +43,16 @@ class ScaleLoss : public ::testing::Test {
   // Decoded errors in the channels of the model, summed up plainly.
   double expected(kernels::EncodeMethod method, bool rescaled, bool with_gram) {
     std::vector<float> scaled = weights_, importance = importance_;
-    for (std::size_t i = 0; rescaled && i < scaled.size(); ++i) scaled[i] *= factors_[i % kIn];
-    for (std::size_t c = 0; rescaled && c < kIn; ++c) importance[c] /= factors_[c] * factors_[c];
-    std::vector<std::uint32_t> words(static_cast<std::size_t>(kRows * codec::words_per_row(kIn, kBits)));
-    std::vector<float> scales(kRows * kIn / kGroup), biases(scales.size());
+    for (std::size_t i = 0; rescaled && i < scaled.size(); ++i) scaled[i] *= factors_[i % kInputs];
+    for (std::size_t c = 0; rescaled && c < kInputs; ++c) importance[c] /= factors_[c] * factors_[c];
+    std::vector<std::uint32_t> words(static_cast<std::size_t>(kLossRows * codec::words_per_row(kInputs, kBits)));
+    std::vector<float> scales(kLossRows * kInputs / kGroup), biases(scales.size());
     kernels::EncodeArgs a;
     a.weights = scaled.data();
     a.importance = method == kernels::EncodeMethod::fit ? importance.data() : nullptr;
     a.gram = method == kernels::EncodeMethod::feedback ? (rescaled ? &scaled_ : &gram_) : nullptr;
-    a.n_rows = kRows;
-    a.in = kIn;
+    a.n_rows = kLossRows;
+    a.in = kInputs;
     a.bits = kBits;
     a.group_size = kGroup;
     a.param_dtype = DType::f32;
@@ -61,27 +61,28 @@ class ScaleLoss : public ::testing::Test {
     a.biases = reinterpret_cast<std::byte*>(biases.data());
     (void)device_->encode(method, a);
     std::vector<double> d(weights_.size());
-    for (std::size_t r = 0; r < kRows; ++r) {
-      std::vector<std::uint8_t> codes(kIn);
-      codec::unpack(words.data() + r * static_cast<std::size_t>(codec::words_per_row(kIn, kBits)), kBits, codes);
-      for (std::size_t c = 0; c < kIn; ++c) {
-        const std::size_t g = r * kIn / kGroup + c / kGroup;
+    for (std::size_t r = 0; r < kLossRows; ++r) {
+      std::vector<std::uint8_t> codes(kInputs);
+      codec::unpack(words.data() + r * static_cast<std::size_t>(codec::words_per_row(kInputs, kBits)), kBits, codes);
+      for (std::size_t c = 0; c < kInputs; ++c) {
+        const std::size_t g = r * kInputs / kGroup + c / kGroup;
         const double value = static_cast<double>(codes[c]) * scales[g] + biases[g];
-        d[r * kIn + c] = (rescaled ? value / factors_[c] : value) - weights_[r * kIn + c];
+        d[r * kInputs + c] = (rescaled ? value / factors_[c] : value) - weights_[r * kInputs + c];
       }
     }
     double sum = 0;
-    for (std::size_t r = 0; r < kRows; ++r)
-      for (std::size_t i = 0; i < kIn; ++i)
-        for (std::size_t j = 0; j < kIn; ++j)
-          if (with_gram || i == j) sum += d[r * kIn + i] * d[r * kIn + j] * (with_gram ? gram_.matrix.get()[i * kIn + j] : importance_[i]);
+    for (std::size_t r = 0; r < kLossRows; ++r)
+      for (std::size_t i = 0; i < kInputs; ++i)
+        for (std::size_t j = 0; j < kInputs; ++j)
+          if (with_gram || i == j)
+            sum += d[r * kInputs + i] * d[r * kInputs + j] * (with_gram ? gram_.matrix.get()[i * kInputs + j] : importance_[i]);
     return sum;
   }
 
   double found(plan::Method method, bool rescaled, bool with_gram) {
     const LossOf loss{.weights = weights_.data(),
-                      .n_rows = kRows,
-                      .in = kIn,
+                      .n_rows = kLossRows,
+                      .in = kInputs,
                       .format = *codec::find_format(codec::Kind::affine, kBits, kGroup),
                       .method = method,
                       .param_dtype = DType::f32,
