@@ -85,7 +85,8 @@ class Runner {
     kernels::EncodeError error;
     const auto quantize = [&] { error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_); };
     const PlaneSpans planes = {std::as_writable_bytes(std::span(s.words)), s.scales, s.third};
-    if (can_carry(source_.checkpoint, t, format)) {
+    // Codes of rescaled rows are of other values.
+    if (scales_.of(task.tensor) == nullptr && can_carry(source_.checkpoint, t, format)) {
       JANG_ASSIGN(error, carry_rows(source_.checkpoint, t, format, plan_.dtype, task.row_begin, s.values, planes, quantize));
     } else {
       quantize();
