@@ -23,6 +23,7 @@
 #include "plan/make_plan.h"
 #include "quantize/convert.h"
 #include "quantize/export_plan.h"
+#include "relative_error.h"
 
 namespace jang::quantize {
 namespace {
@@ -39,16 +40,6 @@ std::vector<float> values_of(const format::Checkpoint& c, const std::string& nam
   std::vector<float> out(static_cast<std::size_t>(elements(t.info.shape)));
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = kernels::load_value(t.info.dtype, raw.data(), static_cast<std::int64_t>(i));
   return out;
-}
-
-double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double error = 0, norm = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    error += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    norm += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return norm > 0 ? error / norm : error;
 }
 
 class EngineTargets : public ::testing::Test {

@@ -23,6 +23,7 @@
 #include "plan/plan_json.h"
 #include "quantize/convert.h"
 #include "quantize/source_rows.h"
+#include "relative_error.h"
 
 namespace jang::quantize {
 namespace {
@@ -34,16 +35,6 @@ std::vector<std::byte> tensor_bytes(const format::Checkpoint& checkpoint, int te
   std::vector<std::byte> bytes(static_cast<std::size_t>(t.info.bytes()));
   EXPECT_TRUE(checkpoint.read(t, 0, bytes).ok());
   return bytes;
-}
-
-// Squared error of values over the squares of the weights that they stand for.
-double relative_error(const std::vector<float>& weights, const std::vector<float>& values) {
-  double error = 0, norm = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    error += std::pow(static_cast<double>(weights[i]) - static_cast<double>(values[i]), 2);
-    norm += std::pow(static_cast<double>(weights[i]), 2);
-  }
-  return error / norm;
 }
 
 // A packed module by the codec's own definition.
@@ -118,7 +109,7 @@ TEST_F(VllmTarget, modules_have_the_names_parts_and_values_of_the_source) {
       ASSERT_EQ(stored.info.shape, m.shape) << m.path;
       std::vector<float> weights(static_cast<std::size_t>(elements(m.shape)));
       widen(stored.info.dtype, tensor_bytes(*checkpoint, source), weights);
-      worst = std::max(worst, relative_error(weights, decoded(*bundle, m)) / std::pow(4.0, 4 - m.format->bits));
+      worst = std::max(worst, relative_error(decoded(*bundle, m), weights) / std::pow(4.0, 4 - m.format->bits));
     }
     EXPECT_LT(worst, 0.012);
     // Tensors that stay are the source's bytes.
