@@ -18,7 +18,7 @@
 namespace jang::format {
 namespace {
 
-constexpr std::int64_t kOut = 64, kIn = 128;
+constexpr std::int64_t kRows = 64, kColumns = 128;
 
 struct Made {
   TensorInfo info;
@@ -50,42 +50,42 @@ class QweightModules : public TempFolder {
   void make(std::string_view method, int bits, int group, int minus = 1) {
     group_ = group;
     bits_ = bits;
-    const std::int64_t n_groups = kIn / group;
+    const std::int64_t n_groups = kColumns / group;
     const bool awq = method == "awq";
     constexpr int kOrder[] = {0, 2, 4, 6, 1, 3, 5, 7};
-    std::vector<std::uint32_t> q(static_cast<std::size_t>(kIn * kOut * bits / 32)),
-        z(static_cast<std::size_t>(n_groups * kOut * bits / 32));
+    std::vector<std::uint32_t> q(static_cast<std::size_t>(kColumns * kRows * bits / 32)),
+        z(static_cast<std::size_t>(n_groups * kRows * bits / 32));
     std::vector<std::uint16_t> scales;
     for (std::int64_t g = 0; g < n_groups; ++g)
-      for (std::int64_t r = 0; r < kOut; ++r) scales.push_back(float_to_fp16(scale_at(r, g)));
+      for (std::int64_t r = 0; r < kRows; ++r) scales.push_back(float_to_fp16(scale_at(r, g)));
     const auto nibble = [&](std::int64_t r) {
       std::int64_t i = 0;
       while (kOrder[i] != r % 8) ++i;
       return r / 8 * 8 + i;
     };
-    for (std::int64_t r = 0; r < kOut; ++r) {
-      for (std::int64_t c = 0; c < kIn; ++c) {
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      for (std::int64_t c = 0; c < kColumns; ++c) {
         const auto code = static_cast<std::uint32_t>(code_at(r, c, bits));
         if (awq)
-          put_code(&q, c * kOut / 8, 1, nibble(r), 4, code);
+          put_code(&q, c * kRows / 8, 1, nibble(r), 4, code);
         else
-          put_code(&q, r, kOut, c, bits, code);
+          put_code(&q, r, kRows, c, bits, code);
       }
       for (std::int64_t g = 0; g < n_groups; ++g) {
         const auto zero = static_cast<std::uint32_t>(zero_at(r, g, bits));
         if (awq)
-          put_code(&z, g * kOut / 8, 1, nibble(r), 4, zero);
+          put_code(&z, g * kRows / 8, 1, nibble(r), 4, zero);
         else
-          put_code(&z, g * kOut * bits / 32, 1, r, bits, bits == 3 ? (zero - static_cast<std::uint32_t>(minus)) & 7u : zero);
+          put_code(&z, g * kRows * bits / 32, 1, r, bits, bits == 3 ? (zero - static_cast<std::uint32_t>(minus)) & 7u : zero);
       }
     }
     // GPTQModel: qzeros -= 0b00010001... of the whole word, but code by code at 3 bits.
     std::uint32_t ones = 0;
     for (int shift = 0; shift < 32; shift += bits) ones |= static_cast<std::uint32_t>(minus) << shift;
     for (std::uint32_t& word : z) word -= awq || bits == 3 ? 0 : ones;
-    const Shape q_shape = awq ? Shape{kIn, kOut / 8} : Shape{kIn * bits / 32, kOut};
-    tensors_ = {made("m.qweight", DType::i32, q_shape, q), made("m.qzeros", DType::i32, {n_groups, kOut * bits / 32}, z),
-                made("m.scales", DType::f16, {n_groups, kOut}, scales),
+    const Shape q_shape = awq ? Shape{kColumns, kRows / 8} : Shape{kColumns * bits / 32, kRows};
+    tensors_ = {made("m.qweight", DType::i32, q_shape, q), made("m.qzeros", DType::i32, {n_groups, kRows * bits / 32}, z),
+                made("m.scales", DType::f16, {n_groups, kRows}, scales),
                 made("norm.weight", DType::f16, {8}, std::vector<std::uint16_t>(8, 0x3c00))};
     json::Value q_config = {{"quant_method", method}, {"bits", bits}, {"group_size", group}};
     if (awq) q_config.update({{"version", "gemm"}, {"zero_point", true}, {"modules_to_not_convert", {"lm_head"}}});
@@ -94,8 +94,8 @@ class QweightModules : public TempFolder {
   }
   void add_group_index(const std::function<std::int32_t(std::int64_t)>& group_of) {
     std::vector<std::int32_t> index;
-    for (std::int64_t c = 0; c < kIn; ++c) index.push_back(group_of(c));
-    tensors_.push_back(made("m.g_idx", DType::i32, {kIn}, index));
+    for (std::int64_t c = 0; c < kColumns; ++c) index.push_back(group_of(c));
+    tensors_.push_back(made("m.g_idx", DType::i32, {kColumns}, index));
   }
   Made& tensor(const std::string& name) {
     for (Made& t : tensors_)
@@ -131,17 +131,17 @@ class QweightModules : public TempFolder {
     const int index = values.find("m.weight");
     ASSERT_GE(index, 0);
     const StoredTensor& t = values.tensors()[static_cast<std::size_t>(index)];
-    ASSERT_EQ(t.info.shape, (Shape{kOut, kIn}));
-    std::vector<float> read(static_cast<std::size_t>(kOut * kIn)), row(static_cast<std::size_t>(kIn));
+    ASSERT_EQ(t.info.shape, (Shape{kRows, kColumns}));
+    std::vector<float> read(static_cast<std::size_t>(kRows * kColumns)), row(static_cast<std::size_t>(kColumns));
     ASSERT_TRUE(values.read(t, 0, std::as_writable_bytes(std::span(read))).ok());
-    for (std::int64_t r = 0; r < kOut; ++r) {
-      for (std::int64_t c = 0; c < kIn; ++c) {
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      for (std::int64_t c = 0; c < kColumns; ++c) {
         const std::int64_t g = group_of(c);
         const float expected = static_cast<float>(code_at(r, c, bits_) - zero_at(r, g, bits_)) * scale_at(r, g);
-        ASSERT_EQ(read[static_cast<std::size_t>(r * kIn + c)], expected) << r << ", " << c;
+        ASSERT_EQ(read[static_cast<std::size_t>(r * kColumns + c)], expected) << r << ", " << c;
       }
-      ASSERT_TRUE(values.read(t, static_cast<std::uint64_t>(r * kIn * 4), std::as_writable_bytes(std::span(row))).ok());
-      ASSERT_TRUE(std::equal(row.begin(), row.end(), read.begin() + r * kIn));
+      ASSERT_TRUE(values.read(t, static_cast<std::uint64_t>(r * kColumns * 4), std::as_writable_bytes(std::span(row))).ok());
+      ASSERT_TRUE(std::equal(row.begin(), row.end(), read.begin() + r * kColumns));
     }
   }
   void expect_valid() {
@@ -201,7 +201,7 @@ TEST_F(QweightModules, columns_ordered_by_activations_are_values) {
 }
 
 TEST_F(QweightModules, one_group_for_all_columns_is_read) {
-  make("gptq", 8, kIn);
+  make("gptq", 8, kColumns);
   config_["quantization_config"]["group_size"] = -1;
   auto bundle = open();  // 128 columns: a group of the codec
   ASSERT_TRUE(bundle.ok()) << bundle.status().message();
@@ -240,7 +240,7 @@ TEST_F(QweightModules, types_and_shapes_that_do_not_fit_are_refused) {
       tensor(part).info.dtype = DType::u8;
       expect_refused(StatusCode::corrupt, std::string(part).substr(2));
       make(method, 4, 64);
-      tensor(part).info.shape = {kOut};
+      tensor(part).info.shape = {kRows};
       expect_refused(StatusCode::corrupt, std::string(part).substr(2));
     }
   }
@@ -255,7 +255,7 @@ TEST_F(QweightModules, group_index_is_checked) {
   expect_refused(StatusCode::corrupt, "names group -1");
   make("gptq", 4, 64);
   add_group_index([](std::int64_t) { return 0; });
-  tensor("m.g_idx").info.shape = {kIn / 2};
+  tensor("m.g_idx").info.shape = {kColumns / 2};
   expect_refused(StatusCode::corrupt, "g_idx");
 }
 
@@ -293,7 +293,8 @@ TEST_F(QweightModules, what_the_config_says_otherwise_is_refused) {
 
 TEST_F(QweightModules, a_module_cannot_be_packed_and_plain) {
   make("awq", 4, 64);
-  tensors_.push_back(made("m.weight", DType::f16, {kOut, kIn}, std::vector<std::uint16_t>(static_cast<std::size_t>(kOut * kIn))));
+  tensors_.push_back(
+      made("m.weight", DType::f16, {kRows, kColumns}, std::vector<std::uint16_t>(static_cast<std::size_t>(kRows * kColumns))));
   expect_refused(StatusCode::corrupt, "both");
 }
 
