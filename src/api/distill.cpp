@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "api/access.h"
 #include "api/distilling.h"
 #include "api/planning.h"
@@ -13,6 +15,8 @@
 #include "distill/distill.h"
 #include "distill/student.h"
 #include "distill/write_bundle.h"
+#include "format/targets/bundle.h"
+#include "format/targets/targets.h"
 #include "json/json.h"
 #include "quantize/check_loads.h"
 
@@ -68,6 +72,10 @@ Status check_output(const std::string& output, const std::string& bundle, const 
 
 // What would not be published after the training is refused before it.
 Status check_trainable(const std::string& directory) {
+  JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory));
+  if (bundle.target != &targets::default_target())
+    return {StatusCode::invalid_argument,
+            fmt::format("only bundles of the target {} are trained, not {}", targets::default_target().name(), bundle.target->name())};
   JANG_ASSIGN(const std::vector<format::Finding> findings, quantize::validate_bundle(directory, {}));
   for (const format::Finding& f : findings)
     if (f.severity == format::Severity::error)

@@ -44,12 +44,17 @@ int allowed_width(const targets::Rules& rules, int bits) {
   return 0;
 }
 
+Status check_params(const targets::Target& target, DType params) {
+  const targets::Rules rules = target.rules();
+  if (!rules.params || *rules.params == params) return {};
+  return {StatusCode::invalid_argument, fmt::format("the target {} stores scales as {}, not as {}; leave --scale-dtype out", target.name(),
+                                                    jang::name(*rules.params), jang::name(params))};
+}
+
 Status check_profile(const Draft& d) {
   const targets::Rules rules = d.options->target->rules();
   const Profile& p = *d.profile;
-  if (rules.params && *rules.params != d.plan.dtype)
-    return {StatusCode::invalid_argument, fmt::format("the target {} stores scales as {}, not as {}; leave --scale-dtype out",
-                                                      d.options->target->name(), jang::name(*rules.params), jang::name(d.plan.dtype))};
+  JANG_TRY(check_params(*d.options->target, d.plan.dtype));
   const bool fits = p.kind == Kind::uniform ? rules.allows(p.low) : !rules.one_choice;
   if (fits) return {};
   return {StatusCode::unsupported,

@@ -11,6 +11,8 @@ namespace jang::plan {
 [[nodiscard]] Options with_group_of_target(const arch::Model& model, const Options& options);
 // The least width that the target allows for at least so many bits; 0 where there is none.
 [[nodiscard]] int allowed_width(const targets::Rules& rules, int bits);
+// Whether the target stores scales of that type. Errors: invalid_argument.
+[[nodiscard]] Status check_params(const targets::Target& target, DType params);
 // Before anything is measured. Errors: unsupported (a profile that cannot come out as the target wants it), invalid_argument (scales).
 [[nodiscard]] Status check_profile(const Draft& draft);
 // Errors: unsupported (a width, or different choices, which names two modules).

@@ -51,8 +51,10 @@ class Runner {
     for (const float v : values) largest = std::max(largest, std::fabs(v));
     if (largest <= kMaxFloat16) return {};
     const auto at = std::find_if(values.begin(), values.end(), [](float v) { return std::fabs(v) > kMaxFloat16; });
-    return Status(StatusCode::invalid_argument, fmt::format("tensor {} is {}, beyond float16 (65504); use --scale-dtype bf16",
-                                                            rows.describe_element(begin + (at - values.begin())), *at));
+    const std::string remedy = plan_.target->rules().params ? fmt::format("and the target {} stores no wider type", plan_.target->name())
+                                                            : "use --scale-dtype bf16";
+    return Status(StatusCode::invalid_argument, fmt::format("tensor {} is {}, beyond float16 (65504); {}",
+                                                            rows.describe_element(begin + (at - values.begin())), *at, remedy));
   }
 
   Result<kernels::EncodeError> encode(const EncodeTask& task, plan::Choice choice, Scratch& s) const {

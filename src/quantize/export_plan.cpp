@@ -102,6 +102,7 @@ Result<plan::Plan> export_plan(Source* source, std::optional<DType> params) {
   plan.target = source->target;
   plan.profile = "export";
   plan.dtype = params_of(*source, params);
+  JANG_TRY(plan::check_params(*plan.target, plan.dtype));
   if (plan.dtype == DType::f32)
     for (std::size_t i = 0; i < choices.size(); ++i) model.tensors[i].keep_dtype = model.tensors[i].keep_dtype || choices[i].bits == 0;
   for (std::size_t i = 0; i < choices.size(); ++i) {

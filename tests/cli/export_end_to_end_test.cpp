@@ -34,6 +34,14 @@ TEST_F(Export, awq_directories_are_made_run_and_exported) {
   EXPECT_EQ(v["modules"], v["exact_modules"]);
   EXPECT_GT(v["modules"], 20);
   EXPECT_EQ(v["error"], 0);
+  const ProgramOutcome wide = run({"export", path("mlx"), "--target", "awq", "--scale-dtype", "fp32", "-o", path("wide")});
+  EXPECT_EQ(wide.code, 2) << wide.err;
+  EXPECT_TRUE(contains(wide.err, "leave --scale-dtype out")) << wide.err;
+  EXPECT_FALSE(std::filesystem::exists(path("wide")));
+  // Only MLX bundles are trained, and that is said before the training.
+  const ProgramOutcome trained = run({"distill", path("awq"), "--ref", kBundledModel, "-o", path("trained")});
+  EXPECT_EQ(trained.code, 2) << trained.err;
+  EXPECT_TRUE(contains(trained.err, "not awq")) << trained.err;
   const ProgramOutcome again = run({"run", path("mlx"), "-p", "Once upon a time", "-n", "4", "--temp", "0"});
   EXPECT_EQ(again.out, text.out) << again.err;
 }
