@@ -280,6 +280,10 @@ TEST_F(QweightModules, what_the_config_says_otherwise_is_refused) {
   expect_refused(StatusCode::unsupported, "int8");
   set("gptq", "dynamic", json::Value::array());
   expect_refused(StatusCode::corrupt, "dynamic");
+  set("gptq", "desc_act", true);
+  expect_refused(StatusCode::corrupt, "without g_idx");
+  set("gptq", "desc_act", "yes");
+  expect_refused(StatusCode::corrupt, "desc_act");
   set("gptq", "bits", "4");
   expect_refused(StatusCode::corrupt, "bits");
   // Declared by a rule of `dynamic` it is fine, and validate tells that no module has the bits of the whole.

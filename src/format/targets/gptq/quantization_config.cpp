@@ -54,6 +54,7 @@ Result<Declared> read_config(const Value& config) {
   out.zeros_less_one = format == "gptq";
   JANG_ASSIGN(const std::string words, json::get_string(config, "pack_dtype", "int32"));
   if (words != "int32") return unsupported("pack_dtype", words);
+  JANG_ASSIGN(out.by_activations, json::get_bool(config, "desc_act", false));
   JANG_ASSIGN(const std::int64_t bits, json::get_int(config, "bits", 4, 1, 16));
   out.bits.insert(static_cast<int>(bits));
   JANG_ASSIGN(const std::int64_t group, json::get_int(config, "group_size", 128, -1, 1 << 20));

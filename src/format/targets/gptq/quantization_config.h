@@ -17,6 +17,7 @@ struct Declared {
   std::set<int> bits;             // of the whole and of `dynamic`
   std::set<std::int64_t> groups;  // likewise; -1: one for all columns
   bool zeros_less_one = true;     // checkpoint_format "gptq"; false: "gptq_v2"
+  bool by_activations = false;    // desc_act: g_idx says which group a column has
 };
 
 // Errors: corrupt (not of that form), unsupported (other packings: marlin, words of other types).

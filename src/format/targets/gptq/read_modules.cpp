@@ -22,6 +22,8 @@ Result<QweightShape> shape_of(const Declared& declared, const format::Checkpoint
   const auto bits_of_row = checked_mul<std::int64_t>(zeros[1], 32), bits_of_column = checked_mul<std::int64_t>(codes[0], 32);
   if (!bits_of_row || !bits_of_column || codes[1] <= 0 || *bits_of_row % codes[1] != 0)
     return Status(StatusCode::corrupt, "qweight " + to_string(codes) + " and qzeros " + to_string(zeros) + " do not belong together");
+  if (declared.by_activations && t.group_index < 0)
+    return Status(StatusCode::corrupt, "desc_act is true, and without g_idx nobody knows the groups of its columns");
   const std::int64_t bits = *bits_of_row / codes[1];
   if (std::ranges::find(kBits, bits) == kBits.end())
     return Status(StatusCode::unsupported, fmt::format("{} bits by the shapes of qweight {} and qzeros {}; read are 2, 3, 4 and 8", bits,
