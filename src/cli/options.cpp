@@ -100,7 +100,8 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang eval choice ./Qwen3-8B-JANG_4K -f hellaswag.jsonl --json"},
     {"compare", "Compare recipes of one model: sizes, quality, speed, one page",
      "A recipe is a profile, auto@BITSbpw, or auto@PROFILE, which is auto at the bytes of that profile.\n"
-     "A recipe may end in :rtn, which rounds as MLX does, or in :self, which calibrates the model on its own text first.\n"
+     "A recipe may end in :rtn, which rounds as MLX does, in :self, which calibrates the model on its own text first, or in :awq, which "
+     "rescales channels by that text too; @GROUP behind a profile is the group size, as in uniform_4@128:awq.\n"
      "gguf:FILE measures a GGUF file that llama.cpp made of this source; gguf:TYPE, as in gguf:Q4_K_M, makes it with llama-quantize, and "
      "gguf:TYPE:imatrix with an importance matrix of --gguf-text too.\n"
      "Converted models are made where they are missing, and all are measured on the same tokens and questions, with one pass over the "
@@ -331,8 +332,8 @@ constexpr auto kOptions = std::to_array<Option>({
      Offers::nothing, "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan calibrate distill export run chat bench logits eval compare", Kind::value, "--backend", 0, "NAME", "auto",
      "auto|ref|avx2|avx512|neon|cuda", Offers::nothing,
-     "where the arithmetic is done: an instruction set, or cuda, the first NVIDIA card; the output of convert and plan does not depend on "
-     "it",
+     "where the arithmetic is done: an instruction set, or cuda, the first NVIDIA card; the output of convert and plan depends on "
+     "it only by the text that --self samples",
      false},
     {"convert plan calibrate distill export run bench logits eval compare inspect validate tokenize template profiles doctor version",
      Kind::flag, "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
