@@ -65,7 +65,9 @@ struct PlanOptions {
   std::string statistics_file = {};  // of calibrate_model
   bool self_calibrate = false;       // calibrates first, as `calibration` says, and keeps no file
   CalibrationOptions calibration = {};
-  int correction_rounds = 1;  // measurements of the whole plan, after which sensitivities are corrected
+  // Measurements of the whole plan, after which sensitivities are corrected. None: one where the vocabulary is small enough for many
+  // positions to be scored, else 0, since corrections by a few hundred are noise.
+  std::optional<int> correction_rounds = {};
 };
 
 // The ladder from plain rounding to training; each level does what the one below does, and one thing more:

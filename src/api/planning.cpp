@@ -249,9 +249,11 @@ quantize::RunOptions Planning::conversion_options() const {
   return run;
 }
 
+int Planning::rounds() const { return options_.correction_rounds.value_or(calibrate::usual_rounds(source_.model)); }
+
 bool Planning::can_correct() const {
   // Units of other targets are not those that a running model has, and what it would try out are affine groups.
-  return source_.target == &targets::default_target() && statistics_ && options_.correction_rounds > 0 && options_.plan_file.empty() &&
+  return source_.target == &targets::default_target() && statistics_ && rounds() > 0 && options_.plan_file.empty() &&
          plan::needs_errors(planner_) && statistics_->decides() && !statistics_->tokens.empty();
 }
 
@@ -263,9 +265,8 @@ Result<plan::Plan> Planning::make_plan() {
   if (can_correct()) {
     JANG_TRY(load_engine());
     tell(source_.model.warnings);
-    JANG_ASSIGN(calibrate::MeasuredPlan measured,
-                calibrate::allocate_measured(*engine_, source_, planner_, conversion_options(), options_.correction_rounds,
-                                             calibrate::Options{}.max_positions));
+    JANG_ASSIGN(calibrate::MeasuredPlan measured, calibrate::allocate_measured(*engine_, source_, planner_, conversion_options(), rounds(),
+                                                                               calibrate::Options{}.max_positions));
     plan = std::move(measured.plan);
   } else {
     tell(source_.model.warnings);

@@ -69,6 +69,7 @@ class Planning {
   [[nodiscard]] Status tell_of_strong_channels() const;
   // Whether the plan can be measured as a whole.
   [[nodiscard]] bool can_correct() const;
+  [[nodiscard]] int rounds() const;
 
   quantize::Source source_;
   PlanOptions options_;

@@ -20,6 +20,8 @@ constexpr double kBelief = 0.5;
 constexpr double kMaxStep = 4.0;
 // Marginals below this part of the whole are lost in each other's noise.
 constexpr double kLeastPart = 1e-4;
+// Scored positions that a correction needs, at the least.
+constexpr std::int64_t kLeastPositions = 2048;
 // How much alike the second way to begin takes the layers of a role to be: half of the differences measured alone, in logarithms.
 constexpr double kEvened = 0.5;
 // It is taken unless it is worse by more than this on the calibration text, where a few hundred positions hardly tell more. On a tie the
@@ -49,6 +51,12 @@ Status correct(Laboratory& lab, const std::map<std::string, plan::Choice>& choic
 }
 
 }  // namespace
+
+int usual_rounds(const arch::Model& model) {
+  const auto table = std::ranges::find_if(
+      model.tensors, [](const arch::OutTensor& t) { return t.role == arch::Role::embedding || t.role == arch::Role::tied_embedding; });
+  return table != model.tensors.end() && most_positions(rows(table->shape)) < kLeastPositions ? 0 : 1;
+}
 
 Result<MeasuredPlan> allocate_measured(engine::Engine& engine, const quantize::Source& source, const plan::Options& options,
                                        const quantize::RunOptions& run, int rounds, std::int64_t max_positions) {

@@ -17,6 +17,10 @@ struct MeasuredPlan {
   std::vector<double> by_round;  // of the plan of every round, the first uncorrected
 };
 
+// What --rounds is where nobody says: 1, and 0 where the vocabulary leaves too few positions to score, since what a unit wins back is then
+// lost in noise and the corrected allocation is worse (Gemma 3 270M, 512 positions: docs/numbers.md, section 8).
+[[nodiscard]] int usual_rounds(const arch::Model& model);
+
 // `run.statistics` holds gradients or sensitivities, and text. `rounds` of correction, 0: none (and nothing is measured). Without gradients
 // two allocations are measured before the first round, by the layers' own sensitivities and by ones that take layers to be more alike. The
 // latter is gone on with unless it is worse by over 1 %.

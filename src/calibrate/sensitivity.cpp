@@ -37,6 +37,8 @@ std::vector<arch::Unit> units_to_try(const arch::Model& model) {
 
 }  // namespace
 
+std::int64_t most_positions(std::int64_t vocab) { return kMaxReferenceBytes / (vocab * static_cast<std::int64_t>(sizeof(float))); }
+
 struct Laboratory::Impl {
   engine::Engine& engine;
   const Windows& windows;
@@ -177,8 +179,7 @@ Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& win
   for (const arch::Unit& unit : impl->units) impl->source.emplace(unit.name, current_storage(engine, unit));
   for (std::int64_t w = 0; w < windows.n(); ++w) impl->sequences.push_back(engine.new_sequence());
   const auto total = static_cast<std::int64_t>(windows.tokens.size());
-  const std::int64_t fits = kMaxReferenceBytes / (impl->vocab() * static_cast<std::int64_t>(sizeof(float)));
-  const std::int64_t n = std::clamp<std::int64_t>(std::min(max_positions, fits), 1, total);
+  const std::int64_t n = std::clamp<std::int64_t>(std::min(max_positions, most_positions(impl->vocab())), 1, total);
   // Spread evenly; the first positions of a window tell little, and there are few of them.
   for (std::int64_t i = 0; i < n; ++i) impl->positions.push_back(static_cast<std::int32_t>((2 * i + 1) * total / (2 * n)));
   const auto start = Clock::now();

@@ -230,8 +230,10 @@ constexpr auto kOptions = std::to_array<Option>({
      "text, or the .txt files of a directory, that half of the windows come from", false},
     {"distill", Kind::value, "--budget", 0, "SECONDS", "0", "", Offers::nothing, "fewer steps if they would take longer; 0: no limit",
      false},
-    {"convert plan", Kind::value, "--rounds", 0, "N", "1", "", Offers::nothing,
-     "auto with sensitivities: how often the allocation is measured as a whole and corrected", false},
+    {"convert plan", Kind::value, "--rounds", 0, "N", "auto", "", Offers::nothing,
+     "auto with sensitivities: how often the allocation is measured as a whole and corrected; auto: once, and not at all with large "
+     "vocabularies, where too few positions can be scored",
+     false},
     {"plan", Kind::flag, "--explain", 0, "", "", "", Offers::nothing, "list role, tier, rule, bits, group and bytes of every tensor",
      false},
     {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},

@@ -119,8 +119,10 @@ Status add_knowledge(const Arguments& arguments, PlanOptions* options) {
   if (options->self_calibrate) {
     JANG_ASSIGN(options->calibration, calibration_options(arguments));
   }
-  JANG_ASSIGN(const std::int64_t rounds, parse_integer(arguments.value("--rounds"), "--rounds", 0, 20));
-  options->correction_rounds = static_cast<int>(rounds);
+  if (arguments.value("--rounds") != "auto") {
+    JANG_ASSIGN(const std::int64_t rounds, parse_integer(arguments.value("--rounds"), "--rounds", 0, 20));
+    options->correction_rounds = static_cast<int>(rounds);
+  }
   return {};
 }
 

@@ -298,5 +298,17 @@ TEST_P(Allocated, allocation_is_measured_and_the_best_round_kept) {
   EXPECT_EQ(measured->plan.allocation, plan::AllocatedBy::measured_sensitivities);
 }
 
+TEST(UsualRounds, large_vocabularies_leave_too_few_positions_for_a_correction) {
+  arch::Model model;
+  arch::OutTensor& embedding = model.tensors.emplace_back();
+  embedding.role = arch::Role::tied_embedding;
+  embedding.shape = {262'144, 640};
+  EXPECT_EQ(usual_rounds(model), 0);
+  embedding.shape = {32'000, 640};
+  EXPECT_EQ(usual_rounds(model), 1);
+  model.tensors.clear();
+  EXPECT_EQ(usual_rounds(model), 1);
+}
+
 }  // namespace
 }  // namespace jang::calibrate

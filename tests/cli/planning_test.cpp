@@ -116,6 +116,7 @@ TEST(Planning, knowledge_arrives_and_is_refused_where_it_is_nonsense) {
     return options;
   };
   EXPECT_FALSE(options_of({}).value().self_calibrate);
+  EXPECT_EQ(options_of({}).value().correction_rounds, std::nullopt);
   const Result<PlanOptions> self = options_of({"--self", "--samples", "3", "--seq-len", "64", "--budget", "0", "--rounds", "2"});
   ASSERT_TRUE(self.ok()) << self.status().message();
   EXPECT_TRUE(self.value().self_calibrate);
