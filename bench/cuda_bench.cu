@@ -2,6 +2,8 @@
 // The card's linear maps against a read of the same bytes: matrices in turn, together far larger than the card's cache, in a graph, so that
 // launches cost what they cost in a step. Prints a table: microseconds a matrix, GB/s of codes, scales and biases, part of the read.
 //
+// "step": the kernel of steps of one row, which prepares its input itself (linear_one.h).
+//
 //   cuda_bench [quick|prompts]              all shapes, or few row counts only, or many in every width
 //   cuda_bench one ROWS COLUMNS BITS INPUTS   one shape
 #include <cuda_runtime.h>
@@ -16,6 +18,7 @@
 
 #include "kernels/cuda/linear_exact.h"
 #include "kernels/cuda/linear_fast.h"
+#include "kernels/cuda/linear_one.h"
 #include "kernels/cuda/rows.h"
 
 namespace {
@@ -160,7 +163,15 @@ int main(int argc, char** argv) {
             linear_fast(&map, 1, prepared, columns, stream);
           }
         });
-        double exact = 0;
+        double exact = 0, alone = 0;
+        const FastMap any = map_of(0);
+        if (n == 1 && s.experts == 0 && one_supports(&any, 1, false))  // prepares its input itself
+          alone = microseconds(stream, some, [&] {
+            for (int i = 0; i < some; ++i) {
+              const FastMap map = map_of(i);
+              linear_one(&map, 1, {.x = x}, {}, card.multiProcessorCount, stream);
+            }
+          });
         if (n <= 8)
           exact = microseconds(stream, std::min(some, 20), [&] {
             for (int i = 0; i < std::min(some, 20); ++i) {
@@ -172,8 +183,10 @@ int main(int argc, char** argv) {
         char name[64];
         std::snprintf(name, sizeof name, "%s%ldx%ld", s.experts > 0 ? "8 x " : "", static_cast<long>(s.rows), static_cast<long>(s.columns));
         const double flops = 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns) * n * static_cast<double>(n_matrices);
-        std::printf("%-16s %4d %5d %10.2f %9.0f %6.2f %8.1f %8.1f TFLOP/s\n", name, bits, n, us, static_cast<double>(bytes) / us / 1e3,
+        std::printf("%-16s %4d %5d %10.2f %9.0f %6.2f %8.1f %8.1f TFLOP/s", name, bits, n, us, static_cast<double>(bytes) / us / 1e3,
                     read / us, exact, flops / us / 1e6);
+        if (alone > 0) std::printf("; step %8.2f us %6.0f GB/s %6.2f of read", alone, static_cast<double>(bytes) / alone / 1e3, read / alone);
+        std::printf("\n");
         std::fflush(stdout);
       }
     }

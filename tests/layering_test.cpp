@@ -196,6 +196,7 @@ constexpr auto kHeaderElsewhere = std::to_array<Exemption>({
     {"kernels/cuda/cuda_upload.cpp", "src/kernels/cuda/cuda_device.h"},
     {"kernels/cuda/cuda_linear.cpp", "src/kernels/cuda/cuda_device.h"},
     {"kernels/cuda/cuda_attention.cpp", "src/kernels/cuda/cuda_device.h"},
+    {"kernels/cuda/cuda_step.cpp", "src/kernels/cuda/cuda_device.h"},
     {"kernels/cuda/cuda_recurrent.cpp", "src/kernels/cuda/cuda_device.h"},
     {"kernels/cuda/cuda_backward_rows.cpp", "src/kernels/cuda/cuda_backward.h"},
     {"kernels/cuda/cuda_backward_linear.cpp", "src/kernels/cuda/cuda_backward.h"},

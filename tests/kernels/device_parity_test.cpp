@@ -185,7 +185,7 @@ TEST_P(DeviceParity, routing_is_the_reference) {
 
 // What a device makes of one batch over caches of one type.
 struct Attended {
-  Values rows;
+  Values rows, queries, keys;                   // the latter two as they were rotated
   std::vector<std::byte> values_of_first_page;  // as they are stored
 };
 struct AttentionCase {
@@ -194,8 +194,9 @@ struct AttentionCase {
   float softcap = 0;
 };
 
-// Sequence a: `prompt` tokens at once, then one, in a batch beside five tokens of sequence b; rows of a come first, then b's, then a's one.
-Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t prompt, bool one_by_one) {
+// Sequence a: `prompt` tokens, the last `singles` of them one by one, then one in a batch beside five tokens of sequence b; rows of a come
+// first, then b's, then a's one.
+Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t prompt, std::int64_t singles) {
   const KvLayer cache{c.type, c.kv_heads, c.dim, c.dim, 64};
   PageStore store{.page_bytes = round_up<std::int64_t>(64 + cache.bytes(), 64), .pages_per_slab = 3, .slabs = {}};
   const std::int64_t pages_needed = (prompt + 1) / kPagePositions + 1;
@@ -208,10 +209,8 @@ Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t pr
   for (std::int64_t i = 0; i < pages_needed; ++i)
     pages_a.push_back(static_cast<std::int32_t>(i == 0 ? 0 : pages_needed + 1 - i));  // disorder
   std::vector<std::vector<SequenceRun>> steps;
-  if (one_by_one)
-    for (std::int64_t i = 0; i < prompt; ++i) steps.push_back({{0, 1, i}});
-  else
-    steps.push_back({{0, prompt, 0}});
+  if (singles < prompt) steps.push_back({{0, prompt - singles, 0}});
+  for (std::int64_t i = prompt - singles; i < prompt; ++i) steps.push_back({{0, 1, i}});
   steps.push_back({{0, 5, 0}, {5, 1, prompt}});
   const std::int64_t half = c.dim / 4, q_size = c.heads * c.dim, k_size = c.kv_heads * c.dim, total = prompt + 6;
   const Values all_q = random_values(total * q_size, 81), all_k = random_values(total * k_size, 82),
@@ -233,11 +232,11 @@ Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t pr
       return machine.tensor(Values(v.begin() + begin * columns, v.begin() + (begin + n) * columns), n, columns);
     };
     const Tensor cosines = machine.empty(n, half), sines = machine.empty(n, half), q = part(all_q, q_size), rows = machine.empty(n, q_size);
+    const Tensor k = part(all_k, k_size);
     machine->rotation(machine.tensor(positions), machine.tensor(frequencies, 1, half), 1.0f, cosines, sines);
     const KvBatch batch{&store, runs, pages};
-    machine->rope_store(
-        {.q = q, .k = part(all_k, k_size), .v = part(all_v, k_size), .eps = 1e-6f, .cosines = cosines, .sines = sines, .cache = cache},
-        batch);
+    machine->rope_store({.q = q, .k = k, .v = part(all_v, k_size), .eps = 1e-6f, .cosines = cosines, .sines = sines, .cache = cache},
+                        batch);
     machine->attend({.q = q,
                      .out = rows,
                      .heads = c.heads,
@@ -246,8 +245,10 @@ Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t pr
                      .softcap = c.softcap,
                      .cache = cache},
                     batch);
-    const Values found = machine.read(rows);
-    out.rows.insert(out.rows.end(), found.begin(), found.end());
+    for (const auto& [to, from] : {std::pair{&out.rows, rows}, std::pair{&out.queries, q}, std::pair{&out.keys, k}}) {
+      const Values found = machine.read(from);
+      to->insert(to->end(), found.begin(), found.end());
+    }
     begin += n;
   }
   const std::int64_t value_bytes = std::min<std::int64_t>(prompt, kPagePositions) * cache.value_row_bytes();
@@ -267,16 +268,16 @@ TEST_P(DeviceParity, attention_over_every_cache_is_the_reference) {
     for (const std::int64_t prompt : {3, 64, 90, 530}) {
       const std::string what = "heads " + std::to_string(c.heads) + " of " + std::to_string(c.dim) + ", type " +
                                std::to_string(static_cast<int>(c.type)) + ", prompt " + std::to_string(prompt);
-      const Attended found = run_attention(machine, c, prompt, false), expected = run_attention(reference, c, prompt, false);
+      const Attended found = run_attention(machine, c, prompt, 0), expected = run_attention(reference, c, prompt, 0);
       EXPECT_EQ(found.values_of_first_page, expected.values_of_first_page) << what;
       const std::vector<double> rows(expected.rows.begin(), expected.rows.end());
       // A key that rounds to another neighbour in the cache moves scores by 2^-9 (bf16), 2^-12 (f16) or 2^-8 (q8) of themselves at most.
       const double terms = c.type == KvType::f32 ? 400.0 * d(static_cast<float>(c.dim)) : 2e7;
       expect_near(found.rows, rows, c.type == KvType::q8 || c.type == KvType::bf16 ? 64 * terms : terms, what);
       if (::testing::Test::HasFatalFailure()) return;
-      if (prompt > 100) continue;
-      const Attended single = run_attention(machine, c, prompt, true);
+      const Attended single = run_attention(machine, c, prompt, prompt > 100 ? 5 : prompt);
       ASSERT_TRUE(single.rows == found.rows) << what << ": rows depend on their batch";
+      ASSERT_TRUE(single.queries == found.queries && single.keys == found.keys) << what << ": rotations depend on their batch";
       ASSERT_TRUE(single.values_of_first_page == found.values_of_first_page) << what;
     }
 }

@@ -8,6 +8,8 @@
 #include "kernels/cuda/attention.h"
 
 #include "kernels/cuda/cached_rows.cuh"
+#include "kernels/cuda/launch_beside.cuh"
+#include "kernels/cuda/stored_heads.cuh"
 
 namespace jang::kernels::cuda {
 namespace {
@@ -27,72 +29,24 @@ __device__ float cached_value(KvType type, const std::byte* row, int dim, int j)
   return static_cast<float>(static_cast<std::int8_t>(row[j])) * __uint_as_float(bits);
 }
 
-// One head of one token, by a warp: norm, rotation, both in place.
-__device__ void norm_and_rotate(float* head, int dim, const float* norm, float eps, float offset, const float* cosines, const float* sines,
-                                int half, int lane) {
-  if (norm != nullptr) {
-    float sum = 0;
-    for (int j = lane; j < dim; j += 32) sum = fmaf(head[j], head[j], sum);
-    const float factor = 1.0f / sqrtf(warp_sum(sum) / static_cast<float>(dim) + eps);
-    for (int j = lane; j < dim; j += 32) head[j] = head[j] * factor * (norm[j] + offset);
-    __syncwarp();
-  }
-  for (int j = lane; j < half; j += 32) {
-    const float a = head[j], b = head[j + half], c = cosines[j], s = sines[j];
-    head[j] = a * c - b * s;
-    head[j + half] = b * c + a * s;
-  }
-  __syncwarp();
-}
+constexpr int kStoreWarps = 8;
 
-// q8: scale = max|x| / 127, code = x * (127 / max|x|) to the nearest integer, half to even: the bytes of every backend. NaN gives code 0.
-__device__ void store_q8(const float* x, int dim, std::byte* row, int lane) {
-  float largest = 0;
-  for (int j = lane; j < dim; j += 32) largest = fabsf(x[j]) > largest ? fabsf(x[j]) : largest;
-  largest = warp_max(largest);
-  const float scale = __fdiv_rn(largest, 127.0f), inverse = largest > 0 ? __fdiv_rn(127.0f, largest) : 0.0f;
-  for (int j = lane; j < dim; j += 32) {
-    const float v = rintf(__fmul_rn(x[j], inverse));
-    const float bounded = v >= -127.0f ? (v <= 127.0f ? v : 127.0f) : (v < -127.0f ? -127.0f : 0.0f);
-    row[j] = static_cast<std::byte>(static_cast<std::int8_t>(bounded));
-  }
-  if (lane < 4) row[dim + lane] = static_cast<std::byte>(__float_as_uint(scale) >> (8 * lane));
-}
-
-__device__ void store_row(KvType type, const float* x, int dim, std::byte* row, int lane, int* overflowed) {
-  if (type == KvType::q8) return store_q8(x, dim, row, lane);
-  for (int j = lane; j < dim; j += 32) {
-    const float value = x[j];
-    if (type == KvType::f32) {
-      reinterpret_cast<float*>(row)[j] = value;
-    } else if (type == KvType::bf16) {
-      reinterpret_cast<__nv_bfloat16*>(row)[j] = __float2bfloat16_rn(value);
-    } else {
-      const __half half = __float2half_rn(value);
-      reinterpret_cast<__half*>(row)[j] = half;
-      if (__hisinf(half) != 0) *overflowed = 1;
-    }
-  }
-}
-
-// A block per row, a warp per head: those of queries, of keys, of values.
+// A warp per head of a row: those of queries, of keys, of values.
 __global__ void rope_store_kernel(RopeStoreArgs a, Caches caches) {
-  begin_kernel();
+  let_next_start();
   const std::int64_t row = blockIdx.x;
-  const int lane = static_cast<int>(threadIdx.x) & 31, warps = static_cast<int>(blockDim.x) >> 5;
-  const RowPlace place = caches.places[row];
+  const int lane = static_cast<int>(threadIdx.x) & 31, warps = static_cast<int>(gridDim.y) * kStoreWarps;
+  const RowPlace place = caches.places[row];  // tables come by copies, which no kernel overlaps
   std::byte* page = caches.pages[place.first_page + place.position / kPage];
+  wait_for_previous();
   const int in_page = place.position % kPage;
-  const float* cosines = a.cosines.at + row * a.cosines.stride;
-  const float* sines = a.sines.at + row * a.sines.stride;
-  for (int h = static_cast<int>(threadIdx.x) >> 5; h < a.q_heads + 2 * caches.heads; h += warps) {
+  for (int h = static_cast<int>(blockIdx.y) * kStoreWarps + (static_cast<int>(threadIdx.x) >> 5); h < a.q_heads + 2 * caches.heads; h += warps) {
     if (h < a.q_heads) {
-      norm_and_rotate(a.q.at + row * a.q.stride + h * caches.key_dim, caches.key_dim, a.q_norm, a.eps, a.offset, cosines, sines, a.half,
-                      lane);
+      rotate_head(a, true, a.q.at + row * a.q.stride + h * caches.key_dim, caches.key_dim, row);
     } else if (h < a.q_heads + caches.heads) {
       const int head = h - a.q_heads;
       float* k = a.k.at + row * a.k.stride + head * caches.key_dim;
-      norm_and_rotate(k, caches.key_dim, a.k_norm, a.eps, a.offset, cosines, sines, a.half, lane);
+      rotate_head(a, false, k, caches.key_dim, row);
       store_row(caches.type, k, caches.key_dim, page + caches.keys_offset + (head * kPage + in_page) * caches.key_row, lane, a.overflowed);
     } else {
       const int head = h - a.q_heads - caches.heads;
@@ -311,10 +265,15 @@ __global__ void __launch_bounds__(kAttendThreads) attend_kernel(AttendArgs a, Ca
   }
 }
 
-// Joins the chunks that a row sees, first to last. A block per row and head.
-__global__ void join_kernel(AttendArgs a, Caches c) {
+// Joins the chunks that a row sees, first to last. A block per row and head. rope: rotations that the chunks have used and left undone.
+__global__ void join_kernel(AttendArgs a, Caches c, RopeStoreArgs rope) {
   begin_kernel();
   const std::int64_t row = blockIdx.x;
+  if (rope.q.at != nullptr && threadIdx.x < 32) {
+    rotate_head(rope, true, rope.q.at + row * rope.q.stride + blockIdx.y * c.key_dim, c.key_dim, row);
+    if (static_cast<int>(blockIdx.y) < c.heads)
+      rotate_head(rope, false, rope.k.at + row * rope.k.stride + blockIdx.y * c.key_dim, c.key_dim, row);
+  }
   const int head = static_cast<int>(blockIdx.y), position = c.places[row].position;
   const int first_seen = a.window > 0 ? max(0, position - static_cast<int>(a.window) + 1) : 0;
   const std::int64_t begin = max(first_seen / kChunk - a.first_chunk, std::int64_t{0}), end = position / kChunk + 1 - a.first_chunk;
@@ -353,8 +312,8 @@ std::int64_t attend_partial_floats(std::int64_t n, std::int64_t heads, std::int6
 int attend_rows_per_block(const AttendArgs& a, const Caches& caches) { return shape_of(a, caches, kMostPairs).rows; }
 
 void rope_store(const RopeStoreArgs& a, const Caches& caches, Stream stream) {
-  const int heads = a.q_heads + 2 * caches.heads, warps = heads < 32 ? heads : 32;
-  launch(rope_store_kernel, dim3(static_cast<unsigned>(a.n)), dim3(static_cast<unsigned>(32 * warps)), 0, stream, a, caches);
+  const unsigned parts = blocks_of(a.q_heads + 2 * caches.heads, kStoreWarps);
+  launch_beside(rope_store_kernel, dim3(static_cast<unsigned>(a.n), parts), dim3(32 * kStoreWarps), 0, stream, a, caches);
 }
 
 void attend(const AttendArgs& a, const Caches& caches, const std::int32_t* tiles, std::int64_t n_tiles, Stream stream) {
@@ -372,9 +331,9 @@ void attend(const AttendArgs& a, const Caches& caches, const std::int32_t* tiles
   }
 }
 
-void join_chunks(const AttendArgs& a, const Caches& caches, Stream stream) {
+void join_chunks(const AttendArgs& a, const Caches& caches, const RopeStoreArgs& rope, Stream stream) {
   if (a.partial != nullptr)
-    launch(join_kernel, dim3(static_cast<unsigned>(a.n), static_cast<unsigned>(a.heads)), dim3(64), 0, stream, a, caches);
+    launch(join_kernel, dim3(static_cast<unsigned>(a.n), static_cast<unsigned>(a.heads)), dim3(64), 0, stream, a, caches, rope);
 }
 
 }  // namespace jang::kernels::cuda

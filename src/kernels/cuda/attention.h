@@ -15,6 +15,7 @@ struct Caches {
   std::int64_t keys_offset = 0, values_offset = 0;  // bytes from the start of a page
   std::byte* const* pages = nullptr;
   const RowPlace* places = nullptr;  // by row
+  friend bool operator==(const Caches&, const Caches&) = default;
 };
 
 // As RopeStore. `overflowed` is set to 1 when a value becomes an infinity of an f16 cache.
@@ -45,8 +46,9 @@ struct AttendArgs {
 [[nodiscard]] int attend_rows_per_block(const AttendArgs& a, const Caches& caches);
 // `tiles`, on the card: first row and number of rows, at most attend_rows_per_block(), of neighbouring rows of one sequence each.
 void attend(const AttendArgs& a, const Caches& caches, const std::int32_t* tiles, std::int64_t n_tiles, Stream stream);
-// What follows it: joins the chunks, where there is more than one.
-void join_chunks(const AttendArgs& a, const Caches& caches, Stream stream);
+// What follows it: joins the chunks, where there is more than one, and rotates what attend_one() left (attention_one.h); rope.q.at null:
+// nothing.
+void join_chunks(const AttendArgs& a, const Caches& caches, const RopeStoreArgs& rope, Stream stream);
 // Largest head that attend() has memory for.
 inline constexpr std::int32_t kMostHeadDim = 640;
 

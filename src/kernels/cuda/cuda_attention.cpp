@@ -2,9 +2,11 @@
 // Attention on the card: where the rows of a batch have their pages, as tables that all layers of a step share.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/checked.h"
 #include "kernels/cuda/attention_many.h"
+#include "kernels/cuda/attention_one.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/rows.h"
 
@@ -81,7 +83,7 @@ Caches CudaDevice::caches_of(const KvLayer& layer, const BatchTables& tables) co
 
 void CudaDevice::rotation(const Tensor& positions, const Tensor& frequencies, float factor, const Tensor& cosines, const Tensor& sines) {
   cuda::rotation(address<const std::int32_t>(positions), address(frequencies), factor, rows_of(cosines), rows_of(sines), positions.rows,
-                 frequencies.columns, stream_);
+                 frequencies.columns, stream());
   launched("rotation");
 }
 
@@ -111,6 +113,11 @@ TileRows rows_of_tiles(const KvLayer& layer, std::int64_t heads, std::int64_t n,
   return {attend_rows_per_block(a, c), false};
 }
 
+// Steps of decoding: the kernels of attention_one.h.
+bool alone_in_their_sequences(const KvBatch& batch) {
+  return std::ranges::all_of(batch.runs, [](const SequenceRun& run) { return run.n_rows <= 1; });
+}
+
 }  // namespace
 
 void CudaDevice::rope_store(const RopeStore& op, const KvBatch& batch) {
@@ -131,7 +138,13 @@ void CudaDevice::rope_store(const RopeStore& op, const KvBatch& batch) {
   a.half = static_cast<std::int32_t>(op.cosines.columns);
   a.n = op.q.rows;
   a.overflowed = overflowed_;
-  cuda::rope_store(a, caches_of(op.cache, tables), stream_);
+  const Caches caches = caches_of(op.cache, tables);
+  if (kernels_overlap && alone_in_their_sequences(batch)) {  // attend() may do it
+    flush();
+    waiting_.rope = {a, caches};
+    return;
+  }
+  cuda::rope_store(a, caches, stream());
   launched("rope_store");
 }
 
@@ -158,11 +171,16 @@ void CudaDevice::attend(const Attend& op, const KvBatch& batch) {
     if (a.partial == nullptr) return;
   }
   const Caches caches = caches_of(op.cache, tables);
-  if (tile_rows.many)
-    attend_many(a, caches, tables.tiles, tables.n_tiles, stream_);
+  RopeStoreArgs rope;
+  if (alone_in_their_sequences(batch) && attend_one_supports(a, caches, batch.store->page_bytes % 16 == 0, tables.last_position)) {
+    if (waiting_.rope && waiting_.rope->args.q.at == a.q.at && waiting_.rope->args.n == a.n && waiting_.rope->caches == caches)
+      rope = std::exchange(waiting_.rope, std::nullopt)->args;
+    attend_one(a, caches, rope, tables.last_position, stream());
+  } else if (tile_rows.many)
+    attend_many(a, caches, tables.tiles, tables.n_tiles, stream());
   else
-    cuda::attend(a, caches, tables.tiles, tables.n_tiles, stream_);
-  join_chunks(a, caches, stream_);
+    cuda::attend(a, caches, tables.tiles, tables.n_tiles, stream());
+  join_chunks(a, caches, rope, stream());
   launched("attend");
 }
 

@@ -113,7 +113,7 @@ void CudaBackward::rope(const RopeGradient& op) {
   a.half = op.cosines.columns;
   a.eps = op.eps;
   a.offset = op.offset;
-  rope_back(a, device_.stream_);
+  rope_back(a, device_.stream());
   device_.launched("gradient of rope");
 }
 
@@ -121,7 +121,7 @@ void CudaBackward::attend(const AttendGradient& op, std::span<const SequenceRun>
   for (const Tensor& t : {op.dk, op.dv}) {  // blocks add to them
     if (t.rows == 0) continue;
     device_.check(cudaMemset2DAsync(address(t), static_cast<std::size_t>(t.stride) * 4, 0, static_cast<std::size_t>(t.columns) * 4,
-                                    static_cast<std::size_t>(t.rows), device_.stream_),
+                                    static_cast<std::size_t>(t.rows), device_.stream()),
                   "gradient of attend");
   }
   const std::int64_t heads = op.heads / op.kv_heads;
@@ -163,7 +163,7 @@ void CudaBackward::attend(const AttendGradient& op, std::span<const Group> group
       const Product* placed = place(products, kSmallTile, &tiles);
       if (placed != nullptr) launch(placed, static_cast<int>(products.size()), tiles);
     };
-    multiply(work.scores, [&](const Product* p, int n, std::int64_t tiles) { product_of_rows_with_rows(p, n, tiles, device_.stream_); });
+    multiply(work.scores, [&](const Product* p, int n, std::int64_t tiles) { product_of_rows_with_rows(p, n, tiles, device_.stream()); });
     ScoreArgs a;
     a.scores = static_cast<const Scores*>(
         list(&scores_, work.softmaxes.data(), static_cast<std::int64_t>(work.softmaxes.size() * sizeof(Scores))));
@@ -171,9 +171,10 @@ void CudaBackward::attend(const AttendGradient& op, std::span<const Group> group
     a.window = static_cast<std::int32_t>(op.window);
     a.scale = op.scale;
     a.softcap = op.softcap;
-    scores_back(a, static_cast<std::int64_t>(work.softmaxes.size()), std::min(kQueries, longest - index * kQueries), device_.stream_);
-    multiply(work.queries, [&](const Product* p, int n, std::int64_t tiles) { product_of_rows(p, n, tiles, device_.stream_); });
-    multiply(work.keys, [&](const Product* p, int n, std::int64_t tiles) { product_of_columns(p, n, kSmallTile, tiles, device_.stream_); });
+    scores_back(a, static_cast<std::int64_t>(work.softmaxes.size()), std::min(kQueries, longest - index * kQueries), device_.stream());
+    multiply(work.queries, [&](const Product* p, int n, std::int64_t tiles) { product_of_rows(p, n, tiles, device_.stream()); });
+    multiply(work.keys,
+             [&](const Product* p, int n, std::int64_t tiles) { product_of_columns(p, n, kSmallTile, tiles, device_.stream()); });
   }
 }
 

@@ -10,7 +10,8 @@ void CudaBackward::linear(std::span<const LinearGradient> maps, bool add, const 
   Columns columns;
   columns.n = dx.rows;
   for (const LinearGradient& map : maps) {
-    linear_back({cuda_weight(*map.weight).matrices, rows_of(map.dy), rows_of(dx), columns, add}, device_.multiprocessors_, device_.stream_);
+    linear_back({cuda_weight(*map.weight).matrices, rows_of(map.dy), rows_of(dx), columns, add}, device_.multiprocessors_,
+                device_.stream());
     add = true;
   }
   device_.launched("gradient of linear");
@@ -22,7 +23,8 @@ void CudaBackward::expert_linear(std::span<const LinearGradient> maps, const Rou
   columns.begin = address<const std::int32_t>(routing.begin);
   columns.experts = static_cast<std::int32_t>(routing.begin.rows - 1);
   for (const LinearGradient& map : maps) {
-    linear_back({cuda_weight(*map.weight).matrices, rows_of(map.dy), rows_of(dx), columns, add}, device_.multiprocessors_, device_.stream_);
+    linear_back({cuda_weight(*map.weight).matrices, rows_of(map.dy), rows_of(dx), columns, add}, device_.multiprocessors_,
+                device_.stream());
     add = true;
   }
   device_.launched("gradient of expert_linear");
@@ -65,17 +67,17 @@ void CudaBackward::weight(std::span<const WeightGradient> products) {
   const int tile = large >= device_.multiprocessors_ ? kLargeTile : kSmallTile;
   std::int64_t tiles = 0;
   if (const Product* placed = place(all, tile, &tiles); placed != nullptr)
-    product_of_columns(placed, static_cast<int>(all.size()), tile, tiles, device_.stream_);
+    product_of_columns(placed, static_cast<int>(all.size()), tile, tiles, device_.stream());
   device_.launched("gradient of weights");
 }
 
 void CudaBackward::softcap(const Tensor& logits, float softcap, const Tensor& dlogits) {
-  soft_cap_back(rows_of(logits), softcap, rows_of(dlogits), logits.rows, logits.columns, device_.stream_);
+  soft_cap_back(rows_of(logits), softcap, rows_of(dlogits), logits.rows, logits.columns, device_.stream());
   device_.launched("gradient of softcap");
 }
 
 void CudaBackward::divergence(const Tensor& reference, float weight, const Tensor& logits, const Tensor& sums) {
-  cuda::divergence(rows_of(reference), weight, rows_of(logits), rows_of(sums), logits.rows, logits.columns, device_.stream_);
+  cuda::divergence(rows_of(reference), weight, rows_of(logits), rows_of(sums), logits.rows, logits.columns, device_.stream());
   device_.launched("divergence");
 }
 
@@ -89,7 +91,7 @@ void CudaBackward::embed(const Tensor& ids, float scale, const Tensor& dout, std
   a.scale = scale;
   a.dout = rows_of(dout);
   a.dtable = rows_of(dtable);
-  embed_back(a, device_.stream_);
+  embed_back(a, device_.stream());
   device_.launched("gradient of embed");
 }
 

@@ -20,7 +20,7 @@ void CudaBackward::conv(const ConvGradient& op, std::span<const SequenceRun> tex
     Runs list;
     for (std::size_t i = begin; i < std::min(texts.size(), begin + kRunsPerLaunch); ++i)
       list.run[list.n++] = {static_cast<std::int32_t>(texts[i].first_row), static_cast<std::int32_t>(texts[i].n_rows), nullptr};
-    conv_back(address(op.x), address(op.weight), address(op.dout), address(op.dx), op.x.columns, op.weight.columns, list, device_.stream_);
+    conv_back(address(op.x), address(op.weight), address(op.dout), address(op.dx), op.x.columns, op.weight.columns, list, device_.stream());
   }
   device_.launched("gradient of conv");
 }
@@ -60,18 +60,18 @@ void CudaBackward::delta(const DeltaGradient& op, std::span<const SequenceRun> t
   a.dqkv = address(op.dqkv);
   a.dba = address(op.dba);
   const auto copy = [&](const Tensor& from, float* to) {
-    device_.check(cudaMemcpyAsync(to, address(from), static_cast<std::size_t>(from.bytes()), cudaMemcpyDeviceToDevice, device_.stream_),
+    device_.check(cudaMemcpyAsync(to, address(from), static_cast<std::size_t>(from.bytes()), cudaMemcpyDeviceToDevice, device_.stream()),
                   "gradient of delta");
   };
   copy(op.qkv, qkv);
   copy(op.ba, ba);
-  delta_prepare(a.shape, qkv, ba, a.a_log, a.dt_bias, n, device_.stream_);
+  delta_prepare(a.shape, qkv, ba, a.a_log, a.dt_bias, n, device_.stream());
   std::vector<DeltaTask> tasks;
   std::int64_t used = 0;
   const auto finish = [&] {
     a.tasks = static_cast<const DeltaTask*>(list(&lists_, tasks.data(), static_cast<std::int64_t>(tasks.size() * sizeof(DeltaTask))));
     if (a.tasks == nullptr) return false;
-    delta_back(a, static_cast<int>(tasks.size()), device_.stream_);
+    delta_back(a, static_cast<int>(tasks.size()), device_.stream());
     tasks.clear();
     used = 0;
     return true;
@@ -85,7 +85,7 @@ void CudaBackward::delta(const DeltaGradient& op, std::span<const SequenceRun> t
       used += own;
     }
   if (!tasks.empty() && !finish()) return;
-  delta_norms_back(a.shape, address(op.qkv), a.dq, a.dk, a.dqkv, n, device_.stream_);
+  delta_norms_back(a.shape, address(op.qkv), a.dq, a.dk, a.dqkv, n, device_.stream());
   device_.launched("gradient of delta");
 }
 

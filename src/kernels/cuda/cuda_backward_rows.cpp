@@ -6,7 +6,7 @@
 namespace jang::kernels::cuda {
 
 void CudaBackward::add(const Tensor& x, const Tensor& to) {
-  add_rows(rows_of(x), rows_of(to), x.rows, x.columns, device_.stream_);
+  add_rows(rows_of(x), rows_of(to), x.rows, x.columns, device_.stream());
   device_.launched("gradient of add");
 }
 
@@ -21,7 +21,7 @@ void CudaBackward::norm(const NormGradient& op) {
   a.eps = op.eps;
   a.offset = op.offset;
   a.add = op.add;
-  norm_back(a, device_.stream_);
+  norm_back(a, device_.stream());
   device_.launched("gradient of norm");
 }
 
@@ -36,12 +36,12 @@ void CudaBackward::glu(Activation activation, const Tensor& gate, const Tensor& 
   a.n = dout.rows;
   a.columns = dout.columns;
   a.activation = static_cast<int>(activation);
-  glu_back(a, device_.stream_);
+  glu_back(a, device_.stream());
   device_.launched("gradient of glu");
 }
 
 void CudaBackward::add_gated(const Tensor& x, const Tensor& gate, const Tensor& dout, const Tensor& dx, const Tensor& dgate) {
-  add_gated_back(rows_of(x), rows_of(gate), rows_of(dout), rows_of(dx), rows_of(dgate), x.rows, x.columns, device_.stream_);
+  add_gated_back(rows_of(x), rows_of(gate), rows_of(dout), rows_of(dx), rows_of(dgate), x.rows, x.columns, device_.stream());
   device_.launched("gradient of add_gated");
 }
 
@@ -56,7 +56,7 @@ void CudaBackward::combine(const Tensor& x, const Routing& routing, const Tensor
   a.n = dout.rows;
   a.columns = dout.columns;
   a.top_k = routing.slots.columns;
-  combine_back(a, device_.stream_);
+  combine_back(a, device_.stream());
   device_.launched("gradient of combine");
 }
 
@@ -71,13 +71,13 @@ void CudaBackward::route(const Tensor& logits, bool normalized, const Routing& r
   a.experts = static_cast<std::int32_t>(logits.columns);
   a.top_k = static_cast<std::int32_t>(routing.slots.columns);
   a.normalized = normalized;
-  route_back(a, device_.stream_);
+  route_back(a, device_.stream());
   device_.launched("gradient of route");
 }
 
 void CudaBackward::sum_slots(const Tensor& dslots, const Routing& routing, const Tensor& dx) {
   cuda::sum_slots(rows_of(dslots), address<const std::int32_t>(routing.slots), routing.slots.columns, rows_of(dx), dx.rows, dx.columns,
-                  device_.stream_);
+                  device_.stream());
   device_.launched("gradient of slots");
 }
 

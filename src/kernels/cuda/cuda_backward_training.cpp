@@ -34,7 +34,7 @@ void CudaBackward::train(const PackedStep& step) {
   const AdamCorrections corrections(step.t);
   a.correction1 = corrections.first;
   a.correction2 = corrections.second;
-  cuda::train(a, device_.stream_);
+  cuda::train(a, device_.stream());
   device_.launched("a step of training");
 }
 

@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::int64_t kRingBytes = std::int64_t{8} << 20;
 constexpr std::int64_t kRingStep = 256;
-constexpr std::int64_t kFetchBytes = std::int64_t{1} << 20;  // from which on pinned memory pays for the second copy
+constexpr std::int64_t kFetchBytes = std::int64_t{1} << 16;  // from which on pinned memory pays for the second copy
 
 }  // namespace
 
@@ -60,6 +60,8 @@ Status CudaDevice::start() {
 }
 
 CudaDevice::~CudaDevice() {
+  waiting_ = {};
+  *self_ = nullptr;
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   for (const cudaEvent_t event : block_free_)
     if (event != nullptr) cudaEventDestroy(event);
@@ -88,20 +90,25 @@ Status CudaDevice::no_room(std::int64_t bytes) const {
                                          " hold weights of this model; take fewer bits, a shorter --ctx-size, --kv q8, or the CPU"};
 }
 
+CudaBuffer::~CudaBuffer() {
+  if (*owner_ != nullptr) (*owner_)->flush();
+  cudaFree(data);
+}
+
 std::unique_ptr<CudaBuffer> CudaDevice::take(std::int64_t bytes) {
   void* at = nullptr;
   if (cudaMalloc(&at, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1))) != cudaSuccess) {
     cudaGetLastError();
     return nullptr;
   }
-  return std::make_unique<CudaBuffer>(bytes, static_cast<std::byte*>(at));
+  return std::make_unique<CudaBuffer>(bytes, static_cast<std::byte*>(at), self_);
 }
 
 std::unique_ptr<Buffer> CudaDevice::allocate(std::int64_t bytes) { return take(bytes); }
 
 std::byte* CudaDevice::scratch(std::unique_ptr<CudaBuffer>* block, std::int64_t bytes) {
   if (*block == nullptr || (*block)->bytes() < bytes) {
-    if (*block != nullptr) check(cudaStreamSynchronize(stream_), "waiting for the card");  // kernels may still use it
+    if (*block != nullptr) check(cudaStreamSynchronize(stream()), "waiting for the card");  // kernels may still use it
     block->reset();
     *block = take(round_up<std::int64_t>(bytes + bytes / 4, 256));
     if (*block == nullptr) *block = take(bytes);
@@ -115,13 +122,13 @@ bool CudaDevice::send(const void* from, std::int64_t bytes, void* to) {
   const auto* at = static_cast<const std::byte*>(from);
   for (std::int64_t begin = 0; begin < bytes;) {
     if (ring_at_ >= kRingBytes) {  // what is in the ring must be read before it is written again
-      if (!check(cudaStreamSynchronize(stream_), "waiting for the card")) return false;
+      if (!check(cudaStreamSynchronize(stream()), "waiting for the card")) return false;
       ring_at_ = 0;
     }
     const std::int64_t n = std::min(bytes - begin, kRingBytes - ring_at_);
     std::memcpy(ring_ + ring_at_, at + begin, static_cast<std::size_t>(n));
     if (!check(cudaMemcpyAsync(static_cast<std::byte*>(to) + begin, ring_ + ring_at_, static_cast<std::size_t>(n), cudaMemcpyHostToDevice,
-                               stream_),
+                               stream()),
                "copying to the card"))
       return false;
     ring_at_ = round_up(ring_at_ + n, kRingStep);
@@ -152,21 +159,21 @@ Status CudaDevice::read(const Tensor& from, void* to) {
       const Status fetched = fetch(address<std::byte>(from), bytes, static_cast<std::byte*>(to));
       if (failed_.ok()) failed_ = fetched;
     } else if (from.contiguous())
-      check(cudaMemcpyAsync(to, address<std::byte>(from), row * static_cast<std::size_t>(from.rows), cudaMemcpyDeviceToHost, stream_),
+      check(cudaMemcpyAsync(to, address<std::byte>(from), row * static_cast<std::size_t>(from.rows), cudaMemcpyDeviceToHost, stream()),
             "copying from the card");
     else
       check(cudaMemcpy2DAsync(to, row, address<std::byte>(from), pitch, row, static_cast<std::size_t>(from.rows), cudaMemcpyDeviceToHost,
-                              stream_),
+                              stream()),
             "copying from the card");
   }
-  check(cudaStreamSynchronize(stream_), "waiting for the card");
+  check(cudaStreamSynchronize(stream()), "waiting for the card");
   ring_at_ = 0;
   if (failed_.ok() && *overflowed_ != 0) return {StatusCode::unsupported, "keys or values exceed 65504, the largest float16"};
   return failed_;
 }
 
 Status CudaDevice::wait() {
-  check(cudaStreamSynchronize(stream_), "waiting for the card");
+  check(cudaStreamSynchronize(stream()), "waiting for the card");
   ring_at_ = 0;
   Status status = failed_;
   if (status.ok() && *overflowed_ != 0) status = {StatusCode::unsupported, "keys or values exceed 65504, the largest float16"};
@@ -182,11 +189,11 @@ double CudaDevice::read_gbps() {
   cudaEvent_t begin = nullptr, end = nullptr;
   std::vector<double> speeds;
   if (memory != nullptr && cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess) {
-    cudaMemsetAsync(memory->data, 0x5a, kBytes + 256, stream_);
+    cudaMemsetAsync(memory->data, 0x5a, kBytes + 256, stream());
     for (int i = 0; i < 7; ++i) {
-      cudaEventRecord(begin, stream_);
-      read_bytes(memory->data, kBytes, memory->data + kBytes, 3 * multiprocessors_, stream_);
-      cudaEventRecord(end, stream_);
+      cudaEventRecord(begin, stream());
+      read_bytes(memory->data, kBytes, memory->data + kBytes, 3 * multiprocessors_, stream());
+      cudaEventRecord(end, stream());
       float ms = 0;
       if (cudaEventSynchronize(end) == cudaSuccess && cudaEventElapsedTime(&ms, begin, end) == cudaSuccess && ms > 0)
         speeds.push_back(static_cast<double>(kBytes) / 1e6 / static_cast<double>(ms));
@@ -200,7 +207,7 @@ double CudaDevice::read_gbps() {
 }
 
 void CudaDevice::embed(const Weight& table, const Tensor& ids, float scale, const Tensor& out) {
-  cuda::embed(cuda_weight(table).matrices, address<const std::int32_t>(ids), scale, rows_of(out), out.rows, stream_);
+  cuda::embed(cuda_weight(table).matrices, address<const std::int32_t>(ids), scale, rows_of(out), out.rows, stream());
   launched("embed");
 }
 
@@ -209,12 +216,12 @@ void CudaDevice::copy(const Tensor& from, const Tensor& to) {
   const auto size = static_cast<std::size_t>(size_bytes(from.dtype)), row = static_cast<std::size_t>(from.columns) * size;
   if (from.contiguous() && to.contiguous())
     check(cudaMemcpyAsync(address<std::byte>(to), address<std::byte>(from), row * static_cast<std::size_t>(from.rows),
-                          cudaMemcpyDeviceToDevice, stream_),
+                          cudaMemcpyDeviceToDevice, stream()),
           "copy");
   else
     check(cudaMemcpy2DAsync(address<std::byte>(to), static_cast<std::size_t>(to.stride) * size, address<std::byte>(from),
                             static_cast<std::size_t>(from.stride) * size, row, static_cast<std::size_t>(from.rows),
-                            cudaMemcpyDeviceToDevice, stream_),
+                            cudaMemcpyDeviceToDevice, stream()),
           "copy");
 }
 
@@ -223,16 +230,23 @@ void CudaDevice::copy_columns(const Tensor& from, std::span<const ColumnCopy> co
   for (const ColumnCopy& c : copies)
     if (c.n > 0)
       list.push_back({address(c.to) + c.to_column, c.to.stride, static_cast<std::int32_t>(c.from_column), static_cast<std::int32_t>(c.n)});
-  cuda::copy_columns(rows_of(from), from.rows, list, stream_);
+  cuda::copy_columns(rows_of(from), from.rows, list, stream());
   launched("copy_columns");
 }
 
 void CudaDevice::gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) {
-  cuda::gather_rows(rows_of(x), address<const std::int32_t>(rows), rows_of(out), out.rows, out.columns, stream_);
+  cuda::gather_rows(rows_of(x), address<const std::int32_t>(rows), rows_of(out), out.rows, out.columns, stream());
   launched("gather_rows");
 }
 
 void CudaDevice::add_norm(const AddNorm& op) {
+  AddNorm rest = op;
+  if (add_to_maps(op)) rest.branch = {};
+  if (!rest.branch.exists() && !rest.out.exists()) return;
+  if (!keep_norm(rest)) enqueue(rest);
+}
+
+void CudaDevice::enqueue(const AddNorm& op) {
   AddNormArgs a;
   a.x = rows_of(op.x);
   a.branch = rows_of(op.branch);
@@ -243,17 +257,18 @@ void CudaDevice::add_norm(const AddNorm& op) {
   a.columns = op.x.columns;
   a.eps = op.eps;
   a.offset = op.offset;
-  cuda::add_norm(a, stream_);
+  cuda::add_norm(a, stream());
   launched("add_norm");
 }
 
 void CudaDevice::glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& out) {
-  cuda::glu(static_cast<int>(activation), rows_of(gate), rows_of(up), rows_of(out), out.rows, out.columns, stream_);
+  if (gate_maps(activation, gate, up, out)) return;
+  cuda::glu(static_cast<int>(activation), rows_of(gate), rows_of(up), rows_of(out), out.rows, out.columns, stream());
   launched("glu");
 }
 
 void CudaDevice::add_gated(const Tensor& x, const Tensor& gate, const Tensor& out) {
-  cuda::add_gated(rows_of(x), rows_of(gate), rows_of(out), out.rows, out.columns, stream_);
+  cuda::add_gated(rows_of(x), rows_of(gate), rows_of(out), out.rows, out.columns, stream());
   launched("add_gated");
 }
 

@@ -6,13 +6,15 @@
 // (tokens, positions, page tables) go through a ring of pinned memory, which wait() empties. Errors of the runtime are kept for wait().
 //
 // Members are defined by subject: cuda_device.cpp (memory, rows), cuda_upload.cpp (weights), cuda_linear.cpp (maps, mixtures, Gram
-// matrices), cuda_attention.cpp, cuda_recurrent.cpp. Gradients are a class of their own (cuda_backward.h).
+// matrices), cuda_step.cpp (ops of one row that become one kernel), cuda_attention.cpp, cuda_recurrent.cpp. Gradients are a class of their
+// own (cuda_backward.h).
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/linear_fast.h"
+#include "kernels/cuda/linear_one.h"
 #include "kernels/device.h"
 
 namespace jang {
@@ -28,11 +31,16 @@ class ThreadPool;
 
 namespace jang::kernels::cuda {
 
-// Memory of the card.
+class CudaDevice;
+
+// Memory of the card. What the device still keeps back is enqueued before memory goes.
 struct CudaBuffer final : Buffer {
-  CudaBuffer(std::int64_t bytes, std::byte* at) : Buffer(bytes), data(at) {}
-  ~CudaBuffer() override { cudaFree(data); }
+  CudaBuffer(std::int64_t bytes, std::byte* at, std::shared_ptr<CudaDevice*> owner) : Buffer(bytes), data(at), owner_(std::move(owner)) {}
+  ~CudaBuffer() override;
   std::byte* data;
+
+ private:
+  std::shared_ptr<CudaDevice*> owner_;  // null inside when the device is gone
 };
 
 // Row `row` of a tensor of this device.
@@ -98,6 +106,7 @@ class CudaDevice final : public Device {
 
  private:
   friend class CudaBackward;
+  friend struct CudaBuffer;
   explicit CudaDevice(ThreadPool* pool);
   [[nodiscard]] Status start();
 
@@ -115,6 +124,21 @@ class CudaDevice final : public Device {
   [[nodiscard]] Status no_room(std::int64_t bytes) const;
 
   void multiply(const Tensor& x, const Columns& columns, std::span<const LinearOut> outs, float softcap);
+  void enqueue(const AddNorm& op);
+
+  // Ops of a single row may be kept back until the next one is known, which may become one kernel with them (cuda_step.cpp). Whoever
+  // enqueues takes the stream from here, so that nothing overtakes them.
+  [[nodiscard]] cudaStream_t stream() {
+    flush();
+    return stream_;
+  }
+  void flush();
+  // Each returns whether it took care of the op.
+  bool keep_norm(const AddNorm& op);
+  bool keep_maps(const Tensor& x, std::span<const LinearOut> outs, float softcap);
+  bool add_to_maps(const AddNorm& op);
+  bool gate_maps(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& out);
+  void launch_maps(const OneFollower& follower);
 
   // Copies of weights, through two pinned blocks.
   struct Plane {
@@ -149,6 +173,22 @@ class CudaDevice final : public Device {
   int* overflowed_ = nullptr;  // in pinned memory; kernels set it when an f16 cache has no number for a value
   std::byte* blocks_[2] = {};  // pinned, for much at once; made when first needed
   cudaEvent_t block_free_[2] = {};
+
+  // Kept back, one of them at a time: a norm without branch; maps of one input, which may be that norm's result; rotations.
+  struct KeptRope {
+    RopeStoreArgs args;
+    Caches caches;
+  };
+  struct Waiting {
+    std::optional<AddNorm> norm;
+    std::optional<KeptRope> rope;
+    std::vector<FastMap> maps;
+    std::vector<Tensor> results;  // of the maps
+    OneInput input;
+    std::vector<Tensor> sources;  // what the maps read: nothing behind them may write it in the same kernel
+  };
+  Waiting waiting_;
+  std::shared_ptr<CudaDevice*> self_ = std::make_shared<CudaDevice*>(this);  // before the buffers below
 
   Status failed_;
   std::unique_ptr<CudaBuffer> inputs_, partials_, chosen_, tables_, points_;

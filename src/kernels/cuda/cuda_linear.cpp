@@ -20,9 +20,9 @@ void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<con
     if (done[i]) continue;
     const CudaWeight& w = cuda_weight(*outs[i].weight);
     if (!w.fast) {
-      linear_exact({w.matrices, w.bias_values(), rows_of(x), rows_of(outs[i].y), columns}, multiprocessors_, stream_);
+      linear_exact({w.matrices, w.bias_values(), rows_of(x), rows_of(outs[i].y), columns}, multiprocessors_, stream());
       launched("linear");
-      if (softcap != 0) soft_cap(rows_of(outs[i].y), softcap, outs[i].y.rows, outs[i].y.columns, stream_);
+      if (softcap != 0) soft_cap(rows_of(outs[i].y), softcap, outs[i].y.rows, outs[i].y.columns, stream());
       continue;
     }
     const Matrices& m = w.matrices;
@@ -30,7 +30,7 @@ void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<con
     if (inputs.plan != plan) {
       std::byte* memory = scratch(&inputs_, fast_input_bytes(std::max(x.rows, columns.n), m.columns));
       if (memory == nullptr) return;
-      inputs = prepare_fast(plan, rows_of(x), x.rows, columns, m.columns, memory, stream_);
+      inputs = prepare_fast(plan, rows_of(x), x.rows, columns, m.columns, memory, stream());
     }
     FastMap maps[kMapsPerLaunch];
     int n = 0;
@@ -41,13 +41,14 @@ void CudaDevice::multiply(const Tensor& x, const Columns& columns, std::span<con
       maps[n++] = {o, other.bias_values(), rows_of(outs[j].y), softcap};
       done[j] = true;
     }
-    linear_fast(maps, n, inputs, columns, stream_);
+    linear_fast(maps, n, inputs, columns, stream());
     launched("linear");
     // Inputs of another form take the same memory: kernels run in order.
   }
 }
 
 void CudaDevice::linear(const Tensor& x, std::span<const LinearOut> outs) {
+  if (keep_maps(x, outs, 0)) return;
   Columns columns;
   columns.n = x.rows;
   multiply(x, columns, outs, 0);
@@ -57,6 +58,7 @@ void CudaDevice::head(const Tensor& x, const Weight& weight, float softcap, cons
   Columns columns;
   columns.n = x.rows;
   const LinearOut out[] = {{&weight, logits}};
+  if (keep_maps(x, out, softcap)) return;
   multiply(x, columns, out, softcap);
 }
 
@@ -64,7 +66,7 @@ void CudaDevice::draw(const Tensor& logits, std::span<const double> at, const Te
   const auto bytes = static_cast<std::int64_t>(at.size_bytes());
   std::byte* points = scratch(&points_, bytes);
   if (points == nullptr || !send(at.data(), bytes, points)) return;
-  cuda::draw(rows_of(logits), reinterpret_cast<const double*>(points), address<std::int32_t>(ids), logits.rows, logits.columns, stream_);
+  cuda::draw(rows_of(logits), reinterpret_cast<const double*>(points), address<std::int32_t>(ids), logits.rows, logits.columns, stream());
   launched("draw");
 }
 
@@ -78,7 +80,7 @@ void CudaDevice::expert_linear(const Tensor& x, bool by_slot, const Routing& rou
 }
 
 void CudaDevice::gram(const Tensor& x, const Tensor& out) {
-  cuda::gram(address(x), x.rows, x.columns, address(out), stream_);
+  cuda::gram(address(x), x.rows, x.columns, address(out), stream());
   launched("gram");
 }
 
@@ -95,13 +97,13 @@ void CudaDevice::route(const Route& op) {
   a.begin = address<std::int32_t>(op.routing.begin);
   a.chosen = reinterpret_cast<std::int32_t*>(scratch(&chosen_, a.n * a.top_k * 4));
   if (a.chosen == nullptr) return;
-  cuda::route(a, stream_);
+  cuda::route(a, stream());
   launched("route");
 }
 
 void CudaDevice::combine(const Tensor& x, const Routing& routing, const Tensor& out) {
   cuda::combine(rows_of(x), rows_of(routing.weights), address<const std::int32_t>(routing.slots), routing.slots.columns, rows_of(out),
-                out.rows, out.columns, stream_);
+                out.rows, out.columns, stream());
   launched("combine");
 }
 

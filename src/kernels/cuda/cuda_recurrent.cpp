@@ -23,7 +23,7 @@ void for_lists(std::span<const SequenceRun> runs, std::span<const Tensor> states
 
 void CudaDevice::conv(const Conv& op, std::span<const SequenceRun> runs) {
   for_lists(runs, op.states, [&](const Runs& list) {
-    cuda::conv(address(op.x), address(op.out), address(op.weight), op.x.columns, op.weight.columns, list, stream_);
+    cuda::conv(address(op.x), address(op.out), address(op.weight), op.x.columns, op.weight.columns, list, stream());
   });
   launched("conv");
 }
@@ -34,8 +34,9 @@ void CudaDevice::delta(const Delta& op, std::span<const SequenceRun> runs) {
                 "keys of " + std::to_string(op.key_dim) + " values; the cuda device takes " + std::to_string(kMostKeyDim) + " at most");
   const DeltaShape shape{static_cast<std::int32_t>(op.key_heads), static_cast<std::int32_t>(op.value_heads),
                          static_cast<std::int32_t>(op.key_dim), static_cast<std::int32_t>(op.value_dim)};
-  delta_prepare(shape, address(op.qkv), address(op.ba), address(op.a_log), address(op.dt_bias), op.qkv.rows, stream_);
-  for_lists(runs, op.states, [&](const Runs& list) { delta_rule(shape, address(op.qkv), address(op.ba), address(op.out), list, stream_); });
+  delta_prepare(shape, address(op.qkv), address(op.ba), address(op.a_log), address(op.dt_bias), op.qkv.rows, stream());
+  for_lists(runs, op.states,
+            [&](const Runs& list) { delta_rule(shape, address(op.qkv), address(op.ba), address(op.out), list, stream()); });
   launched("delta");
 }
 

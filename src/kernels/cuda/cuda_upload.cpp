@@ -73,9 +73,9 @@ Status CudaDevice::fetch(const std::byte* from, std::int64_t bytes, std::byte* t
     for (; ordered < std::min(bytes, begin + 2 * kBlockBytes); ordered += kBlockBytes) {
       const std::int64_t block = ordered / kBlockBytes % 2;
       JANG_TRY(status_of(
-          cudaMemcpyAsync(blocks_[block], from + ordered, static_cast<std::size_t>(size_at(ordered)), cudaMemcpyDeviceToHost, stream_),
+          cudaMemcpyAsync(blocks_[block], from + ordered, static_cast<std::size_t>(size_at(ordered)), cudaMemcpyDeviceToHost, stream()),
           card_ + ", copying from the card"));
-      JANG_TRY(status_of(cudaEventRecord(block_free_[block], stream_), card_ + ", copying from the card"));
+      JANG_TRY(status_of(cudaEventRecord(block_free_[block], stream()), card_ + ", copying from the card"));
     }
     const std::int64_t block = begin / kBlockBytes % 2;
     JANG_TRY(status_of(cudaEventSynchronize(block_free_[block]), card_ + ", copying from the card"));
@@ -103,20 +103,20 @@ Status CudaDevice::copy_planes(const std::vector<Plane>& planes) {
       const std::int64_t row = begin / p.row_bytes, in_row = begin % p.row_bytes;
       std::byte* to = p.to + row * p.pitch + in_row;
       if (p.pitch == p.row_bytes || n <= p.row_bytes)
-        JANG_TRY(status_of(cudaMemcpyAsync(to, blocks_[block] + used, static_cast<std::size_t>(n), cudaMemcpyHostToDevice, stream_),
+        JANG_TRY(status_of(cudaMemcpyAsync(to, blocks_[block] + used, static_cast<std::size_t>(n), cudaMemcpyHostToDevice, stream()),
                            card_ + ", copying weights"));
       else
         JANG_TRY(status_of(cudaMemcpy2DAsync(to, static_cast<std::size_t>(p.pitch), blocks_[block] + used,
                                              static_cast<std::size_t>(p.row_bytes), static_cast<std::size_t>(p.row_bytes),
-                                             static_cast<std::size_t>(n / p.row_bytes), cudaMemcpyHostToDevice, stream_),
+                                             static_cast<std::size_t>(n / p.row_bytes), cudaMemcpyHostToDevice, stream()),
                            card_ + ", copying weights"));
-      JANG_TRY(status_of(cudaEventRecord(block_free_[block], stream_), card_ + ", copying weights"));
+      JANG_TRY(status_of(cudaEventRecord(block_free_[block], stream()), card_ + ", copying weights"));
       used += n;
       begin += n;
     }
   }
   // The bytes belong to the caller again; blocks are reused by the next upload.
-  return status_of(cudaStreamSynchronize(stream_), card_ + ", copying weights");
+  return status_of(cudaStreamSynchronize(stream()), card_ + ", copying weights");
 }
 
 Status CudaDevice::upload_bias(std::span<const float> bias, CudaWeight* weight) {

@@ -3,8 +3,7 @@
 #include "kernels/cuda/fast_inputs.h"
 
 #include "kernels/cuda/columns.cuh"
-#include "kernels/cuda/fast_codes.cuh"
-#include "kernels/cuda/fast_tiles.cuh"
+#include "kernels/cuda/unit_inputs.cuh"
 
 namespace jang::kernels::cuda {
 namespace {
@@ -35,26 +34,14 @@ __device__ __forceinline__ float largest_of(const float* row, int columns) {
   return block_max(largest);
 }
 
-// Two values of a type in a word.
-__device__ __forceinline__ std::uint32_t pack_two(bool bf16, float a, float b) {
-  const __nv_bfloat162 as_bf16 = __floats2bfloat162_rn(a, b);
-  const __half2 as_f16 = __floats2half2_rn(a, b);
-  return bf16 ? *reinterpret_cast<const std::uint32_t*>(&as_bf16) : *reinterpret_cast<const std::uint32_t*>(&as_f16);
-}
-__device__ __forceinline__ float rounded(bool bf16, float a) {
-  return bf16 ? __bfloat162float(__float2bfloat16_rn(a)) : __half2float(__float2half_rn(a));
-}
-
 // The sum of unit u, half `half`, of a row.
 __device__ __forceinline__ void put_sum(const PrepareArgs& a, std::int64_t row, int u, int half, float sum) {
-  const bool bf16 = a.plan.bf16;
   const int halves = a.plan.halves ? 2 : 1;
-  sum = ldexpf(sum, bf16 ? -kCodeExponent : -kHalfSumExponent);
-  const float first = rounded(bf16, sum), rest = sum - first, second = rounded(bf16, rest);
+  const uint2 parts = sum_parts(a.plan.bf16, sum);
   const std::int64_t group = (u / kChunkUnits * halves + half) * a.groups + row / kRowGroup;
   std::uint32_t* to = a.sums + group * kSumWords + row % kRowGroup * 4 + u % kChunkUnits;
-  to[0] = pack_two(bf16, first, second);
-  to[kSumWords / 2] = pack_two(bf16, rest - second, 0);
+  to[0] = parts.x;
+  to[kSumWords / 2] = parts.y;
 }
 
 __global__ void prepare_kernel(const __grid_constant__ PrepareArgs a) {
@@ -62,25 +49,17 @@ __global__ void prepare_kernel(const __grid_constant__ PrepareArgs a) {
   const std::int64_t row = blockIdx.x;
   const float* from = a.x.at + (a.by_slot ? input_row(a.columns, static_cast<int>(row)) : row) * a.x.stride;
   const float largest = largest_of(from, a.n_columns);
-  // The largest comes to lie between 2^14 and 2^15; what is not finite is left as it is and shows in the result.
-  const int exponent = largest > 0 && largest < INFINITY ? min(14 - ilogbf(largest), 100) : 0;
-  const float factor = ldexpf(1.0f, exponent);
-  if (threadIdx.x == 0 && blockIdx.y == 0) a.factors[row] = ldexpf(1.0f, (a.plan.bf16 ? kCodeExponent : kHalfSumExponent) - exponent);
+  const int exponent = input_exponent(largest);
+  if (threadIdx.x == 0 && blockIdx.y == 0) a.factors[row] = result_factor(exponent, a.plan.bf16);
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
   const int step = static_cast<int>(gridDim.y * blockDim.x) >> 5;  // each block takes some of the units
-  const int half = lane >> 4, t = lane >> 2 & 3, pair = lane & 3;  // a lane makes one pair of quad lane t
-  const Place p0 = fast_place(a.plan.bits, 2 * pair), p1 = fast_place(a.plan.bits, 2 * pair + 1);
-  const float up_0 = static_cast<float>(1 << p0.shift), up_1 = static_cast<float>(1 << p1.shift);
-  const float factor_0 = factor / up_0, factor_1 = factor / up_1;
+  const UnitLane own(a.plan.bits, ldexpf(1.0f, exponent));
+  const int half = own.half, t = own.t, pair = own.pair;
   for (int u = static_cast<int>(blockIdx.y * blockDim.x >> 5) + warp; u < a.units; u += step) {
-    const int c = u * kUnit + half * 32 + t * 8, c0 = c + p0.code, c1 = c + p1.code;
-    const __half2 values = __floats2half2_rn(c0 < a.n_columns ? from[c0] * factor_0 : 0.0f, c1 < a.n_columns ? from[c1] * factor_1 : 0.0f);
-    const float2 as_stored = __half22float2(values);
-    float sum = as_stored.x * up_0 + as_stored.y * up_1;
-#pragma unroll
-    for (int o = 8; o > 0; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
+    const int c0 = u * kUnit + own.column_0, c1 = u * kUnit + own.column_1;
+    float sum = 0;
+    const std::uint32_t word = own.make(c0 < a.n_columns ? from[c0] : 0.0f, c1 < a.n_columns ? from[c1] : 0.0f, &sum);
     const float other = __shfl_xor_sync(~0u, sum, 16);
-    const auto word = *reinterpret_cast<const std::uint32_t*>(&values);
     const std::int64_t at = u * a.pitch;
     if (a.plan.tiles)
       a.values[(at + row) * 32 + ((4 * half + pair) ^ static_cast<int>(row & 7)) * 4 + t] = word;

@@ -2,6 +2,7 @@
 // A block or a few threads per row; sums over a row by a tree that depends on the length of the row only.
 #include "kernels/cuda/rows.h"
 
+#include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/device_code.cuh"
 
 namespace jang::kernels::cuda {
@@ -95,14 +96,6 @@ __global__ void add_norm_kernel(AddNormArgs a) {
   }
 }
 
-__device__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
-__device__ float activated(int activation, float x) {
-  if (activation == 0) return x * sigmoid(x);
-  if (activation == 2) return sigmoid(x);
-  return 0.5f * x * (1.0f + tanhf(0.79788456080286535588f * (x + 0.044715f * x * x * x)));
-}
-
 __global__ void glu_kernel(int activation, Rows gate, Rows up, Rows out, std::int64_t columns) {
   begin_kernel();
   const std::int64_t row = blockIdx.y, j = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -164,9 +157,6 @@ void over_rows(std::int64_t n, const Launch& run) {
 }
 Rows from_row(const Rows& r, std::int64_t row) { return r.at == nullptr ? r : Rows{r.at + row * r.stride, r.stride}; }
 
-// Threads of a block that sums over a row: chosen by its length alone, so that the order of the sum is.
-unsigned row_threads(std::int64_t columns) { return columns >= 2048 ? 1024 : columns >= 512 ? 256 : 64; }
-
 }  // namespace
 
 bool kernels_overlap = false;
@@ -194,7 +184,7 @@ void gather_rows(const Rows& x, const std::int32_t* rows, const Rows& out, std::
 }
 
 void add_norm(const AddNormArgs& a, Stream stream) {
-  launch(add_norm_kernel, dim3(static_cast<unsigned>(a.n)), dim3(row_threads(a.columns)), 0, stream, a);
+  launch(add_norm_kernel, dim3(static_cast<unsigned>(a.n)), dim3(norm_threads(a.columns)), 0, stream, a);
 }
 
 void glu(int activation, const Rows& gate, const Rows& up, const Rows& out, std::int64_t n, std::int64_t columns, Stream stream) {

@@ -29,6 +29,10 @@ struct AddNormArgs {
 };
 void add_norm(const AddNormArgs& a, Stream stream);
 
+// Threads of a block that sums over a row: chosen by its length alone, so that the order of the sum is. Thread t takes columns t,
+// t + threads and so on; warps are summed up, then their sums.
+[[nodiscard]] constexpr unsigned norm_threads(std::int64_t columns) { return columns >= 2048 ? 1024 : columns >= 512 ? 256 : 64; }
+
 // 0 silu, 1 gelu_tanh, 2 sigmoid.
 void glu(int activation, const Rows& gate, const Rows& up, const Rows& out, std::int64_t n, std::int64_t columns, Stream stream);
 

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activations of gated units, as the kernel of rows and the maps that apply them to their results compute them.
+#pragma once
+
+#include "kernels/cuda/device_code.cuh"
+
+namespace jang::kernels::cuda {
+
+__device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// 0 silu, 1 gelu_tanh, 2 sigmoid.
+__device__ __forceinline__ float activated(int activation, float x) {
+  if (activation == 0) return x * sigmoid(x);
+  if (activation == 2) return sigmoid(x);
+  return 0.5f * x * (1.0f + tanhf(0.79788456080286535588f * (x + 0.044715f * x * x * x)));
+}
+
+}  // namespace jang::kernels::cuda
