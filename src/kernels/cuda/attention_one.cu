@@ -20,7 +20,7 @@ constexpr int kPage = static_cast<int>(kPagePositions), kChunkPages = static_cas
 constexpr int kThreads = 256, kWarps = kThreads / 32;
 constexpr int kMostHeads = 16;      // of a group
 constexpr int kMostKeyDim = 512;
-constexpr int kOwned = 4;           // elements of the result a thread adds up at once
+constexpr int kOwned = 2;           // elements of the result a thread adds up at once
 constexpr int kMostBytes = 200 * 1024;
 
 // Shared memory: queries [heads][key_dim], weights [heads][kChunk], both float; keys [position] with 16 bytes between rows, so that rows fall
@@ -44,7 +44,7 @@ __host__ __device__ int pages_of(std::int64_t n_chunks, std::int64_t last_positi
 // Scores of kHeads heads with one key.
 template <int kHeads>
 __device__ __forceinline__ void score(KvType type, const float* queries, const std::byte* key, int dim, float (&scores)[kHeads]) {
-#pragma unroll 2
+#pragma unroll 4
   for (int d = 0; d < dim; d += 8) {
     float k[8];
     as_floats(type, *reinterpret_cast<const uint4*>(key + 2 * d), k);
@@ -184,7 +184,7 @@ __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Cach
 #pragma unroll
       for (int i = 0; i < kOwned; ++i) owned[i] *= rescale[min(base + i * kThreads, n - 1) / c.value_dim][page];
       const int last = min(end, (page + 1) * kPage);
-#pragma unroll 4
+#pragma unroll 8
       for (int j = max(begin, page * kPage); j < last; ++j)
 #pragma unroll
         for (int i = 0; i < kOwned; ++i) owned[i] = fmaf(w[i][j], value_of(c.type, v[i] + j * at.value_pitch), owned[i]);

@@ -14,7 +14,7 @@ namespace jang::kernels::cuda {
 namespace {
 
 constexpr std::int64_t kBlockBytes = std::int64_t{16} << 20;
-constexpr std::int64_t kPieceBytes = std::int64_t{1} << 20;  // a thread's
+constexpr std::int64_t kPieceBytes = std::int64_t{1} << 17;  // a thread's
 constexpr std::int64_t kRowAlign = 16, kPlaneAlign = 256;
 
 std::string describe(const MatrixFormat& f) {

@@ -53,7 +53,8 @@ __global__ void prepare_kernel(const __grid_constant__ PrepareArgs a) {
   if (threadIdx.x == 0 && blockIdx.y == 0) a.factors[row] = result_factor(exponent, a.plan.bf16);
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
   const int step = static_cast<int>(gridDim.y * blockDim.x) >> 5;  // each block takes some of the units
-  const UnitLane own(a.plan.bits, ldexpf(1.0f, exponent));
+  UnitLane own(a.plan.bits);
+  own.scale_by(ldexpf(1.0f, exponent));
   const int half = own.half, t = own.t, pair = own.pair;
   for (int u = static_cast<int>(blockIdx.y * blockDim.x >> 5) + warp; u < a.units; u += step) {
     const int c0 = u * kUnit + own.column_0, c1 = u * kUnit + own.column_1;

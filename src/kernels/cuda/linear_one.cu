@@ -13,6 +13,7 @@
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/fast_map.cuh"
 #include "kernels/cuda/launch_beside.cuh"
+#include "kernels/cuda/linear_wide.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/unit_inputs.cuh"
 #include "kernels/cuda/warpgroup.cuh"
@@ -51,14 +52,6 @@ struct OneStages {
 // Shared memory behind the stages: values [unit][half][lane of a quad] 16 bytes, then sums [chunk][2][unit of the chunk].
 __host__ __device__ constexpr int input_bytes(int chunks) { return chunks * (kChunkColumns * 2 + 2 * kChunkUnits * 4); }
 
-// Barrier 0 is that of the block. Numbers are constants: a register would reserve all sixteen.
-__device__ __forceinline__ void wait_for_team(int team) {
-  if (team == 0)
-    asm volatile("bar.sync 1, %0;" ::"n"(32 * kSlices) : "memory");
-  else
-    asm volatile("bar.sync 2, %0;" ::"n"(32 * kSlices) : "memory");
-}
-
 __device__ __forceinline__ void copy_piece(std::uint32_t to, const std::byte* from) {
   asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 }
@@ -90,33 +83,85 @@ __device__ __forceinline__ float input_value(const OneInput& in, float norm_fact
   return in.x[c] * norm_factor * (in.norm != nullptr ? in.norm[c] + in.offset : 1.0f);
 }
 
-// Prepares the input in shared memory; what results are multiplied by. Barriers of the block.
-__device__ float prepare_input(const OneArgs& a, float norm_factor, int bits, bool bf16, uint4* values, std::uint32_t* sums) {
-  const int thread = static_cast<int>(threadIdx.x), lane = thread & 31, warp = thread >> 5;
-  const auto value = [&](int c) { return input_value(a.input, norm_factor, c); };
-  float largest = 0;
-#pragma unroll 8
-  for (int c = thread; c < a.columns; c += kThreads) largest = fmaxf(largest, fabsf(value(c)));
-  const int exponent = input_exponent(block_max(largest));
-  const UnitLane own(bits, ldexpf(1.0f, exponent));
-  auto* words = reinterpret_cast<std::uint32_t*>(values);
-#pragma unroll 4
-  for (int u = warp; u < a.chunks * kChunkUnits; u += kWarps) {
-    const int c = u * kUnit;
+// The input in shared memory: values and sums.
+struct Prepared {
+  uint4* values;
+  std::uint32_t* sums;
+
+  __device__ __forceinline__ void put(const UnitLane& own, int u, float value_0, float value_1, bool bf16) const {
     float sum = 0;
-    const std::uint32_t word = own.make(value(c + own.column_0), value(c + own.column_1), &sum);
+    const std::uint32_t word = own.make(value_0, value_1, &sum);
     sum += __shfl_xor_sync(~0u, sum, 16);
-    words[u * 32 + own.half * 16 + 4 * own.t + own.pair] = word;
-    if (lane == 0) {
-      const uint2 parts = sum_parts(bf16, sum);
-      std::uint32_t* to = sums + u / kChunkUnits * (2 * kChunkUnits) + u % kChunkUnits;
-      to[0] = parts.x;
-      to[kChunkUnits] = parts.y;
+    reinterpret_cast<std::uint32_t*>(values)[u * 32 + own.half * 16 + 4 * own.t + own.pair] = word;
+    if ((threadIdx.x & 31) != 0) return;
+    const uint2 parts = sum_parts(bf16, sum);
+    std::uint32_t* to = sums + u / kChunkUnits * (2 * kChunkUnits) + u % kChunkUnits;
+    to[0] = parts.x;
+    to[kChunkUnits] = parts.y;
+  }
+};
+
+// What a warp keeps of the input, kHeld units: x, and what a norm multiplies it by.
+template <int kHeld>
+struct HeldUnits {
+  float gains[kHeld][2], values[kHeld][2];
+
+  __device__ __forceinline__ void load_gains(const OneArgs& a, const UnitLane& own) {
+    const int warp = static_cast<int>(threadIdx.x) >> 5;
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      const int c = (warp + i * kWarps) * kUnit;
+      const bool exists = c < a.columns && a.input.normed != nullptr && a.input.norm != nullptr;
+      gains[i][0] = exists ? a.input.norm[c + own.column_0] + a.input.offset : 1.0f;
+      gains[i][1] = exists ? a.input.norm[c + own.column_1] + a.input.offset : 1.0f;
     }
   }
-  __syncthreads();
+  // What results are multiplied by, and the factor of the norm. Barriers of the block.
+  __device__ __forceinline__ float prepare(const OneArgs& a, UnitLane& own, bool bf16, const Prepared& to, float* norm_factor) {
+    const int warp = static_cast<int>(threadIdx.x) >> 5;
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      const int c = (warp + i * kWarps) * kUnit;
+      values[i][0] = c < a.columns ? a.input.x[c + own.column_0] : 0.0f;
+      values[i][1] = c < a.columns ? a.input.x[c + own.column_1] : 0.0f;
+    }
+    if (a.input.normed != nullptr) {
+      *norm_factor = norm_factor_of(a);
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i)
+#pragma unroll
+        for (int j = 0; j < 2; ++j) values[i][j] = values[i][j] * *norm_factor * gains[i][j];
+    }
+    float largest = 0;
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) largest = fmaxf(largest, fmaxf(fabsf(values[i][0]), fabsf(values[i][1])));
+    const int exponent = input_exponent(block_max(largest));
+    own.scale_by(ldexpf(1.0f, exponent));
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i)
+      if (warp + i * kWarps < a.chunks * kChunkUnits) to.put(own, warp + i * kWarps, values[i][0], values[i][1], bf16);
+    return result_factor(exponent, bf16);
+  }
+};
+
+// The same for rows too long to keep.
+__device__ float prepare_long(const OneArgs& a, UnitLane& own, bool bf16, const Prepared& to, float* norm_factor) {
+  const int warp = static_cast<int>(threadIdx.x) >> 5;
+  if (a.input.normed != nullptr) *norm_factor = norm_factor_of(a);
+  const float factor = *norm_factor;
+  float largest = 0;
+#pragma unroll 8
+  for (int c = static_cast<int>(threadIdx.x); c < a.columns; c += kThreads)
+    largest = fmaxf(largest, fabsf(input_value(a.input, factor, c)));
+  const int exponent = input_exponent(block_max(largest));
+  own.scale_by(ldexpf(1.0f, exponent));
+#pragma unroll 4
+  for (int u = warp; u < a.chunks * kChunkUnits; u += kWarps)
+    to.put(own, u, input_value(a.input, factor, u * kUnit + own.column_0), input_value(a.input, factor, u * kUnit + own.column_1), bf16);
   return result_factor(exponent, bf16);
 }
+
+constexpr int kShort = 4, kLong = 14;  // units that a warp can keep, of rows of 4096 and of 14336
 
 // --- weights
 
@@ -172,31 +217,28 @@ __device__ __forceinline__ void load_matrices(std::uint32_t at, std::uint32_t (&
                : "memory");
 }
 
-// Codes of one unit, unpacked: of rows g and g + 8.
+// The packed codes of a half of one unit, of rows g and g + 8.
 template <int kBits>
-__device__ __forceinline__ void load_unit(const std::byte* stage, std::uint32_t stage_at, int u, std::uint32_t (&low)[8],
-                                          std::uint32_t (&high)[8]) {
-  using S = Stage<kBits, 1>;
-  const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
-  if constexpr (kBits == 4) {  // four matrices of 8 rows of 16 bytes: the halves of the tile, for both halves of the unit
-    std::uint32_t words[4];
-    load_matrices(stage_at + (lane & 15) * S::kPitch + (2 * u + (lane >> 4)) * 16, words);
+struct UnitWords {
+  Words<kBits> low[2], high[2];
+
+  __device__ __forceinline__ void load(const std::byte* stage, std::uint32_t stage_at, int u) {
+    using S = Stage<kBits, 1>;
+    const int lane = static_cast<int>(threadIdx.x) & 31, g = lane >> 2, t = lane & 3;
+    if constexpr (kBits == 4) {  // four matrices of 8 rows of 16 bytes: the halves of the tile, for both halves of the unit
+      std::uint32_t words[4];
+      load_matrices(stage_at + (lane & 15) * S::kPitch + (2 * u + (lane >> 4)) * 16, words);
 #pragma unroll
-    for (int s = 0; s < 2; ++s) {
-      Words<4>{words[2 * s], 0}.unpack(t, low + 4 * s);
-      Words<4>{words[2 * s + 1], 0}.unpack(t, high + 4 * s);
-    }
-  } else {
+      for (int s = 0; s < 2; ++s) low[s].low = words[2 * s], high[s].low = words[2 * s + 1];
+    } else {
 #pragma unroll
-    for (int s = 0; s < 2; ++s) {
-      Words<kBits> of_low, of_high;
-      of_low.load(reinterpret_cast<const std::uint32_t*>(stage + g * S::kPitch), u, s, t);
-      of_high.load(reinterpret_cast<const std::uint32_t*>(stage + (g + 8) * S::kPitch), u, s, t);
-      of_low.unpack(t, low + 4 * s);
-      of_high.unpack(t, high + 4 * s);
+      for (int s = 0; s < 2; ++s) {
+        low[s].load(reinterpret_cast<const std::uint32_t*>(stage + g * S::kPitch), u, s, t);
+        high[s].load(reinterpret_cast<const std::uint32_t*>(stage + (g + 8) * S::kPitch), u, s, t);
+      }
     }
   }
-}
+};
 
 // Scale u of a chunk's four, as it is multiplied (fast_tiles.cuh, scale_of).
 template <bool kBf16>
@@ -222,30 +264,50 @@ __device__ __forceinline__ void multiply_chunk(const std::byte* stage, std::uint
   float with_biases[4] = {y[0], y[0], y[1], y[1]};
   multiply_biases(with_biases, {biases[0] * 0x10001u, biases[8 * 8] * 0x10001u}, {sums[t], sums[kChunkUnits + t]}, kBf16);
   y[0] = with_biases[0], y[1] = with_biases[2];
+  // Two units side by side, since each is a chain of four products; of some widths one, for want of registers.
+  constexpr int kSide = kBits == 5 || kBits == 6 ? 1 : 2;
 #pragma unroll
-  for (int u = 0; u < kChunkUnits; ++u) {
-    std::uint32_t low[8], high[8];
-    load_unit<kBits>(stage, stage_at, u, low, high);
-    float d[4] = {};
+  for (int u = 0; u < kChunkUnits; u += kSide) {
+    UnitWords<kBits> words[kSide];
 #pragma unroll
-    for (int s = 0; s < 2; ++s) {
-      const uint4 x = values[8 * u + 4 * s + t];
-      multiply_tile<false>(d, low[4 * s], high[4 * s], low[4 * s + 1], high[4 * s + 1], x.x, x.y);
-      multiply_tile<false>(d, low[4 * s + 2], high[4 * s + 2], low[4 * s + 3], high[4 * s + 3], x.z, x.w);
+    for (int v = 0; v < kSide; ++v) words[v].load(stage, stage_at, u + v);
+    float d[kSide][4] = {};
+#pragma unroll
+    for (int s = 0; s < 2; ++s)
+#pragma unroll
+      for (int v = 0; v < kSide; ++v) {
+        const uint4 x = values[8 * (u + v) + 4 * s + t];
+        std::uint32_t low[4], high[4];
+        words[v].low[s].unpack(t, low);
+        words[v].high[s].unpack(t, high);
+        multiply_tile<false>(d[v], low[0], high[0], low[1], high[1], x.x, x.y);
+        multiply_tile<false>(d[v], low[2], high[2], low[3], high[3], x.z, x.w);
+      }
+#pragma unroll
+    for (int v = 0; v < kSide; ++v) {
+      y[0] = fmaf(chunk_scale<kBf16>(low_scales, u + v), d[v][0], y[0]);
+      y[1] = fmaf(chunk_scale<kBf16>(high_scales, u + v), d[v][2], y[1]);
     }
-    y[0] = fmaf(chunk_scale<kBf16>(low_scales, u), d[0], y[0]);
-    y[1] = fmaf(chunk_scale<kBf16>(high_scales, u), d[2], y[1]);
   }
 }
 
 // --- results
+
+// Sums of the slices of a team's tiles: every warp of the team leaves its own, and one of them, another for each tile, puts the results.
+constexpr int kBuffers = 4;
+struct TeamSums {
+  float parts[kBuffers][kSlices][16];
+  std::uint64_t full[kBuffers], free[kBuffers];
+};
 
 // Results of a tile, by a warp; lanes below 16 have a row each. `before`: what the sum was.
 __device__ __forceinline__ void put_tile(const OneArgs& a, int tile, float total, float factor, float before) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   if (a.follower.gated != nullptr) {
     const int row = 8 * tile + (lane & 7);
-    const float value = lane < 16 ? result_of(a.maps[lane >> 3], row, total, factor) : 0.0f, other = __shfl_down_sync(~0u, value, 8);
+    const float of_first = result_of(a.maps[0], row, total, factor), of_second = result_of(a.maps[1], row, total, factor);
+    const float value = lane < 8 ? of_first : of_second;
+    const float other = __shfl_down_sync(~0u, value, 8);
     if (lane >= 8) return;
     a.maps[0].y.at[row] = value;
     a.maps[1].y.at[row] = other;
@@ -266,13 +328,13 @@ __global__ void __launch_bounds__(kThreads, 2) one_input(const __grid_constant__
   using S = Stage<kBits, 1>;
   constexpr int kDepth = OneStages<kBits>::kDepth;
   extern __shared__ uint4 memory[];
-  __shared__ float parts[2][kWarps][16];
+  __shared__ TeamSums teams[kTeams];
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
   const int team = warp / kSlices, slice = warp % kSlices;
   const std::byte* stages = reinterpret_cast<const std::byte*>(memory) + warp * kDepth * S::kBytes;
   const std::uint32_t stages_at = shared_address(stages);
   auto* values = reinterpret_cast<uint4*>(reinterpret_cast<std::byte*>(memory) + OneStages<kBits>::kBytes);
-  auto* sums = reinterpret_cast<std::uint32_t*>(values + a.chunks * (kChunkColumns / 8));
+  const Prepared input{values, reinterpret_cast<std::uint32_t*>(values + a.chunks * (kChunkColumns / 8))};
   const int n_tiles = a.tiles_end[a.n_maps - 1], step = kTeams * static_cast<int>(gridDim.x);
   const int length = (a.chunks + kSlices - 1) / kSlices, begin = slice * length, end = min(begin + length, a.chunks);
   let_next_start();
@@ -295,44 +357,83 @@ __global__ void __launch_bounds__(kThreads, 2) one_input(const __grid_constant__
   };
 #pragma unroll
   for (int i = 0; i < kDepth; ++i) fetch_next(i);
+  if (threadIdx.x == 0) {
+    for (TeamSums& of : teams)
+      for (int i = 0; i < kBuffers; ++i) {
+        barrier_init(shared_address(&of.full[i]), kSlices);
+        barrier_init(shared_address(&of.free[i]), 1);
+      }
+    barrier_inits_done();
+  }
+  const bool bf16 = a.maps[0].w.param == DType::bf16, wide_groups = a.maps[0].w.group == 128;
+  const int units_of_warp = (a.chunks * kChunkUnits + kWarps - 1) / kWarps;
   if (a.input.normed != nullptr && a.input.norm != nullptr)
     for (int c = 32 * static_cast<int>(threadIdx.x); c < a.columns; c += 32 * kThreads)
       asm volatile("prefetch.global.L2 [%0];" ::"l"(a.input.norm + c));
-  wait_for_previous();  // until here only weights were read
+  UnitLane own(kBits);
+  float norm_factor = 1, factor = 1;
+  if (units_of_warp <= kShort) {
+    HeldUnits<kShort> held;
+    wait_for_previous();  // until here only weights were read
+    held.load_gains(a, own);
+    factor = held.prepare(a, own, bf16, input, &norm_factor);
+  } else {
+    wait_for_previous();
+    factor = units_of_warp <= kLong && a.input.normed == nullptr ? HeldUnits<kLong>().prepare(a, own, bf16, input, &norm_factor)
+                                                                 : prepare_long(a, own, bf16, input, &norm_factor);
+  }
+  __syncthreads();
 
-  const bool bf16 = a.maps[0].w.param == DType::bf16, wide_groups = a.maps[0].w.group == 128;
-  const float norm_factor = a.input.normed != nullptr ? norm_factor_of(a) : 1.0f;
-  const float factor = prepare_input(a, norm_factor, kBits, bf16, values, sums);
-  int at = 0, buffer = 0;
-  for (int tile = first; tile < n_tiles; tile += step, buffer ^= 1) {
-    const bool puts_sum = slice == 0 && lane < 16 && a.follower.sum != nullptr;
-    const float before = puts_sum ? a.follower.sum[16 * tile + lane] : 0.0f;  // of one map
+  TeamSums& sums = teams[team];
+  // A warp puts the results of a tile behind its part of the next one, when the others have long left their sums.
+  int owed_tile = -1, owed_index = 0;
+  float before = 0;
+  const auto put_owed = [&] {
+    if (owed_tile < 0) return;
+    const int buffer = owed_index % kBuffers;
+    barrier_wait(shared_address(&sums.full[buffer]), static_cast<std::uint32_t>((owed_index / kBuffers) & 1));
+    float total = 0;
+#pragma unroll
+    for (int s = 0; s < kSlices; ++s) total += sums.parts[buffer][s][lane & 15];
+    __syncwarp();
+    if (lane == 0) barrier_arrive(shared_address(&sums.free[buffer]));
+    put_tile(a, owed_tile, total, factor, before);
+    owed_tile = -1;
+  };
+  int at = 0, index = 0;
+  for (int tile = first; tile < n_tiles; tile += step, ++index) {
     float y[2] = {};
     for (int chunk = begin; chunk < end; ++chunk) {
       wait_for_copies<kDepth - 1>();
       __syncwarp();
       const std::byte* stage = stages + at * S::kBytes;
       const std::uint32_t stage_at = stages_at + at * S::kBytes;
-      const uint4* x = values + chunk * (kChunkColumns / 8);
+      const uint4* x = input.values + chunk * (kChunkColumns / 8);
+      const std::uint32_t* x_sums = input.sums + chunk * 2 * kChunkUnits;
       if (bf16)
-        multiply_chunk<kBits, true>(stage, stage_at, wide_groups, x, sums + chunk * 2 * kChunkUnits, y);
+        multiply_chunk<kBits, true>(stage, stage_at, wide_groups, x, x_sums, y);
       else
-        multiply_chunk<kBits, false>(stage, stage_at, wide_groups, x, sums + chunk * 2 * kChunkUnits, y);
+        multiply_chunk<kBits, false>(stage, stage_at, wide_groups, x, x_sums, y);
       __syncwarp();
       fetch_next(at);
       at = at + 1 == kDepth ? 0 : at + 1;
     }
+    const int buffer = index % kBuffers;
+    if (index >= kBuffers) barrier_wait(shared_address(&sums.free[buffer]), static_cast<std::uint32_t>((index / kBuffers - 1) & 1));
     if ((lane & 3) == 0) {
-      parts[buffer][warp][lane >> 2] = y[0];
-      parts[buffer][warp][8 + (lane >> 2)] = y[1];
+      sums.parts[buffer][slice][lane >> 2] = y[0];
+      sums.parts[buffer][slice][8 + (lane >> 2)] = y[1];
     }
-    wait_for_team(team);
-    if (slice != 0) continue;
-    float total = 0;
-#pragma unroll
-    for (int s = 0; s < kSlices; ++s) total += parts[buffer][team * kSlices + s][lane & 15];
-    put_tile(a, tile, total, factor, before);
+    __syncwarp();
+    if (lane == 0) barrier_arrive(shared_address(&sums.full[buffer]));
+    put_owed();
+    if (index % kSlices == slice) {
+      owed_tile = tile;
+      owed_index = index;
+      if (a.follower.sum != nullptr && lane < 16) before = a.follower.sum[16 * tile + lane];  // of one map
+    }
   }
+  put_owed();
   if (a.input.normed != nullptr && blockIdx.x + 1 == gridDim.x)
     for (int c = static_cast<int>(threadIdx.x); c < a.columns; c += kThreads) a.input.normed[c] = input_value(a.input, norm_factor, c);
 }
@@ -351,7 +452,7 @@ void launch_one(OneArgs& a, int multiprocessors, Stream stream) {
 }  // namespace
 
 bool one_supports(const FastMap* maps, int n_maps, bool gated) {
-  if (!kernels_overlap) return false;  // Hopper's shared memory
+  if (!kernels_overlap || !wide_supported()) return false;  // Hopper's shared memory and barriers
   if (gated && (n_maps != 2 || maps[0].w.rows != maps[1].w.rows)) return false;
   for (int m = 0; m < n_maps; ++m) {
     const Matrices& w = maps[m].w;

@@ -15,7 +15,7 @@ __global__ void embed_kernel(Matrices table, const std::int32_t* ids, float scal
   const std::int64_t row = blockIdx.x;
   const std::int32_t id = ids[row];
   float* to = out.at + row * out.stride;
-  for (std::int64_t c = threadIdx.x; c < table.columns; c += blockDim.x) {
+  for (std::int64_t c = blockIdx.y * blockDim.x + threadIdx.x; c < table.columns; c += gridDim.y * blockDim.x) {
     const float w = weight_at(table, 0, id, c);
     to[c] = scale == 1.0f ? w : __fmul_rn(w, scale);
   }
@@ -167,7 +167,7 @@ bool can_overlap_kernels() {
 }
 
 void embed(const Matrices& table, const std::int32_t* ids, float scale, const Rows& out, std::int64_t n, Stream stream) {
-  launch(embed_kernel, dim3(static_cast<unsigned>(n)), dim3(kThreads), 0, stream, table, ids, scale, out);
+  launch(embed_kernel, dim3(static_cast<unsigned>(n), blocks_of(table.columns, 4 * kThreads)), dim3(kThreads), 0, stream, table, ids, scale, out);
 }
 
 void copy_columns(const Rows& from, std::int64_t n, std::span<const CopiedColumns> copies, Stream stream) {

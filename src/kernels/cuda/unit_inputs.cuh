@@ -39,16 +39,16 @@ __device__ __forceinline__ uint2 sum_parts(bool bf16, float sum) {
 struct UnitLane {
   int half, t, pair;
   int column_0, column_1;  // of the unit
-  float up_0, up_1, factor_0, factor_1;
+  float up_0, up_1, factor_0 = 1, factor_1 = 1;
 
-  __device__ __forceinline__ UnitLane(int bits, float factor) {
+  __device__ __forceinline__ explicit UnitLane(int bits) {
     const int lane = static_cast<int>(threadIdx.x) & 31;
     half = lane >> 4, t = lane >> 2 & 3, pair = lane & 3;
     const Place p0 = fast_place(bits, 2 * pair), p1 = fast_place(bits, 2 * pair + 1);
     column_0 = half * 32 + t * 8 + p0.code, column_1 = half * 32 + t * 8 + p1.code;
     up_0 = static_cast<float>(1 << p0.shift), up_1 = static_cast<float>(1 << p1.shift);
-    factor_0 = factor / up_0, factor_1 = factor / up_1;
   }
+  __device__ __forceinline__ void scale_by(float factor) { factor_0 = factor / up_0, factor_1 = factor / up_1; }
   // The pair of the values of its columns. sum: of the values of a half, in every lane of it.
   __device__ __forceinline__ std::uint32_t make(float value_0, float value_1, float* sum) const {
     const __half2 values = __floats2half2_rn(value_0 * factor_0, value_1 * factor_1);
