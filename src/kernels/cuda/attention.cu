@@ -42,11 +42,12 @@ __global__ void rope_store_kernel(RopeStoreArgs a, Caches caches) {
   const int in_page = place.position % kPage;
   for (int h = static_cast<int>(blockIdx.y) * kStoreWarps + (static_cast<int>(threadIdx.x) >> 5); h < a.q_heads + 2 * caches.heads; h += warps) {
     if (h < a.q_heads) {
-      rotate_head(a, true, a.q.at + row * a.q.stride + h * caches.key_dim, caches.key_dim, row);
+      float* q = a.q.at + row * a.q.stride + h * caches.key_dim;
+      rotate_head(a, true, q, caches.key_dim, row, q, nullptr);
     } else if (h < a.q_heads + caches.heads) {
       const int head = h - a.q_heads;
       float* k = a.k.at + row * a.k.stride + head * caches.key_dim;
-      rotate_head(a, false, k, caches.key_dim, row);
+      rotate_head(a, false, k, caches.key_dim, row, k, nullptr);
       store_row(caches.type, k, caches.key_dim, page + caches.keys_offset + (head * kPage + in_page) * caches.key_row, lane, a.overflowed);
     } else {
       const int head = h - a.q_heads - caches.heads;
@@ -270,9 +271,9 @@ __global__ void join_kernel(AttendArgs a, Caches c, RopeStoreArgs rope) {
   begin_kernel();
   const std::int64_t row = blockIdx.x;
   if (rope.q.at != nullptr && threadIdx.x < 32) {
-    rotate_head(rope, true, rope.q.at + row * rope.q.stride + blockIdx.y * c.key_dim, c.key_dim, row);
-    if (static_cast<int>(blockIdx.y) < c.heads)
-      rotate_head(rope, false, rope.k.at + row * rope.k.stride + blockIdx.y * c.key_dim, c.key_dim, row);
+    float *q = rope.q.at + row * rope.q.stride + blockIdx.y * c.key_dim, *k = rope.k.at + row * rope.k.stride + blockIdx.y * c.key_dim;
+    rotate_head(rope, true, q, c.key_dim, row, q, nullptr);
+    if (static_cast<int>(blockIdx.y) < c.heads) rotate_head(rope, false, k, c.key_dim, row, k, nullptr);
   }
   const int head = static_cast<int>(blockIdx.y), position = c.places[row].position;
   const int first_seen = a.window > 0 ? max(0, position - static_cast<int>(a.window) + 1) : 0;

@@ -64,31 +64,30 @@ __device__ __forceinline__ float value_of(KvType type, const std::byte* at) {
 }
 
 // Queries of a row's group into shared memory, rotated; with `store` the row's key and value into the cache and shared memory. A warp a head.
-__device__ void rotate_and_store(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, std::int64_t row, int kv, bool store,
+template <KvType kType>
+__device__ __forceinline__ void rotate_and_store(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, std::int64_t row, int kv, bool store,
                                  std::byte* page, int in_page, float* queries, float* key, std::byte* shared_key, std::byte* shared_value) {
   const int heads = a.heads / c.heads, lane = static_cast<int>(threadIdx.x) & 31;
   for (int h = static_cast<int>(threadIdx.x) >> 5; h < heads + (store ? 2 : 0); h += kWarps) {
     if (h == heads + 1) {
       const float* value = rope.v.at + row * rope.v.stride + kv * c.value_dim;
-      store_row(c.type, value, c.value_dim, page + c.values_offset + (kv * kPage + in_page) * c.value_row, lane, rope.overflowed);
-      store_row(c.type, value, c.value_dim, shared_value, lane, rope.overflowed);
+      store_row(kType, value, c.value_dim, page + c.values_offset + (kv * kPage + in_page) * c.value_row, lane, rope.overflowed);
+      store_row(kType, value, c.value_dim, shared_value, lane, rope.overflowed);
       continue;
     }
     const bool of_queries = h < heads;
     float* head = of_queries ? queries + h * c.key_dim : key;
-    float* from = of_queries ? rope.q.at + row * rope.q.stride + (kv * heads + h) * c.key_dim : rope.k.at + row * rope.k.stride + kv * c.key_dim;
-    for (int j = lane; j < c.key_dim; j += 32) head[j] = from[j];
-    __syncwarp();
-    rotate_head(rope, of_queries, head, c.key_dim, row);
-    if (a.n_chunks == 1)
-      for (int j = lane; j < c.key_dim; j += 32) from[j] = head[j];
+    float* from =
+        of_queries ? rope.q.at + row * rope.q.stride + (kv * heads + h) * c.key_dim : rope.k.at + row * rope.k.stride + kv * c.key_dim;
+    rotate_head(rope, of_queries, from, c.key_dim, row, head, a.n_chunks == 1 ? from : nullptr);
     if (of_queries) continue;
-    store_row(c.type, head, c.key_dim, page + c.keys_offset + (kv * kPage + in_page) * c.key_row, lane, rope.overflowed);
-    store_row(c.type, head, c.key_dim, shared_key, lane, rope.overflowed);
+    store_row(kType, head, c.key_dim, page + c.keys_offset + (kv * kPage + in_page) * c.key_row, lane, rope.overflowed);
+    store_row(kType, head, c.key_dim, shared_key, lane, rope.overflowed);
   }
 }
 
 // grid: chunk, key-value head, row.
+template <KvType kType>
 __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Caches c, RopeStoreArgs rope, int pages) {
   let_next_start();
   extern __shared__ uint4 memory[];
@@ -122,7 +121,7 @@ __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Cach
   wait_for_previous();
   const bool own = position < end;  // the row's own key and value are in this chunk
   if (rope.q.at != nullptr) {
-    rotate_and_store(a, c, rope, row, kv, own, own ? table[position / kPage] : nullptr, position % kPage, queries, key,
+    rotate_and_store<kType>(a, c, rope, row, kv, own, own ? table[position / kPage] : nullptr, position % kPage, queries, key,
                      shared + at.keys_at + position * at.key_pitch, shared + at.values_at + position * at.value_pitch);
   } else {
     if (own && thread < pieces) bring(position, thread);
@@ -137,7 +136,7 @@ __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Cach
     const int j = first_page * kPage + item % width, h = item / width * kHeads;
     float scores[kHeads] = {};
     const bool is_seen = j >= begin && j < end;
-    if (is_seen) score<kHeads>(c.type, queries + h * c.key_dim, shared + at.keys_at + j * at.key_pitch, c.key_dim, scores);
+    if (is_seen) score<kHeads>(kType, queries + h * c.key_dim, shared + at.keys_at + j * at.key_pitch, c.key_dim, scores);
 #pragma unroll
     for (int i = 0; i < kHeads; ++i) {
       float value = scores[i] * a.scale;
@@ -174,26 +173,28 @@ __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Cach
     float owned[kOwned] = {};
     const float* w[kOwned];
     const std::byte* v[kOwned];
+    int head_of[kOwned];
 #pragma unroll
     for (int i = 0; i < kOwned; ++i) {
       const int e = min(base + i * kThreads, n - 1);
-      w[i] = weights + e / c.value_dim * kChunk;
-      v[i] = shared + at.values_at + 2 * (e % c.value_dim);
+      head_of[i] = e / c.value_dim;
+      w[i] = weights + head_of[i] * kChunk;
+      v[i] = shared + at.values_at + 2 * (e - head_of[i] * c.value_dim);
     }
     for (int page = first_page; page < end_page; ++page) {
 #pragma unroll
-      for (int i = 0; i < kOwned; ++i) owned[i] *= rescale[min(base + i * kThreads, n - 1) / c.value_dim][page];
+      for (int i = 0; i < kOwned; ++i) owned[i] *= rescale[head_of[i]][page];
       const int last = min(end, (page + 1) * kPage);
 #pragma unroll 8
       for (int j = max(begin, page * kPage); j < last; ++j)
 #pragma unroll
-        for (int i = 0; i < kOwned; ++i) owned[i] = fmaf(w[i][j], value_of(c.type, v[i] + j * at.value_pitch), owned[i]);
+        for (int i = 0; i < kOwned; ++i) owned[i] = fmaf(w[i][j], value_of(kType, v[i] + j * at.value_pitch), owned[i]);
     }
 #pragma unroll
     for (int i = 0; i < kOwned; ++i) {
       const int e = base + i * kThreads;
       if (e >= n) break;
-      const int h = e / c.value_dim, d = e % c.value_dim, head = kv * heads + h;
+      const int h = head_of[i], d = e - h * c.value_dim, head = kv * heads + h;
       if (a.partial == nullptr) {
         a.out.at[row * a.out.stride + head * c.value_dim + d] = owned[i] / total_of[h];
         continue;
@@ -218,13 +219,26 @@ bool attend_one_supports(const AttendArgs& a, const Caches& c, bool pages_aligne
   return Layout(heads, c.key_dim, c.value_dim, pages_of(a.n_chunks, last_position)).bytes <= kMostBytes;
 }
 
-void attend_one(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, std::int64_t last_position, Stream stream) {
+namespace {
+
+template <KvType kType>
+void launch_attend(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, int pages, Stream stream) {
   [[maybe_unused]] static const bool sized =
-      cudaFuncSetAttribute(attend_one_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostBytes) == cudaSuccess;
-  const int pages = pages_of(a.n_chunks, last_position);
+      cudaFuncSetAttribute(attend_one_kernel<kType>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostBytes) == cudaSuccess;
   const Layout layout(a.heads / c.heads, c.key_dim, c.value_dim, pages);
-  launch_beside(attend_one_kernel, dim3(static_cast<unsigned>(a.n_chunks), static_cast<unsigned>(c.heads), static_cast<unsigned>(a.n)),
-                dim3(kThreads), static_cast<std::size_t>(layout.bytes), stream, a, c, rope, pages);
+  launch_beside(attend_one_kernel<kType>,
+                dim3(static_cast<unsigned>(a.n_chunks), static_cast<unsigned>(c.heads), static_cast<unsigned>(a.n)), dim3(kThreads),
+                static_cast<std::size_t>(layout.bytes), stream, a, c, rope, pages);
+}
+
+}  // namespace
+
+void attend_one(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, std::int64_t last_position, Stream stream) {
+  const int pages = pages_of(a.n_chunks, last_position);
+  if (c.type == KvType::bf16)
+    launch_attend<KvType::bf16>(a, c, rope, pages, stream);
+  else
+    launch_attend<KvType::f16>(a, c, rope, pages, stream);
 }
 
 }  // namespace jang::kernels::cuda

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A step of decoding reads every weight once, for one input. The kernel of few inputs (linear_fast.cu) has the order of sums, which this one
 // keeps bit for bit; what differs:
-//   - a multiprocessor has one block of two teams of eight warps, a warp per slice of the columns. It holds half of the registers and of
-//     the shared memory at most, so that the next map's blocks bring their first weights while this one's still multiply.
+//   - a multiprocessor has one block of two teams of eight warps, a warp per slice of the columns, with all of its shared memory full of
+//     weights on their way. Two blocks of half the size, which would let the next map's weights come early, land on one multiprocessor too
+//     often while another has none.
 //   - the block prepares the input for itself, in shared memory: norm, scaling, float16, sums of units. Each block repeats that work,
 //     which takes less time than a kernel in between.
 //   - a tile is two halves of eight rows. Those of a gated unit are eight rows of the gate and the same eight of the other map, so that
@@ -21,7 +22,7 @@
 namespace jang::kernels::cuda {
 namespace {
 
-constexpr int kMostOneColumns = 28672;  // whose inputs fit beside the stages of every width
+constexpr int kMostOneColumns = 18944;  // whose inputs fit beside the stages of every width
 constexpr int kTeams = 2, kWarps = kTeams * kSlices, kThreads = 32 * kWarps;
 
 struct OneArgs {
@@ -41,11 +42,11 @@ __device__ __forceinline__ int map_index(const OneArgs& a, int tile, int* first_
   return m;
 }
 
-// The stages of a warp: as few as keep the memory busy, so that two blocks fit.
+// The stages of a warp, as many as fit beside the inputs.
 template <int kBits>
 struct OneStages {
   using S = Stage<kBits, 1>;
-  static constexpr int kDepth = kBits <= 3 ? 3 : 2;
+  static constexpr int kDepth = kBits == 2 ? 5 : kBits <= 4 ? 4 : kBits <= 6 ? 3 : 2;
   static constexpr int kBytes = kWarps * kDepth * S::kBytes;
 };
 
@@ -264,8 +265,7 @@ __device__ __forceinline__ void multiply_chunk(const std::byte* stage, std::uint
   float with_biases[4] = {y[0], y[0], y[1], y[1]};
   multiply_biases(with_biases, {biases[0] * 0x10001u, biases[8 * 8] * 0x10001u}, {sums[t], sums[kChunkUnits + t]}, kBf16);
   y[0] = with_biases[0], y[1] = with_biases[2];
-  // Two units side by side, since each is a chain of four products; of some widths one, for want of registers.
-  constexpr int kSide = kBits == 5 || kBits == 6 ? 1 : 2;
+  constexpr int kSide = 2;  // units side by side, since each is a chain of four products
 #pragma unroll
   for (int u = 0; u < kChunkUnits; u += kSide) {
     UnitWords<kBits> words[kSide];
@@ -324,7 +324,7 @@ __device__ __forceinline__ void put_tile(const OneArgs& a, int tile, float total
 }
 
 template <int kBits>
-__global__ void __launch_bounds__(kThreads, 2) one_input(const __grid_constant__ OneArgs a) {
+__global__ void __launch_bounds__(kThreads, 1) one_input(const __grid_constant__ OneArgs a) {
   using S = Stage<kBits, 1>;
   constexpr int kDepth = OneStages<kBits>::kDepth;
   extern __shared__ uint4 memory[];

@@ -7,21 +7,32 @@
 
 namespace jang::kernels::cuda {
 
-// One head of one token, by a warp: norm, rotation, both in place.
-__device__ inline void norm_and_rotate(float* head, int dim, const float* norm, float eps, float offset, const float* cosines, const float* sines,
-                                int half, int lane) {
+// One head of one token, by a warp: norm and rotation, from `from` to `to` and `also` (null: nowhere), which may be `from`.
+__device__ inline void norm_and_rotate(const float* from, int dim, const float* norm, float eps, float offset, const float* cosines,
+                                       const float* sines, int half, int lane, float* to, float* also) {
+  float factor = 1;
   if (norm != nullptr) {
     float sum = 0;
-    for (int j = lane; j < dim; j += 32) sum = fmaf(head[j], head[j], sum);
-    const float factor = 1.0f / sqrtf(warp_sum(sum) / static_cast<float>(dim) + eps);
-    for (int j = lane; j < dim; j += 32) head[j] = head[j] * factor * (norm[j] + offset);
-    __syncwarp();
+    for (int j = lane; j < dim; j += 32) sum = fmaf(from[j], from[j], sum);
+    factor = 1.0f / sqrtf(warp_sum(sum) / static_cast<float>(dim) + eps);
   }
-  for (int j = lane; j < half; j += 32) {
-    const float a = head[j], b = head[j + half], c = cosines[j], s = sines[j];
-    head[j] = a * c - b * s;
-    head[j + half] = b * c + a * s;
+  const auto normed = [&](int j) { return norm != nullptr ? from[j] * factor * (norm[j] + offset) : from[j]; };
+  const auto put = [&](int j, float value) {
+    to[j] = value;
+    if (also != nullptr) also[j] = value;
+  };
+  // A lane has read what it overwrites. Pairs are read two at a time: they come from far away.
+  for (int j = lane; j < half; j += 64) {
+    const int k = j + 32 < half ? j + 32 : j;
+    const float a0 = normed(j), b0 = normed(j + half), c0 = cosines[j], s0 = sines[j];
+    const float a1 = normed(k), b1 = normed(k + half), c1 = cosines[k], s1 = sines[k];
+    put(j, a0 * c0 - b0 * s0);
+    put(j + half, b0 * c0 + a0 * s0);
+    if (k == j) continue;
+    put(k, a1 * c1 - b1 * s1);
+    put(k + half, b1 * c1 + a1 * s1);
   }
+  for (int j = 2 * half + lane; j < dim; j += 32) put(j, normed(j));
   __syncwarp();
 }
 
@@ -55,10 +66,11 @@ __device__ inline void store_row(KvType type, const float* x, int dim, std::byte
   }
 }
 
-// A head of queries, or of keys, of a row, in place.
-__device__ inline void rotate_head(const RopeStoreArgs& a, bool of_queries, float* head, int dim, std::int64_t row) {
-  norm_and_rotate(head, dim, of_queries ? a.q_norm : a.k_norm, a.eps, a.offset, a.cosines.at + row * a.cosines.stride,
-                  a.sines.at + row * a.sines.stride, a.half, static_cast<int>(threadIdx.x) & 31);
+// A head of queries, or of keys, of a row.
+__device__ inline void rotate_head(const RopeStoreArgs& a, bool of_queries, const float* from, int dim, std::int64_t row, float* to,
+                                   float* also) {
+  norm_and_rotate(from, dim, of_queries ? a.q_norm : a.k_norm, a.eps, a.offset, a.cosines.at + row * a.cosines.stride,
+                  a.sines.at + row * a.sines.stride, a.half, static_cast<int>(threadIdx.x) & 31, to, also);
 }
 
 }  // namespace jang::kernels::cuda
