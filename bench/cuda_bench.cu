@@ -185,7 +185,8 @@ int main(int argc, char** argv) {
         const double flops = 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns) * n * static_cast<double>(n_matrices);
         std::printf("%-16s %4d %5d %10.2f %9.0f %6.2f %8.1f %8.1f TFLOP/s", name, bits, n, us, static_cast<double>(bytes) / us / 1e3,
                     read / us, exact, flops / us / 1e6);
-        if (alone > 0) std::printf("; step %8.2f us %6.0f GB/s %6.2f of read", alone, static_cast<double>(bytes) / alone / 1e3, read / alone);
+        if (alone > 0)
+          std::printf("; step %8.2f us %6.0f GB/s %6.2f of read", alone, static_cast<double>(bytes) / alone / 1e3, read / alone);
         std::printf("\n");
         std::fflush(stdout);
       }

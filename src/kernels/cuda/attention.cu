@@ -40,7 +40,8 @@ __global__ void rope_store_kernel(RopeStoreArgs a, Caches caches) {
   std::byte* page = caches.pages[place.first_page + place.position / kPage];
   wait_for_previous();
   const int in_page = place.position % kPage;
-  for (int h = static_cast<int>(blockIdx.y) * kStoreWarps + (static_cast<int>(threadIdx.x) >> 5); h < a.q_heads + 2 * caches.heads; h += warps) {
+  for (int h = static_cast<int>(blockIdx.y) * kStoreWarps + (static_cast<int>(threadIdx.x) >> 5); h < a.q_heads + 2 * caches.heads;
+       h += warps) {
     if (h < a.q_heads) {
       float* q = a.q.at + row * a.q.stride + h * caches.key_dim;
       rotate_head(a, true, q, caches.key_dim, row, q, nullptr);

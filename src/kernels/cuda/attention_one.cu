@@ -18,13 +18,13 @@ namespace {
 
 constexpr int kPage = static_cast<int>(kPagePositions), kChunkPages = static_cast<int>(kChunk) / kPage;
 constexpr int kThreads = 256, kWarps = kThreads / 32;
-constexpr int kMostHeads = 16;      // of a group
+constexpr int kMostHeads = 16;  // of a group
 constexpr int kMostKeyDim = 512;
-constexpr int kOwned = 2;           // elements of the result a thread adds up at once
+constexpr int kOwned = 2;  // elements of the result a thread adds up at once
 constexpr int kMostBytes = 200 * 1024;
 
-// Shared memory: queries [heads][key_dim], weights [heads][kChunk], both float; keys [position] with 16 bytes between rows, so that rows fall
-// into different banks; values [position].
+// Shared memory: queries [heads][key_dim], weights [heads][kChunk], both float; keys [position] with 16 bytes between rows, so that rows
+// fall into different banks; values [position].
 struct Layout {
   int key_pitch, value_pitch, weights_at, keys_at, values_at, bytes;
   __host__ __device__ Layout(int heads, int key_dim, int value_dim, int pages)
@@ -63,10 +63,12 @@ __device__ __forceinline__ float value_of(KvType type, const std::byte* at) {
   return stored_value(type == KvType::bf16 ? DType::bf16 : DType::f16, at, 0);
 }
 
-// Queries of a row's group into shared memory, rotated; with `store` the row's key and value into the cache and shared memory. A warp a head.
+// Queries of a row's group into shared memory, rotated; with `store` the row's key and value into the cache and shared memory. A warp a
+// head.
 template <KvType kType>
-__device__ __forceinline__ void rotate_and_store(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, std::int64_t row, int kv, bool store,
-                                 std::byte* page, int in_page, float* queries, float* key, std::byte* shared_key, std::byte* shared_value) {
+__device__ __forceinline__ void rotate_and_store(const AttendArgs& a, const Caches& c, const RopeStoreArgs& rope, std::int64_t row, int kv,
+                                                 bool store, std::byte* page, int in_page, float* queries, float* key,
+                                                 std::byte* shared_key, std::byte* shared_value) {
   const int heads = a.heads / c.heads, lane = static_cast<int>(threadIdx.x) & 31;
   for (int h = static_cast<int>(threadIdx.x) >> 5; h < heads + (store ? 2 : 0); h += kWarps) {
     if (h == heads + 1) {
@@ -100,7 +102,8 @@ __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Cach
   const std::int64_t row = blockIdx.z;
   const RowPlace place = c.places[row];
   const int chunk_begin = static_cast<int>((a.first_chunk + blockIdx.x) * kChunk), position = place.position - chunk_begin;
-  const int begin = a.window > 0 ? max(0, position - static_cast<int>(a.window) + 1) : 0, end = min(static_cast<int>(kChunk), position + 1);  // positions of the chunk that are read
+  const int begin = a.window > 0 ? max(0, position - static_cast<int>(a.window) + 1) : 0,
+            end = min(static_cast<int>(kChunk), position + 1);  // positions of the chunk that are read
   if (begin >= end) return;
   std::byte* const* table = c.pages + place.first_page + chunk_begin / kPage;
 
@@ -122,7 +125,7 @@ __global__ void __launch_bounds__(kThreads) attend_one_kernel(AttendArgs a, Cach
   const bool own = position < end;  // the row's own key and value are in this chunk
   if (rope.q.at != nullptr) {
     rotate_and_store<kType>(a, c, rope, row, kv, own, own ? table[position / kPage] : nullptr, position % kPage, queries, key,
-                     shared + at.keys_at + position * at.key_pitch, shared + at.values_at + position * at.value_pitch);
+                            shared + at.keys_at + position * at.key_pitch, shared + at.values_at + position * at.value_pitch);
   } else {
     if (own && thread < pieces) bring(position, thread);
     for (int i = thread; i < heads * c.key_dim; i += kThreads) queries[i] = a.q.at[row * a.q.stride + kv * heads * c.key_dim + i];

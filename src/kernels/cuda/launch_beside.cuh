@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Launching the kernels of a decoding step. Their blocks can come onto a multiprocessor beside those of the kernel in front, if there is room
-// and both have asked for the same split of its memory into cache and shared memory.
+// Launching the kernels of a decoding step. Their blocks can come onto a multiprocessor beside those of the kernel in front, if there is
+// room and both have asked for the same split of its memory into cache and shared memory.
 //
 // What such a kernel reads before wait_for_previous() is weights, and what copies brought: a copy waits for all kernels in front of it, and
 // those behind it for the copy.

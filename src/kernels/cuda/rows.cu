@@ -167,7 +167,8 @@ bool can_overlap_kernels() {
 }
 
 void embed(const Matrices& table, const std::int32_t* ids, float scale, const Rows& out, std::int64_t n, Stream stream) {
-  launch(embed_kernel, dim3(static_cast<unsigned>(n), blocks_of(table.columns, 4 * kThreads)), dim3(kThreads), 0, stream, table, ids, scale, out);
+  launch(embed_kernel, dim3(static_cast<unsigned>(n), blocks_of(table.columns, 4 * kThreads)), dim3(kThreads), 0, stream, table, ids, scale,
+         out);
 }
 
 void copy_columns(const Rows& from, std::int64_t n, std::span<const CopiedColumns> copies, Stream stream) {
