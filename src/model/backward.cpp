@@ -3,6 +3,7 @@
 #include "model/backward.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -43,6 +44,14 @@ struct TextBatch {
   }
 };
 
+// A layer that ran forwards, for its way back.
+struct LayerRun {
+  TextBatch texts;
+  Forward forward;
+  int layer;
+  Tensor before;
+};
+
 }  // namespace
 
 struct Gradients::Impl {
@@ -56,17 +65,21 @@ struct Gradients::Impl {
   Array logits, x, gradient, head_in, mixer_branch, ids, cap_logits;
   Kept kept;
   GradientSpace space;
+  std::optional<LayerRun> layer_run;  // of the last forward_layer
+  Array layer_out;                    // what it returned
 
   const arch::DecoderConfig& config() const { return inside.config; }
   kernels::Device& device() const { return inside.device; }
   std::int64_t n() const { return static_cast<std::int64_t>(tokens.size()); }
   Tensor hidden(const Array& array) const { return array.matrix(n(), config().hidden); }
+  Tensor hidden(const Array& array, std::int64_t n_tokens) const { return array.matrix(n_tokens, config().hidden); }
 
   Status reserve();
+  Status reserve_layer(std::int64_t n_tokens);
+  Result<LayerRun> run_layer(int l, const Tensor& before, std::int64_t of_length);
   Status head_back(BackwardPass& pass, const Tensor& dlogits, const Tensor& d);
   Status uncap(const Tensor& dlogits);
-  Status layer_back(int l, GradientSink& sink, const Tensor& d);
-  void layer_back(BackwardPass& pass, int l, const Tensor& d);
+  void layer_back(BackwardPass& pass, const LayerRun& run, const Tensor& d);
   void embedding_back(BackwardPass& pass, const Tensor& dlogits, const Tensor& d);
   kernels::NormGradient norm(const Tensor& at, const Tensor& weight, const Tensor& dout, const Tensor& dx, bool add) const {
     return {.x = at, .norm = weight, .dout = dout, .dx = dx, .eps = config().norm.eps, .offset = config().norm.offset, .add = add};
@@ -82,18 +95,27 @@ Result<Gradients> Gradients::create(Decoder& decoder) {
   kernels::Backward* ops = decoder.device().backward();
   if (ops == nullptr) return Status(StatusCode::unsupported, fmt::format("the device {} computes no gradients", decoder.device().name()));
   auto pool = std::make_shared<CachePool>(decoder.device(), decoder.config(), kernels::KvType::f32);
-  std::unique_ptr<Impl> impl(new Impl{decoder, *decoder.impl_, *ops, std::move(pool), {}, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}});
+  std::unique_ptr<Impl> impl(
+      new Impl{decoder, *decoder.impl_, *ops, std::move(pool), {}, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}});
   impl->inputs.resize(decoder.config().layers.size() + 1);
   return Gradients(std::move(impl));
+}
+
+// What the way back through one layer works in.
+Status Gradients::Impl::reserve_layer(std::int64_t n_tokens) {
+  bool room = true;
+  for (Array* array : {&x, &mixer_branch, &space.normed, &space.branch})
+    room = room && array->reserve(device(), n_tokens * config().hidden);
+  if (room) return {};
+  return {StatusCode::out_of_memory, fmt::format("no memory for a backward over {} tokens", n_tokens)};
 }
 
 Status Gradients::Impl::reserve() {
   const std::int64_t values = n() * config().hidden;
   bool room = logits.reserve(device(), n() * config().vocab) && ids.reserve(device(), n(), DType::i32);
-  for (Array* array : {&x, &gradient, &head_in, &mixer_branch, &space.normed, &space.branch})
-    room = room && array->reserve(device(), values);
+  for (Array* array : {&gradient, &head_in}) room = room && array->reserve(device(), values);
   for (Array& array : inputs) room = room && array.reserve(device(), values);
-  if (room) return {};
+  if (room) return reserve_layer(n());
   return {StatusCode::out_of_memory, fmt::format("no memory for a backward over {} tokens", n())};
 }
 
@@ -142,29 +164,20 @@ Status Gradients::Impl::head_back(BackwardPass& pass, const Tensor& dlogits, con
   return pass.status;
 }
 
-// d: of the hidden states behind layer l, becomes that of those before it.
-Status Gradients::Impl::layer_back(int l, GradientSink& sink, const Tensor& d) {
-  const TextBatch texts(pool, n() / length, length);
-  JANG_ASSIGN(Forward f, inside.forward(texts.items, n()));
+// The layer up to the branch of its feed-forward, which stays in the workspace; the hidden states without that branch stay in x.
+Result<LayerRun> Gradients::Impl::run_layer(int l, const Tensor& before, std::int64_t of_length) {
+  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(l)];
+  const std::int64_t n_tokens = before.rows;
+  TextBatch texts(pool, n_tokens / of_length, of_length);
+  JANG_ASSIGN(Forward f, inside.forward(texts.items, n_tokens));
   f.probe = nullptr;
   f.kept = &kept;
   JANG_TRY(inside.reserve(f, l, l + 1));
-  BackwardPass pass{f, ops, sink, space, {}};
-  layer_back(pass, l, d);
-  return pass.status;
-}
-
-void Gradients::Impl::layer_back(BackwardPass& pass, int l, const Tensor& d) {
-  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(l)];
-  const bool around = layer.norms == arch::Norms::around;
-  Forward& f = pass.forward;
-  const Tensor before = hidden(inputs[static_cast<std::size_t>(l)]), between = hidden(x);
-  const Tensor normed = hidden(inside.workspace.normed), branch = hidden(inside.workspace.branch);
-  const Tensor dnormed = hidden(space.normed), dbranch = hidden(space.branch), raw = hidden(mixer_branch);
-  // The layer once more, up to the branch of its feed-forward.
+  const Tensor between = hidden(x, n_tokens), normed = hidden(inside.workspace.normed, n_tokens),
+               branch = hidden(inside.workspace.branch, n_tokens);
   inside.norm(before, layer.mixer_norm, normed);
   std::visit([&](const auto& mixer) { run(f, mixer, l); }, layer.mixer);
-  if (around) device().copy(branch, raw);
+  if (layer.norms == arch::Norms::around) device().copy(branch, hidden(mixer_branch, n_tokens));
   device().copy(before, between);
   device().add_norm({.x = between,
                      .branch = branch,
@@ -174,11 +187,23 @@ void Gradients::Impl::layer_back(BackwardPass& pass, int l, const Tensor& d) {
                      .eps = config().norm.eps,
                      .offset = config().norm.offset});
   std::visit([&](const auto& ffn) { run(f, ffn, normed, branch); }, layer.ffn);
-  // The way back; a branch's gradient is that of the sum, through its own norm if it has one.
+  return LayerRun{std::move(texts), std::move(f), l, before};
+}
+
+// d: of the hidden states behind the layer, becomes that of those before it. A branch's gradient is that of the sum, through its own norm
+// if it has one.
+void Gradients::Impl::layer_back(BackwardPass& pass, const LayerRun& run, const Tensor& d) {
+  const int l = run.layer;
+  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(l)];
+  const bool around = layer.norms == arch::Norms::around;
+  const std::int64_t n_tokens = run.before.rows;
+  const auto of = [&](const Array& array) { return hidden(array, n_tokens); };
+  const Tensor before = run.before, between = of(x), normed = of(inside.workspace.normed), branch = of(inside.workspace.branch);
+  const Tensor dnormed = of(space.normed), dbranch = of(space.branch);
   if (around) ops.norm(norm(branch, layer.ffn_out_norm, d, dbranch, false));
   std::visit([&](const auto& ffn) { run_back(pass, ffn, normed, around ? dbranch : d, dnormed); }, layer.ffn);
   ops.norm(norm(between, layer.ffn_norm, dnormed, d, true));
-  if (around) ops.norm(norm(raw, layer.mixer_out_norm, d, dbranch, false));
+  if (around) ops.norm(norm(of(mixer_branch), layer.mixer_out_norm, d, dbranch, false));
   inside.norm(before, layer.mixer_norm, normed);
   std::visit([&](const auto& mixer) { run_back(pass, mixer, l, normed, around ? dbranch : d, dnormed); }, layer.mixer);
   ops.norm(norm(before, layer.mixer_norm, dnormed, d, true));
@@ -189,6 +214,7 @@ void Gradients::Impl::embedding_back(BackwardPass& pass, const Tensor& dlogits, 
   const Linear& map = inside.graph.embedding;
   const Tensor id = ids.matrix(n(), 1, DType::i32), normed = hidden(head_in);
   if (pass.status.ok()) pass.status = device().write(tokens.data(), id);
+  if (!pass.sink.wants_weights()) return;
   const std::int64_t step = std::clamp<std::int64_t>(kGradientValues / map.n_cols, 1, map.n_rows);
   for (std::int64_t row = 0; row < map.n_rows && pass.status.ok(); row += step) {
     const std::int64_t rows = std::min(step, map.n_rows - row);
@@ -209,10 +235,50 @@ Status Gradients::backward(const Tensor& dlogits, GradientSink& sink) {
   Forward f = s.inside.forward(s.n());
   BackwardPass pass{f, s.ops, sink, s.space, {}};
   JANG_TRY(s.head_back(pass, dlogits, d));
-  for (int l = s.config().n_layers() - 1; l >= 0; --l) JANG_TRY(s.layer_back(l, sink, d));
+  for (int l = s.config().n_layers() - 1; l >= 0; --l) {
+    JANG_TRY(sink.behind_layer(l, d));
+    JANG_ASSIGN(LayerRun run, s.run_layer(l, s.hidden(s.inputs[static_cast<std::size_t>(l)]), s.length));
+    BackwardPass of_layer{run.forward, s.ops, sink, s.space, {}};
+    s.layer_back(of_layer, run, d);
+    JANG_TRY(of_layer.status);
+  }
   s.embedding_back(pass, dlogits, d);
   JANG_TRY(pass.status);
   s.tokens.clear();
+  return s.device().wait();
+}
+
+Result<Tensor> Gradients::forward_layer(int layer, const Tensor& before, std::int64_t length) {
+  Impl& s = *impl_;
+  JANG_CHECK(0 <= layer && layer < s.config().n_layers() && before.columns == s.config().hidden);
+  if (before.rows < 1 || length < 1 || before.rows % length != 0)
+    return Status(StatusCode::invalid_argument, fmt::format("a backward needs whole texts: {} tokens in texts of {}", before.rows, length));
+  s.layer_run.reset();
+  JANG_TRY(s.reserve_layer(before.rows));
+  if (!s.layer_out.reserve(s.device(), before.rows * before.columns))
+    return Status(StatusCode::out_of_memory, fmt::format("no memory for a layer over {} tokens", before.rows));
+  JANG_ASSIGN(LayerRun run, s.run_layer(layer, before, length));
+  s.layer_run.emplace(std::move(run));
+  const Tensor after = s.hidden(s.layer_out, before.rows);
+  const Tensor branch = s.hidden(s.space.branch, before.rows);  // a copy: the sum normalises it in place, the way back needs it as it was
+  s.device().copy(s.hidden(s.inside.workspace.branch, before.rows), branch);
+  s.device().copy(s.hidden(s.x, before.rows), after);
+  s.device().add_norm({.x = after,
+                       .branch = branch,
+                       .branch_norm = s.inside.graph.layers[static_cast<std::size_t>(layer)].ffn_out_norm,
+                       .eps = s.config().norm.eps,
+                       .offset = s.config().norm.offset});
+  JANG_TRY(s.device().wait());
+  return after;
+}
+
+Status Gradients::backward_layer(const Tensor& gradient, GradientSink& sink) {
+  Impl& s = *impl_;
+  JANG_CHECK(s.layer_run && gradient.rows == s.layer_run->before.rows && gradient.columns == s.config().hidden);
+  BackwardPass pass{s.layer_run->forward, s.ops, sink, s.space, {}};
+  s.layer_back(pass, *s.layer_run, gradient);
+  s.layer_run.reset();
+  JANG_TRY(pass.status);
   return s.device().wait();
 }
 

@@ -22,6 +22,7 @@ void BackwardPass::hand_over(std::span<const WeightGradient> parts, std::span<co
 }
 
 void BackwardPass::weights(std::span<const MapGradient> maps) {
+  if (!sink.wants_weights()) return;
   std::int64_t room = kGradientValues;
   for (const MapGradient& m : maps) room = std::max(room, m.map->n_cols);
   if (maps.empty() || !reserve(&space.weight, 1, room)) return;

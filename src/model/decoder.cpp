@@ -56,6 +56,12 @@ const arch::DecoderConfig& Decoder::config() const { return impl_->config; }
 kernels::Device& Decoder::device() const { return impl_->device; }
 const std::vector<std::string>& Decoder::modules() const { return impl_->modules; }
 
+std::vector<std::string> Decoder::modules_of(int layer) const {
+  std::vector<std::string> out;
+  for (const Linear* map : maps_of(&impl_->graph.layers[static_cast<std::size_t>(layer)])) out.push_back(map->module);
+  return out;
+}
+
 std::span<const kernels::MatrixView> Decoder::matrices(std::string_view module) const {
   const Linear* map = impl_->find(module);
   return map == nullptr ? std::span<const kernels::MatrixView>() : std::span(map->views);

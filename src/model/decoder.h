@@ -40,6 +40,8 @@ class Decoder {
   [[nodiscard]] kernels::Device& device() const;
   // Module paths of all matrices (linear maps, experts, embedding, head), in graph order; a tied head appears once, as the embedding.
   [[nodiscard]] const std::vector<std::string>& modules() const;
+  // Those of one layer.
+  [[nodiscard]] std::vector<std::string> modules_of(int layer) const;
   // Views of a module now: one, or one per expert. Empty when there is no such module.
   [[nodiscard]] std::span<const kernels::MatrixView> matrices(std::string_view module) const;
   // Puts other storage of the same shapes in the place of a module's matrices. Errors: invalid_argument, unsupported.

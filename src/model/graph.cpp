@@ -69,13 +69,20 @@ Result<Graph> bind_graph(const arch::DecoderConfig& config, kernels::Device& dev
   return graph;
 }
 
-std::vector<Linear*> maps_of(Graph* graph) {
+std::vector<Linear*> maps_of(Layer* layer) {
   std::vector<Linear*> maps;
   const auto add = [&](auto& block) { add_maps(block, &maps); };
+  std::visit(add, layer->mixer);
+  std::visit(add, layer->ffn);
+  return maps;
+}
+
+std::vector<Linear*> maps_of(Graph* graph) {
+  std::vector<Linear*> maps;
   add_maps({&graph->embedding}, &maps);
   for (Layer& layer : graph->layers) {
-    std::visit(add, layer.mixer);
-    std::visit(add, layer.ffn);
+    const std::vector<Linear*> its = maps_of(&layer);
+    maps.insert(maps.end(), its.begin(), its.end());
   }
   add_maps({&graph->head}, &maps);
   return maps;

@@ -36,5 +36,7 @@ struct Graph {
 
 // Every map of the graph that exists, in graph order.
 [[nodiscard]] std::vector<Linear*> maps_of(Graph* graph);
+// Those of one layer.
+[[nodiscard]] std::vector<Linear*> maps_of(Layer* layer);
 
 }  // namespace jang::model

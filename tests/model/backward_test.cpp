@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "tiny_decoder.h"
 
@@ -32,7 +33,15 @@ class Collected final : public GradientSink {
     rows_seen += part.gradient.rows;
     return decoder_.device().read(part.gradient, all.data() + at);
   }
+  Status behind_layer(int layer, const kernels::Tensor& gradient) override {
+    layers.insert(layers.begin(), layer);
+    std::vector<float>& to = behind[layer];
+    to.resize(static_cast<std::size_t>(gradient.rows * gradient.columns));
+    return decoder_.device().read(gradient, to.data());
+  }
   std::map<std::string, std::vector<float>> gradients;
+  std::map<int, std::vector<float>> behind;
+  std::vector<int> layers;
   std::int64_t rows_seen = 0;
 
  private:
@@ -169,6 +178,44 @@ TEST_P(EveryDecoderBackward, gradients_are_the_slopes_of_the_loss) {
   auto made = model.decoder();
   ASSERT_TRUE(made.ok()) << model.error << made.status().message();
   expect_slopes(made.value());
+}
+
+// Given what the whole has before a layer and behind it, the layer alone computes what the whole computes, to the bit.
+TEST_P(EveryDecoderBackward, a_layer_alone_is_the_same_as_in_the_whole) {
+  const TinyModel model(GetParam().model);
+  auto made = model.decoder();
+  ASSERT_TRUE(made.ok()) << model.error << made.status().message();
+  HostDecoder& d = made.value();
+  const Loss loss(d.config().vocab);
+  Collected whole(d);
+  ASSERT_TRUE(loss.backward(d, whole).ok());
+  std::vector<int> all(static_cast<std::size_t>(d.config().n_layers()));
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_EQ(whole.layers, all);
+  const auto n = static_cast<std::int64_t>(loss.ids.size()), hidden = d.config().hidden;
+  std::vector<float> states(static_cast<std::size_t>(n * hidden));
+  ASSERT_TRUE(d.embed(loss.ids, states.data()).ok());
+  Array before, gradient;
+  ASSERT_TRUE(before.reserve(d.device(), n * hidden) && gradient.reserve(d.device(), n * hidden));
+  auto gradients = Gradients::create(d.decoder()).value();
+  for (const int l : all) {
+    ASSERT_TRUE(d.device().write(states.data(), before.matrix(n, hidden)).ok());
+    const auto after = gradients.forward_layer(l, before.matrix(n, hidden), Loss::kLength);
+    ASSERT_TRUE(after.ok()) << after.status().message();
+    ASSERT_TRUE(d.device().read(after.value(), states.data()).ok());
+    Collected alone(d);
+    ASSERT_TRUE(d.device().write(whole.behind[l].data(), gradient.matrix(n, hidden)).ok());
+    ASSERT_TRUE(gradients.backward_layer(gradient.matrix(n, hidden), alone).ok());
+    EXPECT_EQ(alone.gradients.size(), d.decoder().modules_of(l).size());
+    for (const std::string& module : d.decoder().modules_of(l)) EXPECT_EQ(alone.gradients[module], whole.gradients[module]) << module;
+  }
+  Sequence first = d.sequence(), second = d.sequence();
+  std::vector<float> expected = states;
+  ASSERT_TRUE(d.embed(loss.ids, expected.data()).ok());
+  const BatchItem batch[] = {{&first, Loss::kLength}, {&second, Loss::kLength}};
+  ASSERT_TRUE(d.layers(batch, 0, d.config().n_layers(), expected.data()).ok());
+  EXPECT_EQ(states, expected);
+  EXPECT_EQ(gradients.forward_layer(0, before.matrix(n, hidden), Loss::kLength - 1).status().code(), StatusCode::invalid_argument);
 }
 
 TEST(Backward, gradients_are_the_slopes_where_every_layer_is_another) {
