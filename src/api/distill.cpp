@@ -11,7 +11,7 @@
 #include "api/planning.h"
 #include "base/clock.h"
 #include "base/phases.h"
-#include "distill/checkpoint.h"
+#include "distill/checkpoint_file.h"
 #include "distill/distill.h"
 #include "distill/student.h"
 #include "distill/write_bundle.h"
@@ -127,8 +127,8 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
   JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
   JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
   begin_phase(observer, "write");
-  JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, done.best, record_of(done.report, options), output, options.force,
-                                 observer));
+  JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, distill::bytes_of(done.best, packed->decoder()),
+                                 record_of(done.report, options), output, options.force, observer));
   std::error_code ec;
   for (const std::string& left : {o.checkpoint_path, o.checkpoint_path + ".tmp"}) std::filesystem::remove(left, ec);
   done.report.output = output;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A distillation in the middle, as a file: what an interrupted one goes on from, to the same bytes. A safetensors file; the tensors
-// "<module>/<i>" are TrainedModule::state() and those of the best step, the rest is metadata, with a checksum over all.
+// A distillation in the middle, as a file (checkpoint_file.h): what an interrupted one goes on from, to the same bytes. The tensors
+// "<module>/<i>" are TrainedModule::state() and those of the best step, the rest is in the metadata.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "distill/checkpoint_file.h"
 #include "distill/student.h"
 #include "jang/distill.h"
 
@@ -24,8 +25,6 @@ struct Progress {
   StoredModules best;  // empty: the start
 };
 
-// Whether a checkpoint can be kept at this path. Errors: invalid_argument (what is there is no checkpoint: it would be overwritten).
-[[nodiscard]] Status check_checkpoint_place(const std::string& path);
 // `settings`: what the run depends on; a checkpoint of other settings is not taken. `sync`: returns when it is on the disk, which takes
 // seconds; else it may be lost, and with it the one before, if the machine fails soon. Errors: write errors.
 [[nodiscard]] Status write_checkpoint(const std::string& path, const std::string& settings, const Progress& progress, Student& student,

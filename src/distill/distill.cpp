@@ -19,14 +19,10 @@
 namespace jang::distill {
 namespace {
 
-constexpr double kMultipliers[] = {1, 0.5, 0.25, 0.125, 0.0625};
-constexpr std::int64_t kTrialShare = 6, kLeastTrial = 10, kLongestTrial = 50;  // steps of a short run: a sixth of the whole
-constexpr std::int64_t kExpectedTrials = 2;                                    // at least: the second shows that the first was right
-constexpr std::int64_t kMeasurements = 20;                                     // of the windows held out, in a run
-constexpr double kCheckpointSeconds = 60;                                      // at least, between two
-constexpr std::int64_t kTimedSteps = 2;                                        // that tell what a step takes; the first makes room
-
-std::int64_t trial_steps(std::int64_t steps) { return std::min(steps, std::clamp(steps / kTrialShare, kLeastTrial, kLongestTrial)); }
+constexpr std::int64_t kExpectedTrials = 2;  // at least: the second shows that the first was right
+constexpr std::int64_t kMeasurements = 20;   // of the windows held out, in a run
+constexpr double kCheckpointSeconds = 60;    // at least, between two
+constexpr std::int64_t kTimedSteps = 2;      // that tell what a step takes; the first makes room
 
 // Seconds.
 struct Costs {
@@ -115,7 +111,7 @@ class Run {
     auto begun = Clock::now();
     JANG_TRY(text_->of_step(0).status());
     const double sampling = seconds_since(begun) / static_cast<double>(text_->steps_at_once());
-    const double rate = options_.rate > 0 ? options_.rate : kMultipliers[0];
+    const double rate = options_.rate > 0 ? options_.rate : *next_multiplier({});
     for (std::int64_t at = 0; at < std::min(kTimedSteps, text_->steps_at_once()); ++at) {
       begun = Clock::now();
       JANG_ASSIGN(const bool finite, step(at, options_.steps, rate));
@@ -155,24 +151,17 @@ class Run {
     if (options_.rate > 0) return {};
     begin_phase(observer_, "rate", "steps");
     const std::int64_t steps = trial_steps(progress_.steps);
-    for (const double multiplier : kMultipliers) {
-      const auto& done = progress_.trials;
-      if (std::ranges::any_of(done, [&](const DistillationTrial& t) { return t.rate == multiplier; })) continue;
-      const bool falls = done.size() < 2 || done.back().divergence < done[done.size() - 2].divergence;
-      if (!falls && std::isfinite(best_trial().divergence)) break;
-      if (!done.empty() && options_.budget_seconds > 0 && seconds_since(begun_) > options_.budget_seconds / 2) break;
-      JANG_ASSIGN(const double reached, try_rate(multiplier, steps));
-      progress_.trials.push_back({multiplier, reached});
-      observer_.info(fmt::format("rate {}: divergence {:.5f} after {} steps, {:.5f} at the start", multiplier, reached, steps,
+    while (const std::optional<double> multiplier = next_multiplier(progress_.trials)) {
+      if (!progress_.trials.empty() && options_.budget_seconds > 0 && seconds_since(begun_) > options_.budget_seconds / 2) break;
+      JANG_ASSIGN(const double reached, try_rate(*multiplier, steps));
+      progress_.trials.push_back({*multiplier, reached});
+      observer_.info(fmt::format("rate {}: divergence {:.5f} after {} steps, {:.5f} at the start", *multiplier, reached, steps,
                                  progress_.points.front().divergence));
       JANG_TRY(student_.reset());
       JANG_TRY(save(Worth::much));
     }
-    progress_.rate = std::isfinite(best_trial().divergence) ? best_trial().rate : kMultipliers[std::size(kMultipliers) - 1];
+    progress_.rate = best_multiplier(progress_.trials);
     return {};
-  }
-  [[nodiscard]] const DistillationTrial& best_trial() const {
-    return *std::ranges::min_element(progress_.trials, {}, &DistillationTrial::divergence);
   }
   Result<double> try_rate(double multiplier, std::int64_t steps) {
     for (std::int64_t at = 0; at < steps; ++at) {

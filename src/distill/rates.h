@@ -11,8 +11,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "distill/trained_module.h"
+#include "jang/distill.h"
 
 namespace jang::distill {
 
@@ -21,5 +24,14 @@ namespace jang::distill {
 [[nodiscard]] Rates scaled(const Rates& rates, double factor);
 // Factor of step `step` in [0, steps).
 [[nodiscard]] double schedule(std::int64_t step, std::int64_t steps);
+
+// --- the multiplier: whole short runs from one start, at falling multipliers, until one is worse than the one before
+
+// Steps of a short run of a run of `steps`: a sixth.
+[[nodiscard]] std::int64_t trial_steps(std::int64_t steps);
+// The multiplier to try next after those that were tried; none: the best is known.
+[[nodiscard]] std::optional<double> next_multiplier(std::span<const DistillationTrial> done);
+// The best, or the smallest of all where none left numbers. Precondition: there is one.
+[[nodiscard]] double best_multiplier(std::span<const DistillationTrial> done);
 
 }  // namespace jang::distill

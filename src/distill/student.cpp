@@ -5,21 +5,18 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include <fmt/format.h>
 #include <xxhash.h>
 
 #include "distill/rates.h"
-#include "kernels/backward.h"
 
 namespace jang::distill {
 namespace {
 
-// Logits of the student, and of the source, that are on the device at a time. The former decide how many windows run side by side: the
-// larger the vocabulary, the larger the matrices, and the less there is to win by it. A card has more to win and the room for it.
+// Logits of the student that are on the device at a time. They decide how many windows run side by side: the larger the vocabulary, the
+// larger the matrices, and the less there is to win by it. A card has more to win and the room for it.
 constexpr std::int64_t kStudentLogits = std::int64_t{1} << 26, kStudentLogitsOfCard = std::int64_t{1} << 30;
-constexpr std::int64_t kSourceLogits = std::int64_t{1} << 24, kSourceLogitsOfCard = std::int64_t{1} << 28;
 
 bool same_shapes(std::span<const kernels::MatrixView> a, std::span<const kernels::MatrixView> b) {
   return std::ranges::equal(
@@ -76,30 +73,11 @@ std::span<const std::int32_t> Student::part_of(const calibrate::Windows& windows
   return {windows.tokens.data() + first * windows.length, static_cast<std::size_t>(n * windows.length)};
 }
 
-Result<double> Student::compare(const std::vector<float>& hidden, float weight, const kernels::Tensor& logits) {
-  kernels::Device& device = bundle_.device();
-  const std::int64_t n = logits.rows, vocab = logits.columns, width = source_.decoder().config().hidden;
-  const std::int64_t step = std::clamp<std::int64_t>((device.has_own_memory() ? kSourceLogitsOfCard : kSourceLogits) / vocab, 1, n);
-  if (!source_hidden_.reserve(device, n * width) || !source_logits_.reserve(device, step * vocab) || !sums_.reserve(device, n))
-    return Status(StatusCode::out_of_memory, fmt::format("no memory for the predictions of {} tokens", n));
-  const kernels::Tensor x = source_hidden_.matrix(n, width), sums = sums_.matrix(n, 1);
-  JANG_TRY(device.write(hidden.data(), x));
-  for (std::int64_t first = 0; first < n; first += step) {
-    const std::int64_t count = std::min(step, n - first);
-    const kernels::Tensor wanted = source_logits_.matrix(count, vocab);
-    JANG_TRY(source_.decoder().head(x.row_range(first, count), wanted));
-    device.backward()->divergence(wanted, weight, logits.row_range(first, count), sums.row_range(first, count));
-  }
-  std::vector<float> of_position(static_cast<std::size_t>(n));
-  JANG_TRY(device.read(sums, of_position.data()));
-  return std::accumulate(of_position.begin(), of_position.end(), 0.0);
-}
-
 Result<double> Student::learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight) {
   std::vector<float> hidden;
   JANG_TRY(run(source_, tokens, length, &hidden));
   JANG_ASSIGN(const kernels::Tensor predicted, gradients_.forward(tokens, length));
-  JANG_ASSIGN(const double sum, compare(hidden, static_cast<float>(weight), predicted));
+  JANG_ASSIGN(const double sum, divergence_.sum(hidden, static_cast<float>(weight), predicted));
   if (std::isfinite(sum)) JANG_TRY(gradients_.backward(predicted, *this));
   return sum;
 }
@@ -115,7 +93,7 @@ Result<double> Student::measure_part(std::span<const std::int32_t> tokens, std::
   const kernels::Tensor x = hidden_.matrix(n, width), logits = logits_.matrix(n, vocab);
   JANG_TRY(bundle_.device().write(of_student.data(), x));
   JANG_TRY(bundle_.decoder().head(x, logits));
-  return compare(of_source, 0, logits);
+  return divergence_.sum(of_source, 0, logits);
 }
 
 Result<double> Student::learn(const calibrate::Windows& windows, const CancelFlag* cancel) {

@@ -11,14 +11,13 @@
 #include <vector>
 
 #include "calibrate/text.h"
+#include "distill/divergence.h"
+#include "distill/stored_bytes.h"
 #include "distill/trained_module.h"
 #include "engine/engine.h"
 #include "model/backward.h"
 
 namespace jang::distill {
-
-// By module path.
-using StoredModules = std::map<std::string, StoredModule, std::less<>>;
 
 class Student final : private model::GradientSink {
  public:
@@ -47,21 +46,20 @@ class Student final : private model::GradientSink {
 
  private:
   Student(engine::Engine& bundle, engine::Engine& source, model::Gradients gradients)
-      : bundle_(bundle), source_(source), gradients_(std::move(gradients)) {}
+      : bundle_(bundle), source_(source), gradients_(std::move(gradients)), divergence_(source) {}
   Status weight(const model::WeightGradient& part) override;
   // As many windows of a batch as go through the models side by side, from window `first` on.
   [[nodiscard]] std::span<const std::int32_t> part_of(const calibrate::Windows& windows, std::int64_t first) const;
   Result<double> learn_part(std::span<const std::int32_t> tokens, std::int64_t length, double weight);
   Result<double> measure_part(std::span<const std::int32_t> tokens, std::int64_t length);
-  // Sum of the divergences of `logits` from what the source predicts of its hidden states; with a weight the logits become gradients.
-  Result<double> compare(const std::vector<float>& hidden, float weight, const kernels::Tensor& logits);
 
   engine::Engine& bundle_;
   engine::Engine& source_;
   model::Gradients gradients_;
   std::vector<TrainedModule> modules_;
   std::map<std::string, std::size_t, std::less<>> by_path_;
-  model::Array source_hidden_, source_logits_, hidden_, logits_, sums_;
+  Divergence divergence_;
+  model::Array hidden_, logits_;
 };
 
 }  // namespace jang::distill

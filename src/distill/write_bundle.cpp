@@ -2,14 +2,11 @@
 // See the header.
 #include "distill/write_bundle.h"
 
-#include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
 
-#include "base/float16.h"
 #include "base/mapped_file.h"
-#include "codec/affine.h"
 #include "engine/load_weights.h"
 #include "format/bundle_writer.h"
 #include "format/safetensors.h"
@@ -43,40 +40,20 @@ class Places {
   std::span<const MappedFile> files_;
 };
 
-std::vector<std::byte> encode_params(DType dtype, std::span<const float> values) {
-  std::vector<std::byte> out(values.size() * static_cast<std::size_t>(size_bytes(dtype)));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (dtype == DType::f32) {
-      std::memcpy(out.data() + i * 4, &values[i], 4);
-      continue;
-    }
-    const std::uint16_t half = dtype == DType::bf16 ? float_to_bf16(values[i]) : float_to_fp16(values[i]);
-    std::memcpy(out.data() + i * 2, &half, 2);
-  }
-  return out;
-}
-
 Status copy_all(const MappedFile& from, int file, format::BundleWriter& writer) {
   for (std::uint64_t at = 0; at < from.size(); at += kCopyBytes)
     JANG_TRY(writer.write_at(file, at, {from.data() + at, std::min<std::size_t>(kCopyBytes, from.size() - at)}));
   return {};
 }
 
-// One matrix of a module: its part of the module's values over the bytes of the view.
-Status write_matrix(const Places& places, const kernels::MatrixView& view, const StoredModule& stored, std::size_t index,
-                    format::BundleWriter& writer) {
-  const auto values = static_cast<std::size_t>(view.n_rows * view.n_cols),
-             params = values / static_cast<std::size_t>(view.format.group_size);
-  std::vector<std::uint32_t> words(static_cast<std::size_t>(view.n_rows * view.row_bytes() / 4));
-  codec::pack(std::span(stored.codes).subspan(index * values, values), view.format.bits, words.data());
-  const auto write = [&](const std::byte* at, std::span<const std::byte> bytes) {
-    const Places::Place place = places.of(at);
-    return writer.write_at(place.file, place.offset, bytes);
+Status write_matrix(const Places& places, const kernels::MatrixView& at, const kernels::MatrixView& values, format::BundleWriter& writer) {
+  const auto write = [&](const std::byte* to, const std::byte* from, std::int64_t bytes) {
+    const Places::Place place = places.of(to);
+    return writer.write_at(place.file, place.offset, {from, static_cast<std::size_t>(bytes)});
   };
-  JANG_TRY(write(view.data, std::as_bytes(std::span(words))));
-  const DType dtype = view.format.param_dtype;
-  JANG_TRY(write(view.scales, encode_params(dtype, std::span(stored.scales).subspan(index * params, params))));
-  return write(view.biases, encode_params(dtype, std::span(stored.biases).subspan(index * params, params)));
+  JANG_TRY(write(at.data, values.data, at.n_rows * at.row_bytes()));
+  JANG_TRY(write(at.scales, values.scales, at.n_rows * at.param_row_bytes()));
+  return write(at.biases, values.biases, at.n_rows * at.param_row_bytes());
 }
 
 Status write_side_files(const format::Bundle& bundle, const json::Value& record, format::BundleWriter& writer, Observer& observer) {
@@ -100,8 +77,8 @@ Status write_side_files(const format::Bundle& bundle, const json::Value& record,
 
 }  // namespace
 
-Status write_bundle(const std::string& directory, const format::OpenOptions& open, const StoredModules& modules, const json::Value& record,
-                    const std::string& output, bool force, Observer& observer) {
+Status write_bundle(const std::string& directory, const format::OpenOptions& open, const StoredBytesOfModules& modules,
+                    const json::Value& record, const std::string& output, bool force, Observer& observer) {
   JANG_ASSIGN(const format::Bundle bundle, format::open_bundle(directory, open));
   std::vector<MappedFile> mapped;
   std::vector<format::PlannedFile> planned;
@@ -117,7 +94,8 @@ Status write_bundle(const std::string& directory, const format::OpenOptions& ope
   const Places places(mapped);
   for (const auto& [path, stored] : modules) {
     const std::vector<kernels::MatrixView>& views = loaded.weights.matrices.find(path)->second;
-    for (std::size_t i = 0; i < views.size(); ++i) JANG_TRY(write_matrix(places, views[i], stored, i, writer));
+    const std::vector<kernels::MatrixView> values = views_of(stored, views);
+    for (std::size_t i = 0; i < views.size(); ++i) JANG_TRY(write_matrix(places, views[i], values[i], writer));
   }
   JANG_TRY(bundle.checkpoint.check_unchanged());
   JANG_TRY(write_side_files(bundle, record, writer, observer));

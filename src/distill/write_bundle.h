@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/log.h"
-#include "distill/student.h"
+#include "distill/stored_bytes.h"
 #include "format/checkpoint.h"
 #include "json/json.h"
 
@@ -15,7 +15,7 @@ namespace jang::distill {
 // Where the bundle says what was done (jang_config.json), `record` is added as quantization.distillation. `output` appears whole or not at
 // all, after the check that every conversion goes through. Errors: those of opening; invalid_argument (output exists and not `force`);
 // write errors.
-[[nodiscard]] Status write_bundle(const std::string& bundle, const format::OpenOptions& open, const StoredModules& modules,
+[[nodiscard]] Status write_bundle(const std::string& bundle, const format::OpenOptions& open, const StoredBytesOfModules& modules,
                                   const json::Value& record, const std::string& output, bool force, Observer& observer);
 
 }  // namespace jang::distill
