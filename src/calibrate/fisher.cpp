@@ -82,7 +82,23 @@ class SquareSums final : public model::GradientSink {
   std::vector<double> of_task_;  // columns, by task
 };
 
-// Cotangents in the place of the logits of a window; the last position predicts nothing.
+}  // namespace
+
+void cotangent(std::span<float> logits, std::uint64_t seed, std::int64_t window, std::int64_t position) {
+  const auto log_sum = static_cast<float>(kernels::log_sum_exp(logits.data(), static_cast<std::int64_t>(logits.size())));
+  const std::uint64_t key = engine::counter_bits(seed, window, position);
+  std::uint64_t bits = 0;
+  double along = 0;  // <sqrt(p), z>
+  for (std::size_t i = 0; i < logits.size(); ++i, bits >>= 1) {
+    if (i % 64 == 0) bits = engine::mix_bits(key + i / 64);
+    const float root = std::exp(0.5f * (logits[i] - log_sum));  // of the probability
+    logits[i] = (bits & 1u) != 0 ? root : -root;
+    along += static_cast<double>(logits[i]);
+  }
+  const auto mean = static_cast<float>(along);
+  for (float& v : logits) v -= v * v * mean;
+}
+
 Status put_cotangents(engine::Engine& engine, const kernels::Tensor& logits, std::uint64_t seed, std::int64_t window) {
   const std::int64_t n = logits.rows, vocab = logits.columns;
   std::vector<float> rows(static_cast<std::size_t>(std::min(n, kPositions) * vocab));
@@ -99,23 +115,6 @@ Status put_cotangents(engine::Engine& engine, const kernels::Tensor& logits, std
     JANG_TRY(engine.device().write(rows.data(), logits.row_range(first, count)));
   }
   return {};
-}
-
-}  // namespace
-
-void cotangent(std::span<float> logits, std::uint64_t seed, std::int64_t window, std::int64_t position) {
-  const auto log_sum = static_cast<float>(kernels::log_sum_exp(logits.data(), static_cast<std::int64_t>(logits.size())));
-  const std::uint64_t key = engine::counter_bits(seed, window, position);
-  std::uint64_t bits = 0;
-  double along = 0;  // <sqrt(p), z>
-  for (std::size_t i = 0; i < logits.size(); ++i, bits >>= 1) {
-    if (i % 64 == 0) bits = engine::mix_bits(key + i / 64);
-    const float root = std::exp(0.5f * (logits[i] - log_sum));  // of the probability
-    logits[i] = (bits & 1u) != 0 ? root : -root;
-    along += static_cast<double>(logits[i]);
-  }
-  const auto mean = static_cast<float>(along);
-  for (float& v : logits) v -= v * v * mean;
 }
 
 Result<Fisher> measure_fisher(engine::Engine& engine, const Windows& windows, std::uint64_t seed, Observer& observer,

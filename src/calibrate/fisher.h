@@ -34,5 +34,7 @@ struct Fisher {
 
 // eps of one position in the place of its logits.
 void cotangent(std::span<float> logits, std::uint64_t seed, std::int64_t window, std::int64_t position);
+// The same for the logits of a window on the device, [n, vocab]; the last position predicts nothing, and has zeros.
+[[nodiscard]] Status put_cotangents(engine::Engine& engine, const kernels::Tensor& logits, std::uint64_t seed, std::int64_t window);
 
 }  // namespace jang::calibrate
