@@ -22,6 +22,9 @@ struct DistillationOptions {
   std::string text_file = {};                      // a text, or a directory of .txt files, that half of the windows come from
   double budget_seconds = 0;                       // fewer steps, if all would take longer; 0: no limit
   bool force = false;                              // replaces an output that is a model directory
+  // Block-wise reconstruction: one decoder layer after the other, against what the source's layer gives, in the memory of one layer.
+  // Otherwise so where the training of the whole does not fit into the machine's memory.
+  bool blocks = false;
 };
 
 struct DistillationPoint {
@@ -34,6 +37,15 @@ struct DistillationTrial {
   double divergence = 0;  // after a short run at this rate; infinite where it left the numbers
 };
 
+// A decoder layer that was trained by itself.
+struct DistilledBlock {
+  int layer = 0;
+  double rate = 0;                  // 0: nothing in it is packed
+  std::int64_t kept_step = 0;       // 0: the layer as it was
+  double start_loss = 0, loss = 0;  // estimate of what its output costs, in nats per token, on windows that are not trained on
+  double divergence = 0;            // of the bundle with this layer and those before it as they are written
+};
+
 struct DistillationReport {
   std::string output;
   std::int64_t steps = 0, kept_step = 0;  // 0 is the bundle as it was
@@ -41,6 +53,7 @@ struct DistillationReport {
   std::vector<DistillationTrial> trials;        // none where the rate was given
   std::vector<DistillationPoint> points;        // the first is the start
   double start_divergence = 0, divergence = 0;  // of the bundle, of what was written
+  std::vector<DistilledBlock> blocks;           // block by block: by layer; steps are those of each, points count layers
   double changed_codes = 0;                     // part of the codes that differ from the bundle's
   std::int64_t trained_weights = 0;
   double seconds = 0;

@@ -10,7 +10,9 @@
 #include "api/distilling.h"
 #include "api/planning.h"
 #include "base/clock.h"
+#include "base/machine.h"
 #include "base/phases.h"
+#include "distill/blocks.h"
 #include "distill/checkpoint_file.h"
 #include "distill/distill.h"
 #include "distill/student.h"
@@ -32,20 +34,27 @@ Result<std::unique_ptr<engine::Engine>> load(const std::string& directory, const
   return engine;
 }
 
+// Of memory that the training of the whole takes for a packed weight (distill.h).
+constexpr double kBytesOfWeight = 30;
+
 std::string checkpoint_of(const std::string& output) { return output + ".training"; }
 
 // What stands in the bundle: how to make it again, and what it was worth.
 json::Value record_of(const DistillationReport& report, const DistillationOptions& options) {
-  return {{"text", options.text_file.empty() ? "self" : "self and file"},
-          {"steps", report.steps},
-          {"kept_step", report.kept_step},
-          {"windows", options.windows},
-          {"window_length", options.window_length},
-          {"seed", options.seed},
-          {"code_bits", options.code_bits},
-          {"rate", report.rate},
-          {"start_divergence", report.start_divergence},
-          {"divergence", report.divergence}};
+  json::Value rates = json::Value::array();
+  for (const DistilledBlock& b : report.blocks) rates.push_back(b.kept_step > 0 ? b.rate : 0);
+  json::Value record = {{"text", options.text_file.empty() ? "self" : "self and file"},
+                        {"steps", report.steps},
+                        {"kept_step", report.kept_step},
+                        {"windows", options.windows},
+                        {"window_length", options.window_length},
+                        {"seed", options.seed},
+                        {"code_bits", options.code_bits},
+                        {"rate", report.rate},
+                        {"start_divergence", report.start_divergence},
+                        {"divergence", report.divergence}};
+  if (options.blocks) record["blocks"] = rates;
+  return record;
 }
 
 // What writing would refuse is refused before the work, not after it.
@@ -81,6 +90,31 @@ Status check_trainable(const std::string& directory) {
     if (f.severity == format::Severity::error)
       return {StatusCode::not_found, "the bundle is not valid: " + f.where + ": " + f.message + "; `jang validate` shows all of it"};
   return {};
+}
+
+// Whether the training of the whole would not fit into the memory of the machine. A card has memory of its own, of which we do not know.
+bool is_too_large(engine::Engine& bundle) {
+  std::int64_t weights = 0;
+  for (const std::string& path : bundle.decoder().modules())
+    for (const kernels::MatrixView& m : bundle.decoder().matrices(path)) weights += m.format.packed() ? m.n_rows * m.n_cols : 0;
+  const std::uint64_t memory = physical_memory_bytes();
+  return memory > 0 && !bundle.device().has_own_memory() && static_cast<double>(weights) * kBytesOfWeight > static_cast<double>(memory);
+}
+
+// What training made: of the whole, or block by block.
+struct Trained {
+  DistillationReport report;
+  distill::StoredBytesOfModules bytes;
+};
+Result<Trained> train(engine::Engine& source, engine::Engine& bundle, const DistillationOptions& options, const distill::Options& o,
+                      Observer& observer, const CancelFlag* cancel) {
+  if (options.blocks) {
+    JANG_ASSIGN(distill::BlocksOutcome done, distill::distill_blocks(source, bundle, options.code_bits, o, observer, cancel));
+    return Trained{std::move(done.report), std::move(done.best)};
+  }
+  JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(bundle, source, options.code_bits));
+  JANG_ASSIGN(distill::Outcome done, distill::distill(source, *student, o, observer, cancel));
+  return Trained{std::move(done.report), distill::bytes_of(done.best, bundle.decoder())};
 }
 
 // All but the text that is given.
@@ -124,11 +158,15 @@ Result<DistillationReport> distill_directory(const std::string& directory, const
   o.checkpoint_path = checkpoint_of(output);
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> teacher, load(source, run, nullptr));
   JANG_ASSIGN(const std::unique_ptr<engine::Engine> packed, load(directory, run, teacher.get()));
-  JANG_ASSIGN(const std::unique_ptr<distill::Student> student, distill::Student::create(*packed, *teacher, options.code_bits));
-  JANG_ASSIGN(distill::Outcome done, distill::distill(*teacher, *student, o, observer, run.cancel));
+  DistillationOptions wanted = options;
+  if (!wanted.blocks && is_too_large(*packed)) {
+    observer.info("training all of it at once would not fit into the memory of this machine: it is trained block by block");
+    wanted.blocks = true;
+  }
+  JANG_ASSIGN(Trained done, train(*teacher, *packed, wanted, o, observer, run.cancel));
   begin_phase(observer, "write");
-  JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, distill::bytes_of(done.best, packed->decoder()),
-                                 record_of(done.report, options), output, options.force, observer));
+  JANG_TRY(distill::write_bundle(directory, {.lenient = run.lenient}, done.bytes, record_of(done.report, wanted), output, options.force,
+                                 observer));
   std::error_code ec;
   for (const std::string& left : {o.checkpoint_path, o.checkpoint_path + ".tmp"}) std::filesystem::remove(left, ec);
   done.report.output = output;

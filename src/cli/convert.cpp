@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/planning.h"
 #include "cli/report.h"
@@ -82,7 +83,10 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
   if (arguments.has("--distill")) {
     JANG_ASSIGN(options.distillation->steps, parse_integer(arguments.value("--distill"), "--distill", 1, kMostSteps));
   }
+  if (arguments.has("--blocks") && !options.distillation)
+    return usage("--blocks says how to train, and nothing is trained; add --distill STEPS, or --effort 4");
   if (options.distillation) {
+    options.distillation->blocks = arguments.has("--blocks");
     options.distillation->seed = options.plan.calibration.seed;
     if (arguments.has("--budget")) options.distillation->budget_seconds = options.plan.calibration.budget_seconds;
   }

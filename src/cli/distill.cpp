@@ -4,6 +4,8 @@
 
 #include "jang/distill.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -35,6 +37,7 @@ Result<DistillationOptions> distillation_options(const Arguments& arguments) {
   }
   o.text_file = arguments.value("--text");
   o.force = arguments.has("--force");
+  o.blocks = arguments.has("--blocks");
   return o;
 }
 
@@ -44,7 +47,12 @@ std::string summary(const DistillationReport& r, bool text_given) {
                   r.divergence, text_given ? "text of the source's own and given text" : "text of the source's own", r.start_divergence);
   out += r.start_divergence > 0 ? fmt::format(" ({:+.1f} %)\n", 100 * (r.divergence / r.start_divergence - 1)) : "\n";
   if (r.kept_step == 0) out += "              no step was better than the start: this is the bundle as it was\n";
-  out += fmt::format("  steps       {} of {} kept, rate {}\n", r.kept_step, r.steps, r.rate);
+  if (r.blocks.empty()) {
+    out += fmt::format("  steps       {} of {} kept, rate {}\n", r.kept_step, r.steps, r.rate);
+  } else {
+    const auto kept = std::ranges::count_if(r.blocks, [](const DistilledBlock& b) { return b.kept_step > 0; });
+    out += fmt::format("  blocks      {} of {} layers changed, by up to {} steps each\n", kept, r.blocks.size(), r.steps);
+  }
   out += fmt::format("  trained     {} weights, {:.1f} % of the codes changed\n", r.trained_weights, 100 * r.changed_codes);
   return out + fmt::format("  time        {}\n", format_duration(r.seconds));
 }
@@ -53,18 +61,28 @@ Json document(const DistillationReport& r) {
   Json points = Json::array(), trials = Json::array();
   for (const DistillationPoint& p : r.points) points.push_back({{"step", p.step}, {"kld", p.divergence}});
   for (const DistillationTrial& t : r.trials) trials.push_back({{"rate", t.rate}, {"kld", t.divergence}});
-  return {{"schema_version", kSchemaVersion},
-          {"output", r.output},
-          {"steps", r.steps},
-          {"kept_step", r.kept_step},
-          {"rate", r.rate},
-          {"kld_start", r.start_divergence},
-          {"kld", r.divergence},
-          {"changed_codes", r.changed_codes},
-          {"trained_weights", r.trained_weights},
-          {"seconds", r.seconds},
-          {"trials", std::move(trials)},
-          {"points", std::move(points)}};
+  Json blocks = Json::array();
+  for (const DistilledBlock& b : r.blocks)
+    blocks.push_back({{"layer", b.layer},
+                      {"rate", b.rate},
+                      {"kept_step", b.kept_step},
+                      {"loss_start", b.start_loss},
+                      {"loss", b.loss},
+                      {"kld", b.divergence}});
+  Json v = {{"schema_version", kSchemaVersion},
+            {"output", r.output},
+            {"steps", r.steps},
+            {"kept_step", r.kept_step},
+            {"rate", r.rate},
+            {"kld_start", r.start_divergence},
+            {"kld", r.divergence},
+            {"changed_codes", r.changed_codes},
+            {"trained_weights", r.trained_weights},
+            {"seconds", r.seconds},
+            {"trials", std::move(trials)},
+            {"points", std::move(points)}};
+  if (!r.blocks.empty()) v["blocks"] = std::move(blocks);
+  return v;
 }
 
 Result<Outcome> distill(const Arguments& arguments, const Surroundings& surroundings, Progress& progress) {

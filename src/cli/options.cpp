@@ -224,6 +224,10 @@ constexpr auto kOptions = std::to_array<Option>({
     {"distill", Kind::value, "--seed", 0, "N", "1", "", Offers::nothing, "seed of the sampled text", false},
     {"distill", Kind::value, "--rate", 0, "X", "auto", "", Offers::nothing, "multiplier of the step sizes; auto: chosen by short runs",
      false},
+    {"convert distill", Kind::flag, "--blocks", 0, "", "", "", Offers::nothing,
+     "train one decoder layer after the other (block-wise reconstruction), in the memory of one; without it this is done where the whole "
+     "does not fit",
+     false},
     {"distill", Kind::value, "--codes", 0, "BITS", "4", "", Offers::nothing,
      "codes of at most so many bits are trained, of wider ones only scales and biases; 0: no codes", false},
     {"distill", Kind::value, "--text", 'f', "FILE", "", "", Offers::file,

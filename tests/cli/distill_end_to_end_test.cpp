@@ -81,6 +81,31 @@ TEST_F(DistillCommand, makes_the_same_bundle_with_other_numbers) {
             0);
 }
 
+TEST_F(DistillCommand, block_by_block_only_the_layers_change) {
+  const ProgramOutcome done = run(distill("out", {"--blocks", "--json", "-q"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  const json::Value d = document(done);
+  ASSERT_EQ(d["blocks"].size(), 4u);
+  EXPECT_LT(d["kld"].get<double>(), d["kld_start"].get<double>());
+  EXPECT_EQ(run({"validate", "out", "--deep"}).code, 0);
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "out"}));
+  const std::string before = weights("bundle"), after = weights("out");
+  ASSERT_EQ(header(before), header(after));
+  const std::size_t start = 8 + header(before).size();
+  const json::Value tensors = parse(header(before));
+  int changed = 0;
+  for (const auto& [name, entry] : tensors.items()) {
+    if (name == "__metadata__") continue;
+    const std::size_t begin = start + entry["data_offsets"][0].get<std::size_t>(),
+                      end = start + entry["data_offsets"][1].get<std::size_t>();
+    if (before.compare(begin, end - begin, after, begin, end - begin) == 0) continue;
+    ++changed;
+    EXPECT_TRUE(contains(name, ".layers.")) << name;
+  }
+  EXPECT_GT(changed, 10);
+  EXPECT_EQ(parse(file("out/jang_config.json"))["quantization"]["distillation"]["blocks"].size(), 4u);
+}
+
 TEST_F(DistillCommand, document_and_repeatability) {
   const ProgramOutcome done = run(distill("one", {"--json", "-q", "-t", "1"}));
   ASSERT_EQ(done.code, 0) << done.err;
@@ -128,6 +153,7 @@ TEST_F(DistillCommand, refusals) {
   };
   refused({"distill", "bundle", "-o", "out"}, 2, "--ref");
   refused({"distill", "bundle", "--ref", kBundledModel}, 2, "-o");
+  refused({"convert", kBundledModel, "--blocks", "-o", "out"}, 2, "--distill");
   refused({"distill", "missing", "--ref", kBundledModel, "-o", "out"}, 3, "missing");
   refused(distill("bundle", {"--force"}), 2, "itself");
   refused({"distill", "bundle", "--ref", "bundle", "-o", "bundle", "--force"}, 2, "itself");
