@@ -8,6 +8,7 @@
 #include "jang/compare.h"
 #include "jang/convert.h"
 #include "jang/distill.h"
+#include "jang/effort.h"
 #include "jang/eval.h"
 #include "jang/export_model.h"
 #include "jang/generation.h"

@@ -10,6 +10,8 @@ namespace jang {
 // "AMD EPYC 7B13", as the system names it, control characters and all.
 [[nodiscard]] std::string processor_name();
 [[nodiscard]] std::uint64_t physical_memory_bytes();
+// Processor time of all threads of this process so far, its own and the system's for it.
+[[nodiscard]] double process_cpu_seconds();
 // Memory of this process that is in RAM now.
 [[nodiscard]] std::uint64_t resident_bytes();
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/effort.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/planning.h"
@@ -51,6 +52,9 @@ Result<CalibrationReport> measure_or_merge(const Arguments& arguments, const Sur
   if (!files.empty()) return merge_statistics(files, output);
   JANG_ASSIGN(const CalibrationOptions options, calibration_options(arguments));
   JANG_ASSIGN(RunOptions run, run_options(arguments, surroundings));
+  // What is wrong with the source, the calibration says better.
+  if (const auto estimate = estimate_calibration(arguments.value("SRC"), options, run); estimate.ok())
+    progress.info("this takes " + effort_line(*estimate));
   run.observer = &progress;
   run.cancel = &cancel_flag();
   return calibrate_model(arguments.value("SRC"), output, options, run);

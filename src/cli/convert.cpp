@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/effort.h"
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/planning.h"
@@ -56,8 +57,9 @@ std::string result_text(const ConvertReport& done, const std::string& source) {
   return out + fmt::format("  jang validate {}\n", word);
 }
 
-std::string document(const ConvertReport& done) {
+std::string document(const ConvertReport& done, const std::optional<EffortLevel>& estimate) {
   Json v = parse_document(done.plan.document);
+  if (estimate) v["effort"] = effort_document(*estimate);
   v["seconds"] = done.seconds;
   v["peak_rss_bytes"] = done.peak_rss_bytes;
   if (done.distillation)
@@ -91,10 +93,21 @@ Result<Outcome> convert_source(const Arguments& arguments, const Surroundings& s
     if (arguments.has("--budget")) options.distillation->budget_seconds = options.plan.calibration.budget_seconds;
   }
   const std::string typed = arguments.value("SRC");
+  std::optional<EffortLevel> estimate;
+  std::optional<RemainingTime> remaining;
+  if (effort && !options.dry_run) {
+    // What is wrong with the source, the conversion says better.
+    const auto levels = estimate_effort(typed, options.plan, *effort, options.distillation.value_or(DistillationOptions()), run);
+    if (levels.ok() && levels->back().refusal.empty()) estimate = levels->back();
+  }
+  if (estimate) {
+    progress.info(fmt::format("effort {} takes {}", *effort, effort_line(*estimate)));
+    run.observer = &remaining.emplace(progress, *estimate, wall_clock);
+  }
   JANG_ASSIGN(const ConvertReport done, convert_model(typed, options, run));
   const bool as_json = arguments.has("--json");
   if (options.dry_run) return Outcome{as_json ? done.plan.document + "\n" : dry_run_text(done, typed, surroundings.stdout_color), ""};
-  return Outcome{as_json ? document(done) : arguments.has("--quiet") ? std::string() : result_text(done, typed), done.output};
+  return Outcome{as_json ? document(done, estimate) : arguments.has("--quiet") ? std::string() : result_text(done, typed), done.output};
 }
 
 }  // namespace
