@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the oracle checks: the program against MLX, mlx-lm and transformers on real checkpoints.
 
-usage: run.py --binary build/release/jang --models DIR [--gemma DIR] [--tiny DIR] [--data DIR] [--templates DIR] [--only PATTERN] [--quick]
+usage: run.py --binary build/release/jang --models DIR [--gemma DIR] [--tiny DIR] [--data DIR] [--templates DIR] [--public DIR] [--only PATTERN] [--quick]
 
 DIR of --models holds the reference checkpoints by name, --gemma a Gemma 3 270M, --tiny random checkpoints of every family (made by
-scripts/make_tiny_models.py into a temporary directory when not given), --data the text (default: `data` beside the models). Prints one line
+scripts/make_tiny_models.py into a temporary directory when not given), --data the text (default: `data` beside the models), --public llama.cpp's tree with its templates and tokenizer vectors. Prints one line
 per case, `ok name`, `FAIL name: why` or `skip name: why`, and last `N passed, N failed, N skipped`. Exit code 1 when a case failed.
 """
 
@@ -35,6 +35,7 @@ CHECKS = {  # module: packages it needs
     "check_tokenizer": ("tokenizers",),
     "check_kld": ("numpy", "torch", "transformers", "tokenizers"),
     "check_templates": ("transformers", "jinja2"),
+    "check_public_templates": ("transformers", "jinja2", "tokenizers"),
     "check_awq": ("numpy", "mlx", "torch", "transformers"),
     "check_gguf": ("numpy", "gguf", "safetensors"),
     "check_readers": ("mlx", "mlx_lm", "torch", "transformers"),
@@ -105,6 +106,7 @@ def parse_arguments():
     parser.add_argument("--tiny")
     parser.add_argument("--data")
     parser.add_argument("--templates", help="a directory with more chat templates, *.jinja below it")
+    parser.add_argument("--public", help="llama.cpp's tree; its chat templates and tokenizer vectors are checked")
     parser.add_argument("--only", default="", help="regular expression; only cases whose name it matches somewhere")
     parser.add_argument("--quick", action="store_true", help="fewer combinations")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
@@ -158,7 +160,7 @@ def main():
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the temporary bundles go
     context = harness.Context(args.binary, args.models, args.gemma, args.tiny, args.data, args.quick)
-    context.templates = args.templates
+    context.templates, context.public = args.templates, args.public
     tally = Tally()
     try:
         quiet_peers()
