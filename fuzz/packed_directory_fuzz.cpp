@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening a directory of packed modules, of whatever method. Input: {"config": quantization_config, "quantization": MLX's object,
-// "tensors": {name: [dtype, shape]}, "numbers": [..]}; the numbers fill the tensors of type I64 and those called g_idx, every other byte is
-// 0x3c. Oracle: whatever they say, opening gives a Status, or modules whose planes can all be read in the sizes of their format and tensors
-// whose values can all be read, the same row by row as in one piece; validating gives findings.
+// Opening a directory of packed modules, of whatever method, or of transposed experts. Input: {"config": quantization_config,
+// "quantization": MLX's object, "model": other members of config.json, "tensors": {name: [dtype, shape]}, "numbers": [..]}; the numbers
+// fill the tensors of type I64 and those called g_idx, every other byte is 0x3c. Oracle: whatever they say, opening gives a Status, or
+// modules whose planes can all be read in the sizes of their format and tensors whose values can all be read, the same row by row as in one
+// piece; validating gives findings.
 #include <unistd.h>
 
 #include <algorithm>
@@ -79,6 +80,7 @@ bool make_folder(const Value& document) {
   fs::create_directories(folder());
   std::ofstream(folder() / "model.safetensors", std::ios::binary) << jang::format::make_safetensors_header(infos, {}) << payload;
   Value model = {{"model_type", "llama"}, {"quantization_config", *config}};
+  if (const Value* more = jang::json::find(document, "model"); more != nullptr && more->is_object()) model.update(*more);
   if (const Value* mlx = jang::json::find(document, "quantization")) model["quantization"] = *mlx;
   std::ofstream(folder() / "config.json") << jang::json::dump(model);
   return true;
@@ -103,7 +105,8 @@ void check_modules(jang::format::Bundle bundle) {
   const jang::format::Checkpoint values = jang::format::unpacked(std::move(bundle));
   for (const jang::format::StoredTensor& t : values.tensors()) {
     if (t.made == nullptr || t.info.bytes() == 0) continue;
-    std::vector<std::byte> whole(static_cast<std::size_t>(t.info.bytes())), row(static_cast<std::size_t>(t.info.shape.back() * 4));
+    std::vector<std::byte> whole(static_cast<std::size_t>(t.info.bytes())),
+        row(static_cast<std::size_t>(t.info.shape.back() * jang::size_bytes(t.info.dtype)));
     JANG_CHECK(values.read(t, 0, whole).ok());
     for (std::size_t at = 0; at < whole.size(); at += row.size()) {
       JANG_CHECK(values.read(t, at, row).ok());

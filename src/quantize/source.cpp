@@ -15,6 +15,7 @@
 #include "format/targets/bundle.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
+#include "format/targets/transposed_experts.h"
 #include "format/targets/unpacked.h"
 #include "plan/assess.h"
 #include "plan/layout.h"
@@ -31,7 +32,8 @@ namespace {
 
 // What a packed source is called in messages; empty: it is not packed.
 std::string packing_of(const format::Bundle& bundle) {
-  const bool has_made = std::ranges::any_of(bundle.checkpoint.tensors(), [](const format::StoredTensor& t) { return t.made != nullptr; });
+  const bool has_made = std::ranges::any_of(
+      bundle.checkpoint.tensors(), [](const format::StoredTensor& t) { return t.made != nullptr && !format::is_upright_expert(t); });
   if (bundle.modules.empty() && !has_made) return {};
   const bool is_default = bundle.target == &targets::default_target();
   return bundle.modules.empty() && is_default ? "narrow floats" : std::string(bundle.target->name());

@@ -7,11 +7,13 @@
 #include "format/targets/narrow_weights.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
+#include "format/targets/transposed_experts.h"
 
 namespace jang::format {
 Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) {
   JANG_ASSIGN(Checkpoint opened, Checkpoint::open(path, options));
-  JANG_ASSIGN(Checkpoint checkpoint, with_wide_weights(std::move(opened)));
+  JANG_ASSIGN(Checkpoint wide, with_wide_weights(std::move(opened)));
+  JANG_ASSIGN(Checkpoint checkpoint, with_upright_experts(std::move(wide)));
   const targets::Target& target = targets::writer_of(checkpoint);
   Bundle bundle{std::move(checkpoint), &target, nullptr, false, {}, {}};
   std::error_code ec;

@@ -2,6 +2,7 @@
 // Rows that an asked range of bytes touches. Elements are looked up in a table of their values.
 #include "format/targets/float_matrix.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
@@ -56,25 +57,38 @@ class FloatTensor final : public MadeTensor {
     return {};
   }
   [[nodiscard]] std::uint64_t file_bytes() const override {
-    return static_cast<std::uint64_t>(m_.elements.info.bytes() + m_.scales.info.bytes());
+    return static_cast<std::uint64_t>((m_.elements.info.bytes() + m_.scales.info.bytes()) / m_.step);
   }
 
  private:
   Status rows(const Checkpoint& c, std::int64_t first, std::int64_t n, float* out) const {
+    const std::int64_t each = m_.rows_each > 0 ? m_.rows_each : m_.rows;
+    while (n > 0) {  // rows that lie together in the file: of one matrix, and one by one where two matrices take turns
+      const std::int64_t together = m_.step > 1 ? 1 : std::min(n, each - first % each);
+      JANG_TRY(rows_of_one(c, first, together, out));
+      first += together;
+      n -= together;
+      out += together * m_.columns;
+    }
+    return {};
+  }
+
+  Status rows_of_one(const Checkpoint& c, std::int64_t first, std::int64_t n, float* out) const {
+    const std::int64_t each = m_.rows_each > 0 ? m_.rows_each : m_.rows, in_one = first % each, in_block = in_one % m_.block_rows;
     const bool halves = m_.element == ElementType::e2m1;
     const std::int64_t element_row = halves ? m_.columns / 2 : m_.columns;
     std::vector<std::byte> elements(static_cast<std::size_t>(n * element_row));
-    JANG_TRY(c.read(m_.elements, static_cast<std::uint64_t>(first * element_row), elements));
+    JANG_TRY(c.read(m_.elements, static_cast<std::uint64_t>((m_.first + m_.step * first) * element_row), elements));
     const std::int64_t size = scale_bytes(m_.scale), scale_row = ceil_div(m_.columns, m_.block_columns) * size;
-    const std::int64_t block = first / m_.block_rows, n_blocks = (first + n - 1) / m_.block_rows + 1 - block;
-    std::vector<std::byte> scales(static_cast<std::size_t>(n_blocks * scale_row));
-    JANG_TRY(c.read(m_.scales, static_cast<std::uint64_t>(block * scale_row), scales));
+    const std::int64_t block = first / each * ceil_div(each, m_.block_rows) + in_one / m_.block_rows;
+    std::vector<std::byte> scales(static_cast<std::size_t>(((in_block + n - 1) / m_.block_rows + 1) * scale_row));
+    JANG_TRY(c.read(m_.scales, static_cast<std::uint64_t>((m_.first + m_.step * block) * scale_row), scales));
     for (std::int64_t r = 0; r < n; ++r) {
-      const std::byte* const scale = scales.data() + ((first + r) / m_.block_rows - block) * scale_row;
+      const std::byte* const scale = scales.data() + (in_block + r) / m_.block_rows * scale_row;
       for (std::int64_t i = 0; i < m_.columns; ++i) {
         const auto byte = std::to_integer<std::uint8_t>(elements[static_cast<std::size_t>(r * element_row + (halves ? i / 2 : i))]);
         const std::uint8_t bits = !halves ? byte : i % 2 == 0 ? static_cast<std::uint8_t>(byte & 15) : static_cast<std::uint8_t>(byte >> 4);
-        out[r * m_.columns + i] = values_[bits] * scale_value(m_.scale, scale + i / m_.block_columns * size);
+        out[r * m_.columns + i] = values_[bits] * (scale_value(m_.scale, scale + i / m_.block_columns * size) / m_.divisor * m_.multiplier);
       }
     }
     return {};

@@ -22,6 +22,11 @@ struct FloatMatrix {
   std::int64_t rows = 0, columns = 0;
   std::int64_t block_rows = 1, block_columns = 1;
   StoredTensor elements, scales;  // scales: [ceil(rows/block_rows), ceil(columns/block_columns)], row by row
+  // Rows are those of a stack of matrices of so many rows, each with blocks of its own; 0: of one matrix.
+  std::int64_t rows_each = 0;
+  // Row r is row first + step * r of the tensors, which have step times as many: rows of two matrices in turns. Then block_rows is 1.
+  std::int64_t first = 0, step = 1;
+  float multiplier = 1, divisor = 1;  // of every scale: scale / divisor * multiplier
 };
 
 // Precondition: the tensors have the bytes of these sizes.

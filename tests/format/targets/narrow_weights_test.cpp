@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <functional>
+#include <limits>
 
 #include "../temp_folder.h"
 #include "codec/narrow_floats.h"
@@ -121,6 +122,93 @@ TEST_F(NarrowWeights, mlx_modes_have_the_values_of_their_formats) {
   }
 }
 
+// [E, out, in] under any name, with scales for every matrix or one for all.
+TEST_F(NarrowWeights, float8_stacks_have_scales_of_every_matrix) {
+  struct Case {
+    Shape shape;
+    std::int64_t block_rows, block_columns;
+  };
+  constexpr std::int64_t kEach = kOut / 2;
+  const json::Value config = {{"quantization_config", {{"quant_method", "fp8"}, {"weight_block_size", {16, 24}}}}};
+  for (const Case& k :
+       {Case{{2}, kEach, kIn}, Case{{2, 1, 1}, kEach, kIn}, Case{{2, kEach, 1}, 1, kIn}, Case{{2, 2, 3}, 16, 24}, Case{{1}, kOut, kIn}}) {
+    SCOPED_TRACE(to_string(k.shape));
+    clear();
+    const std::vector<float> scales = scales_of(elements(k.shape));
+    add("m.weight", DType::f8_e5m2, {2, kEach, kIn}, [](std::size_t i) { return static_cast<std::uint8_t>(i * 37 % 120); });
+    add_floats("m.weight_scale_inv", k.shape, scales);
+    add_floats("m.activation_scale", {1}, {1.0f});
+    const std::int64_t per_row = (kIn + k.block_columns - 1) / k.block_columns,
+                       per_matrix = (kEach + k.block_rows - 1) / k.block_rows * per_row;
+    expect_values(open(config), kOut, kIn, [&](std::int64_t r, std::int64_t i) {
+      const std::int64_t matrix = k.block_rows == kOut ? 0 : r / kEach, row = r % kEach / k.block_rows;
+      return codec::e5m2_to_float(static_cast<std::uint8_t>((r * kIn + i) * 37 % 120)) *
+             scales[static_cast<std::size_t>(matrix * per_matrix + row * per_row + i / k.block_columns)];
+    });
+  }
+  clear();
+  add("m.weight", DType::f8_e4m3, {2, kOut / 2, kIn}, element);
+  add_floats("m.weight_scale", {3, 1, 1}, scales_of(3));
+  EXPECT_FALSE(open(config).ok());
+}
+
+// compressed-tensors: nvfp4 divides by the scale of all, mxfp4 has none; ModelOpt multiplies by it.
+TEST_F(NarrowWeights, float4_pairs_have_the_values_of_their_formats) {
+  struct Case {
+    const char *codes, *global;
+    int group;
+  };
+  for (const Case& k : {Case{"m.weight_packed", "m.weight_global_scale", 16}, Case{"m.weight", "m.weight_scale_2", 16},
+                        Case{"m.weight_packed", nullptr, 32}}) {
+    SCOPED_TRACE(k.codes);
+    clear();
+    const auto scale_bits = [&](std::size_t i) { return static_cast<std::uint8_t>(k.group == 16 ? 0x30 + i % 40 : 120 + i % 12); };
+    add(k.codes, DType::u8, {kOut, kIn / 2}, element);
+    add("m.weight_scale", k.group == 16 ? DType::f8_e4m3 : DType::u8, {kOut, kIn / k.group}, scale_bits);
+    if (k.global != nullptr) add_floats(k.global, {1}, {1.7f});
+    add_floats("m.input_scale", {1}, {1.0f});
+    const bool divides = std::string_view(k.codes) == "m.weight_packed";
+    const json::Value config = {{"quantization_config", {{"quant_method", "compressed-tensors"}}}};
+    expect_values(open(config), kOut, kIn, [&](std::int64_t r, std::int64_t i) {
+      const auto at = static_cast<std::size_t>(r * kIn + i);
+      const std::uint8_t scale = scale_bits(at / static_cast<std::size_t>(k.group));
+      float factor = k.group == 16 ? codec::e4m3_to_float(scale) : codec::e8m0_to_float(scale);
+      if (k.global != nullptr) factor = divides ? factor / 1.7f : factor * 1.7f;
+      return codec::e2m1_to_float(static_cast<std::uint8_t>(element(at / 2) >> (at % 2 * 4) & 15)) * factor;
+    });
+  }
+}
+
+TEST_F(NarrowWeights, blocks_of_gpt_oss_hold_gate_and_up_in_turns) {
+  constexpr std::int64_t kE = 2, kRows = 6;
+  const auto scale_bits = [](std::size_t i) { return static_cast<std::uint8_t>(120 + i % 12); };
+  const std::string owner = "model.layers.0.mlp.experts.";
+  add(owner + "gate_up_proj_blocks", DType::u8, {kE, kRows, 2, 16}, element);
+  add(owner + "gate_up_proj_scales", DType::u8, {kE, kRows, 2}, scale_bits);
+  add(owner + "down_proj_blocks", DType::u8, {kE, kRows, 2, 16}, element);
+  add(owner + "down_proj_scales", DType::u8, {kE, kRows, 2}, scale_bits);
+  const auto bundle = open({{"model_type", "gpt_oss"}, {"quantization_config", {{"quant_method", "mxfp4"}}}});
+  ASSERT_TRUE(bundle.ok()) << bundle.status().message();
+  const Checkpoint& c = bundle->checkpoint;
+  EXPECT_EQ(c.tensors().size(), 3u);
+  const auto expect_rows = [&](const std::string& leaf, std::int64_t n_rows, std::int64_t first, std::int64_t step) {
+    const int index = c.find(owner + leaf);
+    ASSERT_GE(index, 0) << leaf;
+    const StoredTensor& t = c.tensors()[static_cast<std::size_t>(index)];
+    EXPECT_EQ(t.info.shape, (Shape{kE, n_rows, 64})) << leaf;
+    std::vector<float> values(static_cast<std::size_t>(elements(t.info.shape)));
+    ASSERT_TRUE(c.read(t, 0, std::as_writable_bytes(std::span(values))).ok());
+    for (std::size_t at = 0; at < values.size(); ++at) {
+      const auto row = static_cast<std::size_t>(first + step * static_cast<std::int64_t>(at / 64)), i = at % 64;
+      const std::uint8_t pair = element((row * 64 + i) / 2), bits = static_cast<std::uint8_t>(i % 2 == 0 ? pair & 15 : pair >> 4);
+      ASSERT_EQ(values[at], codec::e2m1_to_float(bits) * codec::e8m0_to_float(scale_bits(row * 2 + i / 32))) << leaf << " " << at;
+    }
+  };
+  expect_rows("gate_proj.weight", kRows / 2, 0, 2);
+  expect_rows("up_proj.weight", kRows / 2, 1, 2);
+  expect_rows("down_proj.weight", kRows, 0, 1);
+}
+
 // A directory may have affine modules beside those of other modes.
 TEST_F(NarrowWeights, affine_modules_stay_packed_beside_narrow_ones) {
   add("a.biases", DType::f32, {kOut, 1}, [](std::size_t) { return 0; });
@@ -169,6 +257,35 @@ TEST_F(NarrowWeights, what_does_not_belong_together_is_refused) {
   add("m.scales", DType::u8, {kOut, 2}, element);
   refused(mode("fp3"), "fp3", StatusCode::unsupported);
   refused(json::Value{{"quantization", {{"mode", 4}}}}, "mode");
+  const json::Value fp4 = {{"quantization_config", {{"quant_method", "compressed-tensors"}}}};
+  const auto float4 = [&](const Shape& codes, const Shape& scales, const std::vector<float>& global) {
+    clear();
+    add("m.weight_packed", DType::u8, codes, element);
+    add("m.weight_scale", DType::f8_e4m3, scales, element);
+    if (!global.empty()) add_floats("m.weight_global_scale", {static_cast<std::int64_t>(global.size())}, global);
+  };
+  float4({kOut, kIn / 2}, {kOut, kIn / 16}, {});
+  refused(fp4, "without weight_global_scale");
+  float4({kOut, kIn / 2}, {kOut, kIn / 16}, {1.0f, 2.0f});
+  refused(fp4, "one number");
+  for (const float value : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    float4({kOut, kIn / 2}, {kOut, kIn / 16}, {value});
+    refused(fp4, "above 0");
+  }
+  float4({kOut, kIn / 2}, {kOut, 3}, {1.0f});
+  refused(fp4, "does not belong");
+  float4({kOut, 12}, {kOut, 1}, {1.0f});
+  refused(fp4, "groups of 16");
+  const json::Value mx = {{"quantization_config", {{"quant_method", "mxfp4"}}}};
+  for (const auto& [blocks, scales] : {std::pair{Shape{2, 6, 2, 16}, Shape{2, 6, 3}},
+                                       {Shape{2, 5, 2, 16}, Shape{2, 5, 2}},
+                                       {Shape{2, 6, 2, 8}, Shape{2, 6, 2}},
+                                       {Shape{0, 6, 2, 16}, Shape{0, 6, 2}}}) {
+    clear();
+    add("x.experts.gate_up_proj_blocks", DType::u8, blocks, element);
+    add("x.experts.gate_up_proj_scales", DType::u8, scales, element);
+    refused(mx, "do not belong together");
+  }
 }
 
 }  // namespace
