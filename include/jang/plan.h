@@ -51,6 +51,7 @@ enum class Floors : std::uint8_t { automatic, on, off };       // least widths o
 
 struct PlanOptions {
   std::string target = {};                       // one of target_names(); empty: the default
+  bool text_only = false;                        // leaves out vision and audio towers; counts beside a plan_file too
   std::string profile{kDefaultProfile};          // any spelling that canonical_profile takes; a budget makes it auto
   std::optional<double> bits_per_weight = {};    // budget: stored bits per weight, at most
   std::optional<std::uint64_t> file_bytes = {};  // budget: bytes of the weight files, at most

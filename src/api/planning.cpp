@@ -158,7 +158,7 @@ Result<Planning> Planning::open(const std::string& name, const PlanOptions& opti
   // A mixture is calibrated in a phase more than a dense model, so with --self the phases are known only when the source is open.
   if (!options.self_calibrate) detect(false);
   JANG_ASSIGN(const std::string directory, find_input(name, run));
-  Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient}, *planner.target);
+  Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient}, *planner.target, options.text_only);
   if (!source.ok()) return as_input_failure(source.status());
   if (options.self_calibrate) detect(source->model.n_experts > 0);
   return Planning(std::move(source).value(), options, planner, run, std::move(phases));

@@ -55,7 +55,7 @@ enum class Role : std::uint8_t {
   bias,
   conv,
   state,    // state: A_log, dt_bias, D
-  vision,   // vision tower or projector
+  vision,   // of a tower beside the text model, or of what joins them
   unknown,  // no rule knows the name
 };
 [[nodiscard]] std::string_view to_string(Role role);                     // "attn_q"; permanent, appears in JSON
@@ -83,6 +83,8 @@ struct OutTensor {
   bool symmetric = false;     // packed, its codes stand for numbers symmetric about zero: the target has no zero points for it
   std::string kept;           // why the target's loaders want a matrix in 16 bits that others may pack; empty: they do not
   bool keep_dtype = false;    // never cast (A_log)
+  std::string copied_to;      // module that holds it a second time where it is packed: a loader demands both; empty: none
+  std::int64_t channels = 0;  // not 0: [out, channels, taps..] of the source becomes [out, taps.., channels]; one piece, of all rows
   float add = 0.0f;           // constant added to every value (1 for norms published zero-centred), in float, then rounded
   std::vector<Piece> pieces;  // same elements in the same order; source rows may be cut otherwise
 };
@@ -102,7 +104,7 @@ struct Model {
   int n_layers = 0;
   int n_experts = 0;               // routed, 0 for dense
   bool tied = false;               // embedding and head are one matrix
-  bool has_vision = false;         // the model has vision tensors; of a listed family only the text model is taken
+  bool has_vision = false;         // `tensors` has some of Role::vision
   std::vector<OutTensor> tensors;  // in order: embedding, layers ascending, final norm, head
   std::vector<Dropped> dropped;    // source tensors left out on purpose
   std::vector<std::string> warnings;

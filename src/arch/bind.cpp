@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -37,10 +38,12 @@ class Binder {
 
   // Canonical names and what is left out.
   Status index();
-  Status index_one(std::size_t source, bool* dropped_vision);
+  Status index_one(std::size_t source);
   // Ties embedding and head if the config or the tensors say so.
   Status resolve_tie(const json::Value& text, Geometry* geometry);
   Status bind_rows();
+  // What stands in a tower, as the source names it, behind the text model.
+  Status bind_towers();
   // Source tensors without a row: an error for those that count as the model's, left out and told otherwise.
   Status settle_leftovers();
 
@@ -64,7 +67,8 @@ class Binder {
   const SourceFacts& facts_;
   Model* model_;
   std::unordered_map<std::string, Source> by_name_;  // canonical name; never iterated, so its order decides nothing
-  std::vector<std::string> canonical_;               // by source, empty when dropped
+  std::vector<std::string> canonical_;               // by source, empty when dropped or in a tower
+  std::map<std::string, int> in_towers_;             // name without wrappers, source
 };
 
 std::string canonical_name(const Family& family, std::string_view stored) {
@@ -88,23 +92,26 @@ std::string rule_name(const Family& family, std::string_view row_name) {
 }
 
 Status Binder::index() {
-  bool dropped_vision = false;
   canonical_.resize(sources_.size());
   for (const bool stray : {false, true})  // strays last: they only fill gaps
     for (std::size_t i = 0; i < sources_.size(); ++i)
-      if ((sources_[i].standing == Standing::stray) == stray) JANG_TRY(index_one(i, &dropped_vision));
-  if (dropped_vision) model_->warnings.push_back("the vision tower was left out: the bundle is a text model");
+      if ((sources_[i].standing == Standing::stray) == stray) JANG_TRY(index_one(i));
   return {};
 }
 
-Status Binder::index_one(std::size_t i, bool* dropped_vision) {
+Status Binder::index_one(std::size_t i) {
   const TensorInfo& source = sources_[i];
   std::string canonical = canonical_name(family_, source.name);
   const Drop* drop = find_drop(family_, canonical);
   const std::string_view reason = drop != nullptr ? drop->reason : buffer_reason(source);
   if (!reason.empty()) {
     model_->dropped.push_back({source.name, std::string(reason)});
-    *dropped_vision = *dropped_vision || (drop != nullptr && drop->vision);
+    return {};
+  }
+  const auto holds = [&](std::string_view tower) { return starts_with_path(canonical, tower); };
+  if (std::ranges::any_of(family_.towers, holds)) {
+    if (!in_towers_.emplace(unwrapped(source.name), static_cast<int>(i)).second && source.standing != Standing::stray)
+      return {StatusCode::corrupt, fmt::format("tensor '{}' occurs twice", source.name)};
     return {};
   }
   if (!by_name_.emplace(canonical, Source{static_cast<int>(i), false}).second) {
@@ -236,6 +243,25 @@ Status Binder::cut_half(const Form& form, Source* source, OutTensor* out) {
   return {};
 }
 
+Status Binder::bind_towers() {
+  for (const auto& [name, index] : in_towers_) {
+    const TensorInfo& t = sources_[static_cast<std::size_t>(index)];
+    if (info(t.dtype).is_float && t.dtype != DType::f32 && t.dtype != DType::f16 && t.dtype != DType::bf16)
+      return {StatusCode::unsupported, fmt::format("tensor '{}' is {}; sources are F32, F16 or BF16", t.name, jang::name(t.dtype))};
+    OutTensor out;
+    out.name = name;
+    out.module = out.canonical = out.unit = module_of(name);
+    out.shape = t.shape;
+    out.source_dtype = t.dtype;
+    out.role = Role::vision;
+    out.rule = fmt::format("{}: beside the text model", family_.name);
+    out.pieces = {{index, 0, rows(t.shape)}};
+    model_->tensors.push_back(std::move(out));
+  }
+  model_->has_vision = !in_towers_.empty();
+  return {};
+}
+
 Status Binder::missing(std::string_view canonical, std::string_view why) const {
   return {StatusCode::corrupt, fmt::format("tensor '{}' is missing{}: a {} model of {} layers has it; the checkpoint is incomplete or its "
                                            "config.json belongs to another model",
@@ -293,6 +319,7 @@ Status bind_tensors(const Family& family, Geometry* geometry, const json::Value&
   JANG_TRY(binder.index());
   JANG_TRY(binder.resolve_tie(text, geometry));
   JANG_TRY(binder.bind_rows());
+  JANG_TRY(binder.bind_towers());
   return binder.settle_leftovers();
 }
 

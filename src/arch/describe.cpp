@@ -52,6 +52,16 @@ Result<Model> describe_family(const Family& family, const json::Value& config, s
 
 }  // namespace
 
+void leave_vision_out(Model* model, std::span<const TensorInfo> sources) {
+  if (!model->has_vision) return;
+  for (const OutTensor& t : model->tensors)
+    if (t.role == Role::vision)
+      model->dropped.push_back({sources[static_cast<std::size_t>(t.pieces.front().source)].name, "vision tower: the bundle is text only"});
+  std::erase_if(model->tensors, [](const OutTensor& t) { return t.role == Role::vision; });
+  model->has_vision = false;
+  model->warnings.emplace_back("the vision tower was left out: the bundle is a text model");
+}
+
 bool knows_tensors(const Model& model) { return model.family != kGenericFamily; }
 
 json::Value* language_config(const Family& family, json::Value* config) {

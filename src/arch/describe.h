@@ -19,6 +19,9 @@ struct Family;
 // missing), unsupported (an element type, a tensor without a place).
 [[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources, const SourceFacts& facts = {});
 
+// Takes the tensors of Role::vision out of the model and says so: what is left is the text model.
+void leave_vision_out(Model* model, std::span<const TensorInfo> sources);
+
 // Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.
 [[nodiscard]] bool knows_tensors(const Model& model);
 

@@ -92,7 +92,6 @@ using Block = std::span<const Row>;
 // Source tensors left out: everything under `prefix`, or everything that ends with `suffix`.
 struct Drop {
   std::string_view prefix, suffix, reason;
-  bool vision = false;
 };
 
 struct Rename {
@@ -142,6 +141,7 @@ struct Family {
   std::span<const std::string_view> model_types;
   std::span<const Block> blocks;  // in the order of the model; rows with a layer number are contiguous
   std::span<const Drop> drops{};
+  std::span<const std::string_view> towers{};  // paths, behind the prefixes, of what is no part of the text model: Role::vision
   std::span<const Rename> prefixes{};
   std::span<const ConfigDefault> defaults{};
   std::uint8_t reads = 0;

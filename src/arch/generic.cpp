@@ -140,7 +140,7 @@ OutTensor describe_by_name(const TensorInfo& t, int index, const std::vector<std
   out.source_dtype = t.dtype;
   out.role = match.role;
   out.rule = match.leaf.empty() ? "generic: no rule" : fmt::format("generic: *.{}", match.leaf);
-  out.layer = layer_of(path);
+  out.layer = match.role == Role::vision ? -1 : layer_of(path);
   out.unit = unit_of(path, out.module);
   out.keep_dtype = match.role == Role::state || path.back() == "e_score_correction_bias";
   out.pieces = {{index, 0, rows(t.shape)}};

@@ -20,7 +20,7 @@ constexpr std::string_view kMlp[] = {"mlp", "ffn", "feed_forward", "block_sparse
 constexpr std::string_view kExpertLists[] = {"experts", "local_experts", "expert"};
 constexpr std::string_view kShared[] = {"shared_expert", "shared_experts", "shared_mlp"};
 constexpr std::string_view kVision[] = {"visual",       "vision_tower", "vision_model", "vision_encoder", "multi_modal_projector",
-                                        "mm_projector", "audio_tower"};
+                                        "mm_projector", "audio_tower",  "embed_vision", "embed_audio",    "vision_embedder"};
 constexpr std::string_view kLayerLists[] = {"layers", "h", "blocks", "block", "layer"};
 
 struct NameRow {

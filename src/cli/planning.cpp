@@ -57,6 +57,7 @@ Status read_target(const Arguments& arguments, PlanOptions& options) {
 Result<PlanOptions> planning_options(const Arguments& arguments) {
   PlanOptions options;
   options.target = arguments.value("--target");
+  options.text_only = arguments.has("--text-only");
   if (arguments.has("--plan")) {
     for (const std::string_view name : kDecidedByPlanFile)
       if (arguments.has(name))

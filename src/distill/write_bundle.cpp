@@ -2,6 +2,7 @@
 // See the header.
 #include "distill/write_bundle.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -56,6 +57,30 @@ Status write_matrix(const Places& places, const kernels::MatrixView& at, const k
   return write(at.biases, values.biases, at.n_rows * at.param_row_bytes());
 }
 
+// A tied embedding that a bundle holds a second time, as the head that one of its loaders wants: the copy stays one.
+Status write_copies(const format::Bundle& bundle, std::span<const MappedFile> mapped, const engine::LoadedWeights& loaded,
+                    const StoredBytesOfModules& modules, format::BundleWriter& writer) {
+  const std::string embedding = "model.embed_tokens";
+  const auto stored = modules.find(embedding);
+  if (stored == modules.end()) return {};
+  kernels::MatrixView view = loaded.weights.matrices.find(embedding)->second.front();
+  for (const format::BundleModule& m : bundle.modules) {
+    const auto is_module = [&](const arch::Dropped& d) { return d.name == m.path + ".weight"; };
+    const bool alike = m.format->bits == view.format.bits && m.format->group_size == view.format.group_size &&
+                       rows(m.shape) == view.n_rows && columns(m.shape) == view.n_cols;
+    if (!alike || std::ranges::none_of(loaded.described.dropped, is_module)) continue;
+    const auto at = [&](int plane) {
+      const format::StoredTensor& t = bundle.checkpoint.tensors()[static_cast<std::size_t>(m.planes[static_cast<std::size_t>(plane)])];
+      return mapped[static_cast<std::size_t>(t.file)].data() + t.offset_bytes;
+    };
+    view.data = at(0);
+    view.scales = at(1);
+    view.biases = at(2);
+    JANG_TRY(write_matrix(Places(mapped), view, views_of(stored->second, std::span(&view, 1)).front(), writer));
+  }
+  return {};
+}
+
 Status write_side_files(const format::Bundle& bundle, const json::Value& record, format::BundleWriter& writer, Observer& observer) {
   const std::string& from = bundle.checkpoint.path();
   JANG_ASSIGN(const targets::SideFiles files, targets::find_side_files(from, *bundle.target));
@@ -97,6 +122,7 @@ Status write_bundle(const std::string& directory, const format::OpenOptions& ope
     const std::vector<kernels::MatrixView> values = views_of(stored, views);
     for (std::size_t i = 0; i < views.size(); ++i) JANG_TRY(write_matrix(places, views[i], values[i], writer));
   }
+  JANG_TRY(write_copies(bundle, mapped, loaded, modules, writer));
   JANG_TRY(bundle.checkpoint.check_unchanged());
   JANG_TRY(write_side_files(bundle, record, writer, observer));
   JANG_TRY(writer.sync());

@@ -12,6 +12,7 @@
 #include "base/phases.h"
 #include "format/bundle_writer.h"
 #include "format/targets/bundle.h"
+#include "format/targets/side_file_names.h"
 #include "format/targets/side_files.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
@@ -38,7 +39,8 @@ std::uint64_t peak_rss_bytes() {
 Status copy_side_files(const Source& source, const targets::Target& target, format::BundleWriter& writer, Observer& observer) {
   JANG_ASSIGN(const targets::SideFiles files, targets::find_side_files(source.checkpoint.path(), target));
   for (const std::string& why : files.left) observer.warn("not copied: " + why);
-  for (const std::string& name : files.names) JANG_TRY(writer.add_copy(source.checkpoint.path() + "/" + name, name));
+  for (const std::string& name : files.names)
+    if (!source.text_only || !targets::is_of_processor(name)) JANG_TRY(writer.add_copy(source.checkpoint.path() + "/" + name, name));
   return {};
 }
 

@@ -41,6 +41,7 @@ std::vector<float> damped(const format::InputStatistics& s) {
 std::string fingerprint(const arch::Model& model) {
   std::vector<TensorInfo> infos;
   for (const arch::OutTensor& t : model.tensors) {
+    if (t.role == arch::Role::vision) continue;  // what runs is the text model
     TensorInfo info{arch::canonical_name(t), t.source_dtype, t.shape};
     if (t.role == arch::Role::conv) std::erase(info.shape, 1);  // targets put the dimension of 1 in different places
     infos.push_back(std::move(info));

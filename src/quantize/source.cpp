@@ -48,7 +48,8 @@ std::string packed_warning(const std::string& packed_by) {
       packed_by);
 }
 
-Result<Source> open_source(const std::string& directory, const format::OpenOptions& options, const targets::Target& target) {
+Result<Source> open_source(const std::string& directory, const format::OpenOptions& options, const targets::Target& target,
+                           bool text_only) {
   JANG_ASSIGN(format::Bundle bundle, format::open_bundle(directory, options));
   std::string packed_by = packing_of(bundle);
   format::Checkpoint checkpoint = packed_by.empty() ? std::move(bundle.checkpoint) : format::unpacked(std::move(bundle));
@@ -56,11 +57,11 @@ Result<Source> open_source(const std::string& directory, const format::OpenOptio
   infos.reserve(checkpoint.tensors().size());
   for (const format::StoredTensor& t : checkpoint.tensors()) infos.push_back(t.info);
   JANG_ASSIGN(const arch::SourceFacts facts, source_facts(checkpoint));
-  auto model = targets::describe_source(checkpoint.config(), infos, facts, target);
+  auto model = targets::describe_source(checkpoint.config(), infos, facts, target, text_only);
   JANG_TRY(checkpoint.settle(model.status().with_context(directory), model.ok() && arch::knows_tensors(*model)));
   model->warnings.insert(model->warnings.begin(), checkpoint.warnings().begin(), checkpoint.warnings().end());
   if (!packed_by.empty()) model->warnings.push_back(packed_warning(packed_by));
-  return Source{std::move(checkpoint), std::move(model).value(), &target, std::move(packed_by)};
+  return Source{std::move(checkpoint), std::move(model).value(), &target, std::move(packed_by), text_only};
 }
 
 namespace {

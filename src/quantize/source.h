@@ -22,6 +22,7 @@ struct Source {
   arch::Model model;              // as the target spells it
   const targets::Target* target;  // never null
   std::string packed_by{};        // how the source is packed, as messages say it; empty: it is not
+  bool text_only = false;         // towers beside the text model, and the files of their processors, were not wanted
 };
 // The warning that such a source gets.
 [[nodiscard]] std::string packed_warning(const std::string& packed_by);
@@ -29,7 +30,7 @@ struct Source {
 // then hold those of the checkpoint too. Errors: those of Checkpoint::open and arch::describe; what the index promises and no file has,
 // when the model needs it.
 [[nodiscard]] Result<Source> open_source(const std::string& directory, const format::OpenOptions& options = {},
-                                         const targets::Target& target = targets::default_target());
+                                         const targets::Target& target = targets::default_target(), bool text_only = false);
 
 struct RunOptions {
   int n_threads = 0;                   // 0 = available_threads()

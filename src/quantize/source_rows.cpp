@@ -47,7 +47,11 @@ void widen(DType dtype, std::span<const std::byte> in, std::span<float> out) {
 }
 
 SourceRows::SourceRows(const format::Checkpoint& checkpoint, const arch::OutTensor& tensor, const TensorScales* scales)
-    : checkpoint_(checkpoint), dtype_(tensor.source_dtype), scales_(scales) {
+    : checkpoint_(checkpoint),
+      dtype_(tensor.source_dtype),
+      channels_(tensor.channels),
+      block_(tensor.channels > 0 ? elements(tensor.shape) / tensor.shape.front() : 0),
+      scales_(scales) {
   std::int64_t at = 0;
   for (const arch::Piece& piece : tensor.pieces) {
     const TensorInfo& source = checkpoint.tensors()[static_cast<std::size_t>(piece.source)].info;
@@ -63,7 +67,24 @@ const SourceRows::Run& SourceRows::run_of(std::int64_t element) const {
   return *std::prev(after);
 }
 
+std::int64_t SourceRows::stored_element(std::int64_t element) const {
+  if (channels_ == 0) return element;
+  const std::int64_t in_block = element % block_;
+  return element - in_block + in_block % channels_ * (block_ / channels_) + in_block / channels_;
+}
+
 Status SourceRows::read_bytes(std::int64_t begin, std::span<std::byte> out) const {
+  if (channels_ == 0 || out.empty()) return read_stored(begin, out);
+  const auto size = static_cast<std::int64_t>(size_bytes(dtype_)), n = static_cast<std::int64_t>(out.size()) / size;
+  const std::int64_t first = begin / block_ * block_, end = (begin + n + block_ - 1) / block_ * block_;
+  std::vector<std::byte> stored(static_cast<std::size_t>((end - first) * size));
+  JANG_TRY(read_stored(first, stored));
+  for (std::int64_t i = 0; i < n; ++i)
+    std::memcpy(out.data() + i * size, stored.data() + (stored_element(begin + i) - first) * size, static_cast<std::size_t>(size));
+  return {};
+}
+
+Status SourceRows::read_stored(std::int64_t begin, std::span<std::byte> out) const {
   const auto element_bytes = static_cast<std::int64_t>(size_bytes(dtype_));
   while (!out.empty()) {
     const Run& run = run_of(begin);
@@ -92,6 +113,7 @@ Status SourceRows::read_floats(std::int64_t begin, std::span<float> out, std::ve
 }
 
 std::string SourceRows::describe_element(std::int64_t element) const {
+  element = stored_element(element);
   const Run& run = run_of(element);
   const format::StoredTensor& source = checkpoint_.tensors()[static_cast<std::size_t>(run.source)];
   const std::int64_t at = run.source_begin + element - run.begin, n_columns = columns(source.info.shape);

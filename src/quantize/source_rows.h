@@ -39,9 +39,13 @@ class SourceRows {
     std::int64_t source_begin;  // first element in the source tensor
   };
   [[nodiscard]] const Run& run_of(std::int64_t element) const;
+  [[nodiscard]] Status read_stored(std::int64_t begin, std::span<std::byte> out) const;
+  // Where an element stands among those of the pieces: elsewhere only where channels move.
+  [[nodiscard]] std::int64_t stored_element(std::int64_t element) const;
 
   const format::Checkpoint& checkpoint_;
   DType dtype_;
+  std::int64_t channels_, block_;  // OutTensor::channels; elements of a row of the leading dimension
   std::vector<Run> runs_;
   const TensorScales* scales_;
 };

@@ -219,7 +219,7 @@ inline std::vector<NamedModel> all_models() {
   FakeModel gemma3 = gemma3_text();
   gemma3.config["model_type"] = "gemma3_text";
   const json::Value text = gemma3.config;
-  gemma3.config = {{"model_type", "gemma3"}, {"text_config", text}};
+  gemma3.config = {{"model_type", "gemma3"}, {"text_config", text}, {"vision_config", {{"patch_size", 14}}}};
   for (TensorInfo& t : gemma3.tensors) t.name = "language_model." + t.name;
   gemma3.add("vision_tower.vision_model.embeddings.patch_embedding.weight", {64, 3, 14, 14});
   return {{"llama", dense("llama")},

@@ -22,7 +22,7 @@ Role role_of(const std::string& name, Shape shape = {8, 8}) {
   m.add("transformer.wte.weight", {16, 8});
   m.add("embed_out.weight", {16, 8});
   if (m.find(name) == nullptr) m.add(name, std::move(shape));
-  const auto model = m.describe();
+  const auto model = describe(m.config, m.tensors);
   EXPECT_TRUE(model.ok());
   const OutTensor* t = find(*model, name);
   return t ? t->role : Role::unknown;
@@ -54,6 +54,7 @@ TEST(Generic, common_spellings_have_roles) {
       {"model.layers.0.mixer.out_proj.weight", Role::linear_attn_out},
       {"model.layers.0.self_attn.kv_b_proj.weight", Role::attn_v},
       {"vision_tower.layers.0.self_attn.q_proj.weight", Role::vision},
+      {"model.embed_vision.embedding_projection.weight", Role::vision},
       {"model.layers.0.self_attn.q_proj.bias", Role::bias},
       // Whole components, never substrings.
       {"model.layers.0.mlp.gateway.weight", Role::unknown},

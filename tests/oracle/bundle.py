@@ -201,7 +201,8 @@ def _fused_experts(source, base, projection):
 
 # model types whose norm weights are stored around zero by transformers and around one by the MLX class
 ZERO_CENTRED = ("qwen3_5", "qwen3_next")
-VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector")
+VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector")  # the text does not read them
+HEAD_COPY = "language_model.lm_head.weight"  # of a tied embedding, which one loader wants
 SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight", ".q_norm.weight", ".k_norm.weight")
 
 
@@ -283,7 +284,12 @@ def load_transformers(directory, config_from=None):
                 continue
             target.copy_(torch.from_numpy(np.array(hf_value(bundle, key, target.shape, used))))
     companions = {m + s for m in bundle.modules for s in (".scales", ".biases")}
-    left = sorted(set(bundle.tensors) - used - companions)
+    beside = {n for n in bundle.tensors if any(part in VISION_PARTS for part in n.split("."))}
+    if bundle.has(HEAD_COPY) and HEAD_COPY not in used:
+        if not np.array_equal(bundle.dense(HEAD_COPY), bundle.dense("language_model.model.embed_tokens.weight")):
+            raise ValueError("the copy of the tied embedding differs from it")
+        used.add(HEAD_COPY)
+    left = sorted(set(bundle.tensors) - used - companions - beside)
     if left:
         raise ValueError(f"bundle tensors that transformers has no place for: {left[:5]}")
     return model

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gemma 3, text only, and the language model inside the multimodal "gemma3" checkpoints (the SigLIP tower is left out). Four norms a layer;
+// Gemma 3, text only, and the language model inside the multimodal "gemma3" checkpoints. Four norms a layer;
 // they are stored zero-centred and the model adds the one itself (Traits::norm_offset), so nothing is shifted. Embedding and head are tied
 // unless there is a head of its own. Sliding and full attention alternate with the period sliding_window_pattern.
 #include "arch/families/gemma3_text.h"
@@ -41,12 +41,7 @@ constexpr Traits kTraits = {
     .max_positions = 131072,
 };
 constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
-constexpr Drop kDrops[] = {
-    {"vision_tower", "", "vision tower: the bundle is text only", true},
-    {"model.vision_tower", "", "vision tower: the bundle is text only", true},
-    {"multi_modal_projector", "", "vision projector: the bundle is text only", true},
-    {"model.multi_modal_projector", "", "vision projector: the bundle is text only", true},
-};
+constexpr std::string_view kTowers[] = {"vision_tower", "model.vision_tower", "multi_modal_projector", "model.multi_modal_projector"};
 
 Status edit(json::Value* text) {
   alias_key(text, "_sliding_window_pattern", "sliding_window_pattern");
@@ -71,7 +66,7 @@ constinit const Family kGemma3{
     .name = "gemma3",
     .model_types = kTypes,
     .blocks = kBlocks,
-    .drops = kDrops,
+    .towers = kTowers,
     .prefixes = kPrefixes,
     .defaults = kDefaults,
     .text_config = true,

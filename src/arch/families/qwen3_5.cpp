@@ -28,6 +28,7 @@ constinit const Family kQwen35{
     .model_types = kTypes,
     .blocks = kBlocks,
     .drops = qwen3_5::kDrops,
+    .towers = qwen3_5::kTowers,
     .prefixes = qwen3_5::kPrefixes,
     .defaults = kDefaults,
     .reads = kReadsDelta,

@@ -55,11 +55,8 @@ inline constexpr Traits kTraits = {
     .qk_norm = true, .gated_attention = true, .always_norm_topk = true, .reads_partial_rotary = true, .partial_rotary = 0.25};
 
 inline constexpr Rename kPrefixes[] = {{"model.language_model.", "model."}, {"language_model.", ""}};
-inline constexpr Drop kDrops[] = {
-    {"mtp", "", "multi-token-prediction head: the decoder has none"},
-    {"model.visual", "", "vision tower: the bundle is text only", true},
-    {"vision_tower", "", "vision tower: the bundle is text only", true},
-};
+inline constexpr Drop kDrops[] = {{"mtp", "", "multi-token-prediction head: the decoder has none"}};
+inline constexpr std::string_view kTowers[] = {"model.visual", "visual", "vision_tower"};
 
 // layer_types (new configs) to full_attention_interval (old ones).
 [[nodiscard]] Status edit(json::Value* text);

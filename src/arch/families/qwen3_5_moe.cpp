@@ -21,6 +21,7 @@ constinit const Family kQwen35Moe{
     .model_types = kTypes,
     .blocks = kBlocks,
     .drops = qwen3_5::kDrops,
+    .towers = qwen3_5::kTowers,
     .prefixes = qwen3_5::kPrefixes,
     .defaults = kDefaults,
     .reads = kReadsMoe | kReadsSharedExpert | kReadsDelta,

@@ -26,15 +26,15 @@ constexpr auto kNames = std::to_array<std::string_view>({
     "generation_config.json",
     "chat_template.json",
     "chat_template.jinja",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "video_preprocessor_config.json",
     "LICENSE",
     "LICENSE.txt",
     "LICENSE.md",
     "NOTICE",
     "NOTICE.txt",
 });
+// How images and sound become inputs of a tower.
+constexpr auto kOfProcessors =
+    std::to_array<std::string_view>({"preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json"});
 constexpr auto kExtensions = std::to_array<std::string_view>({".py", ".jinja", ".json", ".model", ".tiktoken"});
 // Written anew, or about weights in the form they no longer have: loaders would act on them.
 constexpr auto kLeftOut = std::to_array<std::string_view>({
@@ -59,9 +59,11 @@ bool contains(const List& list, std::string_view text) {
 
 }  // namespace
 
+bool is_of_processor(std::string_view name) { return contains(kOfProcessors, name); }
+
 Copying copied_by_name(std::string_view name) {
   if (name.starts_with('.') || contains(kLeftOut, name) || name.ends_with(".index.json")) return Copying::no;
-  if (contains(kNames, name)) return Copying::by_name;
+  if (contains(kNames, name) || is_of_processor(name)) return Copying::by_name;
   return contains(kExtensions, std::filesystem::path(name).extension().string()) ? Copying::by_kind : Copying::no;
 }
 

@@ -114,6 +114,10 @@ class Target {
   // loaders' form), unsupported.
   [[nodiscard]] virtual Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const = 0;
 
+  // Writing: of a spelled model, the tensors of Role::vision as its loaders keep them. Loaders that keep none, and `text_only`, leave them
+  // out.
+  virtual void spell_towers(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, bool text_only, arch::Model* model) const;
+
   // Writing: what is stored of one tensor in a format (null: plain), without a place; together every row of every plane once.
   [[nodiscard]] virtual std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
                                                       DType params) const = 0;

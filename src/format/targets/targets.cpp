@@ -70,16 +70,23 @@ Result<arch::Model> describe_canonical(const json::Value& config, std::span<cons
   std::vector<std::string> warnings;
   JANG_ASSIGN(Described described, describe_stored(config, stored, facts, &warnings));
   arch::Model& model = described.model;
+  arch::leave_vision_out(&model, stored);
   model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
   return std::move(model);
 }
 
+void Target::spell_towers(std::span<const TensorInfo> stored, const arch::SourceFacts& /*facts*/, bool /*text_only*/,
+                          arch::Model* model) const {
+  arch::leave_vision_out(model, stored);
+}
+
 Result<arch::Model> describe_source(const json::Value& config, std::span<const TensorInfo> stored, const arch::SourceFacts& facts,
-                                    const Target& target) {
+                                    const Target& target, bool text_only) {
   std::vector<std::string> warnings;
   JANG_ASSIGN(Described described, describe_stored(config, stored, facts, &warnings));
   arch::Model& model = described.model;
   JANG_TRY(target.spell(stored, described.facts, &model));
+  target.spell_towers(stored, described.facts, text_only, &model);
   model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
   return std::move(model);
 }

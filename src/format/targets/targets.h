@@ -21,12 +21,13 @@ namespace jang::targets {
 // Whose rules an opened directory follows. The default, first in the table, takes every directory, so it is asked last.
 [[nodiscard]] const Target& writer_of(const format::Checkpoint& checkpoint, std::span<const Target* const> table = targets());
 
-// Describes a source, in whatever spelling some target knows, in canonical names: arch::describe behind check_source and published().
-// Errors: those of both.
+// Describes a source, in whatever spelling some target knows, in canonical names: arch::describe behind check_source and published(). The
+// text model alone. Errors: those of both.
 [[nodiscard]] Result<arch::Model> describe_canonical(const json::Value& config, std::span<const TensorInfo> stored,
                                                      arch::SourceFacts facts = {});
-// The same as the target keeps it.
+// The same as the target keeps it; `text_only`: without the towers that it could keep.
 [[nodiscard]] Result<arch::Model> describe_source(const json::Value& config, std::span<const TensorInfo> stored,
-                                                  const arch::SourceFacts& facts = {}, const Target& target = default_target());
+                                                  const arch::SourceFacts& facts = {}, const Target& target = default_target(),
+                                                  bool text_only = false);
 
 }  // namespace jang::targets

@@ -30,17 +30,18 @@ void update_dtype(Value& config, DType dtype) {
 double two_decimals(double x) { return std::round(x * 100) / 100; }
 double six_digits(double x) { return x == 0 ? 0 : parse_decimal(fmt::format("{:.6g}", x)).value_or(x); }
 
-// Parts of every packed tensor, by tensor index and plane.
-std::map<int, std::array<const StoredPart*, 3>> packed_parts(const Layout& layout) {
-  std::map<int, std::array<const StoredPart*, 3>> parts;
+// Parts of every packed module by plane, by tensor index and module.
+std::map<std::pair<int, std::string>, std::array<const StoredPart*, 3>> packed_parts(const Layout& layout) {
+  std::map<std::pair<int, std::string>, std::array<const StoredPart*, 3>> parts;
   for (const StoredPart& p : layout.parts)
-    if (p.plane >= 0) parts[p.tensor].at(static_cast<std::size_t>(p.plane)) = &p;
+    if (p.plane >= 0) parts[{p.tensor, p.info.name.substr(0, p.info.name.rfind('.'))}].at(static_cast<std::size_t>(p.plane)) = &p;
   return parts;
 }
 
 Value make_manifest(const Record& r) {
   Value manifest = Value::object();
-  for (const auto& [index, parts] : packed_parts(r.layout)) {
+  for (const auto& [place, parts] : packed_parts(r.layout)) {
+    const auto& [index, module] = place;
     const arch::OutTensor& t = r.model.tensors[static_cast<std::size_t>(index)];
     const TensorRecord& record = r.tensors[static_cast<std::size_t>(index)];
     const std::size_t first = static_cast<std::size_t>(t.pieces.front().source);
@@ -55,7 +56,7 @@ Value make_manifest(const Record& r) {
     for (std::size_t p = 0; p < parts.size(); ++p) entry[std::string(kPlaneNames[p]) + "_key"] = parts[p]->info.name;
     for (std::size_t p = 0; p < parts.size(); ++p) entry[std::string(kPlaneNames[p]) + "_shape"] = parts[p]->info.shape;
     entry["error"] = record.error ? Value(six_digits(*record.error)) : Value(nullptr);
-    manifest[t.module] = std::move(entry);
+    manifest[module] = std::move(entry);
   }
   return manifest;
 }
@@ -123,7 +124,7 @@ Value make_jang_config(const Record& r) {
           {"architecture",
            {{"type", r.model.architecture_kind},
             {"attention", r.model.attention},
-            {"has_vision", false},  // the vision tower of a source is left out
+            {"has_vision", r.model.has_vision},
             {"has_ssm", has_ssm},
             {"has_moe", r.model.n_experts > 0}}},
           {"runtime", {{"total_weight_bytes", r.layout.tensor_bytes}, {"total_weight_gb", two_decimals(bytes / 1e9)}}},

@@ -17,12 +17,13 @@
 namespace jang::targets::mlx {
 namespace {
 
-// Keys a class demands that configs of transformers 5 hold among rope_parameters.
-void fill_rope_keys(const ModelClass& model_class, json::Value* text) {
+// Keys a class demands that configs of transformers 5 hold among rope_parameters. What it demands of a text_config is not in the table; a
+// null says no more than an absent key.
+void fill_rope_keys(const ModelClass& model_class, bool nested, json::Value* text) {
   const auto lacks = [&](const char* key) {
     return std::ranges::find(model_class.required, key) != model_class.required.end() && !text->contains(key);
   };
-  if (lacks("rope_scaling")) (*text)["rope_scaling"] = nullptr;
+  if (lacks("rope_scaling") || (nested && !text->contains("rope_scaling"))) (*text)["rope_scaling"] = nullptr;
   const json::Value* rope = json::find(*text, "rope_parameters");
   const json::Value* part = rope != nullptr && rope->is_object() ? json::find(*rope, "partial_rotary_factor") : nullptr;
   if (part != nullptr && lacks("partial_rotary_factor")) {
@@ -47,7 +48,7 @@ Status prepare_config(const ModelClass& model_class, json::Value* config, arch::
   const bool by_layer =
       rope != nullptr && rope->is_object() && std::any_of(rope->begin(), rope->end(), [](const json::Value& v) { return v.is_object(); });
   if (rope != nullptr && !by_layer) JANG_TRY(arch::flatten_rope(text));
-  fill_rope_keys(model_class, text);
+  fill_rope_keys(model_class, text != config, text);
   fill_derived_numbers(model_class, text);
   if (std::string why = config_refusal(model_class, *config); !why.empty()) refuse(model, std::move(why));
   return {};

@@ -2,16 +2,22 @@
 // The target's table of functions.
 #include "format/targets/mlx/mlx.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "arch/family.h"
 #include "arch/registry.h"
 #include "format/targets/mlx/documents.h"
 #include "format/targets/mlx/generic_spelling.h"
 #include "format/targets/mlx/quantization.h"
 #include "format/targets/mlx/spelling.h"
+#include "format/targets/mlx/towers.h"
 #include "format/targets/side_file_names.h"
 
 namespace jang::targets::mlx {
 namespace {
+
+bool is_copied(const arch::OutTensor& tensor, const codec::WeightFormat* format) { return format != nullptr && !tensor.copied_to.empty(); }
 
 class Mlx final : public Target {
  public:
@@ -35,9 +41,21 @@ class Mlx final : public Target {
     return {};
   }
 
+  void spell_towers(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, bool text_only, arch::Model* model) const override {
+    mlx::spell_towers(stored, facts.file_format, text_only, model);
+  }
+
   [[nodiscard]] std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,
                                               DType params) const override {
-    return whole_parts(tensor, format, params, kPlaneNames);
+    std::vector<StoredPart> parts = whole_parts(tensor, format, params, kPlaneNames);
+    if (!is_copied(tensor, format)) return parts;
+    arch::OutTensor copy = tensor;
+    copy.module = tensor.copied_to;
+    std::ranges::copy(whole_parts(copy, format, params, kPlaneNames), std::back_inserter(parts));
+    return parts;
+  }
+  [[nodiscard]] std::uint64_t bytes(const arch::OutTensor& tensor, const codec::WeightFormat* format, DType params) const override {
+    return Target::bytes(tensor, format, params) * (is_copied(tensor, format) ? 2 : 1);
   }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override {
     return {{"format", std::string(kFileFormat)}};

@@ -117,8 +117,13 @@ json::Value quantization_map(const arch::Model& model, std::span<const TensorRec
     return json::Value{{"group_size", f.group_size}, {"bits", f.bits}, {"mode", "affine"}};
   };
   json::Value map = entry(*most_common_format(model, tensors));
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    if (tensors[i].format != nullptr) map[model.tensors[i].module] = entry(*tensors[i].format);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const arch::OutTensor& t = model.tensors[i];
+    const bool is_kept_matrix = t.role == arch::Role::vision && t.shape.size() >= 2 && t.name != t.module;
+    if (tensors[i].format != nullptr) map[t.module] = entry(*tensors[i].format);
+    if (tensors[i].format != nullptr && !t.copied_to.empty()) map[t.copied_to] = map[t.module];
+    if (is_kept_matrix) map[t.module] = false;  // loaders would else go by what they find
+  }
   return map;
 }
 

@@ -60,6 +60,7 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
   JANG_ASSIGN(arch::Geometry geometry, arch::read_geometry(text, family.reads));
   geometry.tied = model->tied;
   for (OutTensor& t : model->tensors) {
+    if (t.role == Role::vision) continue;  // towers.h
     spell_tensor(row.prefix, stored, &t);
     if (row.routers_8bit && (t.role == Role::router || t.role == Role::shared_router)) model->eight_bit_modules.push_back(t.module);
   }
