@@ -246,7 +246,7 @@ Result<DecoderConfig> decoder_config(const Family& family, const Model& describe
 }
 
 Result<DecoderConfig> decoder_config(const Model& described) {
-  const Family* family = find_family(described.model_type);
+  const Family* family = family_of(described.config);
   if (family == nullptr)
     return Status(StatusCode::unsupported, fmt::format("the engine has no graph for model_type {}; it can be converted, not run",
                                                        json::quote(described.model_type)));

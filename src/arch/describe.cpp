@@ -70,8 +70,7 @@ json::Value* language_config(const Family& family, json::Value* config) {
 
 std::optional<DoubtfulTie> doubtful_tie(const json::Value& config, std::span<const TensorInfo> sources) {
   if (!config.is_object()) return std::nullopt;
-  const auto model_type = json::get_string(config, "model_type", "");
-  const Family* family = model_type.ok() ? find_family(*model_type) : nullptr;
+  const Family* family = family_of(config);
   if (family == nullptr) return doubtful_generic_tie(config, sources);
   if (!says_tied(*family, config)) return std::nullopt;
   const DoubtfulTie ends = find_ends(*family, sources);
@@ -83,7 +82,7 @@ Result<Model> describe(const json::Value& config, std::span<const TensorInfo> so
   if (sources.empty()) return Status(StatusCode::corrupt, "the checkpoint has no tensors");
   JANG_ASSIGN(const std::string model_type, json::get_string(config, "model_type", ""));
   if (model_type.empty()) return Status(StatusCode::corrupt, "config.json: 'model_type' is missing; it names the architecture");
-  if (const Family* family = find_family(model_type)) return describe_family(*family, config, model_type, sources, facts);
+  if (const Family* family = family_of(config)) return describe_family(*family, config, model_type, sources, facts);
   return describe_generic(config, model_type, sources, facts);
 }
 

@@ -139,7 +139,8 @@ struct Traits {
 struct Family {
   std::string_view name;
   std::span<const std::string_view> model_types;
-  std::span<const Block> blocks;  // in the order of the model; rows with a layer number are contiguous
+  std::span<const std::string_view> text_types{};  // of text_config, where the wrapper may hold other models too; empty: any
+  std::span<const Block> blocks;                   // in the order of the model; rows with a layer number are contiguous
   std::span<const Drop> drops{};
   std::span<const std::string_view> towers{};  // paths, behind the prefixes, of what is no part of the text model: Role::vision
   std::span<const Rename> prefixes{};

@@ -8,18 +8,21 @@
 #include "arch/families/gemma3_text.h"
 #include "arch/families/llama.h"
 #include "arch/families/mistral.h"
+#include "arch/families/mistral3.h"
 #include "arch/families/qwen2.h"
 #include "arch/families/qwen3.h"
 #include "arch/families/qwen3_5.h"
 #include "arch/families/qwen3_5_moe.h"
 #include "arch/families/qwen3_moe.h"
 #include "arch/families/qwen3_next.h"
+#include "arch/families/qwen3_vl.h"
 
 namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama, &kMistral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma3Text, &kGemma3, &kQwen35, &kQwen35Moe, &kQwen3Next,
+    &kLlama,  &kMistral,   &kQwen2,     &kQwen3,   &kQwen3Moe,   &kGemma3Text, &kGemma3,
+    &kQwen35, &kQwen35Moe, &kQwen3Next, &kQwen3Vl, &kQwen3VlMoe, &kMistral3,
 };
 
 }  // namespace
@@ -28,6 +31,16 @@ const Family* find_family(std::string_view model_type) {
   for (const Family* family : kFamilies)
     if (std::ranges::find(family->model_types, model_type) != family->model_types.end()) return family;
   return nullptr;
+}
+
+const Family* family_of(const json::Value& config) {
+  if (!config.is_object()) return nullptr;
+  const auto model_type = json::get_string(config, "model_type", "");
+  const Family* family = model_type.ok() ? find_family(*model_type) : nullptr;
+  if (family == nullptr || family->text_types.empty()) return family;
+  const json::Value* text = json::find(config, "text_config");
+  const auto text_type = text != nullptr && text->is_object() ? json::get_string(*text, "model_type", "") : Result<std::string>("");
+  return text_type.ok() && std::ranges::find(family->text_types, *text_type) != family->text_types.end() ? family : nullptr;
 }
 
 std::vector<std::string_view> families() {

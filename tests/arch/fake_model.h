@@ -209,6 +209,15 @@ inline FakeModel qwen3_next() {
   return m;
 }
 
+// A flat model of `type` inside a wrapper: model.language_model.*, the head at the top, one tensor of a tower.
+inline FakeModel wrapped(FakeModel text, const std::string& type, const std::string& tower, const Shape& shape) {
+  for (TensorInfo& t : text.tensors)
+    if (t.name.starts_with("model.")) t.name.insert(6, "language_model.");
+  text.config = {{"model_type", type}, {"text_config", json::Value(text.config)}, {"vision_config", {{"depth", 1}}}};
+  text.add(tower, shape);
+  return text;
+}
+
 struct NamedModel {
   std::string name;
   FakeModel model;
@@ -235,7 +244,10 @@ inline std::vector<NamedModel> all_models() {
           {"qwen3_5", qwen3_5(false, true)},
           {"qwen3_5_moe_text", qwen3_5(true, false, Experts::each)},
           {"qwen3_5_moe", qwen3_5(true, true)},
-          {"qwen3_next", qwen3_next()}};
+          {"qwen3_next", qwen3_next()},
+          {"qwen3_vl", wrapped(dense("qwen3"), "qwen3_vl", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
+          {"qwen3_vl_moe", wrapped(qwen3_moe(Experts::fused), "qwen3_vl_moe", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
+          {"mistral3", wrapped(dense("mistral"), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})}};
 }
 
 }  // namespace jang::arch::testing

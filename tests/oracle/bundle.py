@@ -263,16 +263,17 @@ def load_transformers(directory, config_from=None):
     that the vision parts of a multimodal class may be absent from a bundle of the text model: they stay random, text does not read them.
     config_from: directory whose config.json describes the model (the source's, say); default the bundle's own."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
 
     bundle = Bundle(directory)
     config = transformers_config(config_from or directory)
+    auto = AutoModelForCausalLM if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else AutoModelForImageTextToText
     with torch.device("meta"):  # a config read wrongly can mean a model of any size: count before allocating
-        expected = sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
+        expected = sum(p.numel() for p in auto.from_config(config).parameters())
     stored = bundle.weight_count()
     if not stored / 2 < expected < stored * 2 + 1e7:
         raise ValueError(f"transformers would build {expected} parameters for a bundle of {stored}")
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    model = auto.from_config(config, dtype=torch.float32).eval()
     used = set()
     targets = dict(model.named_parameters())
     for key, value in model.named_buffers():

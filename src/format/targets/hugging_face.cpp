@@ -153,7 +153,7 @@ void keep_units(std::string_view why, const std::function<bool(const OutTensor&)
 }
 
 void refuse_unknown(std::string_view loader, const arch::SourceFacts& facts, arch::Model* model) {
-  model->refusal = refusal_of(loader, arch::find_family(model->model_type), facts, *model);
+  model->refusal = refusal_of(loader, arch::family_of(model->config), facts, *model);
   if (!model->refusal.empty())
     model->warnings.insert(model->warnings.begin(), std::string(loader) + " would refuse a directory of this model: " + model->refusal);
 }

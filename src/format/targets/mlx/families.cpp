@@ -24,6 +24,9 @@ constexpr FamilyRow kRows[] = {
     {.family = "qwen3_5", .model_type = "qwen3_5", .prefix = "language_model.", .routers_8bit = true},
     {.family = "qwen3_5_moe", .model_type = "qwen3_5_moe", .prefix = "language_model.", .routers_8bit = true},
     {.family = "qwen3_next", .routers_8bit = true},
+    {.family = "qwen3_vl", .prefix = "language_model."},
+    {.family = "qwen3_vl_moe", .prefix = "language_model.", .routers_8bit = true, .scales_rope = false},
+    {.family = "mistral3", .prefix = "language_model."},
 };
 
 }  // namespace

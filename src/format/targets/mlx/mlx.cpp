@@ -29,12 +29,11 @@ class Mlx final : public Target {
   }
 
   void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) const override {
-    const auto type = json::get_string(config, "model_type", "");
-    if (type.ok() && arch::find_family(*type) != nullptr) unspell_family(tensors, facts);
+    if (arch::family_of(config) != nullptr) unspell_family(tensors, facts);
   }
 
   [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
-    const arch::Family* family = arch::find_family(model->model_type);
+    const arch::Family* family = arch::family_of(model->config);
     JANG_TRY(family != nullptr ? spell_family(*family, stored, model) : spell_generic(stored, facts, model));
     if (!model->refusal.empty())
       model->warnings.insert(model->warnings.begin(), std::string(loader()) + " would refuse a bundle of this model: " + model->refusal);
