@@ -28,7 +28,19 @@ DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_d
                                   mrope_interleaved=True))
 VISION = dict(depth=1, hidden_size=64, intermediate_size=128, num_heads=2, out_hidden_size=128, num_position_embeddings=16)
 
-SIGLIP = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14)
+SIGLIP = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14,
+              vision_use_head=False)
+PIXTRAL = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, head_dim=32, image_size=56, patch_size=14)
+MROPE = dict(rope_type="default", rope_theta=10000.0, mrope_section=[12, 10, 10], mrope_interleaved=True)
+LLAMA4 = dict(TEXT, head_dim=64, intermediate_size=64, intermediate_size_mlp=128, num_local_experts=4, num_experts_per_tok=1,
+              interleave_moe_layer_step=1, attention_chunk_size=64, num_hidden_layers=4, use_qk_norm=True, tie_word_embeddings=False)
+LLAMA4_VISION = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14,
+                     vision_output_dim=64, projector_input_dim=64, projector_output_dim=64)
+GEMMA4 = dict(DENSE, head_dim=64, num_hidden_layers=4, sliding_window=64, hidden_size_per_layer_input=32,
+              vocab_size_per_layer_input=VOCAB, num_kv_shared_layers=0,
+              layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"])
+GEMMA4_VISION = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, head_dim=32,
+                     patch_size=14)
 
 
 def wrapped(config_class, text):
@@ -37,6 +49,10 @@ def wrapped(config_class, text):
 
 def t(name):
     return getattr(transformers, name)
+
+
+# Made where a test asks for them by name.
+ON_DEMAND = ("qwen3_vl", "qwen3_vl_moe", "mistral3", "llama4-wrapped", "gemma4-wrapped")
 
 
 # name -> (model class, config, dtype, edit of the saved directory or None)
@@ -78,6 +94,17 @@ def recipes():
         "gemma3-vision": ("Gemma3ForConditionalGeneration", t("Gemma3Config")(text_config=dict(DENSE, num_hidden_layers=4, head_dim=64,
                           sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64, rope_parameters=gemma_rope),
                           vision_config=SIGLIP, mm_tokens_per_image=4), torch.bfloat16, None),
+        "qwen3_vl": ("Qwen3VLForConditionalGeneration", t("Qwen3VLConfig")(text_config=dict(DENSE, head_dim=64, rope_parameters=MROPE),
+                     vision_config=dict(VISION, deepstack_visual_indexes=[0]), tie_word_embeddings=True), torch.bfloat16, None),
+        "qwen3_vl_moe": ("Qwen3VLMoeForConditionalGeneration", t("Qwen3VLMoeConfig")(text_config=dict(MOE, intermediate_size=256,
+                         moe_intermediate_size=96, rope_parameters=MROPE, tie_word_embeddings=False), vision_config=dict(VISION, deepstack_visual_indexes=[0]),
+                         tie_word_embeddings=False), torch.bfloat16, transpose_experts),
+        "mistral3": ("Mistral3ForConditionalGeneration", t("Mistral3Config")(text_config=dict(DENSE, model_type="mistral", head_dim=64,
+                     sliding_window=None), vision_config=dict(PIXTRAL), tie_word_embeddings=False), torch.bfloat16, None),
+        "llama4-wrapped": ("Llama4ForConditionalGeneration", t("Llama4Config")(text_config=LLAMA4, vision_config=dict(LLAMA4_VISION),
+                           tie_word_embeddings=False), torch.bfloat16, publish_llama4),
+        "gemma4-wrapped": ("Gemma4ForConditionalGeneration", t("Gemma4Config")(text_config=GEMMA4, vision_config=dict(GEMMA4_VISION),
+                           audio_config=None), torch.bfloat16, publish_gemma4),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),
@@ -105,6 +132,27 @@ def fuse_experts(directory):
             weights[f"{prefix}.gate_up_proj"] = torch.cat([stack["gate_proj"], stack["up_proj"]], dim=1)
             weights[f"{prefix}.down_proj"] = stack["down_proj"]
         return weights
+    edit_weights(directory, change)
+
+
+def publish_llama4(directory):
+    """Members of vision_config that published configs have and transformers 5 does not save."""
+    path = directory / "config.json"
+    config = json.loads(path.read_text())
+    config["vision_config"].update(rope_theta=10000.0, vision_feature_layer=-1)
+    path.write_text(json.dumps(config))
+
+
+def publish_gemma4(directory):
+    """The vocabulary at the top, where the MLX classes look for it."""
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "vocab_size": VOCAB}))
+
+
+def transpose_experts(directory):
+    """Experts as [E, in, out]: how Qwen3-VL-MoE is published; transformers turns them when it loads them, and keeps them turned."""
+    def change(weights):
+        return {n: v.transpose(1, 2) if ".experts." in n and v.shape[1 if "down" in n else 2] == 128 else v for n, v in weights.items()}
     edit_weights(directory, change)
 
 
@@ -151,7 +199,7 @@ def main():
         sys.exit(__doc__)
     out, tokenizer = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
-    chosen = sys.argv[3:] or list(recipes())
+    chosen = sys.argv[3:] or [name for name in recipes() if name not in ON_DEMAND]
     unknown = [name for name in chosen if name not in recipes()]
     if unknown:
         sys.exit(f"unknown family {unknown[0]}; known: {', '.join(recipes())}")

@@ -38,6 +38,7 @@ CHECKS = {  # module: packages it needs
     "check_public_templates": ("transformers", "jinja2", "tokenizers"),
     "check_awq": ("numpy", "mlx", "torch", "transformers"),
     "check_gguf": ("numpy", "gguf", "safetensors"),
+    "check_wrappers": ("numpy", "mlx", "mlx_lm", "torch", "transformers"),
     "check_readers": ("mlx", "mlx_lm", "torch", "transformers"),
     "check_compressed_tensors": ("numpy", "torch", "transformers", "safetensors", "compressed_tensors"),
     "check_awq_gptq": ("numpy", "torch", "transformers", "safetensors"),
