@@ -275,6 +275,7 @@ TEST_P(DeviceParity, attention_over_every_cache_is_the_reference) {
       const double terms = c.type == KvType::f32 ? 400.0 * d(static_cast<float>(c.dim)) : 2e7;
       expect_near(found.rows, rows, c.type == KvType::q8 || c.type == KvType::bf16 ? 64 * terms : terms, what);
       if (::testing::Test::HasFatalFailure()) return;
+      if (prompt > 100 && !on_card()) continue;  // chunks of positions are the card's
       const Attended single = run_attention(machine, c, prompt, prompt > 100 ? 5 : prompt);
       ASSERT_TRUE(single.rows == found.rows) << what << ": rows depend on their batch";
       ASSERT_TRUE(single.queries == found.queries && single.keys == found.keys) << what << ": rotations depend on their batch";

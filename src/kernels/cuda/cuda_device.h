@@ -2,8 +2,9 @@
 // One NVIDIA card as a Device: buffers and weights in its memory, ops as kernels on one stream. This class turns tensors into addresses and
 // chooses kernels; what a thread does is in the .cu files (launch.h).
 //
-// The host runs ahead of the card: an op returns when its kernels are enqueued, wait() and read() when they are done. Small host values
-// (tokens, positions, page tables) go through a ring of pinned memory, which wait() empties. Errors of the runtime are kept for wait().
+// The host runs ahead of the card: an op returns when its kernels are enqueued, or kept back for the next op to join them (cuda_step.cpp);
+// wait() and read() return when they are done. Small host values (tokens, positions, page tables) go through a ring of pinned memory, which
+// wait() empties. Errors of the runtime are kept for wait().
 //
 // Members are defined by subject: cuda_device.cpp (memory, rows), cuda_upload.cpp (weights), cuda_linear.cpp (maps, mixtures, Gram
 // matrices), cuda_step.cpp (ops of one row that become one kernel), cuda_attention.cpp, cuda_recurrent.cpp. Gradients are a class of their

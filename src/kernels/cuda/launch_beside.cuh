@@ -25,7 +25,7 @@ void launch_beside(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::si
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
   config.attrs = attributes;
-  config.numAttrs = kernels_overlap ? 2 : 1;
+  config.numAttrs = kernels_overlap ? 2 : 0;
   cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
