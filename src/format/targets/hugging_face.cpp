@@ -127,6 +127,17 @@ json::Value make_config(const Record& r, json::Value quantization) {
   return config;
 }
 
+// The last components of modules, and of what engines fuse them into: shared_unit, by name.
+constexpr std::pair<std::string_view, std::string_view> kFusedNames[] = {
+    {"q_proj", "qkv_proj"},      {"k_proj", "qkv_proj"},     {"v_proj", "qkv_proj"},   {"gate_proj", "gate_up_proj"},
+    {"up_proj", "gate_up_proj"}, {"in_proj_qkv", "in_proj"}, {"in_proj_z", "in_proj"},
+};
+
+bool is_linear_name(std::string_view module) {
+  const std::string_view last = module.substr(module.rfind('.') + 1);
+  return last.find("_proj") != std::string_view::npos || last == "w1" || last == "w2" || last == "w3";
+}
+
 }  // namespace
 
 void spell_for_engines(std::string_view loader, arch::Model* model) {
@@ -202,6 +213,32 @@ std::vector<ModulePattern> module_patterns(const std::vector<std::string>& modul
     out.push_back({is_regex ? regex_of(path, numbers[path]) : path, is_regex});
   }
   return out;
+}
+
+std::vector<std::string> plain_linears(const format::Bundle& bundle) {
+  std::vector<std::string> modules;
+  for (const int i : bundle.plain) {
+    const format::StoredTensor& t = bundle.checkpoint.tensors()[static_cast<std::size_t>(i)];
+    const std::string module(arch::module_of(t.info.name));
+    if (t.made == nullptr && t.info.shape.size() == 2 && module != t.info.name && is_linear_name(module)) modules.push_back(module);
+  }
+  return modules;
+}
+
+bool names_a_module(const format::Bundle& bundle, const std::function<bool(const std::string&)>& is_such) {
+  const auto any_name = [&](const std::string& module) {
+    if (is_such(module)) return true;
+    const std::size_t dot = module.rfind('.'), experts = module.find(kExperts);
+    if (experts != std::string::npos && is_such(module.substr(0, experts + kExperts.size() - 1))) return true;
+    for (const auto& [part, fused] : kFusedNames)
+      if (dot != std::string::npos && module.substr(dot + 1) == part && is_such(module.substr(0, dot + 1) + std::string(fused)))
+        return true;
+    return false;
+  };
+  return std::ranges::any_of(bundle.modules, [&](const format::BundleModule& m) { return any_name(m.path); }) ||
+         std::ranges::any_of(bundle.plain, [&](int i) {
+           return any_name(std::string(arch::module_of(bundle.checkpoint.tensors()[static_cast<std::size_t>(i)].info.name)));
+         });
 }
 
 std::vector<Document> engine_documents(const Record& record, json::Value quantization) {

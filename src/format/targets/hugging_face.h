@@ -44,6 +44,13 @@ struct ModulePattern {
 };
 [[nodiscard]] std::vector<ModulePattern> module_patterns(const std::vector<std::string>& modules);
 
+// The output head, which many configs name although the model has none of its own.
+inline constexpr std::string_view kHead = "lm_head";
+// Modules of a directory that are linear maps by their names, and are not packed.
+[[nodiscard]] std::vector<std::string> plain_linears(const format::Bundle& bundle);
+// Whether the name of a module, packed or not, or what an engine calls those that it fuses, is such.
+[[nodiscard]] bool names_a_module(const format::Bundle& bundle, const std::function<bool(const std::string&)>& is_such);
+
 // The index, and the source's config.json with the float type of the directory and `quantization` as quantization_config unless it is null.
 [[nodiscard]] std::vector<Document> engine_documents(const Record& record, json::Value quantization);
 

@@ -79,12 +79,12 @@ struct Regex::Searcher::State {
   }
 };
 
-Regex::Searcher::Searcher(const Regex& regex) : state_(std::make_unique<State>()) {
+Regex::Searcher::Searcher(const Regex& regex, std::uint32_t match_limit) : state_(std::make_unique<State>()) {
   state_->code = regex.code_;
   state_->data = pcre2_match_data_create(1, nullptr);
   state_->context = pcre2_match_context_create(nullptr);
   if (state_->data == nullptr || state_->context == nullptr) return;  // next() reports it
-  pcre2_set_match_limit(state_->context, kMatchLimit);
+  pcre2_set_match_limit(state_->context, match_limit == 0 ? kMatchLimit : match_limit);
   pcre2_set_depth_limit(state_->context, kDepthLimit);
   pcre2_set_heap_limit(state_->context, kHeapLimitKiB);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -26,7 +27,8 @@ class Regex {
   // Searches one text from left to right, as the library iterates: an empty match right behind the previous match does not count.
   class Searcher {
    public:
-    explicit Searcher(const Regex& regex);
+    // `match_limit`: backtracking steps of one match, 0: the default.
+    explicit Searcher(const Regex& regex, std::uint32_t match_limit = 0);
     ~Searcher();
     Searcher(const Searcher&) = delete;
     Searcher& operator=(const Searcher&) = delete;

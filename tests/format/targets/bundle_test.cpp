@@ -117,6 +117,14 @@ TEST_F(BundleTest, scales_of_another_shape_or_type_are_corrupt) {
   EXPECT_FALSE(open_bundle(dir_.string()).ok());
 }
 
+TEST_F(BundleTest, modules_that_the_config_leaves_out_have_no_scales) {
+  config_["quantization"]["m"] = false;
+  write();
+  auto b = open_bundle(dir_.string());
+  ASSERT_FALSE(b.ok());
+  EXPECT_NE(b.status().message().find("leaves out module m"), std::string::npos) << b.status().message();
+}
+
 TEST_F(BundleTest, other_modes_are_unsupported) {
   config_["quantization"]["mode"] = "mxfp4";
   write();

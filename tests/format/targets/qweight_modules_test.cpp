@@ -302,14 +302,97 @@ TEST_F(QweightModules, a_module_cannot_be_packed_and_plain) {
   expect_refused(StatusCode::corrupt, "both");
 }
 
-TEST_F(QweightModules, packed_modules_that_are_named_as_plain_are_told) {
+// Entries of modules_to_not_convert are parts of names for AutoAWQ and vLLM, which would then look for a plain weight.
+TEST_F(QweightModules, packed_modules_that_are_left_out_are_refused) {
+  for (const char* entry : {"m", ""}) {
+    make("awq", 4, 64);
+    config_["quantization_config"]["modules_to_not_convert"] = {"lm_head", entry};
+    if (*entry == '\0')
+      EXPECT_TRUE(open().ok());
+    else
+      expect_refused(StatusCode::corrupt, "modules_to_not_convert has \"m\"");
+  }
   make("awq", 4, 64);
-  config_["quantization_config"]["modules_to_not_convert"] = {"m"};
-  ASSERT_TRUE(open().ok());
+  config_["quantization_config"]["modules_to_not_convert"] = "m";
+  expect_refused(StatusCode::corrupt, "not a list of names");
+  make("awq", 4, 64);
+  config_["quantization_config"]["zero_point"] = false;
+  expect_refused(StatusCode::unsupported, "zero_point is false");
+}
+
+TEST_F(QweightModules, rules_of_dynamic_hold_for_the_modules_that_they_match) {
+  const auto set = [&](const json::Value& dynamic) {
+    make("gptq", 4, 64);
+    config_["quantization_config"]["dynamic"] = dynamic;
+  };
+  set({{"-:^m$", json::Value::object()}});
+  expect_refused(StatusCode::corrupt, "dynamic has \"-:^m$\"");
+  set({{"+:m", {{"bits", 8}}}});
+  expect_refused(StatusCode::corrupt, "4 bits by its shapes, 8 by config.json");
+  set({{"m", {{"group_size", 32}}}});  // without a sign it is "+:"
+  expect_refused(StatusCode::corrupt, "groups of 32");
+  set({{"+:other", {{"bits", 8}}}, {"-:.*or.+", json::Value::object()}, {"-:x.*", json::Value::object()}});
+  ASSERT_TRUE(open().ok()) << open().status().message();
   const auto findings = validate(root_.string(), {});
   ASSERT_TRUE(findings.ok());
-  ASSERT_EQ(findings->size(), 1u);
-  EXPECT_NE(findings->front().message.find("names m"), std::string::npos);
+  ASSERT_EQ(findings->size(), 2u);  // the second is of norm
+  EXPECT_EQ(findings->front().severity, Severity::error) << findings->front().message;
+  EXPECT_EQ(findings->back().severity, Severity::warning) << findings->back().message;
+  set({{"+:(m", json::Value::object()}});
+  expect_refused(StatusCode::corrupt, "dynamic");
+  set({{"+:m", {{"bits", 4}}}, {"+:.*", {{"bits", 8}}}});  // the first decides
+  EXPECT_TRUE(open().ok());
+}
+
+// Engines read no zero points of files that call themselves symmetric.
+TEST_F(QweightModules, other_zero_points_than_the_middle_of_a_symmetric_file_are_refused) {
+  for (const int bits : {2, 3, 4, 8}) {
+    for (const int minus : {0, 1}) {
+      make("gptq", bits, 64, minus);
+      config_["quantization_config"]["sym"] = true;
+      expect_refused(StatusCode::corrupt, "sym: true");
+      std::vector<std::uint32_t> words(static_cast<std::size_t>(kRows * bits / 32));
+      for (std::int64_t r = 0; r < kRows; ++r) put_code(&words, 0, 1, r, bits, (1u << (bits - 1)) - static_cast<unsigned>(minus));
+      Made& zeros = tensor("m.qzeros");
+      const std::size_t row = words.size() * 4;
+      for (std::size_t at = 0; at < zeros.bytes.size(); at += row) std::memcpy(zeros.bytes.data() + at, words.data(), row);
+      EXPECT_TRUE(open().ok()) << bits << " " << minus << " " << open().status().message();
+      zeros.bytes.back() ^= std::byte{0x80};
+      expect_refused(StatusCode::corrupt, "group 1");
+    }
+  }
+}
+
+TEST_F(QweightModules, a_head_is_as_the_config_says) {
+  make("gptq", 4, 64);
+  for (Made& t : tensors_)
+    if (t.info.name.starts_with("m.")) t.info.name = "lm_head" + t.info.name.substr(1);
+  ASSERT_TRUE(open().ok());
+  config_["quantization_config"]["lm_head"] = false;
+  expect_refused(StatusCode::corrupt, "lm_head: false");
+  make("gptq", 4, 64);
+  tensors_.push_back(made("lm_head.weight", DType::f16, {8, 8}, std::vector<std::uint16_t>(64)));
+  config_["quantization_config"]["lm_head"] = true;
+  expect_refused(StatusCode::corrupt, "lm_head: true");
+}
+
+TEST_F(QweightModules, linear_maps_that_a_loader_expects_packed_are_told) {
+  for (const char* method : {"awq", "gptq"}) {
+    make(method, 4, 64);
+    tensors_.push_back(made("a.q_proj.weight", DType::f16, {8, 8}, std::vector<std::uint16_t>(64)));
+    ASSERT_TRUE(open().ok());
+    const auto findings = validate(root_.string(), {});
+    ASSERT_TRUE(findings.ok());
+    ASSERT_EQ(findings->size(), 1u) << method;
+    EXPECT_EQ(findings->front().where, "a.q_proj.weight");
+    EXPECT_EQ(findings->front().severity, Severity::error);
+    if (std::string_view(method) == "awq")
+      config_["quantization_config"]["modules_to_not_convert"] = {"q_proj"};
+    else
+      config_["quantization_config"]["dynamic"] = {{"-:a\\.qkv_proj", json::Value::object()}, {"-:.*q_proj", json::Value::object()}};
+    ASSERT_TRUE(open().ok());
+    expect_valid();  // engines call it qkv_proj too
+  }
 }
 
 }  // namespace

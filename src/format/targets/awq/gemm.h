@@ -23,9 +23,10 @@ inline constexpr std::int64_t kRowsPerWord = 8;
 [[nodiscard]] json::Value quantization_config(const arch::Model& model, std::span<const TensorRecord> tensors);
 
 [[nodiscard]] bool is_gemm(const format::Checkpoint& checkpoint);
-// Target::read. Errors: corrupt; unsupported (other versions than gemm, other widths than 4).
+// Target::read. Errors: corrupt (also a packed module that modules_to_not_convert leaves out: AutoAWQ and vLLM take its entries as parts of
+// names); unsupported (other versions than gemm, other widths than 4, zero_point false).
 [[nodiscard]] Status read_gemm(format::Bundle* bundle);
-// Target::check: packed modules that the config says were not converted.
+// Target::check: linear maps that are neither packed nor left out, and entries that name nothing.
 void check_gemm(const format::Bundle& bundle, std::vector<format::Finding>* findings);
 
 }  // namespace jang::targets::awq

@@ -15,6 +15,7 @@ namespace {
 using json::Value;
 
 constexpr std::size_t kMaxGroups = 1024, kMaxTargets = 1u << 20;
+constexpr std::string_view kExpression = "re:";
 constexpr std::string_view kFormat = "pack-quantized", kMixed = "mixed-precision";
 
 Status bad(std::string_view where, std::string_view what) {
@@ -105,6 +106,75 @@ Result<std::vector<SchemeGroup>> read_groups(const Value& config) {
     out.push_back(std::move(read));
   }
   return out;
+}
+
+Result<ModuleSchemes> ModuleSchemes::create(const Value& config) {
+  ModuleSchemes out;
+  JANG_ASSIGN(out.groups_, read_groups(config));
+  for (std::size_t g = 0; g < out.groups_.size(); ++g)
+    for (const std::string& target : out.groups_[g].targets) JANG_TRY(out.add(target, static_cast<int>(g)));
+  const Value* ignore = json::find(config, "ignore");
+  if (ignore == nullptr || ignore->is_null()) return out;
+  if (!ignore->is_array() || ignore->size() > kMaxTargets) return bad("ignore", "not a list of names");
+  for (const Value& name : *ignore) {
+    if (!name.is_string()) return bad("ignore", "not a list of names");
+    JANG_TRY(out.add(name.get<std::string>(), -1));
+  }
+  return out;
+}
+
+Status ModuleSchemes::add(const std::string& text, int group) {
+  Entry entry{text, group, -1};
+  if (text.starts_with(kExpression)) {
+    entry.expression = static_cast<int>(patterns_.size());
+    if (const Status s = patterns_.add(std::string_view(text).substr(kExpression.size())); !s.ok())
+      return s.with_context("quantization_config: " + json::quote(text));
+  } else {
+    by_name_.emplace(text, static_cast<int>(entries_.size()));
+  }
+  entries_.push_back(std::move(entry));
+  return {};
+}
+
+Result<ModuleSchemes::Named> ModuleSchemes::groups_of(const std::string& module) {
+  Named named;
+  const auto add_group = [&](int group) {
+    if (named.groups.empty() || named.groups.back() != group) named.groups.push_back(group);
+  };
+  for (auto [it, end] = by_name_.equal_range(module); it != end; ++it)
+    if (const Entry& e = entries_[static_cast<std::size_t>(it->second)]; e.group >= 0) add_group(e.group);
+  if (!named.groups.empty()) named.by = By::name;
+  for (std::size_t i = 0; i < entries_.size() && named.by != By::name; ++i) {
+    const Entry& e = entries_[i];
+    if (e.group < 0 || e.expression < 0) continue;
+    JANG_ASSIGN(const bool found, patterns_.matches(static_cast<std::size_t>(e.expression), module));
+    if (found) add_group(e.group);
+    if (found) named.by = By::expression;
+  }
+  for (std::size_t i = 0; i < entries_.size() && (named.groups.empty() || named.by == By::class_of_modules); ++i) {
+    const Entry& e = entries_[i];
+    if (e.group < 0 || e.expression >= 0 || e.text.find('.') != std::string::npos) continue;
+    add_group(e.group);
+    named.by = By::class_of_modules;
+  }
+  return named;
+}
+
+Result<const std::string*> ModuleSchemes::ignored(const std::string& module) {
+  for (auto [it, end] = by_name_.equal_range(module); it != end; ++it)
+    if (const Entry& e = entries_[static_cast<std::size_t>(it->second)]; e.group < 0) return &e.text;
+  for (const Entry& e : entries_) {
+    if (e.group >= 0 || e.expression < 0) continue;
+    JANG_ASSIGN(const bool found, patterns_.matches(static_cast<std::size_t>(e.expression), module));
+    if (found) return &e.text;
+  }
+  return nullptr;
+}
+
+bool ModuleSchemes::names(const Entry& entry, const std::string& module) {
+  if (entry.expression < 0) return entry.text == module;
+  const Result<bool> found = patterns_.matches(static_cast<std::size_t>(entry.expression), module);
+  return !found.ok() || *found;
 }
 
 std::vector<std::string> patterns(const std::vector<std::string>& modules) {

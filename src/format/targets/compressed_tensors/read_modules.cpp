@@ -6,14 +6,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
-#include <set>
 
 #include "base/check.h"
 #include "base/checked.h"
 #include "codec/column_codes.h"
 #include "format/targets/compressed_tensors/packed_parts.h"
 #include "format/targets/compressed_tensors/quantization_config.h"
+#include "format/targets/hugging_face.h"
 
 namespace jang::targets::compressed_tensors {
 namespace {
@@ -30,7 +29,7 @@ std::int64_t padded_words(std::int64_t in, int bits) { return ceil_div<std::int6
 
 class ModuleReader {
  public:
-  ModuleReader(const Checkpoint& c, const std::vector<SchemeGroup>& groups, std::string path) : c_(c), groups_(groups) {
+  ModuleReader(const Checkpoint& c, ModuleSchemes* schemes, std::string path) : c_(c), schemes_(*schemes) {
     module_.path = std::move(path);
   }
   Result<BundleModule> run();
@@ -49,11 +48,11 @@ class ModuleReader {
   Status find_parts();
   Status read_shape();
   Status find_scheme();
-  [[nodiscard]] Status no_scheme() const;
+  [[nodiscard]] Status no_scheme(const std::vector<int>& groups) const;
   Status check_zero_points();
 
   const Checkpoint& c_;
-  const std::vector<SchemeGroup>& groups_;
+  ModuleSchemes& schemes_;
   BundleModule module_;
   std::vector<int> taken_;
   int packed_ = -1, scale_ = -1, zero_point_ = -1, shape_ = -1;
@@ -96,30 +95,31 @@ Status ModuleReader::read_shape() {
   return {};
 }
 
-// Bits and group follow from the shapes; the config must say the same somewhere, and of this module where it names it.
+// Bits and group follow from the shapes; the config must say the same of this module.
 Status ModuleReader::find_scheme() {
   const bool symmetric = zero_point_ < 0;
+  JANG_ASSIGN(const std::string* const entry, schemes_.ignored(module_.path));
+  if (entry != nullptr) return corrupt("it is packed, and config.json leaves it out: ignore has " + json::quote(*entry));
+  JANG_ASSIGN(const ModuleSchemes::Named named, schemes_.groups_of(module_.path));
   bool found = false;
-  for (const SchemeGroup& group : groups_) {
-    const Scheme& s = group.scheme;
+  for (const int g : named.groups) {
+    const Scheme& s = schemes_.groups()[static_cast<std::size_t>(g)].scheme;
     const bool fits = s.symmetric == symmetric && in_ % 32 == 0 && words_ == in_ / 32 * s.bits && in_ % s.group_size == 0 &&
                       n_groups_ == in_ / s.group_size;
-    if (!fits && std::ranges::find(group.targets, module_.path) != group.targets.end())
-      return corrupt("config.json says " + describe(s) + ", which its shapes contradict");
-    if (!fits) continue;
-    found = true;
-    scheme_ = s;
+    if (fits) scheme_ = s;
+    found = found || fits;
   }
-  if (!found) return no_scheme();
+  if (!found) return no_scheme(named.groups);
   module_.format = codec::find_format(symmetric ? codec::Kind::symmetric : codec::Kind::integer_zero, scheme_.bits, scheme_.group_size);
   if (module_.format == nullptr) return fail(StatusCode::unsupported, describe(scheme_) + " is no format of this version");
   return {};
 }
 
-Status ModuleReader::no_scheme() const {
+Status ModuleReader::no_scheme(const std::vector<int>& groups) const {
+  if (groups.empty()) return corrupt("it is packed, and no group of config.json has it among its targets: config_groups declares nothing");
   std::string declared;
-  for (const SchemeGroup& group : groups_) {
-    const Scheme& s = group.scheme;
+  for (const int g : groups) {
+    const Scheme& s = schemes_.groups()[static_cast<std::size_t>(g)].scheme;
     if (32 % s.bits != 0 && words_ == padded_words(in_, s.bits))
       return fail(StatusCode::unsupported,
                   fmt::format("{} bits padded to whole words, as compressed-tensors packed them before release 0.18; save the model again "
@@ -127,8 +127,8 @@ Status ModuleReader::no_scheme() const {
                               s.bits));
     declared += (declared.empty() ? "" : "; ") + describe(s);
   }
-  return corrupt(fmt::format("{} words and {} groups for {} inputs{} fit none of what config.json declares: {}", words_, n_groups_, in_,
-                             zero_point_ < 0 ? "" : " with zero points", declared.empty() ? "nothing" : declared));
+  return corrupt(fmt::format("{} words and {} groups for {} inputs{} contradict what config.json declares for it: {}", words_, n_groups_,
+                             in_, zero_point_ < 0 ? "" : " with zero points", declared));
 }
 
 Status ModuleReader::check_zero_points() {
@@ -169,13 +169,13 @@ Status read_modules(Bundle* bundle) {
   const Checkpoint& c = bundle->checkpoint;
   const std::string suffix = "." + std::string(kPacked);
   JANG_CHECK(config_of(c) != nullptr);
-  auto groups = read_groups(*config_of(c));
-  if (!groups.ok()) return groups.status().with_context(c.path() + "/config.json");
+  auto schemes = ModuleSchemes::create(*config_of(c));
+  if (!schemes.ok()) return schemes.status().with_context(c.path() + "/config.json");
   bundle->is_quantized = true;
   std::vector<bool> taken(c.tensors().size());
   for (const StoredTensor& t : c.tensors()) {
     if (!t.info.name.ends_with(suffix)) continue;
-    ModuleReader reader(c, *groups, t.info.name.substr(0, t.info.name.size() - suffix.size()));
+    ModuleReader reader(c, &*schemes, t.info.name.substr(0, t.info.name.size() - suffix.size()));
     auto module = reader.run();
     if (!module.ok()) return module.status().with_context(c.path());
     for (const int i : reader.taken()) taken[static_cast<std::size_t>(i)] = true;
@@ -188,14 +188,24 @@ Status read_modules(Bundle* bundle) {
 
 void check_config(const Bundle& bundle, std::vector<format::Finding>* findings) {
   const json::Value* config = config_of(bundle.checkpoint);
-  const auto groups = config != nullptr ? read_groups(*config) : Result<std::vector<SchemeGroup>>(std::vector<SchemeGroup>{});
-  if (!groups.ok()) return;
-  std::set<std::string_view> paths;
-  for (const BundleModule& m : bundle.modules) paths.insert(m.path);
-  for (const SchemeGroup& group : *groups)
-    for (const std::string& target : group.targets)
-      if (target.find('.') != std::string::npos && !target.starts_with("re:") && !paths.contains(target))
-        findings->push_back({format::Severity::error, "config.json", "quantization_config names " + target + ", which is not packed"});
+  auto schemes = config != nullptr ? ModuleSchemes::create(*config) : Result<ModuleSchemes>(Status(StatusCode::corrupt, ""));
+  if (!schemes.ok()) return;  // read_modules has said it
+  const auto add = [&](format::Severity severity, const std::string& where, const std::string& what) {
+    findings->push_back({severity, where, what});
+  };
+  for (const std::string& module : plain_linears(bundle)) {
+    const auto named = schemes->groups_of(module);
+    const auto ignored = schemes->ignored(module);
+    if (named.ok() && ignored.ok() && !named->groups.empty() && *ignored == nullptr)
+      add(format::Severity::error, module + ".weight",
+          "is not packed, and config.json does not leave it out (ignore): a loader expects weight_packed");
+  }
+  for (const ModuleSchemes::Entry& entry : schemes->entries()) {
+    const bool is_class = entry.expression < 0 && entry.text.find('.') == std::string::npos;
+    if (is_class || names_a_module(bundle, [&](const std::string& module) { return schemes->names(entry, module); })) continue;
+    add(entry.group >= 0 ? format::Severity::error : format::Severity::warning, "config.json",
+        fmt::format("{} has {}, which names no module", entry.group >= 0 ? "targets of config_groups" : "ignore", json::quote(entry.text)));
+  }
 }
 
 }  // namespace jang::targets::compressed_tensors

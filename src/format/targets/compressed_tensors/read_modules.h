@@ -16,7 +16,7 @@ namespace jang::targets::compressed_tensors {
 // Errors: corrupt (a part missing, shapes that do not belong together, a scheme that is not declared), unsupported (read_groups; widths
 // and groups that no codec has; codes padded to whole words, as compressed-tensors packed 3, 5, 6 and 7 bits before release 0.18).
 [[nodiscard]] Status read_modules(format::Bundle* bundle);
-// Target::check: targets that name no packed module.
+// Target::check: linear maps that are neither packed nor left out, entries that name no module.
 void check_config(const format::Bundle& bundle, std::vector<format::Finding>* findings);
 
 }  // namespace jang::targets::compressed_tensors

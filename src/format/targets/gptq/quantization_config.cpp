@@ -23,6 +23,13 @@ Status unsupported(std::string_view key, std::string_view value) {
                                                key, json::quote(value))};
 }
 
+Result<Scheme> read_scheme(const Value& object, const Scheme& fallback) {
+  Scheme out;
+  JANG_ASSIGN(out.bits, json::get_int(object, "bits", fallback.bits, 1, 16));
+  JANG_ASSIGN(out.group_size, json::get_int(object, "group_size", fallback.group_size, -1, 1 << 20));
+  return out;
+}
+
 struct Choice {
   int bits = 0, group_size = 0;
   friend auto operator<=>(const Choice&, const Choice&) = default;
@@ -55,23 +62,32 @@ Result<Declared> read_config(const Value& config) {
   JANG_ASSIGN(const std::string words, json::get_string(config, "pack_dtype", "int32"));
   if (words != "int32") return unsupported("pack_dtype", words);
   JANG_ASSIGN(out.by_activations, json::get_bool(config, "desc_act", false));
-  JANG_ASSIGN(const std::int64_t bits, json::get_int(config, "bits", 4, 1, 16));
-  out.bits.insert(static_cast<int>(bits));
-  JANG_ASSIGN(const std::int64_t group, json::get_int(config, "group_size", 128, -1, 1 << 20));
-  out.groups.insert(group);
+  JANG_ASSIGN(out.symmetric, json::get_bool(config, "sym", false));
+  if (json::find(config, "lm_head") != nullptr) {
+    JANG_ASSIGN(out.packs_head, json::get_bool(config, "lm_head", false));
+  }
+  JANG_ASSIGN(out.whole, read_scheme(config, {}));
   const Value* dynamic = json::find(config, "dynamic");
-  if (dynamic == nullptr) return out;
+  if (dynamic == nullptr || dynamic->is_null()) return out;
   if (!dynamic->is_object() || dynamic->size() > kMaxRules)
     return Status(StatusCode::corrupt, "quantization_config: dynamic is not an object of rules");
   for (const auto& [pattern, rule] : dynamic->items()) {
-    if (!rule.is_object())
-      return Status(StatusCode::corrupt, "quantization_config: dynamic: " + json::quote(pattern) + " is not an object");
-    JANG_ASSIGN(const std::int64_t own, json::get_int(rule, "bits", bits, 1, 16));
-    JANG_ASSIGN(const std::int64_t own_group, json::get_int(rule, "group_size", group, -1, 1 << 20));
-    out.bits.insert(static_cast<int>(own));
-    out.groups.insert(own_group);
+    const std::string where = "quantization_config: dynamic: " + json::quote(pattern);
+    if (!rule.is_object()) return Status(StatusCode::corrupt, where + " is not an object");
+    const bool is_negative = pattern.starts_with("-:"), has_sign = is_negative || pattern.starts_with("+:");
+    if (const Status s = out.patterns.add(std::string_view(pattern).substr(has_sign ? 2 : 0)); !s.ok()) return s.with_context(where);
+    Rule read{pattern, std::nullopt};
+    if (!is_negative) {
+      JANG_ASSIGN(read.scheme, read_scheme(rule, out.whole));
+    }
+    out.rules.push_back(std::move(read));
   }
   return out;
+}
+
+Result<const Rule*> rule_of(Declared* declared, const std::string& module) {
+  JANG_ASSIGN(const int index, declared->patterns.first_match(module));
+  return index < 0 ? nullptr : &declared->rules[static_cast<std::size_t>(index)];
 }
 
 Value quantization_config(const arch::Model& model, std::span<const TensorRecord> tensors) {

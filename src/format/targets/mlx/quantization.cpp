@@ -87,7 +87,10 @@ Status find_modules(const std::string& path, Bundle& bundle) {
       if (m.planes.back() < 0) return Status(StatusCode::corrupt, path + ": module " + m.path + " has scales but no " + std::string(name));
     }
     Declared declared = fallback;
-    if (const json::Value* own = json::find(*quantization, m.path); own && own->is_object()) {
+    const json::Value* own = json::find(*quantization, m.path);
+    if (own != nullptr && own->is_boolean() && !own->get<bool>())
+      return Status(StatusCode::corrupt, path + "/config.json: quantization leaves out module " + m.path + " (false), which has scales");
+    if (own != nullptr && own->is_object()) {
       JANG_ASSIGN(declared, read_declared(*own, fallback, path + "/config.json: quantization of " + m.path));
     }
     if (Status s = check_shapes(c, m, declared); !s.ok()) return s.with_context(path);

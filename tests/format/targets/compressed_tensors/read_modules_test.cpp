@@ -189,7 +189,7 @@ TEST_F(PackedModules, config_that_declares_another_scheme_is_corrupt) {
   for (const json::Value& w : {weights(4, 32, false), weights(3, 64, false), weights(3, 32, true), weights(2, 128, true)}) {
     config_ = good;
     group()["weights"] = w;
-    expect_refused(StatusCode::corrupt, "declares");
+    expect_refused(StatusCode::corrupt, "contradict");
   }
   config_ = good;
   quantization()["config_groups"] = json::Value::object();
@@ -297,6 +297,51 @@ TEST_F(PackedModules, targets_that_are_not_packed_are_found) {
   ASSERT_TRUE(findings.ok());
   ASSERT_EQ(findings->size(), 1u);
   EXPECT_NE(findings->front().message.find("absent"), std::string::npos);
+}
+
+TEST_F(PackedModules, a_module_has_the_scheme_of_what_names_it_most_nearly) {
+  const json::Value good = config_, other = {{"targets", {"Linear"}}, {"weights", weights(8, 128, true)}};
+  const auto targets = [](const char* name) { return json::Value::array({name}); };
+  quantization()["config_groups"]["group_1"] = other;  // an expression is nearer than a class
+  EXPECT_TRUE(open().ok()) << open().status().message();
+  group()["targets"] = targets("m");  // a name is nearer than either
+  quantization()["config_groups"]["group_1"]["targets"] = {"re:m", "Linear"};
+  EXPECT_TRUE(open().ok()) << open().status().message();
+  group()["targets"] = targets("re:.*q_proj$");
+  expect_refused(StatusCode::corrupt, "8 bits, group 128");
+  config_ = good;
+  group()["targets"] = targets("Linear");
+  EXPECT_TRUE(open().ok()) << open().status().message();
+  group()["targets"] = targets("re:.*q_proj$");
+  expect_refused(StatusCode::corrupt, "no group of config.json has it");
+  group()["targets"] = targets("re:(m");
+  expect_refused(StatusCode::corrupt, "re:(m");
+}
+
+TEST_F(PackedModules, what_is_left_out_and_packed_is_refused) {
+  const json::Value good = config_;
+  for (const char* entry : {"m", "re:.*m", "re:"}) {
+    config_ = good;
+    quantization()["ignore"] = {"lm_head", entry};
+    expect_refused(StatusCode::corrupt, "ignore has");
+  }
+  quantization()["ignore"] = "m";
+  expect_refused(StatusCode::corrupt, "ignore");
+  quantization()["ignore"] = {"re:x.*", "a.absent"};
+  ASSERT_TRUE(open().ok());
+  auto findings = validate(root_.string(), {});
+  ASSERT_TRUE(findings.ok());
+  ASSERT_EQ(findings->size(), 2u);
+  EXPECT_EQ(findings->front().severity, Severity::warning);
+  // A linear map that a group has among its targets must be packed, or left out.
+  config_ = good;
+  group()["targets"] = {"Linear"};
+  tensors_.push_back({"a.q_proj.weight", DType::bf16, {8, 8}});
+  ASSERT_TRUE(open().ok());
+  findings = validate(root_.string(), {});
+  ASSERT_TRUE(findings.ok());
+  ASSERT_EQ(findings->size(), 1u);
+  EXPECT_EQ(findings->front().where, "a.q_proj.weight");
 }
 
 }  // namespace
