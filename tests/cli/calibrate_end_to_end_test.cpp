@@ -2,12 +2,11 @@
 // `jang calibrate`, and what convert and plan make of it, from outside: the file, its repeatability, interruption, what is refused.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "../support/program.h"
-#include "base/float16.h"
+#include "../support/small_mixture.h"
 
 namespace jang::cli {
 namespace {
@@ -31,40 +30,7 @@ class CalibrateCommand : public ProgramTest {
   }
   void SetUp() override {
     ProgramTest::SetUp();
-    write_model("model", false);
-  }
-  // The bundled model with its first layer only, so that there is less to try; its values as they are, or as fp16.
-  void write_model(const std::string& name, bool as_fp16) const {
-    fs::create_directory(dir_ / name);
-    for (const char* same : {"tokenizer.json", "tokenizer_config.json", "generation_config.json"})
-      fs::create_symlink(fs::path(kBundledModel) / same, dir_ / name / same);
-    json::Value config = parse(read_file(kBundledModel + "/config.json"));
-    config["num_hidden_layers"] = 1;
-    write(name + "/config.json", config.dump());
-    json::Value header = json::Value::object();
-    std::string values;
-    for (const char* shard : {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}) {
-      const std::string bytes = read_file(fs::path(kBundledModel) / shard);
-      std::uint64_t n_header = 0;
-      std::memcpy(&n_header, bytes.data(), 8);
-      const json::Value tensors = parse(bytes.substr(8, n_header));
-      for (const auto& [tensor, entry] : tensors.items()) {
-        if (tensor == "__metadata__" || (tensor.starts_with("model.layers.") && !tensor.starts_with("model.layers.0."))) continue;
-        const std::size_t begin = entry["data_offsets"][0].get<std::size_t>(), end = entry["data_offsets"][1].get<std::size_t>();
-        header[tensor] = {
-            {"dtype", as_fp16 ? "F16" : "BF16"}, {"shape", entry["shape"]}, {"data_offsets", {values.size(), values.size() + end - begin}}};
-        values += bytes.substr(8 + n_header + begin, end - begin);
-      }
-    }
-    for (std::size_t at = 0; as_fp16 && at < values.size(); at += 2) {
-      std::uint16_t half = 0;
-      std::memcpy(&half, values.data() + at, 2);
-      half = float_to_fp16(bf16_to_float(half));
-      std::memcpy(values.data() + at, &half, 2);
-    }
-    const std::string text = header.dump();
-    const std::uint64_t length = text.size();
-    write(name + "/model.safetensors", std::string(reinterpret_cast<const char*>(&length), 8) + text + values);
+    write_small_mixture(dir_ / "model");
   }
   std::string weights(const std::string& bundle) const { return read_file(dir_ / bundle / "model.safetensors"); }
   std::string file(const std::string& name) const { return read_file(dir_ / name); }
@@ -209,7 +175,7 @@ TEST_F(CalibrateCommand, error_feedback_without_text_is_refused) {
 
 // By gradients and by trials: a file and --self give the same bundle.
 TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
-  write_model("half", true);  // trials have to store what convert will: fp16 here
+  write_small_mixture(dir_ / "half", true);  // trials have to store what convert will: fp16 here
   for (const Words& way : {Words{}, Words{"--trials"}}) {
     const std::string stats = way.empty() ? "gradients.safetensors" : "trials.safetensors";
     const ProgramOutcome done = run(with(with({"calibrate", "half", "-o", stats, "--json", "-q", "-t", "1"}, kLittle), way));

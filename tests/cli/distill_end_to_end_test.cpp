@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../support/program.h"
+#include "../support/small_mixture.h"
 
 namespace jang::cli {
 namespace {
@@ -18,12 +19,13 @@ class DistillCommand : public ProgramTest {
  protected:
   void SetUp() override {
     ProgramTest::SetUp();
-    const ProgramOutcome made = run({"convert", kBundledModel, "-p", "uniform_2", "-m", "rtn", "-o", "bundle", "-q"});
+    write_small_mixture(dir_ / "model");
+    const ProgramOutcome made = run({"convert", "model", "-p", "uniform_2", "-m", "rtn", "-o", "bundle", "-q"});
     ASSERT_EQ(made.code, 0) << made.err;
   }
   // Little text, so that a step takes a moment.
   static Words distill(const std::string& output, const Words& more = {}, const std::string& steps = "4") {
-    Words words = {"distill", "bundle", "--ref", kBundledModel, "-o", output, "--steps", steps, "--batch", "2", "--seq-len", "16"};
+    Words words = {"distill", "bundle", "--ref", "model", "-o", output, "--steps", steps, "--batch", "2", "--seq-len", "16"};
     words.insert(words.end(), more.begin(), more.end());
     if (std::ranges::find(more, "--rate") == more.end()) words.insert(words.end(), {"--rate", "1"});
     return words;
@@ -44,7 +46,7 @@ TEST_F(DistillCommand, makes_the_same_bundle_with_other_numbers) {
   EXPECT_TRUE(contains(done.out, "wrote out\n")) << done.out;
   EXPECT_TRUE(contains(done.out, "of 4 kept")) << done.out;
   EXPECT_EQ(run({"validate", "out", "--deep"}).code, 0);
-  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "out"}));
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "model", "out"}));
   const std::string before = weights("bundle"), after = weights("out");
   ASSERT_EQ(before.size(), after.size());
   EXPECT_FALSE(before == after);
@@ -75,10 +77,10 @@ TEST_F(DistillCommand, makes_the_same_bundle_with_other_numbers) {
   EXPECT_EQ(record["text"], "self");
   EXPECT_LE(record["divergence"].get<double>(), record["start_divergence"].get<double>());
   // It can be trained on.
-  EXPECT_EQ(run({"distill", "out", "--ref", kBundledModel, "-o", "further", "--steps", "1", "--batch", "1", "--seq-len", "8", "--rate", "1",
-                 "-q"})
-                .code,
-            0);
+  EXPECT_EQ(
+      run({"distill", "out", "--ref", "model", "-o", "further", "--steps", "1", "--batch", "1", "--seq-len", "8", "--rate", "1", "-q"})
+          .code,
+      0);
 }
 
 TEST_F(DistillCommand, block_by_block_only_the_layers_change) {
@@ -127,12 +129,12 @@ TEST_F(DistillCommand, interrupted_it_goes_on_to_the_same_bundle) {
   ASSERT_EQ(run(distill("whole", more, "12")).code, 0);
   const ProgramOutcome stopped = run_and_signal(distill("out", more, "12"), "\"total\":12,", SIGINT);
   ASSERT_EQ(stopped.code, 130) << stopped.err;
-  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "out.training", "whole"}));
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "model", "out.training", "whole"}));
   const ProgramOutcome resumed = run(distill("out", more, "12"));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_TRUE(contains(resumed.err, "taking up out.training")) << resumed.err;
   EXPECT_TRUE(weights("out") == weights("whole"));
-  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "out", "whole"}));
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "model", "out", "whole"}));
 }
 
 // mlx-lm writes no jang_config.json; a bundle of its making is trained as well, and gets none.
@@ -152,9 +154,9 @@ TEST_F(DistillCommand, refusals) {
     EXPECT_EQ(done.out, "");
   };
   refused({"distill", "bundle", "-o", "out"}, 2, "--ref");
-  refused({"distill", "bundle", "--ref", kBundledModel}, 2, "-o");
-  refused({"convert", kBundledModel, "--blocks", "-o", "out"}, 2, "--distill");
-  refused({"distill", "missing", "--ref", kBundledModel, "-o", "out"}, 3, "missing");
+  refused({"distill", "bundle", "--ref", "model"}, 2, "-o");
+  refused({"convert", "model", "--blocks", "-o", "out"}, 2, "--distill");
+  refused({"distill", "missing", "--ref", "model", "-o", "out"}, 3, "missing");
   refused(distill("bundle", {"--force"}), 2, "itself");
   refused({"distill", "bundle", "--ref", "bundle", "-o", "bundle", "--force"}, 2, "itself");
   refused(distill("missing/out"), 3, "missing");
@@ -176,16 +178,16 @@ TEST_F(DistillCommand, refusals) {
   fs::copy(dir_ / "bundle", dir_ / "broken");
   write("broken/jang_config.json", "{");
   ASSERT_NE(run({"validate", "broken"}).code, 0);
-  refused({"distill", "broken", "--ref", kBundledModel, "-o", "out", "--steps", "1"}, 3, "not valid");
+  refused({"distill", "broken", "--ref", "model", "-o", "out", "--steps", "1"}, 3, "not valid");
   fs::remove_all(dir_ / "broken");
-  refused({"distill", kBundledModel, "--ref", kBundledModel, "-o", "out"}, 2, "packed");
+  refused({"distill", kBundledModel, "--ref", "model", "-o", "out"}, 2, "packed");
   fs::create_directory(dir_ / "there");
   write("there/config.json", "{}");
   refused(distill("there"), 2, "exists");
   fs::create_directory(dir_ / "notes");
   write("notes/mine.txt", "not a model");
   refused(distill("notes", {"--force"}), 2, "notes");  // before the work
-  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "notes", "there"}));
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "model", "notes", "there"}));
 }
 
 }  // namespace

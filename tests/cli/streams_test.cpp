@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -41,7 +42,10 @@ class Streams : public testing::Test {
   ProgramOutcome run(const std::string& command) const {
     std::ofstream(dir_ / "script") << "JANG='" << kProgram << "'; T='" << dir_.string() << "'\n" << command << "\n";
     const std::string line = "bash --norc " + (dir_ / "script").string() + " 2>" + (dir_ / "stderr").string();
+    // A shell hands on what it was started with: under nohup the program would be deaf to the interrupts of these tests.
+    const auto inherited = std::signal(SIGINT, SIG_DFL);
     FILE* pipe = popen(line.c_str(), "r");
+    std::signal(SIGINT, inherited);
     if (pipe == nullptr) return {};
     ProgramOutcome o;
     std::array<char, 4096> buffer{};
