@@ -112,24 +112,70 @@ void warn_of_raised(Draft* d) {
                    bytes));
 }
 
+// Matrices that stay in 16 bits because their rows do not fall into groups.
+struct Undivided {
+  std::string why;  // "no group of 32, 64 or 128 divides the 50 inputs of mlp_down"
+  std::vector<int> tensors;
+};
+
+// By role and length of rows. mlx-lm's recipes have one group for all; elsewhere a unit without a group stays whole.
+std::vector<Undivided> undivided_classes(const Draft& d) {
+  std::map<std::pair<arch::Role, std::int64_t>, std::vector<int>> classes;
+  const bool baseline = is_baseline(d.profile->kind);
+  for (const PlannedUnit& u : d.units) {
+    if (u.override_ || (!baseline && (u.tier == Tier::keep || u.group_size != 0))) continue;
+    for (const int i : u.unit.tensors) {
+      const arch::OutTensor& t = d.tensor(i);
+      const bool is_kept = t.quantizable && elements(t.shape) > 0 && d.plan.tensors[static_cast<std::size_t>(i)].choice.bits == 0;
+      if (is_kept && (baseline || group_for(t, codec::kMaxGroup) == 0)) classes[{t.role, columns(t.shape)}].push_back(i);
+    }
+  }
+  std::vector<Undivided> out;
+  for (auto& [key, tensors] : classes) {
+    const int request = d.options->group_size == 0 ? kDefaultGroup : d.options->group_size,
+              other = group_for(d.tensor(tensors[0]), request);
+    std::string why =
+        baseline ? fmt::format("the group of {} of {} does not divide", request, d.profile->name) : "no group of 32, 64 or 128 divides";
+    why += fmt::format(" the {} inputs of {}", key.second, arch::to_string(key.first));
+    if (baseline && other != 0) why += fmt::format(" (--group-size {} does)", other);
+    out.push_back({std::move(why), std::move(tensors)});
+  }
+  return out;
+}
+
 // Everything about the result that a user might not expect. Expert floors are worth a word where they change a width that was asked for.
 void add_warnings(Draft* d) {
-  std::vector<int> undivided, unknown, floored;
+  std::vector<int> unknown, floored;
   const bool baseline = is_baseline(d->profile->kind);
   for (const PlannedUnit& u : d->units) {
     for (const int i : u.unit.tensors) {
       const TensorPlan& p = d->planned(i);
-      if (p.choice.bits == 0 && u.tier != Tier::keep && u.group_size == 0 && !u.override_) undivided.push_back(i);
       if (d->tensor(i).role == arch::Role::unknown) unknown.push_back(i);
       const bool raised = d->profile->kind == Kind::tiers && u.floor > asked_bits(*d->profile, u.tier);
       if (raised && p.choice.bits > 0 && !u.override_) floored.push_back(i);
     }
   }
-  warn(d, undivided, "kept in 16 bit, no group of 32, 64 or 128 divides the input dimension");
+  for (const Undivided& undivided : undivided_classes(*d)) warn(d, undivided.tensors, "kept in 16 bits, " + undivided.why);
   if (!baseline) warn(d, unknown, "no rule knows these tensors, treated as CRITICAL");
   warn_of_kept(d);
   warn_of_raised(d);
   warn(d, floored, "expert floors are on (gate 4, down 3 bits), --floors off lifts them");
+}
+
+// Errors: unsupported (nothing is packed, and not because somebody asked for that).
+Status check_packs(const Draft& d) {
+  if (std::ranges::any_of(d.plan.tensors, [](const TensorPlan& t) { return t.choice.bits > 0; })) return {};
+  // A budget may be so large that nothing has to be.
+  const auto could_be = [](const PlannedUnit& u) { return u.tier != Tier::keep && u.group_size != 0 && !u.override_; };
+  if (has_budget(d.profile->kind) && std::ranges::any_of(d.units, could_be)) return {};
+  const std::vector<Undivided> classes = undivided_classes(d);
+  std::string why;
+  const auto kept = std::ranges::find_if(d.model->tensors, [](const arch::OutTensor& t) { return !t.kept.empty(); });
+  if (classes.empty() && kept != d.model->tensors.end() && d.profile->kind != Kind::automatic && d.options->overrides.empty())
+    why = kept->kept;
+  if (classes.empty() && why.empty()) return {};
+  for (std::size_t i = 0; i < std::min(classes.size(), kNamesShown); ++i) why += (i == 0 ? "" : "; ") + classes[i].why;
+  return {StatusCode::unsupported, fmt::format("{} would pack nothing of this model: {}", d.profile->name, why)};
 }
 
 }  // namespace
@@ -214,7 +260,7 @@ void assign_tiers(Draft* d) {
   }
 }
 
-Plan finish_draft(Draft d) {
+Result<Plan> finish_draft(Draft d) {
   for (const PlannedUnit& u : d.units) {
     if (u.override_) d.decide(u.unit, *u.override_, override_note(u));
   }
@@ -223,6 +269,7 @@ Plan finish_draft(Draft d) {
     p.reason = t.rule + "; " + d.notes[static_cast<std::size_t>(p.tensor)];
     p.bytes = stored_bytes(*d.plan.target, t, p.choice, d.plan.dtype);
   }
+  JANG_TRY(check_packs(d));
   add_warnings(&d);
   return std::move(d.plan);
 }

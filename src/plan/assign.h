@@ -24,6 +24,7 @@ inline constexpr int kDefaultGroup = 64;
 // Gives every unit the width of its tier, or its floor.
 void assign_tiers(Draft* draft);
 // Applies the overrides and counts bytes.
-[[nodiscard]] Plan finish_draft(Draft draft);
+// Errors: unsupported (nothing is packed for want of a group that divides anything).
+[[nodiscard]] Result<Plan> finish_draft(Draft draft);
 
 }  // namespace jang::plan

@@ -38,8 +38,9 @@ Status check_fused(const Draft& d) {
       const arch::OutTensor &t = d.tensor(i), &first = d.tensor(u.unit.tensors.front());
       if (d.plan.tensors[static_cast<std::size_t>(i)].choice == d.plan.tensors[static_cast<std::size_t>(u.unit.tensors.front())].choice)
         continue;
-      return {StatusCode::unsupported, fmt::format("{} gives {} and {} different widths, and {} wants one for both; choose another profile",
-                                                   d.profile->name, first.module, t.module, d.plan.target->loader())};
+      return {StatusCode::invalid_argument,
+              fmt::format("{} gives {} and {} different widths, and {} wants one for both; choose another profile", d.profile->name,
+                          first.module, t.module, d.plan.target->loader())};
     }
   return {};
 }
@@ -76,7 +77,7 @@ Result<Plan> make_plan(const arch::Model& model, const Options& asked, const Err
     case Kind::budget:
     case Kind::automatic: JANG_TRY(spend_budget(&d, errors, costs)); break;
   }
-  Plan plan = finish_draft(std::move(d));
+  JANG_ASSIGN(Plan plan, finish_draft(std::move(d)));
   JANG_TRY(check_choices(model, plan));
   return plan;
 }

@@ -19,6 +19,25 @@ std::string listed(const std::vector<int>& widths) {
   return text;
 }
 
+// Whether a profile can come out as the target wants it.
+bool fits(const targets::Rules& rules, const Profile& p) {
+  if (p.kind == Kind::uniform) return rules.allows(p.low);
+  if (p.kind == Kind::mixed) return !rules.one_choice && rules.allows(p.low) && rules.allows(p.high);
+  return !rules.one_choice;
+}
+
+// "uniform_4", "JANG_4K, uniform_4 or uniform_8": of tiers, budgets and mixtures only the default.
+std::string fitting_profiles(const targets::Rules& rules) {
+  std::vector<std::string_view> names;
+  for (const ProfileRow& row : profiles())
+    if (const Profile& p = *find_profile(row.name); fits(rules, p) && (p.kind == Kind::uniform || p.name == kDefaultProfile))
+      names.push_back(p.name);
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += fmt::format("{}-p {}", i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", names[i]);
+  return text;
+}
+
 }  // namespace
 
 Options with_group_of_target(const arch::Model& model, const Options& options) {
@@ -55,12 +74,11 @@ Status check_profile(const Draft& d) {
   const targets::Rules rules = d.options->target->rules();
   const Profile& p = *d.profile;
   JANG_TRY(check_params(*d.options->target, d.plan.dtype));
-  const bool fits = p.kind == Kind::uniform ? rules.allows(p.low) : !rules.one_choice;
-  if (fits) return {};
-  return {StatusCode::unsupported,
-          fmt::format("the target {} packs {} in {} bits{}, which {} does not give; {}", d.options->target->name(),
+  if (fits(rules, p)) return {};
+  return {StatusCode::invalid_argument,
+          fmt::format("the target {} packs {} in {} bits{}, which {} does not give; say {}", d.options->target->name(),
                       rules.one_choice ? "every module alike," : "modules", listed(rules.widths), rules.one_choice ? " and one group" : "",
-                      p.name, rules.profile.empty() ? "choose another profile" : fmt::format("say -p {}", rules.profile))};
+                      p.name, fitting_profiles(rules))};
 }
 
 Status check_choices(const arch::Model& model, const Plan& plan) {
@@ -70,11 +88,11 @@ Status check_choices(const arch::Model& model, const Plan& plan) {
     if (t.choice.bits == 0) continue;
     const std::string& module = model.tensors[static_cast<std::size_t>(t.tensor)].module;
     if (!rules.allows(t.choice.bits))
-      return {StatusCode::unsupported, fmt::format("{} would get {} bits, and the target {} packs modules in {} bits only", module,
-                                                   t.choice.bits, plan.target->name(), listed(rules.widths))};
+      return {StatusCode::invalid_argument, fmt::format("{} would get {} bits, and the target {} packs modules in {} bits only", module,
+                                                        t.choice.bits, plan.target->name(), listed(rules.widths))};
     if (first == nullptr) first = &t;
     if (rules.one_choice && t.choice != first->choice)
-      return {StatusCode::unsupported,
+      return {StatusCode::invalid_argument,
               fmt::format("{} would get {} bits in groups of {}, {} {} in groups of {}, and the target {} packs all modules alike", module,
                           t.choice.bits, t.choice.group_size, model.tensors[static_cast<std::size_t>(first->tensor)].module,
                           first->choice.bits, first->choice.group_size, plan.target->name())};

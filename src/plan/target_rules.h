@@ -13,9 +13,10 @@ namespace jang::plan {
 [[nodiscard]] int allowed_width(const targets::Rules& rules, int bits);
 // Whether the target stores scales of that type. Errors: invalid_argument.
 [[nodiscard]] Status check_params(const targets::Target& target, DType params);
-// Before anything is measured. Errors: unsupported (a profile that cannot come out as the target wants it), invalid_argument (scales).
+// Before anything is measured. Errors: invalid_argument (scales; a profile that cannot come out as the target wants it, with those that
+// can).
 [[nodiscard]] Status check_profile(const Draft& draft);
-// Errors: unsupported (a width, or different choices, which names two modules).
+// Errors: invalid_argument (a width, or different choices, which names two modules).
 [[nodiscard]] Status check_choices(const arch::Model& model, const Plan& plan);
 
 }  // namespace jang::plan

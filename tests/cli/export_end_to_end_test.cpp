@@ -68,8 +68,9 @@ TEST_F(Export, mistakes_are_usage_errors) {
   EXPECT_TRUE(contains(there.err, "exists already")) << there.err;
   EXPECT_EQ(run({"export", path("nowhere"), "--target", "vllm"}).code, 3);
   const ProgramOutcome profile = run({"convert", kBundledModel, "--target", "awq", "-p", "2", "-o", path("awq")});
-  EXPECT_EQ(profile.code, 4) << profile.err;
-  EXPECT_TRUE(contains(profile.err, "uniform_4")) << profile.err;
+  EXPECT_EQ(profile.code, 2) << profile.err;
+  EXPECT_TRUE(contains(profile.err, "say -p uniform_4")) << profile.err;
+  EXPECT_TRUE(contains(profile.err, "jang convert --help")) << profile.err;
 }
 
 }  // namespace

@@ -91,6 +91,41 @@ TEST(Recipes, the_group_must_divide_exactly) {
   EXPECT_EQ(choices_of(model, "uniform_4", 128).at("model.layers.0.self_attn.o_proj"), (Choice{4, 128}));
 }
 
+TEST(Recipes, what_the_group_does_not_divide_is_told_by_class) {
+  const arch::Model model = testing::ragged();
+  Options options;
+  options.profile = "uniform_4";
+  const auto plan = make_plan(model, options);
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  const auto told = [&](std::string_view what) {
+    return std::ranges::any_of(plan->warnings, [&](const std::string& w) { return w.find(what) != std::string::npos; });
+  };
+  EXPECT_TRUE(told("the group of 64 of uniform_4 does not divide the 96 inputs of lm_head (--group-size 32 does): lm_head"));
+  EXPECT_TRUE(told("does not divide the 80 inputs of mlp_down: model.layers.0.mlp.down_proj"));
+  options.profile = "JANG_4M";  // takes groups of 32 where it must
+  const auto tiers = make_plan(model, options);
+  ASSERT_TRUE(tiers.ok());
+  EXPECT_TRUE(std::ranges::any_of(tiers->warnings, [](const std::string& w) {
+    return w.find("no group of 32, 64 or 128 divides the 80 inputs of mlp_down: model.layers.0.mlp.down_proj") != std::string::npos;
+  }));
+}
+
+TEST(Recipes, a_plan_that_packs_nothing_is_refused) {
+  testing::ModelBuilder b("generic", 1, 0);
+  b.add("up", arch::Role::mlp_up, {64, 96});
+  const arch::Model model = b.take();
+  Options options;
+  options.profile = "uniform_4";
+  const auto plan = make_plan(model, options);
+  EXPECT_EQ(plan.status().code(), StatusCode::unsupported);
+  EXPECT_NE(plan.status().message().find("--group-size 32 does"), std::string::npos) << plan.status().message();
+  options.group_size = 32;
+  EXPECT_TRUE(make_plan(model, options).ok());
+  options.group_size = 0;
+  options.overrides = {{"up", {}}};  // asked for
+  EXPECT_TRUE(make_plan(model, options).ok());
+}
+
 TEST(Recipes, what_mlx_lm_cannot_make_is_refused) {
   testing::ModelBuilder b("generic", 1, 0);
   b.add("fc1", arch::Role::mlp_up, {64, 64});

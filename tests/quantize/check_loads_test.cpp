@@ -217,11 +217,7 @@ TEST_F(CheckLoadsTest, a_model_kept_at_16_bits_is_a_valid_bundle) {
   const auto override_ = plan::parse_override(".=16");
   ASSERT_TRUE(override_.ok());
   all_kept.overrides.push_back(*override_);
-  plan::Options automatic = profile("auto");
-  automatic.target_bpw = 16.5;
-  const std::pair<std::string, plan::Options> cases[] = {
-      {kOdd, profile("JANG_4K")}, {kOdd, profile("JANG_2S")}, {kOdd, profile("uniform_4")},
-      {kOdd, automatic},          {kTied, all_kept},          {kMixture, all_kept}};
+  const std::pair<std::string, plan::Options> cases[] = {{kOdd, all_kept}, {kTied, all_kept}, {kMixture, all_kept}};
   int n = 0;
   for (const auto& [source, options] : cases) {
     const std::string out = path("out" + std::to_string(n++));
@@ -230,6 +226,21 @@ TEST_F(CheckLoadsTest, a_model_kept_at_16_bits_is_a_valid_bundle) {
     expect_valid(out);
     EXPECT_FALSE(config_of(out).contains("quantization")) << n;
   }
+}
+
+// Nobody asks for a bundle in which nothing is packed, unless he says so.
+TEST_F(CheckLoadsTest, a_model_of_which_nothing_can_be_packed_is_refused) {
+  plan::Options automatic = profile("auto");
+  automatic.target_bpw = 16.5;
+  for (const plan::Options& options : {profile("JANG_4K"), profile("JANG_2S"), profile("4K"), profile("uniform_4"), automatic}) {
+    const Status s = convert_to(kOdd, options, path("out"));
+    EXPECT_EQ(s.code(), StatusCode::unsupported) << options.profile << ": " << s.message();
+    EXPECT_NE(s.message().find("would pack nothing of this model"), std::string::npos) << s.message();
+    EXPECT_NE(s.message().find("inputs of "), std::string::npos) << s.message();
+    EXPECT_FALSE(fs::exists(path("out")));
+  }
+  const Status s = convert_to(kTied, profile("uniform_4"), path("out"));  // rows of 32 and 64
+  EXPECT_TRUE(s.ok()) << s.message();
 }
 
 }  // namespace

@@ -154,12 +154,13 @@ TEST_F(EngineTargets, profiles_that_a_target_cannot_hold_are_refused_by_name) {
   const auto refused = [](const Source& source, const plan::Options& o, const std::string& word) {
     const auto plan = plan::make_plan(source.model, o);
     ASSERT_FALSE(plan.ok());
-    EXPECT_EQ(plan.status().code(), StatusCode::unsupported);
+    EXPECT_EQ(plan.status().code(), StatusCode::invalid_argument);
     EXPECT_TRUE(test::contains(plan.status().message(), word)) << plan.status().message();
   };
   for (const char* profile : {"JANG_4K", "JANG_2S", "uniform_3", "mixed_4_6"}) refused(*awq, options("awq", profile), "-p uniform_4");
   refused(*gptq, options("gptq", "uniform_6"), "4 or 8 bits");
   refused(*gptq, options("gptq", "uniform_3"), "4 or 8 bits");
+  refused(*gptq, options("gptq", "mixed_3_6"), "say -p JANG_4K, -p uniform_4 or -p uniform_8");
   plan::Options wider = options("awq", "uniform_4");
   wider.overrides = {{"o_proj", {8, 128}}};
   refused(*awq, wider, "8 bits");

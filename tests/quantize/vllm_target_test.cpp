@@ -144,7 +144,7 @@ TEST_F(VllmTarget, every_profile_gives_fused_modules_one_scheme) {
     if (plan::needs_errors(o)) continue;
     const auto plan = plan::make_plan(source->model, o);
     if (!plan.ok()) {
-      EXPECT_EQ(plan.status().code(), StatusCode::unsupported) << plan.status().message();
+      EXPECT_EQ(plan.status().code(), StatusCode::invalid_argument) << plan.status().message();
       EXPECT_EQ(row.name.substr(0, 5), "mixed") << plan.status().message();
       continue;
     }
