@@ -91,6 +91,13 @@ Result<plan::Plan> export_plan(Source* source, std::optional<DType> params) {
     choices[i].bits = width_of_target(rules, choices[i].bits);
     packed.push_back(static_cast<int>(i));
   }
+  const bool has_codes = std::ranges::any_of(
+      source->checkpoint.tensors(), [](const format::StoredTensor& t) { return t.made != nullptr && t.made->packed() != nullptr; });
+  if (!has_codes && !source->packed_by.empty())
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("the codes of {} are of a kind ({}) that no other target has, so none can be carried over; `jang convert {} "
+                              "--target {}` quantizes their values anew",
+                              source->checkpoint.path(), source->packed_by, source->checkpoint.path(), source->target->name()));
   if (packed.empty())
     return Status(StatusCode::invalid_argument,
                   fmt::format("{} has no packed module that the target {} packs; `jang convert` makes a directory of a checkpoint",

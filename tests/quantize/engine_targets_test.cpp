@@ -13,6 +13,7 @@
 #include "../support/bundled_model.h"
 #include "../support/contains.h"
 #include "engine/engine.h"
+#include "format/safetensors.h"
 #include "format/targets/packed_module.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
@@ -320,6 +321,37 @@ TEST_F(EngineTargets, converting_what_is_packed_alike_keeps_it) {
   ASSERT_TRUE(done.ok()) << done.status().message();
   for (const auto& error : done->errors) EXPECT_EQ(error.value_or(0), 0);
   EXPECT_EQ(logits("first"), logits("second"));
+}
+
+// Codes of narrow floats are none that another target has; whoever wants them quantized is told how.
+TEST_F(EngineTargets, exports_of_narrow_floats_are_refused_with_the_way_to_go) {
+  fs::copy(test::source_dir() + "/tests/data/bugs/12-first-space-of-answer-lost/model", path("float8"));
+  std::vector<TensorInfo> infos;
+  std::string payload;
+  {
+    const auto source = format::Checkpoint::open(path("float8"));
+    ASSERT_TRUE(source.ok());
+    for (const format::StoredTensor& t : source->tensors()) {
+      const bool is_narrow = t.info.name.ends_with("q_proj.weight");
+      std::string bytes(static_cast<std::size_t>(t.info.bytes()), '\0');
+      ASSERT_TRUE(source->read(t, 0, std::as_writable_bytes(std::span(bytes))).ok());
+      infos.push_back({t.info.name, is_narrow ? DType::f8_e4m3 : t.info.dtype, t.info.shape});
+      payload += is_narrow ? std::string(static_cast<std::size_t>(infos.back().bytes()), '\x38') : bytes;
+      if (!is_narrow) continue;
+      infos.push_back({t.info.name + "_scale", DType::f32, {1}});
+      payload += std::string("\x00\x00\x80\x3f", 4);
+    }
+  }
+  fs::remove(path("float8/model.safetensors"));
+  std::ofstream(path("float8/model.safetensors"), std::ios::binary)
+      << format::make_safetensors_header(infos, {{"format", "pt"}}) << payload;
+  auto source = open_source(path("float8"), {}, *targets::find_target("vllm"));
+  ASSERT_TRUE(source.ok()) << source.status().message();
+  EXPECT_EQ(source->packed_by, "narrow floats");
+  const auto plan = export_plan(&*source, {});
+  EXPECT_EQ(plan.status().code(), StatusCode::invalid_argument);
+  EXPECT_TRUE(test::contains(plan.status().message(), "narrow floats")) << plan.status().message();
+  EXPECT_TRUE(test::contains(plan.status().message(), "--target vllm")) << plan.status().message();
 }
 
 }  // namespace
