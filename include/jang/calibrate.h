@@ -21,10 +21,11 @@ enum class CalibrationText : std::uint8_t {
 
 struct CalibrationOptions {
   CalibrationText text = CalibrationText::self;
-  std::string text_file = {};                       // for CalibrationText::file: a text, or a directory of .txt files
-  std::int64_t n_windows = 8, window_length = 512;  // windows of text, tokens in each
-  std::uint64_t seed = 1;                           // of the sampled text
-  bool sensitivities = true;                        // also: what divergence the units cost, from gradients
+  std::string text_file = {};        // for CalibrationText::file: a text, or a directory of .txt files
+  std::int64_t n_windows = 0;        // windows of text; 0: 8, and as many more as the method of a conversion asks for
+  std::int64_t window_length = 512;  // tokens in each
+  std::uint64_t seed = 1;            // of the sampled text
+  bool sensitivities = true;         // also: what divergence the units cost, from gradients
   // Sensitivities from trials in the place of gradients: quantizes every unit alone at several widths and measures. Takes far longer.
   bool trials = false;
   double budget_seconds = 900;  // for the trials, about; 0: no limit

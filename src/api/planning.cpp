@@ -25,6 +25,7 @@ namespace jang {
 namespace {
 
 constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+constexpr std::int64_t kDefaultWindows = 8;  // of a calibration
 
 Status no_text() {
   return {StatusCode::invalid_argument, "--method gptq needs text that the model reads: add --self, or --stats FILE of `jang calibrate`"};
@@ -128,7 +129,7 @@ Result<plan::Options> planner_options(const PlanOptions& options) {
 }
 
 Result<calibrate::Options> calibrator_options(const CalibrationOptions& options) {
-  if (options.n_windows < 1 || options.window_length < 2)
+  if (options.n_windows < 0 || options.window_length < 2)
     return Status(StatusCode::invalid_argument,
                   fmt::format("{} windows of {} tokens are nothing to measure on", options.n_windows, options.window_length));
   calibrate::Options o;
@@ -141,7 +142,9 @@ Result<calibrate::Options> calibrator_options(const CalibrationOptions& options)
       break;
     }
   }
-  o.windows = {.n_windows = options.n_windows, .length = options.window_length, .seed = options.seed};
+  o.windows.n_windows = options.n_windows == 0 ? kDefaultWindows : options.n_windows;
+  o.windows.length = options.window_length;
+  o.windows.seed = options.seed;
   o.budget_seconds = options.budget_seconds;
   o.sensitivities = options.sensitivities;
   o.trials = options.trials;
@@ -184,7 +187,7 @@ Status Planning::gather() {
     const std::int64_t least = planner_.method == plan::Method::gptq  ? calibrate::kGramWindows
                                : is_activation_aware(options_.method) ? calibrate::kScaleWindows
                                                                       : 0;
-    if (least > o.windows.n_windows) {
+    if (options_.calibration.n_windows == 0 && least > o.windows.n_windows) {
       o.measured_windows = o.windows.n_windows;
       o.windows.n_windows = least;
     }

@@ -93,7 +93,9 @@ Result<CalibrationOptions> calibration_options(const Arguments& arguments) {
   } else if (own_command && arguments.has("--random")) {
     o.text = CalibrationText::random;
   }
-  JANG_ASSIGN(o.n_windows, parse_integer(arguments.value("--samples"), "--samples", 1, 4096));
+  if (arguments.has("--samples")) {
+    JANG_ASSIGN(o.n_windows, parse_integer(arguments.value("--samples"), "--samples", 1, 4096));
+  }
   JANG_ASSIGN(o.window_length, parse_integer(arguments.value("--seq-len"), "--seq-len", 2, 32768));
   JANG_ASSIGN(const std::int64_t seed, parse_integer(arguments.value("--seed"), "--seed", 0, std::int64_t{1} << 62));
   o.seed = static_cast<std::uint64_t>(seed);

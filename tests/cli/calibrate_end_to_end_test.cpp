@@ -2,6 +2,7 @@
 // `jang calibrate`, and what convert and plan make of it, from outside: the file, its repeatability, interruption, what is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -156,13 +157,18 @@ TEST_F(CalibrateCommand, phases_are_numbered_without_a_gap) {
     const ProgramOutcome done = run(with(command, {"--progress", "json"}));
     ASSERT_EQ(done.code, 0) << done.err;
     Words begun;
+    std::int64_t n_windows = 0;
     for (const json::Value& event : documents(done.err)) {
+      if (event["type"] == "tick" && event["label"] == "activations") n_windows = event["total"];
       if (event["type"] != "phase") continue;
       begun.push_back(event["name"].get<std::string>());
       EXPECT_EQ(event["n"], begun.size()) << begun.back();
       EXPECT_EQ(event["total"], names.size()) << begun.back();
     }
     EXPECT_EQ(begun, names);
+    if (std::ranges::find(names, "activations") != names.end()) {
+      EXPECT_EQ(n_windows, 2);  // as asked for, whatever the method would take
+    }
   }
 }
 

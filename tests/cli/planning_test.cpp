@@ -121,6 +121,7 @@ TEST(Planning, knowledge_arrives_and_is_refused_where_it_is_nonsense) {
   ASSERT_TRUE(self.ok()) << self.status().message();
   EXPECT_TRUE(self.value().self_calibrate);
   EXPECT_EQ(self.value().calibration.n_windows, 3);
+  EXPECT_EQ(options_of({"--self"}).value().calibration.n_windows, 0);  // as many as the method asks for
   EXPECT_EQ(self.value().calibration.window_length, 64);
   EXPECT_EQ(self.value().calibration.budget_seconds, 0);
   EXPECT_EQ(self.value().correction_rounds, 2);
