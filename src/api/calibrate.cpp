@@ -10,6 +10,7 @@
 #include "calibrate/calibrate.h"
 #include "format/statistics.h"
 #include "plan/plan.h"
+#include "quantize/source.h"
 
 namespace jang {
 namespace {
@@ -44,9 +45,10 @@ Result<CalibrationReport> calibrate_model(const std::string& name, const std::st
   load.observer = run.observer;
   Result<std::unique_ptr<engine::Engine>> engine = engine::Engine::load(directory, load);
   if (!engine.ok()) return as_input_failure(engine.status());
-  if ((*engine)->is_bundle())
-    return Status(StatusCode::unsupported, "this model is quantized already; calibrate its source, where every width can be tried");
-  o.encode.param_dtype = plan::param_dtype((*engine)->described(), {});  // as convert stores it, so that self_calibrate measures the same
+  // As convert stores it, so that self_calibrate measures the same; of a packed model too, with the same word of warning.
+  JANG_ASSIGN(const quantize::Source source, quantize::open_source(directory, {.lenient = run.lenient}));
+  if (!source.packed_by.empty()) observer_of(run).warn(quantize::packed_warning(source.packed_by));
+  o.encode.param_dtype = plan::param_dtype(source.model, {});
   const bool is_mixture = (*engine)->described().n_experts > 0, has_gradients = (*engine)->device().backward() != nullptr;
   Phases phases(observer_of(run), calibrate::phases_of(o, is_mixture, has_gradients));
   JANG_ASSIGN(const format::Statistics statistics, calibrate::calibrate(**engine, o, phases, run.cancel));

@@ -153,6 +153,15 @@ std::optional<format::Statistics> take_up(const Options& o, const std::string& m
   return std::move(partial).value();
 }
 
+// Trials store weights at other widths, which says something of the values that they had before they were packed only.
+Status check_trials(engine::Engine& engine, const Options& o) {
+  const bool tries = o.trials || engine.device().backward() == nullptr || engine.described().n_experts > 0;
+  if (!engine.is_bundle() || !o.sensitivities || !tries) return {};
+  return {StatusCode::unsupported,
+          "the model is packed already, and the sensitivities of this one need trials with weights that are not: calibrate its source, or "
+          "only its activations (`jang calibrate --no-sensitivity`)"};
+}
+
 }  // namespace
 
 std::string_view to_string(TextKind kind) {
@@ -187,6 +196,7 @@ Windows measured_windows_of(const format::Statistics& statistics) {
 
 Result<format::Statistics> calibrate(engine::Engine& engine, const Options& given, Observer& observer, const CancelFlag* cancel) {
   Options o = given;
+  JANG_TRY(check_trials(engine, o));
   if (const std::int64_t positions = engine.decoder().config().max_positions; positions > 1 && o.windows.length > positions) {
     o.windows.length = positions;
     observer.info(fmt::format("windows of {} tokens: the model was trained for no more", positions));

@@ -211,6 +211,17 @@ TEST_F(CalibrateCommand, sensitivities_decide_what_auto_spends) {
   }
 }
 
+// What convert --self calibrates, calibrate does too, with the same word of warning and the same result.
+TEST_F(CalibrateCommand, a_packed_model_is_calibrated_as_convert_would) {
+  ASSERT_EQ(convert("bundle", {"-p", "uniform_8", "-m", "rtn"}).code, 0);
+  const ProgramOutcome done = run(with({"calibrate", "bundle", "-o", "stats", "--no-sensitivity"}, kLittle));
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_TRUE(contains(done.err, "the source is packed already (mlx)")) << done.err;
+  ASSERT_EQ(run({"convert", "bundle", "-o", "by_file", "-p", "2S", "--stats", "stats", "-q"}).code, 0);
+  ASSERT_EQ(run(with({"convert", "bundle", "-o", "by_itself", "-p", "2S", "--self", "-q"}, kLittle)).code, 0);
+  EXPECT_EQ(weights("by_file"), weights("by_itself"));
+}
+
 TEST_F(CalibrateCommand, threads_do_not_change_the_file) {
   ASSERT_EQ(run(calibrate("one", {"--no-sensitivity", "-q", "-t", "1"})).code, 0);
   ASSERT_EQ(run(calibrate("three", {"--no-sensitivity", "-q", "-t", "3"})).code, 0);
@@ -316,7 +327,9 @@ TEST_F(CalibrateCommand, what_cannot_be_is_refused_before_work) {
   refused({"convert", "model", "--self", "--stats", "mine"}, 2, "give one of them");
   refused({"convert", "model", "--stats", "mine"}, 3, "mine");
   ASSERT_EQ(convert("bundle", {"-p", "4K"}).code, 0);
-  refused({"calibrate", "bundle", "-o", "stats"}, 4, "calibrate its source");
+  // Trials, which a mixture needs, want the weights as they were.
+  for (const Words& words : {Words{"calibrate", "bundle", "-o", "stats"}, Words{"convert", "bundle", "--self", "-p", "auto", "--bpw", "3"}})
+    refused(words, 4, "--no-sensitivity");
   EXPECT_EQ(file("mine"), "precious");
   EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "mine", "model"}));
 }
