@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -43,6 +44,36 @@ class InnerObserver final : public Observer {
   std::string label_;
 };
 
+// A calibration is a part of the phase in which the first recipe needs it, and numbers none of its own.
+class CalibrationObserver final : public Observer {
+ public:
+  explicit CalibrationObserver(Observer& outer) : outer_(outer) {}
+  void part_of(int phase, int phases) {
+    phase_ = phase;
+    phases_ = phases;
+  }
+  // Whether a phase was announced since the last call.
+  bool was_heard() { return std::exchange(was_heard_, false); }
+  void phase(int, int, std::string_view name) override {
+    was_heard_ = true;
+    outer_.phase(phase_, phases_, name);
+  }
+  void count(std::string_view unit) override { outer_.count(unit); }
+  void tick(std::int64_t done, std::int64_t total, std::string_view label) override { outer_.tick(done, total, label); }
+  void info(std::string_view message) override { outer_.info(message); }
+  void warn(std::string_view message) override { outer_.warn(message); }
+
+ private:
+  Observer& outer_;
+  int phase_ = 0, phases_ = 0;
+  bool was_heard_ = false;
+};
+
+quantize::RunOptions observed_by(Observer& observer, quantize::RunOptions run) {
+  run.observer = &observer;
+  return run;
+}
+
 // One model of the comparison: the source (recipe absent) or a bundle.
 struct Entry {
   std::string name, file_name, directory, fingerprint;
@@ -63,7 +94,8 @@ class Session {
   explicit Session(const CompareOptions& options)
       : options_(options),
         observer_(options.run.observer ? *options.run.observer : silent_),
-        self_(options.source, options.work, options.load, options.run) {}
+        calibration_(observer_),
+        self_(options.source, options.work, options.load, observed_by(calibration_, options.run)) {}
 
   Result<CompareReport> run() {
     JANG_TRY(open());
@@ -79,7 +111,13 @@ class Session {
   static Status cancelled() { return {StatusCode::cancelled, "comparison stopped; the same command goes on from here"}; }
 
   void next_phase(std::string_view name, std::string_view unit) {
-    observer_.phase(++phase_, 3 + (options_.mmlu.empty() ? 0 : 1) + (options_.speed ? 1 : 0), name);
+    ++phase_;
+    announce(name, unit);
+  }
+  void announce(std::string_view name, std::string_view unit) {
+    const int n_phases = 3 + (options_.mmlu.empty() ? 0 : 1) + (options_.speed ? 1 : 0);
+    observer_.phase(phase_, n_phases, name);
+    calibration_.part_of(phase_, n_phases);
     if (!unit.empty()) observer_.count(unit);
   }
 
@@ -123,6 +161,7 @@ class Session {
       entry.stored_bits = made->stored_bits;
       entry.bundle = std::move(made).value();
       entries_.push_back(std::move(entry));
+      if (calibration_.was_heard()) announce("convert", "recipes");
       observer_.tick(static_cast<std::int64_t>(entries_.size()) - 1, static_cast<std::int64_t>(options_.recipes.size()), recipe.name);
     }
     return {};
@@ -410,6 +449,7 @@ class Session {
   int phase_ = 0;
   SilentObserver silent_;
   Observer& observer_;
+  CalibrationObserver calibration_;
   SelfCalibration self_;
   std::optional<quantize::Source> source_;
   std::string source_fingerprint_;

@@ -2,6 +2,7 @@
 // `jang compare` from outside: its table, document and page; stopped in any way, it goes on to the same result.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,29 @@ TEST_F(CompareCommand, stopped_it_goes_on_to_the_same_result) {
     EXPECT_EQ(n_scores(work), all);
     EXPECT_EQ(result(work), result("whole"));
   }
+}
+
+// A calibration of its own is a part of the phase that needs it, and what is counted never exceeds its total.
+TEST_F(CompareCommand, progress_counts_what_it_says) {
+  fs::copy(source_dir() + "/tests/data/bugs/12-first-space-of-answer-lost/model", dir_ / "tiny");
+  Words words = compare("work", {"--progress", "json"}, "JANG_4K:self,uniform_4");
+  words[1] = "tiny";
+  const ProgramOutcome done = run(words);
+  ASSERT_EQ(done.code, 0) << done.err;
+  int phase = 0, n_parts = 0;
+  for (const json::Value& event : documents(done.err)) {
+    if (event["type"] == "phase") {
+      EXPECT_GE(event["n"], std::max(phase, 1)) << event;
+      EXPECT_LE(event["n"], event["total"]) << event;
+      phase = event["n"];
+      n_parts += event["name"] == "activations" ? 1 : 0;
+    }
+    if (event["type"] == "tick") {
+      EXPECT_LE(event["done"], event["total"]) << event;
+    }
+  }
+  EXPECT_EQ(phase, 3);
+  EXPECT_EQ(n_parts, 1);
 }
 
 TEST_F(CompareCommand, impossible_comparisons_are_refused) {
