@@ -19,6 +19,8 @@ std::string advice(std::string_view command, const Status& status) {
     case StatusCode::corrupt: return "fetch the named file again; the source was only read, and no output was left";
     case StatusCode::unsupported: return "docs/guide.md lists the sources that this version takes; `jang inspect` shows what this one is";
     case StatusCode::io:
+      if (command.empty())  // the work was done, and its result could not be printed
+        return "make room where standard output goes, or send it elsewhere; files that the command wrote are complete";
       return status.is_write_error() ? "free space or choose another disk with --output; no output was left"
                                      : "check permissions and the health of the disk, then run the same command again";
     case StatusCode::out_of_memory: return "close other programs or use fewer --threads";

@@ -258,6 +258,19 @@ TEST_F(EndToEnd, validate_accepts_a_bundle_and_finds_an_edit) {
   EXPECT_FALSE(document(bad)["findings"].empty());
 }
 
+// The bundle is there, whatever becomes of the report.
+TEST_F(EndToEnd, a_report_that_cannot_be_printed_does_not_deny_the_bundle) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  Start full;
+  full.out_path = "/dev/full";
+  const ProgramOutcome done = run({"convert", kBundledModel, "-p", "uniform_4", "-m", "rtn", "-o", "out", "--json", "-q"}, full);
+  EXPECT_EQ(done.code, 7) << done.err;
+  EXPECT_TRUE(contains(done.err, "could not be printed")) << done.err;
+  EXPECT_FALSE(contains(done.err, "no output was left")) << done.err;
+  EXPECT_TRUE(contains(done.err, "are complete")) << done.err;
+  EXPECT_TRUE(fs::exists(dir_ / "out" / "config.json"));
+}
+
 TEST_F(EndToEnd, inspect_reads_a_source_with_roles) {
   const json::Value d = document(run({"inspect", kBundledModel, "--json"}));
   expect_shared_keys(d);
