@@ -33,8 +33,8 @@ struct Finding {
   std::string where;  // tensor, file or key
   std::string message;
 };
-// Every check of a bundle that needs no source; empty: valid. `deep` reads all scales and biases. Errors: a directory that cannot be opened
-// at all; faults inside are findings.
+// Every check of a bundle that needs no source; empty: valid. `deep` reads the large float tensors too. Errors: a directory that cannot be
+// opened at all; faults inside are findings.
 [[nodiscard]] JANG_API Result<std::vector<Finding>> validate_model(const std::string& directory, bool deep = false);
 
 }  // namespace jang

@@ -74,7 +74,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"validate", "Check a converted model: files, shapes, configuration, values",
      "Compares the files with the index, config.json with jang_config.json and both with the tensors, and checks shapes and tokenizer "
      "files.\n"
-     "With --deep it also reads every scale and bias.\n"
+     "It reads scales, biases and norms; with --deep also the large tensors that are floats.\n"
      "The exit code is 5 when anything is wrong.",
      "jang validate ./Qwen3-8B-JANG_4K --deep"},
     {"logits", "Write the logits of given token ids",
@@ -321,7 +321,7 @@ constexpr auto kOptions = std::to_array<Option>({
      "kernels: inputs with outliers, as some models have them; they are kept in 16 bits instead of 8", false},
     {"bench", Kind::flag, "--quick", 0, "", "", "", Offers::nothing, "kernels: fewer samples and sizes", false},
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
-    {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read every scale and bias too", false},
+    {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read the large float tensors too", false},
     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
     {"tokenize", Kind::value, "--file", 'f', "FILE", "", "", Offers::file, "read the input from a file; default -, stdin", false},
     {"tokenize", Kind::flag, "--decode", 0, "", "", "", Offers::nothing, "ids to text", false},

@@ -86,8 +86,8 @@ class Reconciler {
       if (!names.empty()) warnings.push_back(fmt::format("'{}': {}: {}", path_, what, list_some(names)));
     };
     if (chosen_.missing.ok()) say(absent_, "the index promises tensors that no file has");  // else the missing files were named
-    say(moved_, "tensors are in another file than the index says");
-    if (chosen_.index) say(unlisted_, "tensors are in the files but not in the index");
+    say(moved_, kMovedTensors);
+    if (chosen_.index) say(unlisted_, kUnlistedTensors);
     say(copies_, "tensors are stored twice with the same values");
     say(chosen_copies_, "tensors are stored twice with different values, and one of them was chosen");
   }

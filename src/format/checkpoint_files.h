@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which files of a model directory are its weights. Used by checkpoint.cpp only.
+// Which files of a model directory are its weights. Used by checkpoint.cpp, and by targets/validate.cpp.
 #pragma once
 
 #include <cstddef>
@@ -43,6 +43,10 @@ struct ChosenFiles {
 
 // Whether something of that name is there, be it a dangling link.
 [[nodiscard]] bool exists(const std::string& path);
+
+// Parts of two of the warnings of a checkpoint, which `validate` tells tensor by tensor.
+inline constexpr std::string_view kMovedTensors = "tensors are in another file than the index says";
+inline constexpr std::string_view kUnlistedTensors = "tensors are in the files but not in the index";
 
 // A few of many, quoted, for a message.
 [[nodiscard]] std::string list_some(const std::vector<std::string>& names);

@@ -36,12 +36,18 @@ std::uint64_t peak_rss_bytes() {
 #endif
 }
 
-Status copy_side_files(const Source& source, const targets::Target& target, format::BundleWriter& writer, Observer& observer) {
+// The names of those that were copied.
+Result<std::vector<std::string>> copy_side_files(const Source& source, const targets::Target& target, format::BundleWriter& writer,
+                                                 Observer& observer) {
   JANG_ASSIGN(const targets::SideFiles files, targets::find_side_files(source.checkpoint.path(), target));
   for (const std::string& why : files.left) observer.warn("not copied: " + why);
-  for (const std::string& name : files.names)
-    if (!source.text_only || !targets::is_of_processor(name)) JANG_TRY(writer.add_copy(source.checkpoint.path() + "/" + name, name));
-  return {};
+  std::vector<std::string> copied;
+  for (const std::string& name : files.names) {
+    if (source.text_only && targets::is_of_processor(name)) continue;
+    JANG_TRY(writer.add_copy(source.checkpoint.path() + "/" + name, name));
+    copied.push_back(name);
+  }
+  return copied;
 }
 
 // "none", "self" (text that the model sampled), "file" or "random": what the weights of the fit and the sensitivities were measured on.
@@ -136,9 +142,11 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   for (const plan::Scaling& s : plan.scaling) scaling.push_back({s.group, s.exponent, s.gain, s.experts_left});
 
   begin_phase(observer, "write");
-  JANG_TRY(copy_side_files(source, target, writer, observer));
-  for (const targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics, method, scaling)))
+  JANG_ASSIGN(const std::vector<std::string> side_files, copy_side_files(source, target, writer, observer));
+  for (targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics, method, scaling))) {
+    targets::record_side_files(side_files, &d);
     JANG_TRY(writer.add_text(d.name, d.text));
+  }
   JANG_TRY(writer.sync());
   JANG_TRY(check_bundle(writer.partial_path()));
   if (is_cancelled(run)) return Status(StatusCode::cancelled, "conversion stopped");

@@ -90,7 +90,7 @@ TEST_F(DistillCommand, block_by_block_only_the_layers_change) {
   ASSERT_EQ(d["blocks"].size(), 4u);
   EXPECT_LT(d["kld"].get<double>(), d["kld_start"].get<double>());
   EXPECT_EQ(run({"validate", "out", "--deep"}).code, 0);
-  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "out"}));
+  EXPECT_EQ(left(), (std::vector<std::string>{"bundle", "model", "out"}));
   const std::string before = weights("bundle"), after = weights("out");
   ASSERT_EQ(header(before), header(after));
   const std::size_t start = 8 + header(before).size();

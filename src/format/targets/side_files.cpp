@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 constexpr std::uintmax_t kMaxBytes = std::uintmax_t{256} << 20;
 constexpr std::size_t kMaxFiles = 1000;
 constexpr std::string_view kTemplates = "additional_chat_templates";
+constexpr std::string_view kIndex = "model.safetensors.index.json", kRecord = "side_files";
 
 bool is_below(const fs::path& file, const fs::path& directory) {
   const fs::path relative = file.lexically_relative(directory);
@@ -77,6 +78,25 @@ class Finder {
 };
 
 }  // namespace
+
+void record_side_files(const std::vector<std::string>& names, Document* document) {
+  if (document->name != kIndex) return;
+  Result<json::Value> index = json::parse(document->text, document->name);
+  if (!index.ok() || !index->is_object()) return;
+  (*index)["metadata"][kRecord] = names;
+  document->text = json::dump(*index, 2) + "\n";
+}
+
+std::optional<std::vector<std::string>> recorded_side_files(const std::string& directory) {
+  const Result<json::Value> index = json::parse_file(directory + "/" + std::string(kIndex), {.dialect = json::Dialect::python});
+  const json::Value* metadata = index.ok() ? json::find(*index, "metadata") : nullptr;
+  const json::Value* names = metadata != nullptr ? json::find(*metadata, kRecord) : nullptr;
+  if (names == nullptr || !names->is_array()) return std::nullopt;
+  std::vector<std::string> out;
+  for (const json::Value& name : *names)
+    if (name.is_string() && is_below(name.get<std::string>(), ".")) out.push_back(name);
+  return out;
+}
 
 Result<SideFiles> find_side_files(const std::string& directory, const Target& target) { return Finder(directory, target).run(); }
 

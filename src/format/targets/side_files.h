@@ -6,6 +6,7 @@
 // name, so that no source can make a bundle of files that it does not contain.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,5 +22,10 @@ struct SideFiles {
 
 // Errors: io (the directory cannot be read).
 [[nodiscard]] Result<SideFiles> find_side_files(const std::string& directory, const Target& target);
+// Adds the names of the files that came along to an index (`side_files` of its metadata), so that a missing one is noticed; leaves other
+// documents alone.
+void record_side_files(const std::vector<std::string>& names, Document* document);
+// The names that a bundle's index says came along (`side_files` of its metadata); none where it says nothing, as of other makers.
+[[nodiscard]] std::optional<std::vector<std::string>> recorded_side_files(const std::string& directory);
 
 }  // namespace jang::targets

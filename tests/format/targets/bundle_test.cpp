@@ -45,6 +45,7 @@ class BundleTest : public ::testing::Test {
     if (!jang_.is_null()) std::ofstream(dir_ / "jang_config.json") << jang_.dump();
     std::ofstream(dir_ / "tokenizer.json") << "{}";
     std::ofstream(dir_ / "tokenizer_config.json") << "{}";
+    std::ofstream(dir_ / "chat_template.jinja") << "{{ messages }}";
   }
   // Messages of findings with this severity.
   std::string findings(const std::string& severity, bool deep = true) {
@@ -125,6 +126,15 @@ TEST_F(BundleTest, modules_that_the_config_leaves_out_have_no_scales) {
   EXPECT_NE(b.status().message().find("leaves out module m"), std::string::npos) << b.status().message();
 }
 
+TEST_F(BundleTest, two_objects_that_say_different_things_are_told) {
+  config_["quantization_config"] = config_["quantization"];
+  write();
+  EXPECT_EQ(findings("error"), "");
+  config_["quantization_config"]["m"]["bits"] = 8;
+  write();
+  EXPECT_NE(findings("error").find("quantization and quantization_config"), std::string::npos) << findings("error");
+}
+
 TEST_F(BundleTest, other_modes_are_unsupported) {
   config_["quantization"]["mode"] = "mxfp4";
   write();
@@ -147,15 +157,24 @@ TEST_F(BundleTest, validate_finds_names_without_tensors) {
   EXPECT_NE(findings("error").find("phantom"), std::string::npos);
 }
 
-TEST_F(BundleTest, deep_validation_finds_values_that_are_not_finite) {
+TEST_F(BundleTest, values_that_are_not_finite_are_found) {
   std::size_t payload = 0;
   for (const TensorInfo& t : tensors_) payload += static_cast<std::size_t>(t.bytes());
   bytes_.assign(payload, '\x3c');
   bytes_[8 * 16 * 4 + 3] = '\x7f';  // second scale becomes 0x7fc0
   bytes_[8 * 16 * 4 + 2] = '\xc0';
   write();
+  for (const bool deep : {false, true})
+    EXPECT_NE(findings("error", deep).find("m.scales: element 1 is NaN"), std::string::npos) << findings("error", deep);
+}
+
+TEST_F(BundleTest, large_floats_are_read_when_asked) {
+  tensors_.push_back({"table.weight", DType::f32, {2, 2}});
+  bytes_.assign(8 * 16 * 4 + 2 * 32 + 16, '\x3c');
+  bytes_ += std::string("\x00\x00\x80\x7f", 4) + std::string(12, '\0');
+  write();
   EXPECT_EQ(findings("error", false), "");
-  EXPECT_NE(findings("error").find("m.scales: element 1 is NaN"), std::string::npos) << findings("error");
+  EXPECT_NE(findings("error", true).find("table.weight: element 0 is NaN or infinite"), std::string::npos) << findings("error", true);
 }
 
 TEST_F(BundleTest, truncated_file_cannot_be_opened) {

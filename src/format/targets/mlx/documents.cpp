@@ -175,6 +175,9 @@ void Checker::check_config() {
   }
   if (b_.modules.empty()) error("config.json", "a quantization object, but no tensor has scales");
   const Value& q = config["quantization"];
+  const Value* other = json::find(config, "quantization_config");
+  if (other != nullptr && json::find(*other, "quant_method") == nullptr && *other != q)
+    error("config.json", "quantization and quantization_config say different things; loaders read one or the other");
   for (const auto& [key, value] : q.items())
     if (value.is_object() && !paths_.contains(key)) error("config.json", "quantization names " + key + ", which has no scales");
   for (const std::string& path : paths_)
