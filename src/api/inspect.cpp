@@ -8,6 +8,7 @@
 #include "arch/describe.h"
 #include "engine/text_check.h"
 #include "format/targets/bundle.h"
+#include "format/targets/record.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
 #include "json/json.h"
@@ -48,6 +49,7 @@ TensorReport module_row(const format::Bundle& bundle, const format::BundleModule
   row.bits = module.format->bits;
   row.group_size = module.format->group_size;
   const json::Value* entry = manifest == nullptr ? nullptr : json::find(*manifest, module.path);
+  if (entry == nullptr && manifest != nullptr) entry = json::find(*manifest, targets::manifest_name(module.path));
   row.role = text_member(entry, "role");
   row.tier = text_member(entry, "tier");
   row.rule = text_member(entry, "rule");

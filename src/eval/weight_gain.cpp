@@ -9,6 +9,7 @@
 
 #include "arch/arch.h"
 #include "eval/numbers.h"
+#include "format/targets/record.h"
 #include "kernels/host_ops.h"
 #include "kernels/matrix.h"
 
@@ -54,17 +55,10 @@ Products products_of(const kernels::MatrixView& w, const kernels::MatrixView& q,
   return sum;
 }
 
-// As its own record says.
-bool is_rescaled(const std::string& directory) {
-  const Result<json::Value> record = json::parse_file(directory + "/jang_config.json");
-  const json::Value* quantization = record.ok() && record->is_object() ? json::find(*record, "quantization") : nullptr;
-  return quantization != nullptr && quantization->is_object() && json::find(*quantization, "activation_aware_scaling") != nullptr;
-}
-
 }  // namespace
 
 Result<std::vector<RoleGain>> weight_gains(engine::Engine& source, engine::Engine& model, const CancelFlag* cancel) {
-  if (is_rescaled(model.directory())) return std::vector<RoleGain>();
+  if (targets::is_rescaled(model.directory())) return std::vector<RoleGain>();
   std::map<std::string_view, arch::Role> roles;
   for (const arch::OutTensor& t : source.described().tensors) roles.emplace(t.module, t.role);
   std::vector<RoleSums> all;

@@ -77,9 +77,17 @@ struct Scaling {
   double exponent = 0;            // 0: they stay
   double gain = 0;                // share of the readers' error that this is expected to take away
   std::int64_t experts_left = 0;  // that saw too little text for scales of their own
+  double of_weights = 0;          // exponent of the weights: they are divided by that power of the readers' mean size
+  bool refused = false;           // the search would have rescaled them, and the model's own predictions got no better
 };
 struct Unscaled {
   std::string group, reason;
+};
+// What scaling does to the model's own predictions, on text that no scale was found on (calibrate/scale_trial.h).
+struct ScalingTrial {
+  std::int64_t positions = 0;       // predictions compared
+  double unscaled = 0, scaled = 0;  // divergence of the whole, without scaling and as the plan has it
+  double difference_error = 0;      // standard error of their difference
 };
 
 struct Plan {
@@ -94,6 +102,7 @@ struct Plan {
   bool activation_aware = false;   // the method rescales channels
   std::vector<Scaling> scaling;    // by group, in the order of the model; every one that could be rescaled
   std::vector<Unscaled> unscaled;  // the others, and why
+  std::optional<ScalingTrial> scaling_trial;
   std::vector<std::string> warnings;
 };
 

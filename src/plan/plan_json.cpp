@@ -142,6 +142,19 @@ Status read_header(const Value& document, Plan* plan) {
   return {};
 }
 
+Status read_trial(const Value& document, Plan* plan) {
+  const Value* trial = json::find(document, "scaling_trial");
+  if (trial == nullptr || trial->is_null()) return {};
+  if (!trial->is_object()) return bad_plan("scaling_trial", "not an object");
+  ScalingTrial t;
+  JANG_ASSIGN(t.positions, json::get_int(*trial, "positions", 0, 0, std::int64_t{1} << 31));
+  JANG_ASSIGN(t.unscaled, json::get_number(*trial, "divergence_unscaled", 0));
+  JANG_ASSIGN(t.scaled, json::get_number(*trial, "divergence", 0));
+  JANG_ASSIGN(t.difference_error, json::get_number(*trial, "difference_error", 0));
+  plan->scaling_trial = t;
+  return {};
+}
+
 // Whether its names are groups of the model is found when it is carried out (quantize/channel_scales.h).
 Status read_scaling(const Value& document, Plan* plan) {
   const Value* rows = json::find(document, "scaling");
@@ -158,8 +171,13 @@ Status read_scaling(const Value& document, Plan* plan) {
     if (!(s.exponent >= 0 && s.exponent <= 1)) return bad_plan(s.group, "its exponent is not between 0 and 1");
     JANG_ASSIGN(s.gain, json::get_number(row, "gain", 0));
     JANG_ASSIGN(s.experts_left, json::get_int(row, "experts_left", 0, 0, std::int64_t{1} << 31));
+    JANG_ASSIGN(s.of_weights, json::get_number(row, "of_weights", 0));
+    if (!(s.of_weights >= 0 && s.of_weights <= 1)) return bad_plan(s.group, "its exponent of the weights is not between 0 and 1");
+    JANG_ASSIGN(s.refused, json::get_bool(row, "refused", false));
+    if (s.refused && s.exponent != 0) return bad_plan(s.group, "refused, and rescaled all the same");
     plan->scaling.push_back(std::move(s));
   }
+  JANG_TRY(read_trial(document, plan));
   const Value* others = json::find(document, "unscaled");
   if (others == nullptr) return {};
   if (!others->is_array() || others->size() > kMaxScaling) return bad_plan("unscaled", "not a list of groups");
@@ -174,8 +192,11 @@ Status read_scaling(const Value& document, Plan* plan) {
 
 json::Value scaling_json(const Plan& plan) {
   Value rows = Value::array();
-  for (const Scaling& s : plan.scaling)
+  for (const Scaling& s : plan.scaling) {
     rows.push_back({{"group", s.group}, {"exponent", s.exponent}, {"gain", s.gain}, {"experts_left", s.experts_left}});
+    if (s.of_weights != 0) rows.back()["of_weights"] = s.of_weights;
+    if (s.refused) rows.back()["refused"] = true;
+  }
   return rows;
 }
 
@@ -246,6 +267,11 @@ json::Value to_json(const arch::Model& model, const Plan& plan) {
                     {"tensors", std::move(tensors)},    {"warnings", plan.warnings}};
   if (!plan.activation_aware) return document;
   document["scaling"] = scaling_json(plan);
+  if (const auto& t = plan.scaling_trial)
+    document["scaling_trial"] = {{"positions", t->positions},
+                                 {"divergence_unscaled", t->unscaled},
+                                 {"divergence", t->scaled},
+                                 {"difference_error", t->difference_error}};
   document["unscaled"] = Value::array();
   for (const Unscaled& u : plan.unscaled) document["unscaled"].push_back({{"group", u.group}, {"reason", u.reason}});
   return document;

@@ -13,12 +13,14 @@
 #include "format/bundle_writer.h"
 #include "format/targets/bundle.h"
 #include "format/targets/side_file_names.h"
+#include "format/targets/record.h"
 #include "format/targets/side_files.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
 #include "kernels/devices.h"
 #include "quantize/check_loads.h"
 #include "quantize/encode_tasks.h"
+#include "quantize/export_plan.h"
 #include "quantize/scaled_grams.h"
 
 namespace jang::quantize {
@@ -65,9 +67,15 @@ std::vector<targets::TensorRecord> tensor_records(const arch::Model& model, cons
   return records;
 }
 
+std::optional<targets::ScalingTrialRecord> trial_record(const plan::Plan& plan) {
+  if (!plan.scaling_trial) return std::nullopt;
+  const plan::ScalingTrial& t = *plan.scaling_trial;
+  return targets::ScalingTrialRecord{t.positions, t.unscaled, t.scaled, t.difference_error};
+}
+
 targets::Record record_of(const Source& source, const plan::Plan& plan, const ConvertReport& report,
                           std::span<const targets::TensorRecord> records, const format::Statistics* statistics, std::string_view method,
-                          std::span<const targets::ScalingRecord> scaling) {
+                          std::span<const targets::ScalingRecord> scaling, json::Value origin) {
   return {.model = source.model,
           .source = source.checkpoint,
           .layout = report.layout,
@@ -79,9 +87,25 @@ targets::Record record_of(const Source& source, const plan::Plan& plan, const Co
           .statistics = plan.statistics,
           .calibration = calibration_method(plan, statistics),
           .scaling = scaling,
+          .scaling_trial = trial_record(plan),
           .params = report.sizes.params,
           .code_bits = report.sizes.code_bits,
-          .stored_bits = report.sizes.stored_bits};
+          .stored_bits = report.sizes.stored_bits,
+          .origin = std::move(origin)};
+}
+
+// What the record of a packed source says; null for others.
+Result<json::Value> origin_of(const Source& source) {
+  if (source.packed_by.empty()) return json::Value(nullptr);
+  JANG_ASSIGN(const json::Value record, targets::read_record(source.checkpoint.path()));
+  return targets::origin_of(record, source.packed_by);
+}
+
+// An export takes weights over, so that they were made as its source says.
+std::string recorded_method(const plan::Plan& plan, const json::Value& origin) {
+  if (plan.profile != kExportProfile) return plan::method_name(plan.method, plan.activation_aware);
+  const json::Value* method = origin.is_object() ? json::find(origin, "quantization_method") : nullptr;
+  return method != nullptr && method->is_string() ? method->get<std::string>() : "unknown";
 }
 
 // Refuses an output that is the source, or lies where the swap would destroy it.
@@ -137,13 +161,15 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_TRY(source.checkpoint.check_unchanged());
   const std::vector<targets::TensorRecord> records = tensor_records(source.model, plan, report.errors);
 
-  const std::string method = plan::method_name(plan.method, plan.activation_aware);
+  JANG_ASSIGN(json::Value origin, origin_of(source));
+  const std::string method = recorded_method(plan, origin);
   std::vector<targets::ScalingRecord> scaling;
-  for (const plan::Scaling& s : plan.scaling) scaling.push_back({s.group, s.exponent, s.gain, s.experts_left});
+  for (const plan::Scaling& s : plan.scaling) scaling.push_back({s.group, s.exponent, s.gain, s.experts_left, s.of_weights, s.refused});
 
   begin_phase(observer, "write");
   JANG_ASSIGN(const std::vector<std::string> side_files, copy_side_files(source, target, writer, observer));
-  for (targets::Document& d : target.documents(record_of(source, plan, report, records, run.statistics, method, scaling))) {
+  const targets::Record record = record_of(source, plan, report, records, run.statistics, method, scaling, std::move(origin));
+  for (targets::Document& d : target.documents(record)) {
     targets::record_side_files(side_files, &d);
     JANG_TRY(writer.add_text(d.name, d.text));
   }

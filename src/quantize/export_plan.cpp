@@ -107,7 +107,7 @@ Result<plan::Plan> export_plan(Source* source, std::optional<DType> params) {
   if (rules.one_choice) level(packed, &choices);
   plan::Plan plan;
   plan.target = source->target;
-  plan.profile = "export";
+  plan.profile = kExportProfile;
   plan.dtype = params_of(*source, params);
   JANG_TRY(plan::check_params(*plan.target, plan.dtype));
   if (plan.dtype == DType::f32)

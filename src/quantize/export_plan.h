@@ -3,12 +3,15 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "jang/status.h"
 #include "plan/plan.h"
 #include "quantize/source.h"
 
 namespace jang::quantize {
+
+inline constexpr std::string_view kExportProfile = "export";  // of its plans
 
 // `params`: the type of scales; empty: the target's, or the source's own. With float32, tensors that are not packed keep their types, so
 // that nothing else grows. Modules that the target wants alike get the most bits and the smallest group among them; a width that it lacks

@@ -41,7 +41,8 @@ TEST(PlanJson, scaling_is_read_back_and_checked) {
   const arch::Model model = testing::hybrid_moe(16, 4);
   Plan made = from_json(model, document_of(model, {})).value();
   made.activation_aware = true;
-  made.scaling = {{"model.layers.0.input_layernorm", 0.35, 0.125, 0}, {"model.layers.0.mlp.experts.up_proj", 0, 0, 3}};
+  made.scaling = {{"model.layers.0.input_layernorm", 0.35, 0.125, 0, 0.3, false}, {"model.layers.0.mlp.experts.up_proj", 0, 0, 3, 0, true}};
+  made.scaling_trial = ScalingTrial{4096, 0.0313, 0.03, 0.0002};
   made.unscaled = {{"model.layers.1.input_layernorm", "nobody knows its readers"}};
   for (const auto& [method, name] : {std::pair{Method::fit, "awq"}, {Method::rtn, "awq+rtn"}, {Method::gptq, "awq+gptq"}}) {
     made.method = method;
@@ -63,6 +64,13 @@ TEST(PlanJson, scaling_is_read_back_and_checked) {
       {"not a list", [](json::Value& d) { d["scaling"] = 1; }},
       {"'group' is missing", [](json::Value& d) { d["scaling"][0] = 1; }},
       {"experts_left", [](json::Value& d) { d["scaling"][1]["experts_left"] = -1; }},
+      {"weights is not between", [](json::Value& d) { d["scaling"][0]["of_weights"] = 1.5; }},
+      {"of_weights", [](json::Value& d) { d["scaling"][0]["of_weights"] = "half"; }},
+      {"refused, and rescaled", [](json::Value& d) { d["scaling"][0]["refused"] = true; }},
+      {"refused", [](json::Value& d) { d["scaling"][1]["refused"] = 1; }},
+      {"not an object", [](json::Value& d) { d["scaling_trial"] = 1; }},
+      {"positions", [](json::Value& d) { d["scaling_trial"]["positions"] = -1; }},
+      {"divergence", [](json::Value& d) { d["scaling_trial"]["divergence"] = "little"; }},
       {"only the methods awq", [](json::Value& d) { d["method"] = "fit"; }},
       {"'reason' is missing", [](json::Value& d) { d["unscaled"][0].erase("reason"); }},
       {"not a list", [](json::Value& d) { d["unscaled"] = "none"; }},

@@ -354,5 +354,44 @@ TEST_F(EngineTargets, exports_of_narrow_floats_are_refused_with_the_way_to_go) {
   EXPECT_TRUE(test::contains(plan.status().message(), "--target vllm")) << plan.status().message();
 }
 
+json::Value quantization_of(const std::string& file) { return json::parse_file(file).value()["quantization"]; }
+
+// What was done stands in the directories of all targets, and an export says what its source says.
+TEST_F(EngineTargets, records_say_how_a_directory_was_made) {
+  for (const auto& [target, profile] : {std::pair{"vllm", "uniform_3"}, {"awq", "uniform_4"}, {"gptq", "uniform_4"}}) {
+    SCOPED_TRACE(target);
+    ASSERT_TRUE(convert_bundled(options(target, profile, plan::Method::rtn), target).ok());
+    expect_valid(target);
+    const std::string file = path(target) + "/jang_record.json";
+    json::Value record = json::parse_file(file).value();
+    EXPECT_EQ(record["target"], target);
+    EXPECT_EQ(record["source_model"]["name"], "gutenberg-moe-9m");
+    EXPECT_EQ(record["quantization"]["quantization_method"], "rtn");
+    EXPECT_EQ(record["quantization"]["profile"], profile);
+    EXPECT_EQ(record["quantization"]["quantization_scheme"], std::string(target) == "gptq" ? "symmetric" : "asymmetric");
+    EXPECT_FALSE(record["quantization"].contains("origin"));
+    const json::Value& manifest = record["quantization"]["tensor_quantization_manifest"];
+    EXPECT_TRUE(manifest.contains("model.layers.0.mlp.experts.up_proj"));
+    ASSERT_TRUE(exported(target, "mlx", std::string(target) + "-mlx").ok());
+    const json::Value back = quantization_of(path(std::string(target) + "-mlx") + "/jang_config.json");
+    EXPECT_EQ(back["quantization_method"], "rtn");
+    EXPECT_EQ(back["origin"]["target"], target);
+    EXPECT_EQ(back["origin"]["profile"], profile);
+    EXPECT_FALSE(back["origin"].contains("tensor_quantization_manifest"));
+    // A record that contradicts the tensors is found.
+    record["quantization"]["tensor_quantization_manifest"]["model.layers.0.mlp.experts.up_proj"]["bits"] = 8;
+    record["quantization"]["tensor_quantization_manifest"]["model.layers.77.up_proj"] = json::Value::object();
+    std::ofstream(file) << json::dump(record);
+    const auto findings = format::validate(path(target), {});
+    ASSERT_TRUE(findings.ok());
+    EXPECT_TRUE(std::ranges::any_of(*findings, [](const auto& f) { return test::contains(f.message, "disagrees with the tensors"); }));
+    EXPECT_TRUE(std::ranges::any_of(*findings, [](const auto& f) { return test::contains(f.message, "model.layers.77.up_proj, which"); }));
+  }
+  // Without a record nobody knows how the source was made.
+  fs::remove(path("vllm") + "/jang_record.json");
+  ASSERT_TRUE(exported("vllm", "mlx", "unknown").ok());
+  EXPECT_EQ(quantization_of(path("unknown") + "/jang_config.json")["quantization_method"], "unknown");
+}
+
 }  // namespace
 }  // namespace jang::quantize

@@ -2,9 +2,8 @@
 // Opening a bundle: the files are the same for all targets; what they mean is asked of the one that wrote them.
 #include "format/targets/bundle.h"
 
-#include <filesystem>
-
 #include "format/targets/narrow_weights.h"
+#include "format/targets/record.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
 #include "format/targets/transposed_experts.h"
@@ -16,11 +15,7 @@ Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) 
   JANG_ASSIGN(Checkpoint checkpoint, with_upright_experts(std::move(wide)));
   const targets::Target& target = targets::writer_of(checkpoint);
   Bundle bundle{std::move(checkpoint), &target, nullptr, false, {}, {}};
-  std::error_code ec;
-  const std::string jang_path = path + "/jang_config.json";
-  if (std::filesystem::exists(jang_path, ec)) {
-    JANG_ASSIGN(bundle.jang_config, json::parse_file(jang_path));
-  }
+  JANG_ASSIGN(bundle.jang_config, targets::read_record(path));
   if (const Status found = target.read(&bundle); !found.ok()) return bundle.checkpoint.settle(found, false);
   return bundle;
 }

@@ -32,7 +32,7 @@ struct BundleModule {
 struct Bundle {
   Checkpoint checkpoint;
   const targets::Target* target = nullptr;  // never null once opened
-  json::Value jang_config;                  // null when the directory has none (plain MLX)
+  json::Value jang_config;                  // its record (record.h); null when the directory has none (plain MLX)
   bool is_quantized = false;                // its config speaks of packed modules
   std::vector<BundleModule> modules;        // packed ones, by path
   std::vector<int> plain;                   // other tensors, indices into checkpoint.tensors()

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "format/targets/documents.h"
 #include "format/targets/layout.h"
+#include "format/targets/record.h"
 
 namespace jang::targets {
 namespace {
@@ -241,8 +242,9 @@ bool names_a_module(const format::Bundle& bundle, const std::function<bool(const
          });
 }
 
-std::vector<Document> engine_documents(const Record& record, json::Value quantization) {
+std::vector<Document> engine_documents(const Record& record, std::string_view target, json::Value quantization) {
   return {{"model.safetensors.index.json", json::dump(weight_index(record), 2) + "\n"},
+          engine_record(record, target),
           {"config.json", json::dump_for_python(make_config(record, std::move(quantization)), 2) + "\n"}};
 }
 

@@ -51,7 +51,8 @@ inline constexpr std::string_view kHead = "lm_head";
 // Whether the name of a module, packed or not, or what an engine calls those that it fuses, is such.
 [[nodiscard]] bool names_a_module(const format::Bundle& bundle, const std::function<bool(const std::string&)>& is_such);
 
-// The index, and the source's config.json with the float type of the directory and `quantization` as quantization_config unless it is null.
-[[nodiscard]] std::vector<Document> engine_documents(const Record& record, json::Value quantization);
+// The index, the record (record.h), and the source's config.json with the float type of the directory and `quantization` as
+// quantization_config unless it is null.
+[[nodiscard]] std::vector<Document> engine_documents(const Record& record, std::string_view target, json::Value quantization);
 
 }  // namespace jang::targets

@@ -40,6 +40,7 @@ constexpr auto kExtensions = std::to_array<std::string_view>({".py", ".jinja", "
 constexpr auto kLeftOut = std::to_array<std::string_view>({
     "config.json",
     "jang_config.json",
+    "jang_record.json",
     "params.json",
     "adapter_config.json",
     "quantize_config.json",

@@ -54,6 +54,13 @@ struct ScalingRecord {
   std::string_view group{};
   double exponent = 0, gain = 0;  // 0: it was not; gain: share of its readers' error
   std::int64_t experts_left = 0;
+  double of_weights = 0;
+  bool refused = false;
+};
+// What that did to the model's predictions, and what they would have been without.
+struct ScalingTrialRecord {
+  std::int64_t positions = 0;
+  double unscaled = 0, scaled = 0, difference_error = 0;
 };
 
 // What there is to say about a finished conversion.
@@ -67,8 +74,10 @@ struct Record {
   std::string_view statistics{};   // digest, empty where none weighted the fit
   std::string_view calibration{};  // "none", "self", "file" or "random": what was measured on
   std::span<const ScalingRecord> scaling{};
+  std::optional<ScalingTrialRecord> scaling_trial{};
   std::uint64_t params = 0;
   double code_bits = 0, stored_bits = 0;
+  json::Value origin{};  // of a packed source: what its record says (record.h); null for others
 };
 
 struct Document {

@@ -6,6 +6,7 @@
 #include "format/targets/awq/gemm.h"
 #include "format/targets/hugging_face.h"
 #include "format/targets/layout.h"
+#include "format/targets/record.h"
 #include "format/targets/side_file_names.h"
 
 namespace jang::targets::awq {
@@ -51,13 +52,16 @@ class Awq final : public Target {
   }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "pt"}}; }
   [[nodiscard]] std::vector<Document> documents(const Record& record) const override {
-    return engine_documents(record, quantization_config(record.model, record.tensors));
+    return engine_documents(record, name(), quantization_config(record.model, record.tensors));
   }
   [[nodiscard]] Copying copies(std::string_view file_name) const override { return copied_by_name(file_name); }
 
   [[nodiscard]] bool recognises(const format::Checkpoint& checkpoint) const override { return is_gemm(checkpoint); }
   [[nodiscard]] Status read(format::Bundle* bundle) const override { return read_gemm(bundle); }
-  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override { check_gemm(bundle, findings); }
+  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override {
+    check_gemm(bundle, findings);
+    check_engine_record(bundle, findings);
+  }
 };
 
 }  // namespace

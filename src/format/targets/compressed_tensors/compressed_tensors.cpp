@@ -7,6 +7,7 @@
 #include "format/targets/compressed_tensors/quantization_config.h"
 #include "format/targets/compressed_tensors/read_modules.h"
 #include "format/targets/compressed_tensors/spelling.h"
+#include "format/targets/record.h"
 #include "format/targets/side_file_names.h"
 
 namespace jang::targets::compressed_tensors {
@@ -41,12 +42,17 @@ class Vllm final : public Target {
   }
   [[nodiscard]] bool keeps_units() const override { return true; }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "pt"}}; }
-  [[nodiscard]] std::vector<Document> documents(const Record& record) const override { return compressed_tensors::documents(record); }
+  [[nodiscard]] std::vector<Document> documents(const Record& record) const override {
+    return compressed_tensors::documents(record, name_);
+  }
   [[nodiscard]] Copying copies(std::string_view file_name) const override { return copied_by_name(file_name); }
 
   [[nodiscard]] bool recognises(const format::Checkpoint& checkpoint) const override { return is_packed(checkpoint); }
   [[nodiscard]] Status read(format::Bundle* bundle) const override { return read_modules(bundle); }
-  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override { check_config(bundle, findings); }
+  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override {
+    check_config(bundle, findings);
+    check_engine_record(bundle, findings);
+  }
 
  private:
   std::string_view name_;

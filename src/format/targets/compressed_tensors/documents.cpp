@@ -9,9 +9,9 @@
 
 namespace jang::targets::compressed_tensors {
 
-std::vector<Document> documents(const Record& record) {
+std::vector<Document> documents(const Record& record, std::string_view target) {
   const bool packs = std::ranges::any_of(record.tensors, [](const TensorRecord& t) { return t.format != nullptr; });
-  return engine_documents(record, packs ? quantization_config(record.model, record.tensors) : json::Value(nullptr));
+  return engine_documents(record, target, packs ? quantization_config(record.model, record.tensors) : json::Value(nullptr));
 }
 
 }  // namespace jang::targets::compressed_tensors

@@ -6,6 +6,7 @@
 #include "format/targets/gptq/quantization_config.h"
 #include "format/targets/gptq/read_modules.h"
 #include "format/targets/hugging_face.h"
+#include "format/targets/record.h"
 #include "format/targets/side_file_names.h"
 
 namespace jang::targets::gptq {
@@ -49,13 +50,16 @@ class Gptq final : public Target {
   }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> file_metadata() const override { return {{"format", "pt"}}; }
   [[nodiscard]] std::vector<Document> documents(const Record& record) const override {
-    return engine_documents(record, quantization_config(record.model, record.tensors));
+    return engine_documents(record, name(), quantization_config(record.model, record.tensors));
   }
   [[nodiscard]] Copying copies(std::string_view file_name) const override { return copied_by_name(file_name); }
 
   [[nodiscard]] bool recognises(const format::Checkpoint& checkpoint) const override { return is_packed(checkpoint); }
   [[nodiscard]] Status read(format::Bundle* bundle) const override { return read_modules(bundle); }
-  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override { check_config(bundle, findings); }
+  void check(const format::Bundle& bundle, std::vector<format::Finding>* findings) const override {
+    check_config(bundle, findings);
+    check_engine_record(bundle, findings);
+  }
 };
 
 }  // namespace

@@ -2,18 +2,15 @@
 // Builds the JSON documents of a bundle from the record of its conversion.
 #include "format/targets/mlx/documents.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cmath>
 #include <map>
 #include <set>
 
-#include "base/decimal.h"
-#include "format/hub.h"
 #include "format/targets/documents.h"
 #include "format/targets/layout.h"
 #include "format/targets/mlx/quantization.h"
+#include "format/targets/record.h"
 
 namespace jang::targets::mlx {
 namespace {
@@ -28,7 +25,6 @@ void update_dtype(Value& config, DType dtype) {
 }
 
 double two_decimals(double x) { return std::round(x * 100) / 100; }
-double six_digits(double x) { return x == 0 ? 0 : parse_decimal(fmt::format("{:.6g}", x)).value_or(x); }
 
 // Parts of every packed module by plane, by tensor index and module.
 std::map<std::pair<int, std::string>, std::array<const StoredPart*, 3>> packed_parts(const Layout& layout) {
@@ -42,20 +38,11 @@ Value make_manifest(const Record& r) {
   Value manifest = Value::object();
   for (const auto& [place, parts] : packed_parts(r.layout)) {
     const auto& [index, module] = place;
-    const arch::OutTensor& t = r.model.tensors[static_cast<std::size_t>(index)];
-    const TensorRecord& record = r.tensors[static_cast<std::size_t>(index)];
-    const std::size_t first = static_cast<std::size_t>(t.pieces.front().source);
-    Value entry = {{"source_tensor", r.source.tensors()[first].info.name},
-                   {"source_tensor_count", t.pieces.size()},
-                   {"bits", record.format->bits},
-                   {"group_size", record.format->group_size},
-                   {"role", arch::to_string(t.role)},
-                   {"tier", record.tier},
-                   {"rule", record.reason},
-                   {"shape", t.shape}};
+    const auto i = static_cast<std::size_t>(index);
+    Value entry = manifest_entry(r, i);
     for (std::size_t p = 0; p < parts.size(); ++p) entry[std::string(kPlaneNames[p]) + "_key"] = parts[p]->info.name;
     for (std::size_t p = 0; p < parts.size(); ++p) entry[std::string(kPlaneNames[p]) + "_shape"] = parts[p]->info.shape;
-    entry["error"] = record.error ? Value(six_digits(*record.error)) : Value(nullptr);
+    entry["error"] = error_entry(r.tensors[i]);
     manifest[module] = std::move(entry);
   }
   return manifest;
@@ -73,54 +60,13 @@ Value make_config(const Record& r) {
   return config;
 }
 
-Value make_quantization(const Record& r) {
-  std::set<int> widths;
-  std::uint64_t n_plain = 0;
-  for (const TensorRecord& t : r.tensors) {
-    if (t.format != nullptr)
-      widths.insert(t.format->bits);
-    else
-      ++n_plain;
-  }
-  const codec::WeightFormat* common = most_common_format(r.model, r.tensors);
-  Value manifest = make_manifest(r);
-  const std::size_t n_manifest = manifest.size();
-  Value quantization = {{"method", "jang-importance"},
-                        {"profile", r.profile},
-                        {"actual_bits", two_decimals(r.code_bits)},
-                        {"stored_bits", six_digits(r.stored_bits)},
-                        {"block_size", common != nullptr ? common->group_size : 0},
-                        {"calibration_method", r.calibration},
-                        {"quantization_method", r.method},
-                        {"scoring_method", r.statistics.empty() ? "none" : "input-second-moments"},
-                        {"statistics", r.statistics},
-                        {"allocation", r.allocation},
-                        {"bit_widths_used", widths},
-                        {"passthrough_tensor_count", n_plain},
-                        {"quantization_scheme", "asymmetric"},
-                        {"quantization_backend", "jang.cpp"},
-                        {"hadamard_rotation", false},
-                        {"tensor_quantization_manifest_schema", 1},
-                        {"tensor_quantization_manifest_count", n_manifest},
-                        {"tensor_quantization_manifest", std::move(manifest)}};
-  if (r.scaling.empty()) return quantization;
-  Value& rows = quantization["activation_aware_scaling"] = Value::array();
-  for (const ScalingRecord& s : r.scaling)
-    rows.push_back(
-        {{"group", s.group}, {"exponent", six_digits(s.exponent)}, {"gain", six_digits(s.gain)}, {"experts_left", s.experts_left}});
-  return quantization;
-}
-
 Value make_jang_config(const Record& r) {
   const bool has_ssm = r.model.architecture_kind.find("ssm") != std::string::npos;
   const double bytes = static_cast<double>(r.layout.tensor_bytes);
   return {{"format", "jang"},
           {"format_version", "2.0"},
-          {"quantization", make_quantization(r)},
-          {"source_model",
-           {{"name", format::model_name(r.source.path())},
-            {"dtype", config_dtype(r.model.tensors.empty() ? DType::bf16 : r.model.tensors.front().source_dtype)},
-            {"parameters", r.params}}},
+          {"quantization", quantization_record(r, "asymmetric", make_manifest(r))},
+          {"source_model", source_record(r)},
           {"architecture",
            {{"type", r.model.architecture_kind},
             {"attention", r.model.attention},
@@ -128,7 +74,7 @@ Value make_jang_config(const Record& r) {
             {"has_ssm", has_ssm},
             {"has_moe", r.model.n_experts > 0}}},
           {"runtime", {{"total_weight_bytes", r.layout.tensor_bytes}, {"total_weight_gb", two_decimals(bytes / 1e9)}}},
-          {"tool", {{"name", "jang.cpp"}, {"version", JANG_VERSION}}}};
+          {"tool", tool_record()}};
 }
 
 Value make_index(const Record& r) { return weight_index(r, {{"format", "jang"}, {"format_version", "2.0"}}); }

@@ -3,10 +3,10 @@
 #include "format/targets/mlx/quantization.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "codec/weight_format.h"
+#include "format/targets/record.h"
 
 namespace jang::targets::mlx {
 namespace {
@@ -108,11 +108,8 @@ Status find_modules(const std::string& path, Bundle& bundle) {
 }  // namespace
 
 const codec::WeightFormat* most_common_format(const arch::Model& model, std::span<const TensorRecord> tensors) {
-  std::map<std::pair<int, int>, std::int64_t> weights;  // by bits and group
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    if (const codec::WeightFormat* f = tensors[i].format) weights[{f->bits, f->group_size}] += elements(model.tensors[i].shape);
-  const auto most = std::max_element(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == weights.end() ? nullptr : codec::find_format(codec::Kind::affine, most->first.first, most->first.second);
+  const auto [bits, group] = most_common_choice(model, tensors);
+  return bits == 0 ? nullptr : codec::find_format(codec::Kind::affine, bits, group);
 }
 
 json::Value quantization_map(const arch::Model& model, std::span<const TensorRecord> tensors) {
