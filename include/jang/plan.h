@@ -94,7 +94,7 @@ struct PlanReport {
 };
 
 // Plans the source `name` (directory or org/name). Headers only, unless the profile is auto or statistics are wanted: then weights are
-// read. Observed as the phases that run, of: detect, those of a calibration (calibrate.h), measure, allocate, scale. Errors:
+// read. Observed as the phases that run, of: detect, those of a calibration (calibrate.h), measure, allocate, scale, trial. Errors:
 // invalid_argument (options; a budget that is too small), not_found, corrupt, unsupported, io, cancelled.
 [[nodiscard]] JANG_API Result<PlanReport> plan_model(const std::string& name, const PlanOptions& options = {}, const RunOptions& run = {});
 

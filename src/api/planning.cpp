@@ -14,6 +14,7 @@
 #include "calibrate/allocate.h"
 #include "calibrate/model_grams.h"
 #include "format/targets/target.h"
+#include "calibrate/scale_trial.h"
 #include "kernels/devices.h"
 #include "plan/make_plan.h"
 #include "plan/names.h"
@@ -51,7 +52,7 @@ std::vector<std::string_view> phases_to_come(const PlanOptions& options, const p
   }
   if (plan::needs_errors(planner)) add({"measure"});
   add({"allocate"});
-  if (is_activation_aware(options.method)) add({"scale"});
+  if (is_activation_aware(options.method)) add({"scale", "trial"});
   add(after);
   return phases;
 }
@@ -243,7 +244,15 @@ Status Planning::find_scales(plan::Plan* plan) {
     grams = open_grams();
   }
   run.grams = grams.get();
-  return quantize::search_scales(source_, *statistics_, run, plan);
+  JANG_TRY(quantize::search_scales(source_, *statistics_, run, plan));
+  begin_phase(*phases_, "trial", "tokens");
+  if (std::ranges::none_of(plan->scaling, [](const plan::Scaling& s) { return s.exponent > 0; })) return {};
+  JANG_TRY(load_engine());
+  JANG_ASSIGN(const calibrate::Windows windows, calibrate::trial_windows(*engine_, *statistics_, *phases_, run_.cancel));
+  run.grams = nullptr;
+  calibrate::GramMaker maker;
+  if (!statistics_->tokens.empty()) maker = [this] { return open_grams(); };
+  return calibrate::try_scales(*engine_, source_, windows, maker, run, plan);
 }
 
 quantize::RunOptions Planning::conversion_options() const {

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "base/phases.h"
+#include "calibrate/reference.h"
+#include "calibrate/sensitivity.h"
 #include "plan/make_plan.h"
 #include "quantize/costs.h"
 #include "quantize/measure.h"

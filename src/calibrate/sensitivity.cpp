@@ -3,30 +3,13 @@
 #include "calibrate/sensitivity.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/clock.h"
-#include "kernels/host_ops.h"
+#include "calibrate/reference.h"
 #include "plan/tiers.h"
 
 namespace jang::calibrate {
 namespace {
-
-constexpr std::int64_t kScoredRows = 64;
-constexpr std::int64_t kMaxReferenceBytes = std::int64_t{512} << 20;
-
-// sum_i p_i z_i in double, in lanes that the compiler can keep apart.
-double dot(const float* p, const float* z, std::int64_t n) {
-  constexpr int kLanes = 8;
-  double sums[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int j = 0; j < kLanes; ++j) sums[j] += static_cast<double>(p[i + j]) * static_cast<double>(z[i + j]);
-  double sum = 0;
-  for (; i < n; ++i) sum += static_cast<double>(p[i]) * static_cast<double>(z[i]);
-  for (const double s : sums) sum += s;
-  return sum;
-}
 
 // Units that a plan may quantize: no router.
 std::vector<arch::Unit> units_to_try(const arch::Model& model) {
@@ -37,8 +20,6 @@ std::vector<arch::Unit> units_to_try(const arch::Model& model) {
 
 }  // namespace
 
-std::int64_t most_positions(std::int64_t vocab) { return kMaxReferenceBytes / (vocab * static_cast<std::int64_t>(sizeof(float))); }
-
 struct Laboratory::Impl {
   engine::Engine& engine;
   const Windows& windows;
@@ -47,16 +28,13 @@ struct Laboratory::Impl {
   std::vector<arch::Unit> units;
   std::map<std::string, Storage> source;      // own storage of every unit
   std::map<std::string, Storage> background;  // units stored otherwise
-  std::vector<std::int32_t> positions;        // rows of the flattened windows that are scored
-  std::vector<float> p;                       // [positions, vocab] probabilities of the source
-  std::vector<double> entropy_term;           // sum_i p_i log p_i
+  Reference reference;
   std::vector<model::Sequence> sequences;
-  // On the device: hidden states [tokens, hidden] that roll forward, those of a trial, scored rows and their indices.
-  model::Array rolling, changed, scored, indices;
+  // On the device: hidden states [tokens, hidden] that roll forward, those of a trial.
+  model::Array rolling, changed;
   double seconds = 0;
 
   std::int64_t hidden() const { return engine.decoder().config().hidden; }
-  std::int64_t vocab() const { return engine.decoder().config().vocab; }
   int n_layers() const { return engine.decoder().config().n_layers(); }
 
   std::vector<model::BatchItem> batch() {
@@ -83,53 +61,6 @@ struct Laboratory::Impl {
     return x;
   }
 
-  // Calls f(position index, logits) for all scored rows of the last hidden states, from any thread.
-  template <typename F>
-  Status for_each_prediction(const kernels::Tensor& x, const F& f) {
-    const auto n = static_cast<std::int64_t>(positions.size());
-    kernels::Device& device = engine.device();
-    if (!scored.reserve(device, kScoredRows * hidden()) || !indices.reserve(device, n, DType::i32))
-      return {StatusCode::out_of_memory, "no memory for the scored positions"};
-    const kernels::Tensor index = indices.matrix(n, 1, DType::i32);
-    JANG_TRY(device.write(positions.data(), index));
-    std::vector<float> logits(static_cast<std::size_t>(kScoredRows * vocab()));
-    for (std::int64_t first = 0; first < n; first += kScoredRows) {
-      const std::int64_t count = std::min(kScoredRows, n - first);
-      const kernels::Tensor rows = scored.matrix(count, hidden());
-      device.gather_rows(x, index.row_range(first, count), rows);
-      JANG_TRY(engine.logits(rows, logits.data()));
-      engine.pool().run(count, [&](std::int64_t i, int) { f(first + i, logits.data() + i * vocab()); });
-    }
-    return {};
-  }
-
-  Status keep_reference(const kernels::Tensor& x) {
-    p.resize(positions.size() * static_cast<std::size_t>(vocab()));
-    entropy_term.resize(positions.size());
-    return for_each_prediction(x, [&](std::int64_t i, const float* z) {
-      float* row = p.data() + i * vocab();
-      const double log_sum = kernels::log_sum_exp(z, vocab());
-      for (std::int64_t j = 0; j < vocab(); ++j) row[j] = static_cast<float>(std::exp(static_cast<double>(z[j]) - log_sum));
-      // p is rounded: the sum of p is not one to the last bit, and both terms of the divergence must use the same p.
-      double total = 0;
-      for (std::int64_t j = 0; j < vocab(); ++j) total += row[j];
-      entropy_term[static_cast<std::size_t>(i)] = dot(row, z, vocab()) - total * log_sum;
-    });
-  }
-
-  // Mean over scored positions of KL(source || what x predicts).
-  Result<double> divergence(const kernels::Tensor& x) {
-    std::vector<double> at(positions.size());
-    JANG_TRY(for_each_prediction(x, [&](std::int64_t i, const float* z) {
-      const float* row = p.data() + i * vocab();
-      at[static_cast<std::size_t>(i)] =
-          entropy_term[static_cast<std::size_t>(i)] - (dot(row, z, vocab()) - kernels::log_sum_exp(z, vocab()));
-    }));
-    double sum = 0;
-    for (const double d : at) sum += d;
-    return std::max(0.0, sum / static_cast<double>(at.size()));
-  }
-
   const Storage& storage_now(const std::string& unit) const {
     const auto at = background.find(unit);
     return at == background.end() ? source.at(unit) : at->second;
@@ -152,7 +83,7 @@ struct Laboratory::Impl {
       status = embed(y);
     if (status.ok() && unit.role != arch::Role::lm_head) status = layers(std::max(unit.layer, 0), n_layers(), y);
     if (status.ok()) {
-      const Result<double> measured = divergence(y);
+      const Result<double> measured = reference.divergence(y);
       status = measured.status();
       if (measured.ok()) trial->divergence = measured.value();
     }
@@ -169,22 +100,28 @@ Laboratory::~Laboratory() {
 }
 
 const std::vector<arch::Unit>& Laboratory::units() const { return impl_->units; }
-std::int64_t Laboratory::positions() const { return static_cast<std::int64_t>(impl_->positions.size()); }
+std::int64_t Laboratory::positions() const { return static_cast<std::int64_t>(impl_->reference.positions().size()); }
 double Laboratory::forward_seconds() const { return impl_->seconds; }
 
 Result<Laboratory> Laboratory::create(engine::Engine& engine, const Windows& windows, std::int64_t max_positions,
                                       const quantize::Importance& importance, const EncodeOptions& options) {
-  auto impl = std::unique_ptr<Impl>(
-      new Impl{engine, windows, importance, options, units_to_try(engine.described()), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0});
+  auto impl = std::unique_ptr<Impl>(new Impl{engine,
+                                             windows,
+                                             importance,
+                                             options,
+                                             units_to_try(engine.described()),
+                                             {},
+                                             {},
+                                             Reference(engine, static_cast<std::int64_t>(windows.tokens.size()), max_positions),
+                                             {},
+                                             {},
+                                             {},
+                                             0});
   for (const arch::Unit& unit : impl->units) impl->source.emplace(unit.name, current_storage(engine, unit));
   for (std::int64_t w = 0; w < windows.n(); ++w) impl->sequences.push_back(engine.new_sequence());
-  const auto total = static_cast<std::int64_t>(windows.tokens.size());
-  const std::int64_t n = std::clamp<std::int64_t>(std::min(max_positions, most_positions(impl->vocab())), 1, total);
-  // Spread evenly; the first positions of a window tell little, and there are few of them.
-  for (std::int64_t i = 0; i < n; ++i) impl->positions.push_back(static_cast<std::int32_t>((2 * i + 1) * total / (2 * n)));
   const auto start = Clock::now();
   JANG_ASSIGN(const kernels::Tensor x, impl->forward());
-  JANG_TRY(impl->keep_reference(x));
+  JANG_TRY(impl->reference.keep(x));
   impl->seconds = seconds_since(start);
   return Laboratory(std::move(impl));
 }
@@ -201,7 +138,7 @@ Result<double> Laboratory::set_background(const std::map<std::string, plan::Choi
     JANG_TRY(install(s.engine.decoder(), at->second));
   }
   JANG_ASSIGN(const kernels::Tensor x, s.forward());
-  return s.divergence(x);
+  return s.reference.divergence(x);
 }
 
 Status Laboratory::run(std::vector<Trial>& trials, Observer& observer, const CancelFlag* cancel) {

@@ -24,9 +24,6 @@ struct Trial {
   double divergence = 0;  // filled in
 };
 
-// Of a vocabulary so large no more positions than these can be scored: their predictions are kept.
-[[nodiscard]] std::int64_t most_positions(std::int64_t vocab);
-
 class Laboratory {
  public:
   // Reads the windows once and keeps the source's predictions; `windows` and `importance` must outlive the laboratory. `max_positions`:

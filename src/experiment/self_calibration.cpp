@@ -2,6 +2,7 @@
 // See the header.
 #include "experiment/self_calibration.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "calibrate/calibrate.h"
 #include "calibrate/model_grams.h"
 #include "quantize/importance.h"
+#include "calibrate/scale_trial.h"
 #include "quantize/scale_search.h"
 
 namespace jang::experiment {
@@ -64,7 +66,12 @@ Status SelfCalibration::find_scales(const quantize::Source& source, const quanti
   calibrate::ModelGrams grams(*engine_, source.model, windows, planning.cancel);
   quantize::RunOptions run = planning;
   run.grams = &grams;
-  return quantize::search_scales(source, *planning.statistics, run, plan);
+  JANG_TRY(quantize::search_scales(source, *planning.statistics, run, plan));
+  if (std::ranges::none_of(plan->scaling, [](const plan::Scaling& s) { return s.exponent > 0; })) return {};
+  SilentObserver silent;
+  JANG_ASSIGN(const calibrate::Windows trial,
+              calibrate::trial_windows(*engine_, *planning.statistics, run.observer != nullptr ? *run.observer : silent, run.cancel));
+  return calibrate::try_scales(*engine_, source, trial, {}, planning, plan);
 }
 
 }  // namespace jang::experiment

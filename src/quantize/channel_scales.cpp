@@ -22,17 +22,25 @@ constexpr double kChannelDamping = 1e-4;  // of the mean
 constexpr double kFarthest = 1.25;        // of a norm's factor from s, either way
 
 // s of one matrix's channels. All in double and rounded to 8 bits at the end, so that no library's pow decides about bytes.
-void scales_of(std::span<const double> mean_square, double exponent, std::span<float> out) {
-  double mean = 0;
-  for (const double m : mean_square) mean += m / static_cast<double>(mean_square.size());
-  if (!(mean > 0) || exponent == 0) {
+void scales_of(std::span<const double> mean_square, std::span<const double> weights, Exponents e, std::span<float> out) {
+  const auto mean_of = [](std::span<const double> values) {
+    double mean = 0;
+    for (const double v : values) mean += v / static_cast<double>(values.size());
+    return mean;
+  };
+  const double mean = mean_of(mean_square), mean_weight = weights.empty() ? 0 : mean_of(weights);
+  if (!(mean > 0) || (e.inputs == 0 && e.weights == 0) || (e.weights > 0 && !(mean_weight > 0))) {
     std::ranges::fill(out, 1.0f);
     return;
   }
-  const auto power = [&](double m) { return std::pow(m + kChannelDamping * mean, exponent / 2); };
-  const auto [least, most] = std::ranges::minmax(mean_square);
-  const double middle = std::sqrt(power(least) * power(most));
-  for (std::size_t c = 0; c < out.size(); ++c) out[c] = bf16_to_float(float_to_bf16(static_cast<float>(power(mean_square[c]) / middle)));
+  std::vector<double> raw(out.size());
+  for (std::size_t c = 0; c < raw.size(); ++c) {
+    raw[c] = std::pow(mean_square[c] + kChannelDamping * mean, e.inputs / 2);
+    if (e.weights > 0) raw[c] /= std::pow(weights[c] + kChannelDamping * mean_weight, e.weights);
+  }
+  const auto [least, most] = std::ranges::minmax(raw);
+  const double middle = std::sqrt(least * most);
+  for (std::size_t c = 0; c < out.size(); ++c) out[c] = bf16_to_float(float_to_bf16(static_cast<float>(raw[c] / middle)));
 }
 
 // Divides the gains and makes the factors exactly what was divided by.
@@ -93,18 +101,42 @@ std::optional<GroupInputs> group_inputs(const arch::Model& model, const arch::Sc
   return std::nullopt;
 }
 
+Result<std::vector<double>> weight_sizes(const Source& source, const plan::Plan& plan, const arch::ScaleGroup& group) {
+  std::vector<double> sums(static_cast<std::size_t>(group.n * group.channels), 0.0), counts(sums.size(), 0.0);
+  std::vector<std::byte> scratch;
+  for (const int reader : group.readers) {
+    if (plan.tensors[static_cast<std::size_t>(reader)].choice.bits == 0) continue;
+    const arch::OutTensor& t = source.model.tensors[static_cast<std::size_t>(reader)];
+    const std::int64_t in = columns(t.shape), n_rows = rows(t.shape), per_matrix = rows_per_expert(t.shape);
+    const SourceRows source_rows(source.checkpoint, t);
+    std::vector<float> row(static_cast<std::size_t>(in));
+    for (std::int64_t r = 0; r < n_rows; ++r) {
+      JANG_TRY(source_rows.read_floats(r * in, row, scratch));
+      const std::int64_t first = group.n > 1 ? r / per_matrix * group.channels : 0;
+      for (std::int64_t c = 0; c < in; ++c) {
+        const auto at = static_cast<std::size_t>(first + group.channel(c));
+        sums[at] += std::fabs(static_cast<double>(row[static_cast<std::size_t>(c)]));
+        counts[at] += 1;
+      }
+    }
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = counts[i] > 0 ? sums[i] / counts[i] : 0;
+  return sums;
+}
+
 std::int64_t experts_left(const arch::ScaleGroup& group, const GroupInputs& inputs) {
   return group.n == 1 ? 0 : std::ranges::count_if(inputs.tokens, [](std::int64_t n) { return n < kLeastExpertInputs; });
 }
 
-GroupScales group_scales(const arch::Model& model, const arch::ScaleGroup& group, const GroupInputs& inputs, double exponent,
+GroupScales group_scales(const arch::Model& model, const arch::ScaleGroup& group, const GroupInputs& inputs, Exponents exponents,
                          std::span<const float> gains, float offset, DType stored) {
   GroupScales scales;
   const auto channels = static_cast<std::size_t>(group.channels);
   scales.factors.assign(static_cast<std::size_t>(group.n) * channels, 1.0f);
   for (std::size_t e = 0; e < static_cast<std::size_t>(group.n); ++e)
     if (group.n == 1 || inputs.tokens[e] >= kLeastExpertInputs)
-      scales_of(std::span(inputs.mean_square).subspan(e * channels, channels), exponent,
+      scales_of(std::span(inputs.mean_square).subspan(e * channels, channels),
+                inputs.weights.empty() ? std::span<const double>() : std::span(inputs.weights).subspan(e * channels, channels), exponents,
                 std::span(scales.factors).subspan(e * channels, channels));
   if (group.is_norm) fold_norm(gains, model.tensors[static_cast<std::size_t>(group.producer)].add, offset, stored, &scales);
   return scales;
@@ -155,12 +187,16 @@ Result<ChannelScales> ChannelScales::create(const Source& source, const plan::Pl
     const auto group = std::ranges::find(found.groups, row.group, &arch::ScaleGroup::name);
     if (group == found.groups.end()) return no_group(found, row.group);
     if (row.exponent == 0) continue;
-    const std::optional<GroupInputs> inputs = group_inputs(source.model, *group, statistics);
+    std::optional<GroupInputs> inputs = group_inputs(source.model, *group, statistics);
     if (!inputs)
       return Status(StatusCode::invalid_argument, fmt::format("the statistics do not tell what the channels of {} hold", row.group));
+    if (row.of_weights > 0) {
+      JANG_ASSIGN(inputs->weights, weight_sizes(source, plan, *group));
+    }
     JANG_ASSIGN(const std::vector<float> gains, norm_weights(source, *group));
     const DType stored = plan::stored_dtype(source.model.tensors[static_cast<std::size_t>(group->producer)], plan.dtype);
-    out.fold(source.model, *group, group_scales(source.model, *group, *inputs, row.exponent, gains, config.norm.offset, stored));
+    out.fold(source.model, *group,
+             group_scales(source.model, *group, *inputs, {row.exponent, row.of_weights}, gains, config.norm.offset, stored));
   }
   return out;
 }

@@ -3,8 +3,9 @@
 // plan has for it and the mean squares that calibration measured, folded into what makes the channels and what reads them.
 //
 //   x_c = sqrt(m_c + 1e-4 mean(m)),  m_c = E[x_c^2], the mean over the columns that read channel c
-//   s_c = x_c^r / sqrt(max(x^r) min(x^r)), rounded to bfloat16                                     AWQ (arXiv 2306.00978) with root mean
-//   squares
+//   w_c = a_c + 1e-4 mean(a),        a_c = mean of |w| over the rows of all packed readers, in the columns that read channel c
+//   t_c = x_c^r / w_c^q,  s_c = t_c / sqrt(max(t) min(t)), rounded to bfloat16            AWQ (arXiv 2306.00978) with root mean squares;
+//                                                                                         q > 0 as AutoAWQ's duo scaling
 //
 // A matrix that makes channels has its rows divided by s, which is exact but for float. The weights of a norm are stored in 16 bits, so
 // what is stored decides: g' = round((g + offset) / s - offset), and readers are multiplied by (g + offset) / (g' + offset). Channels whose
@@ -47,10 +48,17 @@ struct TensorScales {
 struct GroupInputs {
   std::vector<double> mean_square;   // [n, channels]
   std::vector<std::int64_t> tokens;  // [n]
+  std::vector<double> weights{};     // mean sizes of weights [n, channels]; empty: not asked for
+};
+// Exponents of the inputs and of the weights.
+struct Exponents {
+  double inputs = 0, weights = 0;
 };
 // None where no statistics tell of the channels. Precondition: the statistics are of this model.
 [[nodiscard]] std::optional<GroupInputs> group_inputs(const arch::Model& model, const arch::ScaleGroup& group,
                                                       const format::Statistics& statistics);
+// Mean sizes of the weights that read the channels of a group, over its packed readers. Reads them. Errors: those of reading.
+[[nodiscard]] Result<std::vector<double>> weight_sizes(const Source& source, const plan::Plan& plan, const arch::ScaleGroup& group);
 // Experts whose channels keep 1.
 [[nodiscard]] std::int64_t experts_left(const arch::ScaleGroup& group, const GroupInputs& inputs);
 
@@ -60,9 +68,10 @@ struct GroupScales {
   std::vector<float> norm;
 };
 // `gains`: the weights of the group's norm as the source has them (OutTensor::add not added); empty for other producers. `offset`: of the
-// model's norms. `stored`: type of the norm's weights in the bundle. Precondition: 0 <= exponent <= 1.
-[[nodiscard]] GroupScales group_scales(const arch::Model& model, const arch::ScaleGroup& group, const GroupInputs& inputs, double exponent,
-                                       std::span<const float> gains, float offset, DType stored);
+// model's norms. `stored`: type of the norm's weights in the bundle. Preconditions: both exponents in [0, 1]; inputs.weights are there
+// where theirs is not 0.
+[[nodiscard]] GroupScales group_scales(const arch::Model& model, const arch::ScaleGroup& group, const GroupInputs& inputs,
+                                       Exponents exponents, std::span<const float> gains, float offset, DType stored);
 
 class ChannelScales {
  public:

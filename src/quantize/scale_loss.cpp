@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/encode.h"
+#include "quantize/row_planes.h"
 
 namespace jang::quantize {
 namespace {
@@ -55,23 +56,8 @@ double scaled_loss(const kernels::Device& device, const LossOf& l) {
   std::vector<float> scaled(l.weights, l.weights + size), importance;
   if (l.factors != nullptr)
     for (std::size_t i = 0; i < size; ++i) scaled[i] *= l.factors[i % in];
-  const auto plane_bytes = [&](std::size_t p) {
-    return static_cast<std::size_t>(l.n_rows * l.format.planes()[p].row_bytes(l.in, l.param_dtype));
-  };
-  std::vector<std::uint32_t> words(plane_bytes(0) / 4);
-  std::vector<std::byte> scales(plane_bytes(1)), third(l.format.planes().size() > 2 ? plane_bytes(2) : 0);
-  kernels::EncodeArgs a;
-  a.weights = scaled.data();
-  a.n_rows = l.n_rows;
-  a.in = l.in;
-  a.kind = l.format.kind;
-  a.bits = l.format.bits;
-  a.group_size = l.format.group_size;
-  a.param_dtype = l.param_dtype;
-  a.words = words.data();
-  a.scales = scales.data();
-  a.biases = l.format.kind == codec::Kind::affine ? third.data() : nullptr;
-  a.zeros = l.format.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(third.data()) : nullptr;
+  RowPlanes planes(l.format, l.n_rows, l.in, l.param_dtype);
+  kernels::EncodeArgs a = planes.args(scaled.data());
   if (l.method == plan::Method::gptq && l.scaled != nullptr) {
     a.gram = l.scaled;
     (void)device.encode(kernels::EncodeMethod::feedback, a);
@@ -84,14 +70,7 @@ double scaled_loss(const kernels::Device& device, const LossOf& l) {
     (void)device.encode(kernels::EncodeMethod::fit, a);
   }
   std::vector<float> d(size);
-  for (std::int64_t r = 0; r < l.n_rows; ++r) {
-    std::array<const std::byte*, codec::kMaxPlanes> planes{};
-    for (std::size_t p = 0; p < l.format.planes().size(); ++p) {
-      const std::byte* base = p == 0 ? reinterpret_cast<const std::byte*>(words.data()) : p == 1 ? scales.data() : third.data();
-      planes[p] = base + r * l.format.planes()[p].row_bytes(l.in, l.param_dtype);
-    }
-    codec::unpack_row(l.format, std::span(planes).first(l.format.planes().size()), l.param_dtype, l.in, d.data() + r * l.in);
-  }
+  planes.unpack(d.data());
   for (std::size_t i = 0; i < size; ++i) d[i] = (l.factors != nullptr ? d[i] / l.factors[i % in] : d[i]) - l.weights[i];
   return l.gram != nullptr ? quadratic(d, l.n_rows, l.in, l.gram->matrix.get(), l.row_weights)
                            : diagonal(d, l.in, l.importance, l.row_weights);

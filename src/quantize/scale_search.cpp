@@ -3,7 +3,6 @@
 #include "quantize/scale_search.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 
@@ -24,6 +23,7 @@ namespace {
 
 constexpr std::int64_t kRows = 256;  // of a reader
 constexpr std::int64_t kTaskRows = 32;
+constexpr double kWeightExponents[] = {0.15, 0.3, 0.45, 0.6}, kMoreOfInputs[] = {0, 0.1, 0.2};
 
 // Rows of one matrix of a reader, as the source has them.
 struct ReaderRows {
@@ -51,7 +51,7 @@ class Search {
 
   // The plan's row of one group, or why there is none.
   Status add(const arch::ScaleGroup& group) {
-    const std::optional<GroupInputs> inputs = group_inputs(source_.model, group, statistics_);
+    std::optional<GroupInputs> inputs = group_inputs(source_.model, group, statistics_);
     if (!inputs) return leave(group, "the statistics do not tell what its channels hold");
     has_gradients_ = std::ranges::all_of(group.readers, [&](int reader) {
       return statistics_.fisher.contains(source_.model.tensors[static_cast<std::size_t>(reader)].canonical);
@@ -59,12 +59,22 @@ class Search {
     JANG_ASSIGN(const std::vector<ReaderRows> samples, read(group));
     if (samples.empty()) return leave(group, "none of its readers is packed");
     JANG_ASSIGN(const std::vector<float> gains, norm_weights(source_, group));
-    std::array<double, kSteps + 1> losses;
-    JANG_TRY(measure(group, *inputs, gains, samples, &losses));
-    const std::ptrdiff_t best = std::ranges::min_element(losses) - losses.begin();
-    const double gain = losses[0] > 0 ? 1 - losses[static_cast<std::size_t>(best)] / losses[0] : 0;
+    JANG_ASSIGN(inputs->weights, weight_sizes(source_, *plan_, group));
+    std::vector<Exponents> tried = of_inputs();
+    JANG_ASSIGN(std::vector<double> losses, measure(group, *inputs, gains, samples, tried));
+    const std::vector<Exponents> others = of_weights(tried[best_of(losses)]);
+    JANG_ASSIGN(const std::vector<double> more, measure(group, *inputs, gains, samples, others));
+    tried.insert(tried.end(), others.begin(), others.end());
+    losses.insert(losses.end(), more.begin(), more.end());
+    const std::size_t best = best_of(losses);
+    const double gain = losses[0] > 0 ? 1 - losses[best] / losses[0] : 0;
     const bool keeps = gain >= kLeastGain;
-    plan_->scaling.push_back({group.name, keeps ? exponent_of(best) : 0, keeps ? gain : 0, experts_left(group, *inputs)});
+    const Exponents found = keeps ? tried[best] : Exponents();
+    plan_->scaling.push_back({.group = group.name,
+                              .exponent = found.inputs,
+                              .gain = keeps ? gain : 0,
+                              .experts_left = experts_left(group, *inputs),
+                              .of_weights = found.weights});
     return {};
   }
 
@@ -76,12 +86,29 @@ class Search {
  private:
   static constexpr int kSteps = 20;
 
-  static double exponent_of(std::ptrdiff_t step) { return static_cast<double>(step) / kSteps; }
+  // The identity first.
+  static std::vector<Exponents> of_inputs() {
+    std::vector<Exponents> tried;
+    for (int step = 0; step <= kSteps; ++step) tried.push_back({static_cast<double>(step) / kSteps, 0});
+    return tried;
+  }
+  // Around the best exponent of the inputs alone: where weights are divided by their size, inputs may count for more.
+  static std::vector<Exponents> of_weights(Exponents best) {
+    std::vector<Exponents> tried;
+    for (const double weights : kWeightExponents)
+      for (const double more : kMoreOfInputs)
+        if (const double inputs = best.inputs + more; inputs > 0 && inputs <= 1) tried.push_back({inputs, weights});
+    return tried;
+  }
+  static std::size_t best_of(const std::vector<double>& losses) {
+    return static_cast<std::size_t>(std::ranges::min_element(losses) - losses.begin());
+  }
 
   std::vector<double> row_weights(const arch::OutTensor& tensor, std::int64_t expert, std::int64_t n_rows) const;
   Result<std::vector<ReaderRows>> read(const arch::ScaleGroup& group) const;
-  Status measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
-                 std::span<const ReaderRows> samples, std::array<double, kSteps + 1>* losses);
+  // The loss with each of `tried`.
+  Result<std::vector<double>> measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
+                                      std::span<const ReaderRows> samples, std::span<const Exponents> tried);
 
   const Source& source_;
   const format::Statistics& statistics_;
@@ -148,19 +175,18 @@ Result<std::vector<ReaderRows>> Search::read(const arch::ScaleGroup& group) cons
   return samples;
 }
 
-Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
-                       std::span<const ReaderRows> samples, std::array<double, kSteps + 1>* losses) {
+Result<std::vector<double>> Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs, std::span<const float> gains,
+                                            std::span<const ReaderRows> samples, std::span<const Exponents> tried) {
   struct Task {
     std::size_t step, sample;
     std::int64_t begin;
   };
   const DType stored = plan::stored_dtype(source_.model.tensors[static_cast<std::size_t>(group.producer)], plan_->dtype);
-  std::vector<ChannelScales> scales(losses->size());
+  std::vector<ChannelScales> scales(tried.size());
   std::vector<Task> tasks;
   for (std::size_t k = 0; k < scales.size(); ++k) {
-    if (k > 0)
-      scales[k].fold(source_.model, group,
-                     group_scales(source_.model, group, inputs, exponent_of(static_cast<std::ptrdiff_t>(k)), gains, offset_, stored));
+    if (tried[k].inputs > 0)
+      scales[k].fold(source_.model, group, group_scales(source_.model, group, inputs, tried[k], gains, offset_, stored));
     for (std::size_t i = 0; i < samples.size(); ++i)
       for (std::int64_t row = 0; row < samples[i].n_rows; row += kTaskRows) tasks.push_back({k, i, row});
   }
@@ -200,15 +226,15 @@ Status Search::measure(const arch::ScaleGroup& group, const GroupInputs& inputs,
                 .row_weights = s.row_weights.data() + task.begin};
     errors[static_cast<std::size_t>(i)] = scaled_loss(device_, loss);
   });
-  if (is_cancelled(run_)) return {StatusCode::cancelled, "the search of scales was stopped"};
-  losses->fill(0);
+  if (is_cancelled(run_)) return Status(StatusCode::cancelled, "the search of scales was stopped");
+  std::vector<double> losses(tried.size());
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     const ReaderRows& s = samples[tasks[i].sample];
     const double stands_for = static_cast<double>(rows_per_expert(source_.model.tensors[static_cast<std::size_t>(s.tensor)].shape)) /
                               static_cast<double>(s.n_rows);
-    (*losses)[tasks[i].step] += errors[i] * stands_for;
+    losses[tasks[i].step] += errors[i] * stands_for;
   }
-  return {};
+  return losses;
 }
 
 // What came of it, in a line, and what stays as it is.

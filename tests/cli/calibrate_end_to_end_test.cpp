@@ -145,7 +145,7 @@ TEST_F(CalibrateCommand, phases_are_numbered_without_a_gap) {
       {with(save, by_bits), {"detect", "measure", "allocate", "quantize", "write"}},
       {with(with(save, kLittle), {"--self"}), {"detect", "text", "activations", "allocate", "quantize", "write"}},
       {with(with(save, kLittle), {"--self", "--method", "awq"}),
-       {"detect", "text", "activations", "gradients", "anchors", "allocate", "scale", "quantize", "write"}},
+       {"detect", "text", "activations", "gradients", "anchors", "allocate", "scale", "trial", "quantize", "write"}},
       {with(with(with(save, by_bits), kLittle), {"--self"}),
        {"detect", "text", "activations", "gradients", "anchors", "measure", "allocate", "quantize", "write"}},
       {with(with(with({"plan", "model"}, by_bits), kLittle), {"--self", "--trials"}),

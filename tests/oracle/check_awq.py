@@ -2,9 +2,10 @@
 """Activation-aware scaling against a search written from the formulas (AWQ, arXiv 2306.00978) in torch and MLX.
 
 Both read the text that a statistics file holds. The reference runs transformers over it, takes the inputs of every linear map with hooks,
-and searches s = x^r / sqrt(max(x^r) min(x^r)), x the root mean square of a channel, over the whole grid of r, with mx.quantize as the
-quantizer and the squared error of the maps' outputs as the loss. The program must choose an exponent whose loss in the reference is within
-1e-3 of the best one's, and its bundle must hold the norms of the source divided by these s, to the rounding of their type, and the
+and searches s = t / sqrt(max(t) min(t)), t = x^r / w^q, x the root mean square of a channel and w the mean size of the weights that read it,
+over the whole grid of r and then over q beside the best r, with mx.quantize as the quantizer and the squared error of the maps' outputs as
+the loss. The program must choose an exponent whose loss in the reference is within
+1e-3 of the best one's (unless its trial of the whole model refused the group), and its bundle must hold the norms of the source divided by these s, to the rounding of their type, and the
 rest of the weights as mx.quantize makes them of the rescaled ones.
 """
 
@@ -18,6 +19,7 @@ from check_logits import load_peer
 from harness import require
 
 STEPS = 20
+WEIGHT_EXPONENTS, MORE_OF_INPUTS = (0.15, 0.3, 0.45, 0.6), (0, 0.1, 0.2)
 SAMPLED_ROWS = 256
 DAMPING = 1e-4  # of the mean square
 GRAM_DAMPING = 0.01
@@ -74,10 +76,10 @@ def groups_of(config, layer):
     ]
 
 
-def scales_of(mean_square, r):
+def scales_of(mean_square, sizes, r, q):
     if r == 0:
         return np.ones_like(mean_square)
-    x = np.sqrt(mean_square + DAMPING * mean_square.mean()) ** r
+    x = np.sqrt(mean_square + DAMPING * mean_square.mean()) ** r / (sizes + DAMPING * sizes.mean()) ** q
     return x / np.sqrt(x.max() * x.min())
 
 
@@ -97,10 +99,13 @@ def losses_of(group, inputs, weights, bits, gains):
     mean_square = np.bincount(group.channels, by_column) / count
     gram = x.T @ x / len(x)
     gram += np.eye(len(gram)) * GRAM_DAMPING * np.trace(gram) / len(gram)
-    losses = []
-    for i in range(STEPS + 1):
-        s, _ = folded(group, scales_of(mean_square, i / STEPS), gains)
-        if i == 0:
+    by_column = sum(np.abs(weights[name]).sum(axis=0, dtype=np.float64) for name in group.readers)
+    sizes = np.bincount(group.channels, by_column) / count / sum(len(weights[name]) for name in group.readers)
+    losses = {}
+
+    def add(r, q):
+        s, _ = folded(group, scales_of(mean_square, sizes, r, q), gains)
+        if r == 0:
             s = np.ones_like(s)
         by_reader, total = s[group.channels], 0.0
         for name in group.readers:
@@ -108,8 +113,16 @@ def losses_of(group, inputs, weights, bits, gains):
             rows = np.arange(min(len(w), SAMPLED_ROWS)) * len(w) // min(len(w), SAMPLED_ROWS)
             d = (rounded(w[rows] * by_reader, bits).astype(np.float64) / by_reader - w[rows])
             total += np.einsum("ri,ij,rj->", d, gram, d, optimize=True) * len(w) / len(rows)
-        losses.append(total)
-    return mean_square, np.array(losses)
+        losses[round(r, 6), round(q, 6)] = total
+
+    for i in range(STEPS + 1):
+        add(i / STEPS, 0)
+    best = min(losses, key=losses.get)[0]
+    for q in WEIGHT_EXPONENTS:
+        for more in MORE_OF_INPUTS:
+            if 0 < best + more <= 1:
+                add(best + more, q)
+    return mean_square, sizes, losses
 
 
 def check(context, name, bits):
@@ -124,7 +137,8 @@ def check(context, name, bits):
     bundle_path = context.convert(source, "-p", f"uniform_{bits}", "--group-size", GROUP_SIZE, "--method", "awq+rtn", "--stats", stats,
                                   "--scale-dtype", "bf16")
     rows = json.loads((bundle_path / "jang_config.json").read_text())["quantization"]["activation_aware_scaling"]
-    chosen = {row["group"]: row["exponent"] for row in rows}
+    chosen = {row["group"]: (row["exponent"], row.get("of_weights", 0)) for row in rows}
+    refused = {row["group"] for row in rows if row.get("refused")}
     windows = read_file(stats)[0]["text.tokens"]
     windows = np.frombuffer(windows.bytes(), np.int32).reshape(windows.shape)
     model = load_peer(source)
@@ -138,17 +152,22 @@ def check(context, name, bits):
         factors, divided = {}, {}
         for group in groups:
             gains = norms.get(group.name + ".weight")
-            mean_square, losses = losses_of(group, inputs, weights, bits, gains)
+            mean_square, sizes, losses = losses_of(group, inputs, weights, bits, gains)
             require(group.name in chosen, f"{group.name} is not in the bundle's list")
-            r = chosen[group.name]
-            best = losses.min() if 1 - losses.min() / losses[0] >= 0.005 else losses[0]  # of less gain a group stays as it is
-            ratio = losses[round(r * STEPS)] / best
-            require(ratio <= 1 + 1e-3, f"{group.name}: exponent {r} loses {ratio:.5f} of the best, {losses.argmin() / STEPS}")
-            worst, total, same = max(worst, ratio - 1), total + 1, same + (round(r * STEPS) == losses.argmin())
+            r, q = chosen[group.name]
+            total += 1
+            if group.name in refused:
+                continue
+            none, first = losses[0.0, 0], min(losses, key=losses.get)
+            best = losses[first] if 1 - losses[first] / none >= 0.005 else none  # of less gain a group stays as it is
+            require((round(r, 6), round(q, 6)) in losses, f"{group.name}: exponents {r} and {q} are none that this search tries")
+            ratio = losses[round(r, 6), round(q, 6)] / best
+            require(ratio <= 1 + 1e-3, f"{group.name}: exponents {r}, {q} lose {ratio:.5f} of the best, {first}")
+            worst, same = max(worst, ratio - 1), same + ((round(r, 6), round(q, 6)) == first)
             if r == 0:
                 continue
             scaled += 1
-            s, norm = folded(group, scales_of(mean_square, r), gains)
+            s, norm = folded(group, scales_of(mean_square, sizes, r, q), gains)
             if norm is not None:
                 stored = bundle.tensors[group.name + ".weight"].f32()
                 off = np.abs(stored / norm - 1).max()
@@ -169,8 +188,9 @@ def check(context, name, bits):
             # where a factor's last bit differs a weight between two codes may take the other one
             require((off > 0.02 * step).mean() < 0.03, f"{reader}: {(off > 0.02 * step).mean():.2%} of the weights are others")
     context.drop(bundle_path)
-    require(scaled > 0, "no group was rescaled")
-    return f"{scaled} of {total} groups rescaled, {same} exponents the very best, the others within {worst:.1e}"
+    require(scaled + len(refused) > 0, "no group was rescaled")
+    return (f"{scaled} of {total} groups rescaled, {len(refused)} refused by the trial, {same} exponents the very best, the others within "
+            f"{worst:.1e}")
 
 
 def cases(context):

@@ -84,7 +84,7 @@ class ChannelScalesTest : public ::testing::Test {
     plan.activation_aware = true;
     double exponent = 0.25;
     for (const arch::ScaleGroup& g : arch::scale_groups(model, arch::decoder_config(model).value()).groups) {
-      plan.scaling.push_back({g.name, exponent, 0.1, 0});
+      plan.scaling.push_back({.group = g.name, .exponent = exponent, .gain = 0.1});
       exponent = exponent < 0.9 ? exponent + 0.15 : 0.25;
     }
     return plan;
@@ -163,12 +163,12 @@ class OneGroup : public ::testing::Test {
   }
   arch::Model model_;
   arch::ScaleGroup group_;
-  GroupInputs inputs_{{4.0, 0.25, 1.0, 16.0}, {100}};
+  GroupInputs inputs_{{4.0, 0.25, 1.0, 16.0}, {100}, {}};
 };
 
 TEST_F(OneGroup, factors_are_powers_of_the_root_mean_square_about_their_middle) {
   group_.is_norm = false;
-  const GroupScales s = group_scales(model_, group_, inputs_, 0.5, {}, 0, DType::bf16);
+  const GroupScales s = group_scales(model_, group_, inputs_, {.inputs = 0.5}, {}, 0, DType::bf16);
   const double mean = (4.0 + 0.25 + 1.0 + 16.0) / 4;
   const auto power = [&](double m) { return std::pow(std::sqrt(m + 1e-4 * mean), 0.5); };
   for (std::size_t c = 0; c < 4; ++c) {
@@ -176,13 +176,26 @@ TEST_F(OneGroup, factors_are_powers_of_the_root_mean_square_about_their_middle) 
     EXPECT_NEAR(s.factors[c], expected, expected / 256);
     EXPECT_EQ(s.factors[c], bf16_to_float(float_to_bf16(s.factors[c])));
   }
-  for (const float f : group_scales(model_, group_, inputs_, 0, {}, 0, DType::bf16).factors) EXPECT_EQ(f, 1.0f);
+  for (const float f : group_scales(model_, group_, inputs_, {}, {}, 0, DType::bf16).factors) EXPECT_EQ(f, 1.0f);
+}
+
+TEST_F(OneGroup, sizes_of_weights_divide_the_factors) {
+  group_.is_norm = false;
+  inputs_.weights = {0.1, 0.4, 0.2, 0.1};
+  const GroupScales s = group_scales(model_, group_, inputs_, {.inputs = 0.5, .weights = 0.3}, {}, 0, DType::bf16);
+  const double mean = (4.0 + 0.25 + 1.0 + 16.0) / 4, mean_weight = 0.2;
+  std::vector<double> raw;
+  for (std::size_t c = 0; c < 4; ++c)
+    raw.push_back(std::pow(std::sqrt(inputs_.mean_square[c] + 1e-4 * mean), 0.5) / std::pow(inputs_.weights[c] + 1e-4 * mean_weight, 0.3));
+  const auto [least, most] = std::ranges::minmax(raw);
+  for (std::size_t c = 0; c < 4; ++c) EXPECT_NEAR(s.factors[c], raw[c] / std::sqrt(least * most), raw[c] / std::sqrt(least * most) / 256);
+  EXPECT_NE(s.factors[0], group_scales(model_, group_, inputs_, {.inputs = 0.5}, {}, 0, DType::bf16).factors[0]);
 }
 
 TEST_F(OneGroup, readers_are_multiplied_by_exactly_what_the_stored_norm_was_divided_by) {
   for (const float offset : {0.0f, 1.0f}) {
     const std::vector<float> gains = {0.37f - offset, 1.21f - offset, -0.55f - offset, 0.0f - offset};
-    const GroupScales s = group_scales(model_, group_, inputs_, 0.8, gains, offset, DType::bf16);
+    const GroupScales s = group_scales(model_, group_, inputs_, {.inputs = 0.8}, gains, offset, DType::bf16);
     for (std::size_t c = 0; c < 3; ++c) {
       EXPECT_EQ(s.norm[c], bf16_to_float(float_to_bf16(s.norm[c])));
       EXPECT_NEAR(s.factors[c] * (s.norm[c] + offset), gains[c] + offset, 1e-6);
@@ -198,7 +211,7 @@ TEST_F(OneGroup, experts_that_saw_little_keep_their_channels) {
   group_.n = 2;
   inputs_.mean_square.insert(inputs_.mean_square.end(), {9.0, 1.0, 1.0, 1.0});
   inputs_.tokens = {kLeastExpertInputs, kLeastExpertInputs - 1};
-  const GroupScales s = group_scales(model_, group_, inputs_, 1, {}, 0, DType::bf16);
+  const GroupScales s = group_scales(model_, group_, inputs_, {.inputs = 1}, {}, 0, DType::bf16);
   EXPECT_EQ(experts_left(group_, inputs_), 1);
   EXPECT_NE(s.factors[0], 1.0f);
   for (std::size_t c = 4; c < 8; ++c) EXPECT_EQ(s.factors[c], 1.0f);
