@@ -39,6 +39,10 @@ struct CompareRow {
   double decode_tokens_per_second = 0, prefill_tokens_per_second = 0;
   std::uint64_t memory_bytes = 0;
   std::optional<double> convert_seconds;
+  // Of the calibration that the recipe asks for, made once for all of them; nothing where it asks for none, no seconds where statistics of
+  // an earlier run were taken up.
+  std::string calibration_text;  // "self"
+  std::optional<double> calibration_seconds;
   std::vector<ClassBits> classes;
 };
 
@@ -50,7 +54,8 @@ struct CompareReport {
 };
 
 struct CompareOptions {
-  // Recipes separated by commas: a profile or auto@BUDGET (auto@3.5bpw, auto@PROFILE), then :fit, :rtn or :self.
+  // Recipes separated by commas: a profile or auto@BUDGET (auto@3.5bpw, auto@PROFILE), then :fit, :rtn, :awq or :self,
+  // and :to-TARGET (or :vllm) for directories of another target than MLX's.
   // gguf:FILE, a file that llama.cpp made of this source, is measured beside them; gguf:TYPE and gguf:TYPE:imatrix are made here.
   std::string recipes = {};
   TextOptions text = {};

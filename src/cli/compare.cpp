@@ -87,6 +87,8 @@ std::string table_text(const CompareReport& report) {
   std::vector<std::vector<std::string>> rows = {{"recipe", "bits", "files", "KLD", "99 %", "99.9 %", "perplexity", "same top"}};
   if (with_task) rows[0].insert(rows[0].end(), {"MMLU", "95 %"});
   rows[0].insert(rows[0].end(), {"decode t/s", "prefill t/s", "memory", "convert"});
+  const bool is_calibrated = std::ranges::any_of(report.rows, [](const CompareRow& r) { return !r.calibration_text.empty(); });
+  if (is_calibrated) rows[0].push_back("calibration");
   for (const CompareRow& r : report.rows) {
     std::vector<std::string> cells = {printable(r.name), fmt::format("{:.3f}", r.stored_bits), format_bytes(r.file_bytes)};
     cells.push_back(r.divergence ? fmt::format("{:.4f} ± {:.4f}", r.divergence->kld.mean, r.divergence->kld.standard_error) : "0");
@@ -102,6 +104,10 @@ std::string table_text(const CompareReport& report) {
     cells.insert(cells.end(),
                  {number_or_dash(r.decode_tokens_per_second, 1), number_or_dash(r.prefill_tokens_per_second, 0),
                   r.memory_bytes > 0 ? format_bytes(r.memory_bytes) : "-", r.convert_seconds ? format_duration(*r.convert_seconds) : "-"});
+    if (is_calibrated)
+      cells.push_back(r.calibration_text.empty()
+                          ? "-"
+                          : printable(r.calibration_text) + (r.calibration_seconds ? ", " + format_duration(*r.calibration_seconds) : ""));
     rows.push_back(std::move(cells));
   }
   return aligned(rows);

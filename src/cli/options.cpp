@@ -102,6 +102,8 @@ constexpr auto kCommands = std::to_array<Command>({
      "A recipe is a profile, auto@BITSbpw, or auto@PROFILE, which is auto at the bytes of that profile.\n"
      "A recipe may end in :rtn, which rounds as MLX does, in :self, which calibrates the model on its own text first, or in :awq, which "
      "rescales channels by that text too; @GROUP behind a profile is the group size, as in uniform_4@128:awq.\n"
+     ":to-TARGET makes the directory for another target, as in uniform_4@128:awq:to-gptq: :awq is the method, :to-awq AutoAWQ's files; "
+     ":vllm is short for :to-vllm.\n"
      "gguf:FILE measures a GGUF file that llama.cpp made of this source; gguf:TYPE, as in gguf:Q4_K_M, makes it with llama-quantize, and "
      "gguf:TYPE:imatrix with an importance matrix of --gguf-text too.\n"
      "Converted models are made where they are missing, and all are measured on the same tokens and questions, with one pass over the "

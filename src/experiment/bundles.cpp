@@ -10,6 +10,7 @@
 #include "experiment/fingerprint.h"
 #include "experiment/gguf/dequantized.h"
 #include "experiment/line_log.h"
+#include "format/targets/targets.h"
 #include "json/json.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
@@ -32,6 +33,8 @@ json::Value record_json(const BundleRecord& r) {
   v["file_bytes"] = r.file_bytes;
   v["open_bytes"] = r.open_bytes;
   v["classes"] = to_json(r.classes);
+  if (!r.calibration_text.empty()) v["calibration_text"] = r.calibration_text;
+  if (r.calibration_seconds) v["calibration_seconds"] = *r.calibration_seconds;
   return v;
 }
 
@@ -66,6 +69,10 @@ Result<BundleRecord> read_record(const std::string& path) {
   JANG_ASSIGN(const std::int64_t open_bytes, json::get_int(v, "open_bytes", bytes, 0, INT64_MAX));
   r.open_bytes = static_cast<std::uint64_t>(open_bytes);
   JANG_ASSIGN(r.classes, read_classes(v));
+  JANG_ASSIGN(r.calibration_text, json::get_string(v, "calibration_text", ""));
+  if (v.contains("calibration_seconds")) {
+    JANG_ASSIGN(r.calibration_seconds, json::get_number(v, "calibration_seconds", 0));
+  }
   return r;
 }
 
@@ -111,15 +118,17 @@ std::vector<ClassBits> classes_of(const arch::Model& model, const plan::Plan& pl
   return class_bits(model.n_layers, tensors);
 }
 
+// `source`: opened for the recipe's target.
 Result<BundleRecord> convert_bundle(const quantize::Source& source, const Recipe& recipe, const std::string& directory,
                                     const BundleOptions& options) {
-  const auto start = Clock::now();
   quantize::RunOptions run = options.run;
   if (recipe.self || recipe.awq) {
     JANG_ASSIGN(run.statistics, options.self->statistics(source));
   }
+  const auto start = Clock::now();
   JANG_ASSIGN(const plan::Options planning, recipe_options(source, recipe, run));
-  const bool by_itself = recipe.self && plan::needs_errors(planning);
+  // What is tried out in a running model are affine groups of the default target's units.
+  const bool by_itself = recipe.self && plan::needs_errors(planning) && recipe.target.empty();
   JANG_ASSIGN(plan::Plan plan, by_itself ? options.self->plan(source, planning, run) : quantize::plan_source(source, planning, "", run));
   if (recipe.awq) JANG_TRY(options.self->find_scales(source, run, &plan));
   JANG_ASSIGN(const quantize::ConvertReport done, quantize::convert(source, plan, directory, true, run));
@@ -129,7 +138,18 @@ Result<BundleRecord> convert_bundle(const quantize::Source& source, const Recipe
   record.stored_bits = done.sizes.stored_bits;
   record.file_bytes = record.open_bytes = done.sizes.file_bytes;
   record.classes = classes_of(source.model, plan);
+  if (run.statistics != nullptr && (recipe.self || recipe.awq)) {
+    record.calibration_text = run.statistics->text;
+    record.calibration_seconds = options.self->seconds();
+  }
   return record;
+}
+
+Result<BundleRecord> convert_recipe(const quantize::Source& source, const Recipe& recipe, const std::string& directory,
+                                    const BundleOptions& options) {
+  if (recipe.target.empty()) return convert_bundle(source, recipe, directory, options);
+  JANG_ASSIGN(const quantize::Source other, quantize::open_source(source.checkpoint.path(), {}, *targets::find_target(recipe.target)));
+  return convert_bundle(other, recipe, directory, options);
 }
 
 }  // namespace
@@ -152,7 +172,7 @@ Result<BundleRecord> prepare_bundle(const quantize::Source& source, const Recipe
   }
   fs::remove(record_path, error);
   JANG_ASSIGN(BundleRecord record, recipe.is_gguf() ? dequantize_gguf(source, gguf, directory, options.run.cancel)
-                                                    : convert_bundle(source, recipe, directory, options));
+                                                    : convert_recipe(source, recipe, directory, options));
   record.directory = directory;
   record.fingerprint = wanted;
   JANG_TRY(replace_text(record_path, json::dump(record_json(record), 1) + "\n"));

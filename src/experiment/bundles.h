@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,13 @@ namespace jang::experiment {
 
 struct BundleRecord {
   std::string directory, fingerprint;
-  double convert_seconds = 0;  // planning and measuring counted; 0: made by others
+  double convert_seconds = 0;  // planning and measuring counted, calibration not; 0: made by others
   double code_bits = 0, stored_bits = 0;
   std::uint64_t file_bytes = 0;  // of GGUF the payloads of its tensors
   std::uint64_t open_bytes = 0;  // of the files that the engine maps
   std::vector<ClassBits> classes;
+  std::string calibration_text;               // of what the recipe was calibrated on; empty: it was not
+  std::optional<double> calibration_seconds;  // made once for all recipes; none where it was taken up from an earlier run
 };
 
 struct BundleOptions {

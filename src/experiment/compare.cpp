@@ -427,6 +427,8 @@ class Session {
         row.code_bits = entry.bundle->code_bits;
         if (entry.bundle->convert_seconds > 0) row.convert_seconds = entry.bundle->convert_seconds;
         row.classes = entry.bundle->classes;
+        row.calibration_text = entry.bundle->calibration_text;
+        row.calibration_seconds = entry.bundle->calibration_seconds;
       }
       if (!entry.items.empty()) row.task = eval::summarize(entry.items);
       if (entry.bundle && row.task) {

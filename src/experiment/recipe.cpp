@@ -10,6 +10,8 @@
 
 #include "base/check.h"
 #include "codec/affine.h"
+#include "format/targets/target.h"
+#include "format/targets/targets.h"
 #include "json/json.h"
 #include "plan/layout.h"
 #include "plan/names.h"
@@ -42,7 +44,27 @@ constexpr auto kSuffixes = std::to_array<Suffix>({
     {"self", [](Recipe& r) { r.self = true; }},
 });
 
+constexpr std::string_view kTo = "to-";
+
+// Targets whose names are no methods.
+constexpr std::string_view kShortTargets[] = {"vllm", "vllm-symmetric"};
+
+Status apply_target(std::string_view name, Recipe& recipe) {
+  std::vector<std::string_view> known;
+  for (const targets::Target* target : targets::targets()) known.push_back(target->name());
+  if (std::ranges::find(known, name) == known.end())
+    return invalid(fmt::format("no target is named {}{}; there are :{}{}", json::quote(name, 32), plan::nearest_hint(name, known), kTo,
+                               fmt::join(known, fmt::format(", :{}", kTo))));
+  if (!recipe.target.empty() && recipe.target != name)
+    return invalid(fmt::format("a recipe makes one directory, for {} or for {}", recipe.target, name));
+  recipe.target = name;
+  return {};
+}
+
 Status apply_suffix(std::string_view name, Recipe& recipe) {
+  if (name.starts_with(kTo)) return apply_target(name.substr(kTo.size()), recipe);
+  if (std::ranges::find(kShortTargets, name) != std::end(kShortTargets)) return apply_target(name, recipe);
+  if (name == "gptq") return invalid("`gptq` is no suffix of recipes; :to-gptq makes a directory as GPTQ's loaders open it");
   std::vector<std::string_view> known;
   for (const Suffix& s : kSuffixes) {
     known.push_back(s.name);
@@ -50,8 +72,8 @@ Status apply_suffix(std::string_view name, Recipe& recipe) {
     s.apply(recipe);
     return {};
   }
-  return invalid(
-      fmt::format("no suffix {}{}; there are :{}", json::quote(name, 32), plan::nearest_hint(name, known), fmt::join(known, ", :")));
+  return invalid(fmt::format("no suffix {}{}; there are :{} and :{}TARGET", json::quote(name, 32), plan::nearest_hint(name, known),
+                             fmt::join(known, ", :"), kTo));
 }
 
 Status read_budget(std::string_view budget, Recipe& recipe) {
@@ -131,6 +153,8 @@ Result<Recipe> parse_recipe(std::string_view text) {
   if (recipe.awq && recipe.profile == "auto") recipe.self = true;  // its allocation is not left without what its scales are made of
   if (recipe.awq) recipe.name += ":awq";
   if (recipe.self) recipe.name += ":self";
+  if (recipe.target == targets::default_target().name()) recipe.target.clear();
+  if (!recipe.target.empty()) recipe.name += fmt::format(":{}{}", kTo, recipe.target);
   return recipe;
 }
 
@@ -160,12 +184,14 @@ std::string file_name_of(const Recipe& recipe) {
 Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run) {
   JANG_CHECK(!recipe.is_gguf());
   plan::Options options;
+  options.target = source.target;
   options.profile = recipe.profile;
   options.method = recipe.method;
   options.target_bpw = recipe.target_bpw;
   options.group_size = recipe.group_size;
   if (!recipe.bytes_of.empty()) {
     plan::Options fixed;
+    fixed.target = source.target;
     fixed.profile = recipe.bytes_of;
     JANG_ASSIGN(const plan::Plan budget, quantize::plan_source(source, fixed, "", run));
     options.target_bytes = plan::sizes(source.model, budget, plan::make_layout(source.model, budget)).file_bytes;

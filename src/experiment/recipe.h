@@ -2,13 +2,15 @@
 // A recipe of a comparison: how the source becomes one of the bundles compared, in a word.
 //
 //   recipe  = name [":" suffix]...          name   = PROFILE ["@" GROUP] | "auto@" budget
-//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "awq" | "self"
+//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "awq" | "self" | "to-" TARGET | "vllm" | "vllm-symmetric"
 //   recipe  = "gguf:" FILE                  FILE: with a '/' or the ending ".gguf"; a file that llama.cpp made of this source
 //           | "gguf:" TYPE [":imatrix"]     TYPE: as llama-quantize names it; the file is made with llama.cpp's programs
 //
 // PROFILE is a name of `jang profiles`, GROUP its group size: 32, 64 or 128; auto@PROFILE spends exactly that profile's file bytes. Without
 // a suffix the groups are fitted. self: self-calibrated, on text that the model samples: the fit is weighted, and auto spends by
 // sensitivities. awq: channels are rescaled first, by what the same text shows; the fit is weighted then, and auto is self-calibrated.
+// to-TARGET: the directory is made for another target than MLX's, so that :awq is always the method and :to-awq AutoAWQ's files; vllm is
+// short for to-vllm.
 #pragma once
 
 #include <optional>
@@ -28,6 +30,7 @@ struct Recipe {
   plan::Method method = plan::Method::fit;
   bool self = false;
   bool awq = false;
+  std::string target{};              // name of a target; empty: the default
   int group_size = 0;                // PROFILE@GROUP; 0: the profile's own
   std::optional<double> target_bpw;  // auto@3bpw
   std::string bytes_of;              // auto@PROFILE: canonical name of that profile
@@ -45,8 +48,8 @@ struct Recipe {
 // A name for files: letters, digits, '.', '_' and '-' only.
 [[nodiscard]] std::string file_name_of(const Recipe& recipe);
 
-// Options of the plan a recipe means for this source; none for GGUF. For auto@PROFILE the profile is planned first, its layout counted, and
-// its bytes are the budget. Errors: those of planning.
+// Options of the plan a recipe means for this source, which was opened for its target; none for GGUF. For auto@PROFILE the profile is
+// planned first, its layout counted, and its bytes are the budget. Errors: those of planning.
 [[nodiscard]] Result<plan::Options> recipe_options(const quantize::Source& source, const Recipe& recipe, const quantize::RunOptions& run);
 
 }  // namespace jang::experiment

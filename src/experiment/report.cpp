@@ -77,9 +77,16 @@ std::string percent(double share) { return fmt::format("{:.1f} %", share * 100);
 std::string megabytes(std::uint64_t bytes) { return bytes == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(bytes) / 1e6); }
 std::string positive(double x, int decimals) { return x > 0 ? fmt::format("{:.{}f}", x, decimals) : "-"; }
 
+// "self, 4.1 s"
+std::string calibration(const CompareRow& r) {
+  if (r.calibration_text.empty()) return "-";
+  return r.calibration_text + (r.calibration_seconds ? fmt::format(", {:.1f} s", *r.calibration_seconds) : "");
+}
+
 std::string main_table(const CompareReport& report) {
   const std::vector<std::size_t> front = frontier(report.rows);
   const bool with_task = std::any_of(report.rows.begin(), report.rows.end(), [](const CompareRow& r) { return r.task.has_value(); });
+  const bool is_calibrated = std::ranges::any_of(report.rows, [](const CompareRow& r) { return !r.calibration_text.empty(); });
   std::vector<Cells> rows;
   std::vector<bool> marked;
   for (std::size_t i = 0; i < report.rows.size(); ++i) {
@@ -96,12 +103,14 @@ std::string main_table(const CompareReport& report) {
     cells.push_back(positive(r.prefill_tokens_per_second, 0));
     cells.push_back(megabytes(r.memory_bytes));
     cells.push_back(r.convert_seconds ? fmt::format("{:.1f}", *r.convert_seconds) : "-");
+    if (is_calibrated) cells.push_back(calibration(r));
     rows.push_back(std::move(cells));
     marked.push_back(std::find(front.begin(), front.end(), i) != front.end());
   }
   Cells header = {"recipe", "stored bits", "files, MB", "KLD ± s.e.", "perplexity", "same top"};
   if (with_task) header.push_back("MMLU");
   header.insert(header.end(), {"decode, tok/s", "prefill, tok/s", "memory, MB", "convert, s"});
+  if (is_calibrated) header.push_back("calibration");
   return table(header, rows, marked);
 }
 

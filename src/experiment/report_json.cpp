@@ -40,6 +40,9 @@ json::Value row_json(const CompareRow& row) {
   v["prefill_tokens_per_second"] = positive_or_null(row.prefill_tokens_per_second);
   v["memory_bytes"] = row.memory_bytes > 0 ? json::Value(row.memory_bytes) : json::Value(nullptr);
   v["convert_seconds"] = row.convert_seconds ? json::Value(*row.convert_seconds) : json::Value(nullptr);
+  if (!row.calibration_text.empty())
+    v["calibration"] = {{"text", row.calibration_text},
+                        {"seconds", row.calibration_seconds ? json::Value(*row.calibration_seconds) : json::Value(nullptr)}};
   if (!row.classes.empty()) v["bits"] = to_json(row.classes);
   return v;
 }

@@ -6,11 +6,12 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/clock.h"
 #include "calibrate/allocate.h"
 #include "calibrate/calibrate.h"
 #include "calibrate/model_grams.h"
-#include "quantize/importance.h"
 #include "calibrate/scale_trial.h"
+#include "quantize/importance.h"
 #include "quantize/scale_search.h"
 
 namespace jang::experiment {
@@ -44,10 +45,12 @@ Result<const format::Statistics*> SelfCalibration::statistics(const quantize::So
     calibrate::Options o;
     o.encode.param_dtype = plan::param_dtype(source.model, {});
     o.partial_path = path + ".partial";
+    const auto start = Clock::now();
     SilentObserver silent;
     JANG_ASSIGN(known_, calibrate::calibrate(*engine_, o, run_.observer != nullptr ? *run_.observer : silent, run_.cancel));
     JANG_TRY(format::write_statistics(*known_, path));
     std::filesystem::remove(o.partial_path, ec);
+    seconds_ = seconds_since(start);
   }
   return &*known_;
 }

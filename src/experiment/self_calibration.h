@@ -25,6 +25,9 @@ class SelfCalibration {
   // The plan of `auto`, allocated by them (`planning.statistics`) and corrected once. Errors: those of planning.
   [[nodiscard]] Result<plan::Plan> plan(const quantize::Source& source, const plan::Options& options, const quantize::RunOptions& planning);
 
+  // That the calibration took; none where an earlier run's was taken up.
+  [[nodiscard]] std::optional<double> seconds() const { return seconds_; }
+
   // Makes the plan one of activation-aware scaling, by these statistics. Errors: those of the search.
   [[nodiscard]] Status find_scales(const quantize::Source& source, const quantize::RunOptions& planning, plan::Plan* plan);
 
@@ -36,6 +39,7 @@ class SelfCalibration {
   quantize::RunOptions run_;
   std::unique_ptr<engine::Engine> engine_;
   std::optional<format::Statistics> known_;
+  std::optional<double> seconds_;
 };
 
 }  // namespace jang::experiment

@@ -19,19 +19,24 @@ using namespace eval;
 namespace fs = std::filesystem;
 
 TEST(Recipe, names_are_canonical) {
-  for (const auto& [typed, name] : std::vector<std::pair<std::string, std::string>>{{"JANG_2S", "JANG_2S"},
-                                                                                    {"2s", "JANG_2S"},
-                                                                                    {"jang_4k:rtn", "JANG_4K:rtn"},
-                                                                                    {"uniform_2:fit", "uniform_2"},
-                                                                                    {"mixed_2_6:rtn", "mixed_2_6:rtn"},
-                                                                                    {"auto@3.0bpw", "auto@3.0bpw"},
-                                                                                    {"auto@2S", "auto@JANG_2S"},
-                                                                                    {"uniform_4@128", "uniform_4@128"},
-                                                                                    {"4k:awq", "JANG_4K:awq"},
-                                                                                    {"uniform_4@64:awq:rtn", "uniform_4@64:rtn:awq"},
-                                                                                    {"auto@4.25bpw:awq", "auto@4.25bpw:awq:self"},
-                                                                                    {"auto@4.25bpw:self:awq", "auto@4.25bpw:awq:self"},
-                                                                                    {"auto@uniform_3:rtn", "auto@uniform_3:rtn"}}) {
+  for (const auto& [typed, name] :
+       std::vector<std::pair<std::string, std::string>>{{"JANG_2S", "JANG_2S"},
+                                                        {"2s", "JANG_2S"},
+                                                        {"jang_4k:rtn", "JANG_4K:rtn"},
+                                                        {"uniform_2:fit", "uniform_2"},
+                                                        {"mixed_2_6:rtn", "mixed_2_6:rtn"},
+                                                        {"auto@3.0bpw", "auto@3.0bpw"},
+                                                        {"auto@2S", "auto@JANG_2S"},
+                                                        {"uniform_4@128", "uniform_4@128"},
+                                                        {"4k:awq", "JANG_4K:awq"},
+                                                        {"uniform_4@64:awq:rtn", "uniform_4@64:rtn:awq"},
+                                                        {"auto@4.25bpw:awq", "auto@4.25bpw:awq:self"},
+                                                        {"auto@4.25bpw:self:awq", "auto@4.25bpw:awq:self"},
+                                                        {"uniform_4@128:vllm", "uniform_4@128:to-vllm"},
+                                                        {"uniform_4@128:to-gptq:awq", "uniform_4@128:awq:to-gptq"},
+                                                        {"uniform_4@128:awq:to-awq", "uniform_4@128:awq:to-awq"},
+                                                        {"JANG_2S:to-mlx", "JANG_2S"},
+                                                        {"auto@uniform_3:rtn", "auto@uniform_3:rtn"}}) {
     const auto recipe = parse_recipe(typed);
     ASSERT_TRUE(recipe.ok()) << typed << ": " << recipe.status().message();
     EXPECT_EQ(recipe.value().name, name);
@@ -46,9 +51,10 @@ TEST(Recipe, names_are_canonical) {
 }
 
 TEST(Recipe, nonsense_is_refused) {
-  for (const char* typed :
-       {"", "JANG_9Z", "auto", "auto@", "auto@auto", "auto@bpw", "auto@-1bpw", "auto@3,0bpw", "auto@1e2bpw", "auto@99bpw", "auto@nanbpw",
-        "JANG_2S@3bpw", "JANG_2S@48", "JANG_2S@", "JANG_2S:", "JANG_2S:mlx", "JANG_2S:rtn:", ":rtn", "@3bpw"}) {
+  for (const char* typed : {"",           "JANG_9Z",      "auto",        "auto@",          "auto@auto",          "auto@bpw",
+                            "auto@-1bpw", "auto@3,0bpw",  "auto@1e2bpw", "auto@99bpw",     "auto@nanbpw",        "JANG_2S@3bpw",
+                            "JANG_2S@48", "JANG_2S@",     "JANG_2S:",    "JANG_2S:mlx",    "JANG_2S:rtn:",       ":rtn",
+                            "@3bpw",      "JANG_2S:gptq", "JANG_2S:to-", "JANG_2S:to-tgi", "JANG_2S:vllm:to-awq"}) {
     const auto recipe = parse_recipe(typed);
     ASSERT_FALSE(recipe.ok()) << typed;
     EXPECT_EQ(recipe.status().code(), StatusCode::invalid_argument) << typed;

@@ -91,8 +91,13 @@ TEST(Report, frontier_keeps_what_nothing_beats) {
 }
 
 TEST(Report, page_has_every_figure_and_asks_for_nothing) {
-  const CompareReport report = make_report();
+  CompareReport report = make_report();
+  EXPECT_FALSE(contains(html_report(report, {{"schema_version", 1}}), "calibration"));
+  report.rows[3].calibration_text = report.rows[4].calibration_text = "self";
+  report.rows[3].calibration_seconds = 4.13;
   const std::string page = html_report(report, {{"schema_version", 1}});
+  EXPECT_TRUE(contains(page, "<td>self, 4.1 s</td>"));
+  EXPECT_TRUE(contains(page, "<td>self</td>")) << "taken up from an earlier run";
   for (const CompareRow& row : report.rows) EXPECT_TRUE(contains(page, row.name)) << row.name;
   for (const char* part : {"±", "3.080", "81.5", "42.0 %", "prefers-color-scheme", "\"schema_version\": 1"})
     EXPECT_TRUE(contains(page, part)) << part;
