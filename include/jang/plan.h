@@ -85,12 +85,28 @@ struct DroppedTensor {
   std::string name, reason;
 };
 
+// What a target other than MLX's changes of a plan, beside the same plan for MLX.
+struct TargetChanges {
+  struct Row {
+    std::string mlx, target;           // "4 bits, group 64", "16 bits"
+    std::string reason;                // of the first of the modules
+    std::vector<std::string> modules;  // canonical names
+  };
+  std::string target;
+  std::vector<Row> rows;
+  std::uint64_t mlx_file_bytes = 0, file_bytes = 0;
+  // Expected divergence of both plans, fitted, where statistics have gradients of everything that is packed; routers, which only
+  // baselines pack, are left out.
+  std::optional<double> mlx_divergence, divergence;
+};
+
 struct PlanReport {
   ModelReport model;
-  std::string family;                  // architecture
-  std::string allocation;              // what decided the bits: "tiers", "measured sensitivities", ...
-  std::vector<DroppedTensor> dropped;  // tensors of the source that are not taken over
-  std::string document;                // the plan as JSON: what PlanOptions::plan_file takes
+  std::string family;                    // architecture
+  std::string allocation;                // what decided the bits: "tiers", "measured sensitivities", ...
+  std::vector<DroppedTensor> dropped;    // tensors of the source that are not taken over
+  std::optional<TargetChanges> changes;  // for other targets than MLX's; not of a plan from a file
+  std::string document;                  // the plan as JSON: what PlanOptions::plan_file takes
 };
 
 // Plans the source `name` (directory or org/name). Headers only, unless the profile is auto or statistics are wanted: then weights are

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "api/planning.h"
+#include "api/report.h"
 #include "json/json.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
@@ -47,7 +48,10 @@ Result<PlanReport> plan_model(const std::string& name, const PlanOptions& option
   JANG_TRY(planning.gather());
   JANG_ASSIGN(const plan::Plan plan, planning.make_plan());
   const arch::Model& model = planning.source().model;
-  return planning.report(plan, plan::sizes(model, plan, plan::make_layout(model, plan)), {});
+  PlanReport report = planning.report(plan, plan::sizes(model, plan, plan::make_layout(model, plan)), {});
+  JANG_ASSIGN(report.changes, planning.changes(plan));
+  if (report.changes) report.document = with_changes(report.document, *report.changes);
+  return report;
 }
 
 }  // namespace jang

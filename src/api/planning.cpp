@@ -9,12 +9,13 @@
 
 #include "api/access.h"
 #include "api/report.h"
+#include "api/target_changes.h"
 #include "base/file.h"
 #include "base/text_input.h"
 #include "calibrate/allocate.h"
 #include "calibrate/model_grams.h"
-#include "format/targets/target.h"
 #include "calibrate/scale_trial.h"
+#include "format/targets/target.h"
 #include "kernels/devices.h"
 #include "plan/make_plan.h"
 #include "plan/names.h"
@@ -287,6 +288,12 @@ Result<plan::Plan> Planning::make_plan() {
   tell(plan.warnings);
   if (is_activation_aware(options_.method) && options_.plan_file.empty()) JANG_TRY(find_scales(&plan));
   return plan;
+}
+
+Result<std::optional<TargetChanges>> Planning::changes(const plan::Plan& plan) const {
+  if (plan.target == &targets::default_target() || !options_.plan_file.empty()) return std::optional<TargetChanges>();
+  JANG_ASSIGN(TargetChanges found, target_changes(source_, plan, planner_, conversion_options()));
+  return std::optional(std::move(found));
 }
 
 PlanReport Planning::report(const plan::Plan& plan, const plan::Sizes& sizes, const quantize::TensorErrors& errors) const {

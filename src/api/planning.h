@@ -53,6 +53,8 @@ class Planning {
   [[nodiscard]] Result<std::unique_ptr<quantize::Grams>> make_grams(const plan::Plan& plan);
   // Of a conversion by that plan: statistics included.
   [[nodiscard]] quantize::RunOptions conversion_options() const;
+  // What the target changes of it; none for the default target and for a plan from a file. Errors: those of target_changes().
+  [[nodiscard]] Result<std::optional<TargetChanges>> changes(const plan::Plan& plan) const;
   [[nodiscard]] PlanReport report(const plan::Plan& plan, const plan::Sizes& sizes, const quantize::TensorErrors& errors) const;
 
  private:

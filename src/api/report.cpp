@@ -70,6 +70,21 @@ std::string document_of(const arch::Model& model, const plan::Plan& plan, const 
   return json::dump(v, 2);
 }
 
+std::string with_changes(const std::string& document, const TargetChanges& changes) {
+  Result<json::Value> parsed = json::parse(document, "plan");
+  JANG_CHECK(parsed.ok());  // document_of made it
+  json::Value rows = json::Value::array();
+  for (const TargetChanges::Row& row : changes.rows)
+    rows.push_back({{"mlx", row.mlx}, {"target", row.target}, {"reason", row.reason}, {"modules", row.modules}});
+  (*parsed)["target_changes"] = {{"target", changes.target},
+                                 {"changed", std::move(rows)},
+                                 {"mlx_file_bytes", changes.mlx_file_bytes},
+                                 {"file_bytes", changes.file_bytes},
+                                 {"mlx_divergence", or_null(changes.mlx_divergence)},
+                                 {"divergence", or_null(changes.divergence)}};
+  return json::dump(*parsed, 2);
+}
+
 std::optional<double> mean_error(const ModelReport& report) {
   double sum = 0, weights = 0;
   for (const TensorReport& row : report.tensors) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "jang/plan.h"
 #include "jang/report.h"
 #include "plan/layout.h"
 #include "plan/plan.h"
@@ -17,5 +18,7 @@ namespace jang {
                                     const std::vector<std::optional<double>>& errors);
 // The plan's own document with the errors of `report` filled in, as text. Precondition: `report` was made from this plan.
 [[nodiscard]] std::string document_of(const arch::Model& model, const plan::Plan& plan, const ModelReport& report);
+// The document of a plan with the member `target_changes`.
+[[nodiscard]] std::string with_changes(const std::string& document, const TargetChanges& changes);
 
 }  // namespace jang

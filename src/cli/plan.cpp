@@ -24,6 +24,26 @@ std::string explanation(const PlanReport& plan, bool color) {
   return out;
 }
 
+std::string signed_bytes(std::uint64_t now, std::uint64_t before) {
+  return (now < before ? "-" : "+") + format_bytes(now < before ? before - now : now - before);
+}
+
+// What the target changed, beside the same plan for MLX.
+std::string changes_text(const TargetChanges& c) {
+  std::string out = fmt::format("\nfor {}, beside the same plan for mlx:\n", c.target);
+  for (const TargetChanges::Row& row : c.rows)
+    out += fmt::format("  {}{}: {} in the place of {} ({})\n", printable(row.modules.front()),
+                       row.modules.size() > 1 ? fmt::format(" and {} more", row.modules.size() - 1) : "", row.target, row.mlx,
+                       printable(row.reason));
+  if (c.rows.empty()) out += "  every module has the same bits and groups\n";
+  out += fmt::format("  weight files  {} in the place of {} ({})\n", format_bytes(c.file_bytes), format_bytes(c.mlx_file_bytes),
+                     signed_bytes(c.file_bytes, c.mlx_file_bytes));
+  if (c.divergence && c.mlx_divergence)
+    out +=
+        fmt::format("  divergence    {:.4f} expected in the place of {:.4f}, fitted, from gradients\n", *c.divergence, *c.mlx_divergence);
+  return out;
+}
+
 Result<Outcome> plan_source(const Arguments& arguments, const Surroundings& surroundings, Progress& progress) {
   JANG_ASSIGN(PlanOptions options, planning_options(arguments));
   JANG_ASSIGN(RunOptions run, run_options(arguments, surroundings));
@@ -48,6 +68,7 @@ Result<Outcome> plan_source(const Arguments& arguments, const Surroundings& surr
   std::string out = fmt::format("{} of {} ({}), method {}, decided by {}\n", plan.model.profile.value_or("?"), printable(typed),
                                 printable(plan.family), plan.model.method.value_or("?"), plan.allocation);
   out += sizes_text(plan.model) + "\n" + histogram_text(plan.model, color);
+  if (plan.changes) out += changes_text(*plan.changes);
   if (!levels.empty()) out += "\n" + effort_table(levels);
   if (arguments.has("--explain")) out += explanation(plan, color);
   return Outcome{std::move(out), ""};
