@@ -2,6 +2,7 @@
 // Opening a bundle: the files are the same for all targets; what they mean is asked of the one that wrote them.
 #include "format/targets/bundle.h"
 
+#include "format/targets/jang_v1.h"
 #include "format/targets/narrow_weights.h"
 #include "format/targets/record.h"
 #include "format/targets/target.h"
@@ -11,7 +12,8 @@
 namespace jang::format {
 Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) {
   JANG_ASSIGN(Checkpoint opened, Checkpoint::open(path, options));
-  JANG_ASSIGN(Checkpoint wide, with_wide_weights(std::move(opened)));
+  JANG_ASSIGN(Checkpoint known, from_jang_v1(std::move(opened)));
+  JANG_ASSIGN(Checkpoint wide, with_wide_weights(std::move(known)));
   JANG_ASSIGN(Checkpoint checkpoint, with_upright_experts(std::move(wide)));
   const targets::Target& target = targets::writer_of(checkpoint);
   Bundle bundle{std::move(checkpoint), &target, nullptr, false, {}, {}};
