@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz target of targets::describe_source and, for what it accepts, arch::decoder_config. Input: {"config": {...}, "tensors": {name:
-// [dtype, shape]}}, or [dtype, shape, standing] with 0 to 2 for listed, unlisted and stray. Whatever the config and the tensor list say,
-// describe returns a Status or a model whose pieces lie inside their sources and fill their tensors exactly.
+// Fuzz target of targets::describe_source and, for what it accepts, arch::decoder_config; of arch::expected_tensors by the config alone.
+// Input: {"config": {...}, "tensors": {name: [dtype, shape]}}, or [dtype, shape, standing] with 0 to 2 for listed, unlisted and stray.
+// Whatever the config and the tensor list say, describe returns a Status or a model whose pieces lie inside their sources and fill their
+// tensors exactly.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "arch/arch.h"
 #include "arch/decoder_config.h"
+#include "arch/expected.h"
 #include "base/check.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
@@ -66,6 +68,18 @@ void check(const jang::arch::DecoderConfig& c, const jang::arch::Model& model) {
   }
 }
 
+// What a config promises is possible, and a checkpoint of it is described without a tensor too many or too few.
+void check_expected(const jang::json::Value& config) {
+  const auto expected = jang::arch::expected_tensors(config);
+  if (!expected.ok()) return;
+  for (const jang::TensorInfo& t : *expected) JANG_CHECK(jang::checked_elements(t.shape).has_value());
+  if (expected->size() > 500) return;  // describing many takes long
+  const auto model = jang::targets::describe_canonical(config, *expected);
+  if (!model.ok()) return;
+  check(*model, *expected);
+  JANG_CHECK(model->dropped.size() <= 1);  // a head, where two places of the config disagree about it
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -75,6 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const jang::json::Value* config = jang::json::find(*document, "config");
   std::vector<jang::TensorInfo> tensors;
   if (config == nullptr || !read_tensors(*document, &tensors)) return 0;
+  check_expected(*config);
   const auto model = jang::targets::describe_source(*config, tensors);
   if (!model.ok()) return 0;
   check(*model, tensors);

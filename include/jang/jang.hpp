@@ -9,6 +9,7 @@
 #include "jang/convert.h"
 #include "jang/distill.h"
 #include "jang/effort.h"
+#include "jang/estimate.h"
 #include "jang/eval.h"
 #include "jang/export_model.h"
 #include "jang/generation.h"

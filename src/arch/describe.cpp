@@ -7,22 +7,13 @@
 #include "arch/bind.h"
 #include "arch/config_edit.h"
 #include "arch/family.h"
+#include "arch/family_config.h"
 #include "arch/generic.h"
 #include "arch/geometry.h"
 #include "arch/registry.h"
 
 namespace jang::arch {
 namespace {
-
-// Whether a model of this family with a head is tied all the same, as far as the config goes.
-bool says_tied(const Family& family, const json::Value& config) {
-  std::optional<bool> flag;
-  for (const json::Value* place : {&config, json::find(config, "text_config")}) {
-    const json::Value* value = place != nullptr && place->is_object() ? json::find(*place, "tie_word_embeddings") : nullptr;
-    if (value != nullptr && value->is_boolean()) flag = flag.value_or(false) || value->get<bool>();
-  }
-  return flag.value_or(family.tied_by_default);
-}
 
 std::string_view kind(const Geometry& g) {
   if (g.full_attention_interval > 0) return g.n_experts > 0 ? "hybrid_moe_ssm" : "hybrid_ssm";
@@ -35,13 +26,9 @@ Result<Model> describe_family(const Family& family, const json::Value& config, s
   model.family = family.name;
   model.model_type = model_type;
   model.config = config;
-  json::Value* text = language_config(family, &model.config);
-  if (!text->is_object()) return Status(StatusCode::corrupt, "config.json: text_config must be an object");
-  if (family.edit != nullptr) JANG_TRY(family.edit(text));
-  add_defaults(family.defaults, text);
-
-  JANG_ASSIGN(Geometry geometry, read_geometry(*text, family.reads));
-  JANG_TRY(bind_tensors(family, &geometry, *text, sources, facts, &model));
+  JANG_ASSIGN(Geometry geometry, read_config(family, &model.config));
+  const json::Value& text = *language_config(family, &model.config);
+  JANG_TRY(bind_tensors(family, &geometry, text, sources, facts, &model));
   model.architecture_kind = kind(geometry);
   model.attention = attention_kind(geometry.n_heads, geometry.n_kv_heads);
   model.n_layers = geometry.n_layers;

@@ -12,6 +12,7 @@
 #include "cli/convert.h"
 #include "cli/distill.h"
 #include "cli/doctor.h"
+#include "cli/estimate.h"
 #include "cli/eval.h"
 #include "cli/export.h"
 #include "cli/failure.h"
@@ -39,7 +40,7 @@ constexpr auto kFunctions = std::to_array<Row>({
     {"validate", run_validate}, {"logits", run_logits},     {"eval", run_eval},
     {"compare", run_compare},   {"tokenize", run_tokenize}, {"template", run_template},
     {"profiles", run_profiles}, {"doctor", run_doctor},     {"completion", run_completion},
-    {"version", run_version},
+    {"version", run_version},   {"estimate", run_estimate},
 });
 
 }  // namespace

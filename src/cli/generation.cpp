@@ -25,14 +25,6 @@ Result<double> parse_number(const std::string& text, std::string_view what) {
 
 double per_second(std::int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0; }
 
-CacheType cache_type_of(std::string_view name) {
-  if (name == "f32") return CacheType::f32;
-  if (name == "f16") return CacheType::f16;
-  if (name == "bf16") return CacheType::bf16;
-  if (name == "q8") return CacheType::q8;
-  return CacheType::automatic;
-}
-
 void print_cache_note(std::string_view note) { print_message(fmt::format("note: {}, as with --kv bf16\n", note)); }
 
 }  // namespace
@@ -62,6 +54,14 @@ Result<GenerationOptions> generation_options(const Arguments& arguments) {
   JANG_ASSIGN(o.session.prompt_chunk, parse_integer(arguments.value("--batch-size"), "--batch-size", 1, 65536));
   o.limits.ignore_end = arguments.has("--ignore-eos");
   return o;
+}
+
+CacheType cache_type_of(std::string_view name) {
+  if (name == "f32") return CacheType::f32;
+  if (name == "f16") return CacheType::f16;
+  if (name == "bf16") return CacheType::bf16;
+  if (name == "q8") return CacheType::q8;
+  return CacheType::automatic;
 }
 
 Result<ModelOptions> model_options(const Arguments& arguments) {

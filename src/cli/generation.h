@@ -21,6 +21,8 @@ struct GenerationOptions {
 };
 // Errors: invalid_argument, naming the option.
 [[nodiscard]] Result<GenerationOptions> generation_options(const Arguments& arguments);
+// "f16" and so on; anything else is automatic.
+[[nodiscard]] CacheType cache_type_of(std::string_view name);
 [[nodiscard]] Result<ModelOptions> model_options(const Arguments& arguments);
 // Resolves and opens what the user typed, what is odd about it told on stderr; errors are about the input.
 [[nodiscard]] Result<Model> open_named_model(const std::string& typed, const Surroundings& surroundings, ModelOptions options);

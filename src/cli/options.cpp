@@ -28,6 +28,15 @@ constexpr auto kCommands = std::to_array<Command>({
      "The JSON document can be edited and given to `jang convert --plan`.",
      "jang plan ./Qwen3-8B -p 2S --explain\n"
      "jang plan ./Qwen3-8B --bpw 3.5 --json > plan.json"},
+    {"estimate", "Show what a model would need, from its config.json alone",
+     "Weights are neither read nor needed: tensors and shapes follow from the configuration, bits and sizes from the planner that convert "
+     "uses.\n"
+     "Shown are weights, all and those that one token uses, the bytes of the source, and for every profile code bits, stored bits, the "
+     "bytes of its files, and the memory that it takes with the keys and values of one sequence.\n"
+     "A machine fits when two thirds of its memory hold that, three quarters from 36 GB on: what macOS lets the graphics processor keep.",
+     "jang estimate Qwen3-30B-A3B/config.json\n"
+     "jang estimate ./Qwen3-8B -p JANG_2S -p JANG_4K --context 32768 --kv q8\n"
+     "jang estimate Qwen/Qwen3-8B --json"},
     {"calibrate", "Self-calibrate a model: write statistics that make conversions better",
      "The model samples its own text, or reads the text that you give.\n"
      "Two kinds of statistics are written to a safetensors file: the mean square of every input channel of every linear map, and how much "
@@ -143,6 +152,8 @@ constexpr auto kOptions = std::to_array<Option>({
     {"eval", Kind::positional, "WHAT", 0, "", "", "ppl|kld|generate|mmlu|choice", Offers::nothing, "what to measure", false},
     {"convert plan compare calibrate", Kind::positional, "SRC", 0, "", "", "", Offers::directory,
      "checkpoint directory, or org/name of a model in the local Hub cache", false},
+    {"estimate", Kind::positional, "CONFIG", 0, "", "", "", Offers::file,
+     "a config.json, a directory that holds one, or org/name of a model in the local Hub cache", false},
     {"distill", Kind::positional, "BUNDLE", 0, "", "", "", Offers::directory,
      "bundle to train: a directory, or org/name in the local Hub cache", false},
     {"export", Kind::positional, "BUNDLE", 0, "", "", "", Offers::directory,
@@ -170,7 +181,13 @@ constexpr auto kOptions = std::to_array<Option>({
      "directory to create; default <name of the bundle>-<target> in the working directory", false},
     {"convert plan", Kind::value, "--profile", 'p', "PROFILE", kDefaultProfile, "", Offers::profile,
      "profile name or digit 1-8, listed by `jang profiles`; `auto` needs --bpw or --size", false},
-    {"convert plan export", Kind::value, "--target", 0, "TARGET", "mlx", "mlx|vllm|vllm-symmetric|awq|gptq", Offers::nothing,
+    {"estimate", Kind::list, "--profile", 'p', "PROFILE", "", "", Offers::profile,
+     "profile name or digit 1-8, listed by `jang profiles`; may be repeated; default JANG_2S, JANG_3K, JANG_4K, JANG_6K and uniform_4",
+     false},
+    {"estimate", Kind::value, "--context", 'c', "N", "8192", "", Offers::nothing, "tokens of the sequence whose keys and values count",
+     false},
+    {"estimate", Kind::value, "--kv", 0, "TYPE", "f16", "f32|f16|bf16|q8", Offers::nothing, "type of the key-value cache", false},
+    {"convert plan export estimate", Kind::value, "--target", 0, "TARGET", "mlx", "mlx|vllm|vllm-symmetric|awq|gptq", Offers::nothing,
      "what the files are for: mlx, as stock mlx-lm opens them; vllm, compressed-tensors with zero points; vllm-symmetric, without; awq, "
      "AutoAWQ's 4 bits (uniform_4 unless -p says otherwise); gptq, symmetric 4 and 8 bits",
      false},
@@ -188,15 +205,15 @@ constexpr auto kOptions = std::to_array<Option>({
      "0: plain rounding; 1: fitted groups, the default; 2: calibrated too, as --self; 3: error feedback too, as --method gptq; 4: trained "
      "too, as --distill 300",
      false},
-    {"convert plan", Kind::value, "--group-size", 0, "SIZE", "auto", "auto|32|64|128", Offers::nothing,
+    {"convert plan estimate", Kind::value, "--group-size", 0, "SIZE", "auto", "auto|32|64|128", Offers::nothing,
      "weights that share a scale and a bias", false},
-    {"convert plan", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16", Offers::nothing,
+    {"convert plan estimate", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16", Offers::nothing,
      "type of scales, biases and unquantized tensors; auto: bf16 for bf16 sources, else fp16", false},
     {"export", Kind::value, "--scale-dtype", 0, "DTYPE", "auto", "auto|bf16|fp16|fp32", Offers::nothing,
      "type of scales and biases; auto: the target's, or the bundle's own; fp32 holds what any other type does", false},
-    {"convert plan", Kind::list, "--tensor", 0, "REGEX=BITS[:GROUP]", "", "", Offers::nothing,
+    {"convert plan estimate", Kind::list, "--tensor", 0, "REGEX=BITS[:GROUP]", "", "", Offers::nothing,
      "override for every module whose path the regex is found in; 16 keeps it; may be repeated, the last match wins", false},
-    {"convert plan", Kind::value, "--floors", 0, "WHEN", "auto", "auto|on|off", Offers::nothing,
+    {"convert plan estimate", Kind::value, "--floors", 0, "WHEN", "auto", "auto|on|off", Offers::nothing,
      "minimum bits of routed experts (gate 4, down 3); auto: on from 512 experts", false},
     {"convert plan", Kind::value, "--plan", 0, "FILE", "", "", Offers::file,
      "take every decision from this document of `jang plan --json` instead", false},
@@ -346,7 +363,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "where the arithmetic is done: an instruction set, or cuda, the first NVIDIA card; the output of convert and plan depends on "
      "it only by the text that --self samples",
      false},
-    {"convert plan calibrate distill export run bench logits eval compare inspect validate tokenize template profiles doctor version",
+    {"convert plan estimate calibrate distill export run bench logits eval compare inspect validate tokenize template profiles doctor "
+     "version",
      Kind::flag, "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
     {"convert plan calibrate distill export eval compare", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},

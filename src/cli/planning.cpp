@@ -68,18 +68,24 @@ Result<PlanOptions> planning_options(const Arguments& arguments) {
     JANG_ASSIGN(options.method, method_named(arguments.value("--method")));
     JANG_ASSIGN(const std::optional<int> effort, effort_of(arguments));
     if (effort) JANG_TRY(set_effort(*effort, &options));
-    if (const std::string group = arguments.value("--group-size"); group != "auto") {
-      JANG_ASSIGN(const std::int64_t size, parse_integer(group, "--group-size", 32, 128));
-      options.group_size = static_cast<int>(size);
-    }
-    if (const std::string dtype = arguments.value("--scale-dtype"); dtype != "auto")
-      options.scale_type = dtype == "bf16" ? ScaleType::bf16 : ScaleType::f16;
-    const std::string floors = arguments.value("--floors");
-    options.floors = floors == "on" ? Floors::on : floors == "off" ? Floors::off : Floors::automatic;
-    options.overrides = arguments.values("--tensor");
+    JANG_TRY(add_shape(arguments, &options));
     JANG_TRY(check_options(options));
   }
   return options;
+}
+
+Status add_shape(const Arguments& arguments, PlanOptions* options) {
+  options->target = arguments.value("--target");
+  if (const std::string group = arguments.value("--group-size"); group != "auto") {
+    JANG_ASSIGN(const std::int64_t size, parse_integer(group, "--group-size", 32, 128));
+    options->group_size = static_cast<int>(size);
+  }
+  if (const std::string dtype = arguments.value("--scale-dtype"); dtype != "auto")
+    options->scale_type = dtype == "bf16" ? ScaleType::bf16 : ScaleType::f16;
+  const std::string floors = arguments.value("--floors");
+  options->floors = floors == "on" ? Floors::on : floors == "off" ? Floors::off : Floors::automatic;
+  options->overrides = arguments.values("--tensor");
+  return {};
 }
 
 Result<CalibrationOptions> calibration_options(const Arguments& arguments) {

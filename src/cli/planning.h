@@ -19,6 +19,8 @@ inline constexpr std::int64_t kMaxThreads = 1024;
 
 // Options that decide the plan. Errors: invalid_argument (contradictions; numbers; profile, override: with the nearest name).
 [[nodiscard]] Result<PlanOptions> planning_options(const Arguments& arguments);
+// What shapes the files of a profile: target, group size, type of scales, floors, overrides. Errors: invalid_argument (numbers).
+[[nodiscard]] Status add_shape(const Arguments& arguments, PlanOptions* options);
 // Options of calibrate, and of convert and plan with --self. Errors: invalid_argument.
 [[nodiscard]] Result<CalibrationOptions> calibration_options(const Arguments& arguments);
 // The level of --effort, where it is given. Errors: invalid_argument (no level; an option that a level decides is given too).

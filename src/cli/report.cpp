@@ -17,8 +17,9 @@ std::string group_text(int group_size) { return group_size == 0 ? "-" : fmt::for
 
 std::string cell(const std::optional<std::string>& text) { return text ? printable(*text) : "-"; }
 
-// Columns padded to their widest cell; the last one is left as it is.
-std::string table(const std::vector<std::vector<std::string>>& rows, bool color) {
+}  // namespace
+
+std::string columns_text(const std::vector<std::vector<std::string>>& rows, bool color) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()), 0);
@@ -34,8 +35,6 @@ std::string table(const std::vector<std::vector<std::string>>& rows, bool color)
   }
   return out;
 }
-
-}  // namespace
 
 std::string sizes_text(const ModelReport& report) {
   std::string out;
@@ -67,7 +66,7 @@ std::string histogram_text(const ModelReport& report, bool color) {
                     format_bytes(bin.bytes), fmt::format("{:.1f}%", share * 100),
                     std::string(static_cast<std::size_t>(share * 40 + 0.5), '#')});
   }
-  return table(rows, color);
+  return columns_text(rows, color);
 }
 
 std::string tensors_text(const ModelReport& report, bool color) {
@@ -83,7 +82,7 @@ std::string tensors_text(const ModelReport& report, bool color) {
     cells.push_back(cell(row.rule));
     rows.push_back(std::move(cells));
   }
-  return table(rows, color);
+  return columns_text(rows, color);
 }
 
 }  // namespace jang::cli
