@@ -19,6 +19,7 @@
 #include "jang/machine.h"
 #include "jang/measures.h"
 #include "jang/model.h"
+#include "jang/model_page.h"
 #include "jang/observer.h"
 #include "jang/plan.h"
 #include "jang/report.h"

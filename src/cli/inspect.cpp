@@ -13,6 +13,7 @@
 #include "cli/units.h"
 #include "jang/gguf.h"
 #include "jang/hub.h"
+#include "jang/model_page.h"
 
 namespace jang::cli {
 namespace {
@@ -52,6 +53,12 @@ int run_inspect(const Arguments& arguments, const Surroundings& surroundings) {
                 surroundings.stderr_color);
   for (const std::string& warning : found->warnings)
     print_message(fmt::format("{}{}\n", styled("warning: ", Style::yellow, surroundings.stderr_color), printable(warning)));
+  if (arguments.has("--html")) {
+    const ModelPage page{
+        fmt::format("{} ({})", model_name(found->path), found->model_type), {}, arguments.value("--stats"), found->model_type};
+    if (const Status written = write_model_page(found->report, page, arguments.value("--html")); !written.ok())
+      return fail("the page could not be written", "inspect", written, surroundings.stderr_color);
+  }
   if (arguments.has("--json")) return finish(document(*found), surroundings);
   return finish(report_text(*found, arguments.has("--tensors"), surroundings.stdout_color), surroundings);
 }

@@ -27,6 +27,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "Prints the sizes and, with --explain, the decision for every tensor.\n"
      "The JSON document can be edited and given to `jang convert --plan`.",
      "jang plan ./Qwen3-8B -p 2S --explain\n"
+     "jang plan ./Qwen3-8B -p 2S --html plan.html\n"
      "jang plan ./Qwen3-8B --bpw 3.5 --json > plan.json"},
     {"estimate", "Show what a model would need, from its config.json alone",
      "Weights are neither read nor needed: tensors and shapes follow from the configuration, bits and sizes from the planner that convert "
@@ -79,6 +80,7 @@ constexpr auto kCommands = std::to_array<Command>({
      "Of a GGUF file, which the other commands do not run, it shows metadata, types and sizes.",
      "jang inspect ./Qwen3-8B-JANG_4K\n"
      "jang inspect ./Qwen3-8B-Q4_K_M.gguf --tensors\n"
+     "jang inspect ./Qwen3-8B-JANG_4K --html model.html\n"
      "jang inspect ./Qwen3-8B --json"},
     {"validate", "Check a converted model: files, shapes, configuration, values",
      "Compares the files with the index, config.json with jang_config.json and both with the tensors, and checks shapes and tokenizer "
@@ -217,6 +219,9 @@ constexpr auto kOptions = std::to_array<Option>({
      "minimum bits of routed experts (gate 4, down 3); auto: on from 512 experts", false},
     {"convert plan", Kind::value, "--plan", 0, "FILE", "", "", Offers::file,
      "take every decision from this document of `jang plan --json` instead", false},
+    {"inspect plan", Kind::value, "--html", 0, "FILE", "", "", Offers::file,
+     "write a page with pictures too: bits by layer, where the bytes go, errors, and with --stats sensitivities", false},
+    {"inspect", Kind::value, "--stats", 0, "FILE", "", "", Offers::file, "statistics of `jang calibrate` for the page of --html", false},
     {"convert plan", Kind::value, "--stats", 0, "FILE", "", "", Offers::file,
      "statistics of `jang calibrate`: weight the fit by them, and spend the bytes of `auto` by the sensitivities", false},
     {"convert plan calibrate", Kind::flag, "--self", 0, "", "", "", Offers::nothing,

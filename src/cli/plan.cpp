@@ -2,6 +2,7 @@
 // `jang plan`: what convert would do, and why.
 #include "cli/plan.h"
 
+#include "jang/model_page.h"
 #include "jang/plan.h"
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include "cli/planning.h"
 #include "cli/report.h"
 #include "cli/units.h"
+#include "jang/hub.h"
 
 namespace jang::cli {
 namespace {
@@ -58,11 +60,20 @@ Result<Outcome> plan_source(const Arguments& arguments, const Surroundings& surr
       if (level.refusal.empty()) progress.info(fmt::format("effort {} takes {}", level.level, effort_line(level)));
   }
   JANG_ASSIGN(const PlanReport plan, plan_model(typed, options, run));
+  std::string page;
+  if (arguments.has("--html")) {
+    page = arguments.value("--html");
+    const ModelPage about{fmt::format("{}, planned", model_name(typed)),
+                          {fmt::format("{}, decided by {}", plan.family, plan.allocation)},
+                          options.statistics_file,
+                          plan.family};
+    JANG_TRY(write_model_page(plan.model, about, page));
+  }
   if (arguments.has("--json")) {
-    if (levels.empty()) return Outcome{plan.document + "\n", ""};
+    if (levels.empty()) return Outcome{plan.document + "\n", page};
     Json v = parse_document(plan.document);
     v["effort"] = effort_document(levels);
-    return Outcome{dump(v, 2) + "\n", ""};
+    return Outcome{dump(v, 2) + "\n", page};
   }
   const bool color = surroundings.stdout_color;
   std::string out = fmt::format("{} of {} ({}), method {}, decided by {}\n", plan.model.profile.value_or("?"), printable(typed),
@@ -71,7 +82,7 @@ Result<Outcome> plan_source(const Arguments& arguments, const Surroundings& surr
   if (plan.changes) out += changes_text(*plan.changes);
   if (!levels.empty()) out += "\n" + effort_table(levels);
   if (arguments.has("--explain")) out += explanation(plan, color);
-  return Outcome{std::move(out), ""};
+  return Outcome{std::move(out), page};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "eval/divergence.h"
 #include "eval/items.h"
+#include "experiment/heat_map.h"
 #include "experiment/svg.h"
 
 namespace jang::experiment {
@@ -150,30 +151,16 @@ std::string accuracy_chart(const CompareReport& report) {
   return svg.str();
 }
 
-std::string bits_chart(const CompareRow& row) {
-  std::size_t n_layers = 1;
-  for (const ClassBits& c : row.classes) n_layers = std::max(n_layers, c.bits.size());
-  constexpr double top = 26, names = 150, height = 20;
-  const double cell = std::min(34.0, (kRight - names) / static_cast<double>(n_layers));
-  Svg svg(names + cell * static_cast<double>(n_layers) + 10, top + height * static_cast<double>(row.classes.size()) + 8,
-          fmt::format("Bits per layer of {}", row.name));
-  const std::size_t every = cell >= 16 ? 1 : static_cast<std::size_t>(std::ceil(16 / cell));
-  for (std::size_t l = 0; l < n_layers && n_layers > 1; l += every)
-    svg.text(names + cell * (static_cast<double>(l) + 0.5), top - 8, fmt::format("{}", l), "tick", Anchor::middle);
-  double y = top;
-  for (const ClassBits& c : row.classes) {
-    svg.text(names - 8, y + height * 0.7, c.name, "tick", Anchor::end);
-    for (std::size_t l = 0; l < c.bits.size(); ++l) {
-      if (c.bits[l] < 0) continue;
-      const int shade = std::clamp(static_cast<int>(std::lround(c.bits[l])), 2, 9);  // 9 stands for 16
-      const double x = names + cell * static_cast<double>(l);
-      svg.rect(x + 1, y + 1, cell - 2, height - 2, fmt::format("b{}", shade),
-               fmt::format("{}, layer {}: {:.3g} bits", c.name, l, c.bits[l]));
-      if (cell >= 20) svg.text(x + cell / 2, y + height * 0.7, fmt::format("{:.2g}", c.bits[l]), "cell", Anchor::middle);
+std::string bits_chart(std::string_view name, const std::vector<ClassBits>& classes) {
+  std::vector<HeatRow> rows;
+  for (const ClassBits& c : classes) {
+    HeatRow& row = rows.emplace_back(HeatRow{c.name, {}});
+    for (const double bits : c.bits) {
+      const int shade = std::clamp(static_cast<int>(std::lround(bits)), kWarmest, kCoolest);  // the coolest stands for 16
+      row.cells.push_back(bits < 0 ? HeatCell{} : HeatCell{shade, fmt::format("{:.2g}", bits), fmt::format("{:.3g} bits", bits)});
     }
-    y += height;
   }
-  return svg.str();
+  return heat_map(fmt::format("Bits per layer of {}", name), rows);
 }
 
 }  // namespace jang::experiment

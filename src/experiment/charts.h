@@ -3,6 +3,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "experiment/report.h"
 
@@ -14,8 +16,8 @@ namespace jang::experiment {
 [[nodiscard]] std::string percentile_chart(const CompareReport& report);
 // Accuracy with its 95 % interval, a row per model; chance is marked.
 [[nodiscard]] std::string accuracy_chart(const CompareReport& report);
-// Bits per class of tensors (rows) and layer (columns) of one recipe.
-[[nodiscard]] std::string bits_chart(const CompareRow& row);
+// Bits per class of tensors (rows) and layer (columns) of one recipe or model.
+[[nodiscard]] std::string bits_chart(std::string_view name, const std::vector<ClassBits>& classes);
 
 // CSS class that colours a recipe by its kind: "auto", "jang", "base", "source".
 [[nodiscard]] std::string_view kind_of(const CompareRow& row);
