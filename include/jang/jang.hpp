@@ -7,6 +7,7 @@
 #include "jang/chat_template.h"
 #include "jang/compare.h"
 #include "jang/convert.h"
+#include "jang/difference.h"
 #include "jang/distill.h"
 #include "jang/effort.h"
 #include "jang/estimate.h"

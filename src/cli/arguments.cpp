@@ -28,7 +28,7 @@ void declare(CLI::App& app, std::string_view command, Sink& sink) {
   app.set_help_flag();  // --help is a row of the table
   app.allow_extras();   // unknown options come back to us and get a hint
   const std::vector<const Option*> rows = options_of(command);
-  const auto last = std::find_if(rows.rbegin(), rows.rend(), [](const Option* o) { return o->kind == Kind::positional; });
+  const auto last = std::find_if(rows.rbegin(), rows.rend(), [](const Option* o) { return is_word(*o); });
   for (const Option* option : rows) {
     const std::string key(option->name);
     const std::string spelling = option->letter ? fmt::format("-{},{}", option->letter, key) : key;
@@ -39,7 +39,7 @@ void declare(CLI::App& app, std::string_view command, Sink& sink) {
       CLI::Option* added = app.add_option(spelling, sink.values[key])->allow_extra_args(false);
       added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
       // The last positional takes what is too much, to name it; those before it take one word.
-      if (option->kind == Kind::positional && option != *last) added->expected(1);
+      if (is_word(*option) && option != *last) added->expected(1);
     }
   }
 }
@@ -50,7 +50,7 @@ Status unknown_word(const std::string& word, std::string_view command) {
   }
   std::vector<std::string_view> known;
   for (const Option* option : options_of(command))
-    if (option->kind != Kind::positional && !option->hidden) known.push_back(option->name);
+    if (!is_word(*option) && !option->hidden) known.push_back(option->name);
   const std::string name = word.substr(0, word.find('='));
   // An option of another command: say where it belongs rather than guess a spelling.
   for (const Option& option : options()) {
@@ -73,9 +73,9 @@ Status check_values(std::string_view command, const Given& given) {
     }
     if (option->kind == Kind::flag) continue;
     if (option->kind != Kind::list && found->second.size() > 1) {
-      return option->kind == Kind::positional ? usage(fmt::format("unexpected argument '{}'; `jang {}` takes one {}",
-                                                                  printable(found->second[1]), command, option->name))
-                                              : usage(fmt::format("{} is given {} times", option->name, found->second.size()));
+      return is_word(*option) ? usage(fmt::format("unexpected argument '{}'; `jang {}` takes one {}", printable(found->second[1]), command,
+                                                  option->name))
+                              : usage(fmt::format("{} is given {} times", option->name, found->second.size()));
     }
     for (const std::string& value : found->second) {
       if (value.empty()) return usage(fmt::format("{} is empty", option->name));

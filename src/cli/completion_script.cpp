@@ -61,7 +61,7 @@ std::string bash_command(const Command& command, const Names& profiles) {
   std::vector<std::string> positionals;
   for (const Option* option : options_of(command.name)) {
     if (option->hidden) continue;
-    if (option->kind == Kind::positional) {
+    if (is_word(*option)) {
       positionals.push_back(bash_values(*option, profiles));
       continue;
     }
@@ -93,8 +93,7 @@ std::string zsh_action(const Option& option, const Names& profiles) {
 
 // `place`: of a positional, from 1.
 std::string zsh_option(const Option& option, int place, const Names& profiles) {
-  if (option.kind == Kind::positional)
-    return single_quoted(fmt::format("{}:{}:{}", place, zsh_text(option.name), zsh_action(option, profiles)));
+  if (is_word(option)) return single_quoted(fmt::format("{}:{}:{}", place, zsh_text(option.name), zsh_action(option, profiles)));
   std::string tail = fmt::format("[{}]", zsh_text(option.help));
   if (option.kind != Kind::flag) tail += fmt::format(":{}:{}", zsh_text(option.value_name), zsh_action(option, profiles));
   const std::string repeat = option.kind == Kind::list ? "*" : "";
@@ -105,7 +104,7 @@ std::string zsh_option(const Option& option, int place, const Names& profiles) {
 
 std::string fish_option(const Command& command, const Option& option, const Names& profiles) {
   std::string line = fmt::format("complete -c jang -n '__fish_seen_subcommand_from {}'", command.name);
-  if (option.kind != Kind::positional) {
+  if (!is_word(option)) {
     line += fmt::format(" -l {}", option.name.substr(2));
     if (option.letter) line += fmt::format(" -s {}", option.letter);
     line += fmt::format(" -d {}", fish_quoted(option.help));
@@ -161,7 +160,7 @@ std::string zsh_completion(const Names& profiles) {
     out += fmt::format("    {})\n      _arguments", command.name);
     int place = 0;
     for (const Option* option : options_of(command.name)) {
-      if (option->kind == Kind::positional) ++place;
+      if (is_word(*option)) ++place;
       if (!option->hidden) out += " \\\n        " + zsh_option(*option, place, profiles);
     }
     out += " ;;\n";

@@ -32,7 +32,7 @@ inline constexpr std::array<ExitCodeRow, 10> kExitCodes = {{
     {kExitUsage, "usage: an unknown or contradictory option, or an output that already exists"},
     {kExitInvalidInput, "an input is missing, truncated or malformed"},
     {kExitUnsupported, "a valid input that this version does not handle"},
-    {kExitValidationFailed, "validation found an error"},
+    {kExitValidationFailed, "validation found an error, or two inspected models differ"},
     {kExitOutOfMemory, "out of memory"},
     {kExitWriteFailed, "disk full or a failed write"},
     {kExitInterrupted, "interrupted (SIGINT)"},

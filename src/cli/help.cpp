@@ -18,7 +18,7 @@ constexpr std::size_t kHelpColumn = 30;
 constexpr std::size_t kHelpWidth = 100;
 
 std::string spelling(const Option& option) {
-  if (option.kind == Kind::positional) return std::string(option.name);
+  if (is_word(option)) return std::string(option.name);
   std::string text = option.letter ? fmt::format("-{}, {}", option.letter, option.name) : fmt::format("    {}", option.name);
   if (!option.value_name.empty()) text += fmt::format(" {}", option.value_name);
   return text;
@@ -66,7 +66,7 @@ std::string two_columns(std::string_view left, std::string_view text) {
 std::string usage_of(std::string_view command) {
   std::string usage = fmt::format("jang {}", command);
   for (const Option* option : options_of(command))
-    if (option->kind == Kind::positional) usage += fmt::format(" {}", option->name);
+    if (is_word(*option)) usage += option->kind == Kind::optional ? fmt::format(" [{}]", option->name) : fmt::format(" {}", option->name);
   return usage + " [options]";
 }
 
@@ -111,7 +111,7 @@ std::string help_text(std::string_view command) {
   std::string positionals, listed;
   for (const Option* option : options_of(command)) {
     if (option->hidden) continue;
-    (option->kind == Kind::positional ? positionals : listed) += two_columns(spelling(*option), description(*option));
+    (is_word(*option) ? positionals : listed) += two_columns(spelling(*option), description(*option));
   }
   if (!positionals.empty()) out += "\nArguments:\n" + positionals;
   out += "\nOptions:\n" + listed;

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/failure.h"
+#include "cli/inspect_difference.h"
 #include "cli/inspect_gguf.h"
 #include "cli/report.h"
 #include "cli/units.h"
@@ -46,6 +47,7 @@ Result<Inspection> inspect(const Arguments& arguments, const Surroundings& surro
 }  // namespace
 
 int run_inspect(const Arguments& arguments, const Surroundings& surroundings) {
+  if (arguments.has("OTHER")) return run_inspect_difference(arguments, surroundings);
   if (is_gguf_file(arguments.value("MODEL"))) return run_inspect_gguf(arguments.value("MODEL"), arguments, surroundings);
   const Result<Inspection> found = inspect(arguments, surroundings);
   if (!found.ok())

@@ -76,11 +76,15 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang bench ./Qwen3-8B-JANG_4K\n"
      "jang bench kernels --threads 1 --json"},
     {"inspect", "Show tensors, bits and sizes of a checkpoint or of a converted model",
-     "Reads headers and configuration only, never the weights.\n"
+     "Of one model it reads headers and configuration only, never the weights.\n"
+     "With two it shows what differs: both count as the values that they stand for, so a converted model is compared with its source as "
+     "well as with another conversion.\n"
+     "The exit code is then 5 when anything differs.\n"
      "Of a GGUF file, which the other commands do not run, it shows metadata, types and sizes.",
      "jang inspect ./Qwen3-8B-JANG_4K\n"
      "jang inspect ./Qwen3-8B-Q4_K_M.gguf --tensors\n"
      "jang inspect ./Qwen3-8B-JANG_4K --html model.html\n"
+     "jang inspect ./Qwen3-8B ./Qwen3-8B-JANG_4K\n"
      "jang inspect ./Qwen3-8B --json"},
     {"validate", "Check a converted model: files, shapes, configuration, values",
      "Compares the files with the index, config.json with jang_config.json and both with the tensors, and checks shapes and tokenizer "
@@ -162,6 +166,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "packed model: a directory, or org/name in the local Hub cache", false},
     {"inspect logits eval", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
      "checkpoint or bundle: a directory, or org/name in the local Hub cache", false},
+    {"inspect", Kind::optional, "OTHER", 0, "", "", "", Offers::directory,
+     "another model of which the differences are shown: tensors, bits, bytes, values, configuration, files", false},
     {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
     {"tokenize", Kind::positional, "MODEL", 0, "", "", "", Offers::file,
      "tokenizer.json, a directory that holds it, or org/name in the local Hub cache", false},
@@ -344,6 +350,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"bench", Kind::flag, "--outliers", 0, "", "", "", Offers::nothing,
      "kernels: inputs with outliers, as some models have them; they are kept in 16 bits instead of 8", false},
     {"bench", Kind::flag, "--quick", 0, "", "", "", Offers::nothing, "kernels: fewer samples and sizes", false},
+    {"inspect", Kind::flag, "--no-values", 0, "", "", "", Offers::nothing, "of two models compare headers only, not the weights", false},
     {"inspect", Kind::flag, "--tensors", 0, "", "", "", Offers::nothing, "list every tensor", false},
     {"validate", Kind::flag, "--deep", 0, "", "", "", Offers::nothing, "read the large float tensors too", false},
     {"tokenize", Kind::value, "--prompt", 'p', "TEXT", "", "", Offers::nothing, "the input", false},
@@ -361,7 +368,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"convert plan calibrate distill export run chat bench inspect logits eval compare", Kind::flag, "--lenient", 0, "", "", "",
      Offers::nothing, "where index and files contradict each other, take the likeliest reading instead of refusing; what was taken is told",
      false},
-    {"convert plan calibrate distill export run chat bench logits eval compare", Kind::value, "--threads", 't', "N", "", "",
+    {"convert plan calibrate distill export run chat bench inspect logits eval compare", Kind::value, "--threads", 't', "N", "", "",
      Offers::nothing, "number of threads; default all processors; the output does not depend on it", false},
     {"convert plan calibrate distill export run chat bench logits eval compare", Kind::value, "--backend", 0, "NAME", "auto",
      "auto|ref|avx2|avx512|neon|cuda", Offers::nothing,

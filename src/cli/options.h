@@ -11,7 +11,8 @@
 namespace jang::cli {
 
 enum class Kind : std::uint8_t {
-  positional,  // required
+  positional,  // a word, required
+  optional,    // a word behind those, which may be left out
   flag,        // no value
   value,       // one value, given at most once
   list,        // one value each time, given any number of times
@@ -39,6 +40,9 @@ struct Command {
   std::string_view details;   // shown by `jang NAME --help`; one sentence a line
   std::string_view examples;  // one a line
 };
+
+// A word with a place instead of a name.
+[[nodiscard]] constexpr bool is_word(const Option& option) { return option.kind == Kind::positional || option.kind == Kind::optional; }
 
 [[nodiscard]] std::span<const Command> commands();
 [[nodiscard]] std::span<const Option> options();

@@ -63,12 +63,12 @@ TEST(Arguments, list_option_repeats_without_swallowing_the_source) {
 TEST(Arguments, every_option_of_the_table_parses) {
   for (const Command& command : commands()) {
     for (const Option* option : options_of(command.name)) {
-      if (option->kind == Kind::positional) continue;
+      if (is_word(*option)) continue;
       Words words = {std::string(command.name), std::string(option->name)};
       const std::vector<std::string_view> choices = choices_of(*option);
       if (option->kind != Kind::flag) words.emplace_back(choices.empty() ? "7" : choices.front());
       for (const Option* positional : options_of(command.name)) {
-        if (positional->kind != Kind::positional) continue;
+        if (!is_word(*positional)) continue;
         const std::vector<std::string_view> shells = choices_of(*positional);
         words.emplace_back(shells.empty() ? "dir" : shells.front());
       }

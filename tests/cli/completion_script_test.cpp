@@ -69,7 +69,7 @@ TEST(CompletionScript, every_shell_knows_every_option) {
   for (const Command& command : commands()) {
     EXPECT_TRUE(contains(zsh, command.name));
     for (const Option* option : options_of(command.name)) {
-      if (option->hidden || option->kind == Kind::positional) continue;
+      if (option->hidden || is_word(*option)) continue;
       EXPECT_TRUE(contains(bash, option->name)) << option->name;
       EXPECT_TRUE(contains(zsh, "'" + std::string(option->name) + "[") || contains(zsh, "'*" + std::string(option->name) + "["))
           << option->name;

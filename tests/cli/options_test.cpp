@@ -45,7 +45,7 @@ TEST(Options, rows_name_known_commands) {
 TEST(Options, rows_are_well_formed) {
   for (const Option& option : options()) {
     EXPECT_FALSE(option.help.empty()) << option.name;
-    EXPECT_EQ(option.kind != Kind::positional, option.name.starts_with("--")) << option.name;
+    EXPECT_EQ(!is_word(option), option.name.starts_with("--")) << option.name;
     const bool takes_value = option.kind == Kind::value || option.kind == Kind::list;
     EXPECT_EQ(takes_value, !option.value_name.empty()) << option.name;
     const std::vector<std::string_view> choices = choices_of(option);
