@@ -7,11 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/mapped_file.h"
 #include "engine/load_weights.h"
 #include "format/bundle_writer.h"
 #include "format/safetensors.h"
 #include "format/targets/bundle.h"
+#include "format/targets/model_card.h"
 #include "format/targets/side_files.h"
 #include "format/targets/target.h"
 #include "quantize/check_loads.h"
@@ -20,6 +22,7 @@ namespace jang::distill {
 namespace {
 
 constexpr std::size_t kCopyBytes = std::size_t{16} << 20;
+constexpr std::size_t kMostCardBytes = std::size_t{4} << 20;
 
 // The files of a bundle, and where in them a view's bytes lie.
 class Places {
@@ -81,11 +84,24 @@ Status write_copies(const format::Bundle& bundle, std::span<const MappedFile> ma
   return {};
 }
 
+// The start's card, if it has one, with what was trained.
+Status write_card(const std::string& from, const json::Value& record, format::BundleWriter& writer) {
+  const std::string name(targets::kCardName);
+  std::error_code ec;
+  if (!std::filesystem::is_regular_file(from + "/" + name, ec)) return {};
+  JANG_ASSIGN(const std::string card, read_text(from + "/" + name, kMostCardBytes));
+  JANG_ASSIGN(const double before, json::get_number(record, "start_divergence", 0));
+  JANG_ASSIGN(const double after, json::get_number(record, "divergence", 0));
+  JANG_ASSIGN(const std::int64_t steps, json::get_int(record, "kept_step", 0, 0, std::int64_t{1} << 40));
+  return writer.add_text(name, targets::with_training(card, steps, before, after));
+}
+
 Status write_side_files(const format::Bundle& bundle, const json::Value& record, format::BundleWriter& writer, Observer& observer) {
   const std::string& from = bundle.checkpoint.path();
   JANG_ASSIGN(const targets::SideFiles files, targets::find_side_files(from, *bundle.target));
   for (const std::string& why : files.left) observer.warn("not copied: " + why);
   for (const std::string& name : files.names) JANG_TRY(writer.add_copy(from + "/" + name, name));
+  JANG_TRY(write_card(from, record, writer));
   if (std::filesystem::exists(from + "/model.safetensors.index.json"))
     JANG_TRY(writer.add_copy(from + "/model.safetensors.index.json", "model.safetensors.index.json"));
   if (const json::Value* described = json::find(bundle.jang_config, "quantization"); described != nullptr && described->is_object()) {

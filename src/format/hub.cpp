@@ -121,17 +121,23 @@ Result<std::string> resolve_model(const std::string& typed, const HubEnvironment
                             what, folder.string(), what));
 }
 
-std::string model_name(const std::string& path) {
+std::string repository_name(const std::string& path) {
   std::error_code error;
   fs::path whole = fs::absolute(path, error).lexically_normal();
   if (!whole.has_filename()) whole = whole.parent_path();
-  constexpr std::string_view kPrefix = "models--";
-  const std::string repository = whole.parent_path().parent_path().filename().string();
-  if (whole.parent_path().filename() == "snapshots" && repository.starts_with(kPrefix)) {
-    const std::string id = repository.substr(kPrefix.size());
-    const std::size_t organisation = id.find("--");
-    return organisation == std::string::npos ? id : id.substr(organisation + 2);
-  }
+  constexpr std::string_view kPrefix = "models--", kBetween = "--";
+  std::string id = whole.parent_path().parent_path().filename().string();
+  if (whole.parent_path().filename() != "snapshots" || !id.starts_with(kPrefix)) return {};
+  id.erase(0, kPrefix.size());
+  if (const std::size_t between = id.find(kBetween); between != std::string::npos) id.replace(between, kBetween.size(), "/");
+  return is_model_id(id) ? id : "";
+}
+
+std::string model_name(const std::string& path) {
+  if (const std::string id = repository_name(path); !id.empty()) return id.substr(id.find('/') + 1);
+  std::error_code error;
+  fs::path whole = fs::absolute(path, error).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
   const std::string name = whole.filename().string();
   return name.empty() ? "model" : name;
 }

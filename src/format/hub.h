@@ -21,4 +21,7 @@ struct HubEnvironment {
 // not; for a snapshot of the Hub cache the name of its repository, without the organisation. "model" where there is none ("/").
 [[nodiscard]] std::string model_name(const std::string& path);
 
+// "org/name" of the repository that a snapshot of the Hub cache belongs to; empty for any other directory, and for names that are none.
+[[nodiscard]] std::string repository_name(const std::string& path);
+
 }  // namespace jang::format

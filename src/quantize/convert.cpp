@@ -11,9 +11,11 @@
 #include "base/clock.h"
 #include "base/phases.h"
 #include "format/bundle_writer.h"
+#include "format/hub.h"
 #include "format/targets/bundle.h"
-#include "format/targets/side_file_names.h"
+#include "format/targets/model_card.h"
 #include "format/targets/record.h"
+#include "format/targets/side_file_names.h"
 #include "format/targets/side_files.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
@@ -169,6 +171,10 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   begin_phase(observer, "write");
   JANG_ASSIGN(const std::vector<std::string> side_files, copy_side_files(source, target, writer, observer));
   const targets::Record record = record_of(source, plan, report, records, run.statistics, method, scaling, std::move(origin));
+  const std::string& from = source.checkpoint.path();
+  const std::string name =
+      plan.profile == kExportProfile ? fmt::format("{}-{}", format::model_name(from), target.name()) : default_output_name(from, plan);
+  JANG_TRY(writer.add_text(std::string(targets::kCardName), targets::model_card(record, target, targets::read_source_card(from), name)));
   for (targets::Document& d : target.documents(record)) {
     targets::record_side_files(side_files, &d);
     JANG_TRY(writer.add_text(d.name, d.text));

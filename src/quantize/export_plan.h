@@ -11,7 +11,8 @@
 
 namespace jang::quantize {
 
-inline constexpr std::string_view kExportProfile = "export";  // of its plans
+// What such a plan says in the place of a profile.
+inline constexpr std::string_view kExportProfile = "export";
 
 // `params`: the type of scales; empty: the target's, or the source's own. With float32, tensors that are not packed keep their types, so
 // that nothing else grows. Modules that the target wants alike get the most bits and the smallest group among them; a width that it lacks
