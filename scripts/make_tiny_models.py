@@ -70,7 +70,19 @@ def recipes():
     nxt = dict(MOE, **dict(DELTA, rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)),
                shared_expert_intermediate_size=64, intermediate_size=256, mlp_only_layers=[1])
     m35 = dict(MOE, **DELTA, shared_expert_intermediate_size=64)
+    wide = dict(MOE, intermediate_size=64, head_dim=32)  # experts as wide as intermediate_size; heads of hidden / heads values
+    del wide["moe_intermediate_size"]
+    deepseek = dict({k: v for k, v in MOE.items() if k not in ("num_experts", "head_dim")}, intermediate_size=256, n_routed_experts=8,
+                    num_hidden_layers=3, first_k_dense_replace=1, n_group=4, topk_group=2, routed_scaling_factor=1.5)
     return {
+        "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
+        "qwen2_moe": ("Qwen2MoeForCausalLM", t("Qwen2MoeConfig")(**dict(MOE, head_dim=32), shared_expert_intermediate_size=96,
+                      intermediate_size=256, norm_topk_prob=False), torch.bfloat16, None),
+        "minimax_m2": ("MiniMaxM2ForCausalLM", t("MiniMaxM2Config")(**dict(wide, num_local_experts=wide["num_experts"]), rotary_dim=16),
+                       torch.bfloat16, None),
+        "glm4_moe": ("Glm4MoeForCausalLM", t("Glm4MoeConfig")(**dict(deepseek, head_dim=64), n_shared_experts=1, attention_bias=True,
+                     use_qk_norm=True), torch.bfloat16, None),
+        "olmoe": ("OlmoeForCausalLM", t("OlmoeConfig")(**wide, norm_topk_prob=False), torch.bfloat16, None),
         "llama-bf16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.bfloat16, None),
         "llama-fp16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.float16, None),
         "llama-fp32": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=llama3), torch.float32, None),
@@ -181,6 +193,9 @@ def build(out, tokenizer, name):
         for parameter in model.parameters():
             if parameter.ndim <= 1:
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+        for key, buffer in model.named_buffers():
+            if key.endswith("e_score_correction_bias"):
+                buffer.add_(0.1 * torch.randn(buffer.shape, generator=generator))
     model = model.to(dtype)
     directory = out / name
     shutil.rmtree(directory, ignore_errors=True)

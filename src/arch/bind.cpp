@@ -188,8 +188,11 @@ Status Binder::bind_row(const Row& row, int layer) {
 
   const Form own{row.name};
   const std::span<const Form> forms = row.forms.empty() ? std::span<const Form>(&own, 1) : row.forms;
-  const auto present = [&](const Form& f) { return f.layout == LayoutRule::stack_experts || find(expand(f.name, layer)) != nullptr; };
-  const auto form = std::find_if(forms.begin(), forms.end(), present);
+  const auto present = [&](const Form& f) {
+    return find(f.layout == LayoutRule::stack_experts ? expand(f.name, layer, 0) : expand(f.name, layer)) != nullptr;
+  };
+  auto form = std::find_if(forms.begin(), forms.end(), present);
+  if (form == forms.end() && forms.back().layout == LayoutRule::stack_experts) --form;  // says which expert is missing
   if (form == forms.end()) return missing(expand(row.name, layer), "");
   JANG_TRY(take(*form, layer, &out));
 
@@ -283,8 +286,12 @@ Status Binder::settle_leftovers() {
       continue;
     }
     const auto parts = split_path(canonical_[i]);
-    if (parts.size() > 2 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.n_layers)
-      return {StatusCode::corrupt, fmt::format("tensor '{}' is beyond the {} layers of config.json", name, geometry_.n_layers)};
+    const bool beyond = parts.size() > 2 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.n_layers;
+    if (beyond && family_.more_layers) {
+      model_->dropped.push_back({name, "multi-token-prediction layer: the decoder has none"});
+      continue;
+    }
+    if (beyond) return {StatusCode::corrupt, fmt::format("tensor '{}' is beyond the {} layers of config.json", name, geometry_.n_layers)};
     return {StatusCode::unsupported,
             fmt::format("tensor '{}' {} has no place in a model of {} under this config.json; loaders would refuse "
                         "a bundle with it and leaving it out would change the model",

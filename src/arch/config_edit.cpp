@@ -97,6 +97,13 @@ void alias_key(json::Value* text, const char* from, const char* to) {
   }
 }
 
+void copy_key(json::Value* text, const char* from, const char* to) {
+  if (const json::Value* value = json::find(*text, from)) {
+    const json::Value copy = *value;
+    (*text)[to] = copy;
+  }
+}
+
 Status period_from_layer_types(json::Value* text, const char* periodic_type, const char* period_key) {
   const json::Value* types = json::find(*text, "layer_types");
   if (types == nullptr) return {};

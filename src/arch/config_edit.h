@@ -15,6 +15,9 @@ namespace jang::arch {
 // Copies `text[from]` to `text[to]` when only `from` is there.
 void alias_key(json::Value* text, const char* from, const char* to);
 
+// Copies `text[from]` to `text[to]` whatever stands there.
+void copy_key(json::Value* text, const char* from, const char* to);
+
 // Writes `period_key` = p when "layer_types" says `periodic_type` exactly on every p-th layer. A list with no such layer, or no list,
 // leaves the config as it is. Errors: unsupported when the list has no period, corrupt when it contradicts the number of layers.
 [[nodiscard]] Status period_from_layer_types(json::Value* text, const char* periodic_type, const char* period_key);

@@ -75,6 +75,7 @@ Result<AttentionSpec> read_attention(const Traits& traits, const Geometry& g, co
     JANG_ASSIGN(a.softcap, read_softcap(text, "attn_logit_softcapping"));
   }
   a.qk_norm = traits.qk_norm;
+  a.qk_norm_rows = traits.qk_norm_rows;
   a.gated = traits.gated_attention;
   return a;
 }
@@ -214,8 +215,9 @@ bool possible(const DeltaSpec& d, const std::vector<Rope>&) {
 }
 bool possible(const MlpSpec& m) { return m.ffn > 0 && m.clamp >= 0; }
 bool possible(const ExpertsSpec& e) {
-  return e.top_k > 0 && e.top_k <= e.n_experts && e.n_groups > 0 && e.n_experts % e.n_groups == 0 && e.top_groups > 0 &&
-         e.top_groups <= e.n_groups && possible(e.expert) && (!e.shared || possible(e.shared->mlp));
+  return e.top_k > 0 && e.n_groups > 0 && e.n_experts % e.n_groups == 0 && e.top_groups > 0 && e.top_groups <= e.n_groups &&
+         e.top_k <= e.n_experts / e.n_groups * e.top_groups && e.weights_scale > 0 && possible(e.expert) &&
+         (!e.shared || possible(e.shared->mlp));
 }
 
 Status check_layers(const DecoderConfig& c) {

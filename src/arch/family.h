@@ -52,9 +52,11 @@ enum class When : std::uint8_t {
   always,
   untied,                // only with an output head of its own
   attention_bias,        // config: attention_bias
+  qk_norm,               // config: use_qk_norm
   mlp_bias,              // config: mlp_bias
   dense_layer,           // layers with one MLP
   moe_layer,             // layers with routed experts
+  shared_expert,         // those of them with a shared expert
   delta_layer,           // layers with linear attention
   attention_layer,       // layers with softmax attention
   attention_layer_bias,  // the same, when the config says attention_bias
@@ -105,6 +107,7 @@ struct ConfigDefault {
 
 // Groups of config numbers a family has.
 inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
+inline constexpr std::uint8_t kMayShareExpert = 16;  // kReadsSharedExpert where the config names one
 
 // Which layers see only the last `sliding_window` positions.
 enum class WindowRule : std::uint8_t {
@@ -122,6 +125,7 @@ struct Traits {
   bool scales_embedding = false;  // by sqrt(hidden_size)
   bool four_norms = false;        // norms around mixer and feed-forward, not only before them
   bool qk_norm = false;
+  bool qk_norm_rows = false;           // over all heads at once
   bool gated_attention = false;        // q_proj carries sigmoid gates
   bool query_pre_attn_scalar = false;  // attention scale is its -1/2 power, not head_dim's
   bool attention_softcap = false;      // applies attn_logit_softcapping
@@ -147,6 +151,7 @@ struct Family {
   std::span<const ConfigDefault> defaults{};
   std::uint8_t reads = 0;
   bool text_config = false;      // the language model's numbers may sit in "text_config"
+  bool more_layers = false;      // checkpoints hold layers beyond num_hidden_layers, which predict more tokens: left out
   bool tied_by_default = false;  // embedding and head are one without a head, or where the config does not say otherwise
   Traits traits{};
   // Edits the (text) config before its numbers are read. May be null.

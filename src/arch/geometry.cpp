@@ -42,6 +42,13 @@ Result<std::int64_t> optional(const json::Value& text, const NumberKey& k, std::
   return json::get_int(text, k.key, fallback, k.lo, k.hi);
 }
 
+Status read_biases(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(g->attention_bias, json::get_bool(text, "attention_bias", false));
+  JANG_ASSIGN(g->mlp_bias, json::get_bool(text, "mlp_bias", false));
+  JANG_ASSIGN(g->qk_norm, json::get_bool(text, "use_qk_norm", false));
+  return {};
+}
+
 Status read_attention(const json::Value& text, Geometry* g) {
   JANG_ASSIGN(const std::int64_t hidden, required(text, kHidden));
   JANG_ASSIGN(g->n_heads, required(text, kHeads));
@@ -59,9 +66,7 @@ Status read_attention(const json::Value& text, Geometry* g) {
   g->set(Dim::q, g->n_heads * head);
   g->set(Dim::q_gated, 2 * g->n_heads * head);
   g->set(Dim::kv, g->n_kv_heads * head);
-  JANG_ASSIGN(g->attention_bias, json::get_bool(text, "attention_bias", false));
-  JANG_ASSIGN(g->mlp_bias, json::get_bool(text, "mlp_bias", false));
-  return {};
+  return read_biases(text, g);
 }
 
 Status read_dense_only(const json::Value& text, Geometry* g) {
@@ -85,7 +90,7 @@ Status read_moe(const json::Value& text, std::uint8_t reads, Geometry* g) {
   g->set(Dim::experts, n_experts);
   JANG_ASSIGN(const std::int64_t expert_ffn, required(text, kExpertFfn));
   g->set(Dim::expert_ffn, expert_ffn);
-  if (reads & kReadsSharedExpert) {
+  if ((reads & kReadsSharedExpert) || ((reads & kMayShareExpert) && json::find(text, kSharedFfn.key) != nullptr)) {
     JANG_ASSIGN(const std::int64_t shared_ffn, required(text, kSharedFfn));
     g->set(Dim::shared_ffn, shared_ffn);
   }
@@ -128,9 +133,11 @@ bool Geometry::has(When when, int layer) const {
     case When::always: return true;
     case When::untied: return !tied;
     case When::attention_bias: return attention_bias;
+    case When::qk_norm: return qk_norm;
     case When::mlp_bias: return mlp_bias;
     case When::dense_layer: return !moe;
     case When::moe_layer: return moe;
+    case When::shared_expert: return moe && size(Dim::shared_ffn) > 0;
     case When::delta_layer: return delta;
     case When::attention_layer: return !delta;
     case When::attention_layer_bias: return !delta && attention_bias;

@@ -23,6 +23,7 @@ struct AttentionSpec {
   std::int64_t key_dim = 0, value_dim = 0;  // of one head: of queries and keys, of values
   float scale = 1, softcap = 0;             // a score is cap(scale * q . k); softcap 0: no cap
   bool qk_norm = false;                     // RMS norm over key_dim of queries and keys, before RoPE
+  bool qk_norm_rows = false;                // that norm is over all heads of a position at once
   bool gated = false;                       // q_proj gives, per head, a query and the sigmoid gate of its output
   bool sinks = false;                       // a learned score per head in the softmax that has no value (gpt-oss)
   std::int64_t window = 0;                  // positions visible, the own one included; 0: all
@@ -63,10 +64,18 @@ enum class Scoring : std::uint8_t {
   sigmoid,            // of each logit by itself (DeepSeek-V3)
 };
 
+// What a group of experts is chosen by.
+enum class GroupScore : std::uint8_t {
+  best_two,  // the sum of its two largest scores, the correction included (DeepSeek-V3)
+  largest,   // its largest score (DeepSeek-V2)
+};
+
 // An expert that every token runs beside its chosen ones.
 struct SharedExpert {
   MlpSpec mlp;
   bool gated = true;  // weighed by the sigmoid of a map of its own; else added as it is
+  // Its component in canonical names: transformers has one with a gate, or several in one map without.
+  [[nodiscard]] const char* name() const { return gated ? "shared_expert" : "shared_experts"; }
   bool operator==(const SharedExpert&) const = default;
 };
 
@@ -77,9 +86,10 @@ struct ExpertsSpec {
   bool norm_topk = false;                     // weights of the chosen experts are divided by their sum
   float weights_scale = 1;                    // then multiplied by this (routed_scaling_factor)
   std::int64_t n_groups = 1, top_groups = 1;  // experts are chosen from the best top_groups of n_groups equal groups (n_group, topk_group)
-  bool correction_bias = false;               // added to the scores for the choice only (e_score_correction_bias)
-  bool expert_biases = false;                 // every expert's maps have biases of their own
-  std::optional<SharedExpert> shared;
+  GroupScore group_score = GroupScore::best_two;
+  bool correction_bias = false;  // added to the scores for the choice only (e_score_correction_bias)
+  bool expert_biases = false;    // every expert's maps have biases of their own
+  std::optional<SharedExpert> shared{};
   bool operator==(const ExpertsSpec&) const = default;
 };
 

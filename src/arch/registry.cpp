@@ -6,10 +6,15 @@
 #include <algorithm>
 
 #include "arch/families/gemma3_text.h"
+#include "arch/families/glm4_moe.h"
 #include "arch/families/llama.h"
+#include "arch/families/minimax_m2.h"
 #include "arch/families/mistral.h"
 #include "arch/families/mistral3.h"
+#include "arch/families/mixtral.h"
+#include "arch/families/olmoe.h"
 #include "arch/families/qwen2.h"
+#include "arch/families/qwen2_moe.h"
 #include "arch/families/qwen3.h"
 #include "arch/families/qwen3_5.h"
 #include "arch/families/qwen3_5_moe.h"
@@ -21,8 +26,8 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,  &kMistral,   &kQwen2,     &kQwen3,   &kQwen3Moe,   &kGemma3Text, &kGemma3,
-    &kQwen35, &kQwen35Moe, &kQwen3Next, &kQwen3Vl, &kQwen3VlMoe, &kMistral3,
+    &kLlama,     &kMistral, &kQwen2,      &kQwen3,    &kQwen3Moe, &kGemma3Text, &kGemma3, &kQwen35,  &kQwen35Moe,
+    &kQwen3Next, &kQwen3Vl, &kQwen3VlMoe, &kMistral3, &kMixtral,  &kQwen2Moe,   &kOlmoe,  &kGlm4Moe, &kMinimaxM2,
 };
 
 }  // namespace

@@ -107,7 +107,7 @@ class Finder {
   }
 
   void add_ffn(const ExpertsSpec& s, Norms norms) {
-    const std::string block = prefix_ + "mlp.", experts = block + "experts.", shared = block + "shared_expert.";
+    const std::string block = prefix_ + "mlp.", experts = block + "experts.", shared = s.shared ? block + s.shared->name() + "." : "";
     Names readers = {block + "gate", experts + "gate_proj", experts + "up_proj"};
     if (s.shared) {
       readers.insert(readers.end(), {shared + "gate_proj", shared + "up_proj"});

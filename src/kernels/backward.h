@@ -159,7 +159,8 @@ class Backward {
   // Of combine: dx[slot] = weight of the slot * dout[token]; dweights[t, c] = x[slots[t, c]] . dout[t].
   virtual void combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) = 0;
   // Of route, through the probabilities of the chosen experts; the choice itself has no gradient. logits: as route was given them.
-  virtual void route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) = 0;
+  virtual void route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights,
+                     const Tensor& dlogits) = 0;
   // dx[t] += sum over choices of dslots[slots[t, c]]: of maps whose slots read the row of their token.
   virtual void sum_slots(const Tensor& dslots, const Routing& routing, const Tensor& dx) = 0;
 };

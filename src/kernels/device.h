@@ -115,10 +115,25 @@ struct Routing {
   Tensor begin;    // i32 [experts + 1, 1]: slots of expert e are [begin[e], begin[e + 1])
 };
 
-// p = softmax(logits); chosen = the top_k largest, the lower index first when equal; w = p[chosen], divided by their sum when normalized.
+// How the logits z of a router choose experts, and what the choices weigh:
+//
+//   p = softmax(z), or sigmoid(z);  s = p + correction
+//   with n_groups equal groups of neighbours, only the top_groups of the largest group scores are open: the sum of the two largest s of a
+//   group, or with one of them the largest
+//   chosen = the top_k largest open s, the lower index first when equal;  w = scale * p[chosen], divided by their sum when normalized
+struct RouteRule {
+  bool normalized = false;
+  bool sigmoid = false;
+  float scale = 1;
+  std::int64_t n_groups = 1, top_groups = 1;
+  int group_best = 2;   // scores that make that of a group: 1 or 2
+  Tensor correction{};  // f32 [1, experts], or absent
+  [[nodiscard]] bool plain() const { return !sigmoid && scale == 1 && n_groups == 1 && !correction.exists(); }
+};
+
 struct Route {
   Tensor logits;  // [n, experts], overwritten
-  bool normalized = false;
+  RouteRule rule;
   Routing routing;  // written
 };
 
@@ -208,6 +223,11 @@ class Device {
 
   // Quantizes a block of rows; bytes equal those of every other device. Any thread may call it.
   [[nodiscard]] virtual EncodeError encode(EncodeMethod method, const EncodeArgs& args) const = 0;
+
+  // --- what a device may lack
+
+  // Unsupported where it computes plain rules only (RouteRule::plain); asked before anything runs.
+  [[nodiscard]] virtual Status check(const RouteRule& /*rule*/) const { return {}; }
 };
 
 }  // namespace jang::kernels

@@ -26,6 +26,7 @@ class Binder {
 
   [[nodiscard]] std::int64_t hidden() const { return config_.hidden; }
   [[nodiscard]] kernels::Precision precision() const { return precision_; }
+  [[nodiscard]] kernels::Device& device() const { return device_; }
 
   // The map `module` [n_rows, n_cols], with its bias if there is one; `n_views` matrices. Errors: corrupt (missing, wrong shape),
   // unsupported (no kernel), out_of_memory.

@@ -218,6 +218,121 @@ inline FakeModel wrapped(FakeModel text, const std::string& type, const std::str
   return text;
 }
 
+// The experts of a layer under the names of Mixtral's published files.
+inline void add_mixtral_experts(FakeModel* m, const std::string& mixture) {
+  m->add(mixture + ".gate.weight", {4, 128});
+  for (int e = 0; e < 4; ++e) {
+    const std::string expert = mixture + ".experts." + std::to_string(e);
+    m->add(expert + ".w1.weight", {64, 128});
+    m->add(expert + ".w2.weight", {128, 64});
+    m->add(expert + ".w3.weight", {64, 128});
+  }
+}
+
+// Every layer a mixture as wide as intermediate_size.
+inline FakeModel mixtral() {
+  FakeModel m{dense_config("mixtral", 2), {}};
+  for (const auto& [key, n] : {std::pair{"num_local_experts", 4}, {"num_experts_per_tok", 2}, {"intermediate_size", 64}}) m.config[key] = n;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_mixtral_experts(&m, layer + ".block_sparse_moe");
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
+// Norms over whole rows, half of every head rotated, a correction beside the router.
+inline FakeModel minimax_m2() {
+  FakeModel m = mixtral();
+  m.config["model_type"] = "minimax_m2";
+  m.config["rotary_dim"] = 16;
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    m.add(layer + ".self_attn.q_norm.weight", {128});
+    m.add(layer + ".self_attn.k_norm.weight", {64});
+    m.add(layer + ".block_sparse_moe.e_score_correction_bias", {4}, DType::f32);
+  }
+  return m;
+}
+
+// Keys of DeepSeek's configs: two layers, the first dense; four experts in two groups of which one is open, two shared ones.
+inline void add_deepseek_keys(FakeModel* m) {
+  for (const auto& [key, n] : {std::pair{"n_routed_experts", 4},
+                               {"num_experts_per_tok", 2},
+                               {"moe_intermediate_size", 64},
+                               {"n_shared_experts", 2},
+                               {"first_k_dense_replace", 1},
+                               {"n_group", 2},
+                               {"topk_group", 1}})
+    m->config[key] = n;
+  m->config["routed_scaling_factor"] = 1.5;
+  m->config["norm_topk_prob"] = true;
+}
+
+inline void add_deepseek_ffn(FakeModel* m, const std::string& layer, int l, bool correction) {
+  if (l == 0) return add_mlp(m, layer + ".mlp");
+  add_experts(m, layer + ".mlp", Experts::each);
+  if (correction) m->add(layer + ".mlp.gate.e_score_correction_bias", {4}, DType::f32);
+  add_mlp(m, layer + ".mlp.shared_experts", 128);
+}
+
+// Biases and norms of queries and keys; a layer beyond the last, as published.
+inline FakeModel glm4_moe() {
+  FakeModel m{dense_config("glm4_moe", 2), {}};
+  add_deepseek_keys(&m);
+  m.config["attention_bias"] = m.config["use_qk_norm"] = true;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_qk_norms(&m, layer);
+    for (const char* p : {"q", "k", "v"}) m.add(layer + ".self_attn." + p + "_proj.bias", {p[0] == 'q' ? 128 : 64});
+    add_deepseek_ffn(&m, layer, l, true);
+    add_norms(&m, layer);
+  }
+  m.add("model.layers.2.eh_proj.weight", {128, 256});
+  return m;
+}
+
+// Biases on queries, keys and values; a gated shared expert wider than the routed ones.
+inline FakeModel qwen2_moe() {
+  FakeModel m{dense_config("qwen2_moe", 2), {}};
+  for (const auto& [key, n] :
+       {std::pair{"num_experts", 4}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 64}, {"shared_expert_intermediate_size", 96}})
+    m.config[key] = n;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    for (const char* p : {"q", "k", "v"}) m.add(layer + ".self_attn." + p + "_proj.bias", {p[0] == 'q' ? 128 : 64});
+    add_experts(&m, layer + ".mlp", Experts::each);
+    add_mlp(&m, layer + ".mlp.shared_expert", 96);
+    m.add(layer + ".mlp.shared_expert_gate.weight", {1, 128});
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
+// Norms over all heads of queries and of keys.
+inline FakeModel olmoe() {
+  FakeModel m{dense_config("olmoe", 2), {}};
+  m.config["num_experts"] = 4;
+  m.config["num_experts_per_tok"] = 2;
+  m.config["intermediate_size"] = 64;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    m.add(layer + ".self_attn.q_norm.weight", {128});
+    m.add(layer + ".self_attn.k_norm.weight", {64});
+    add_experts(&m, layer + ".mlp", Experts::each);
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
 struct NamedModel {
   std::string name;
   FakeModel model;
@@ -247,7 +362,12 @@ inline std::vector<NamedModel> all_models() {
           {"qwen3_next", qwen3_next()},
           {"qwen3_vl", wrapped(dense("qwen3"), "qwen3_vl", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
           {"qwen3_vl_moe", wrapped(qwen3_moe(Experts::fused), "qwen3_vl_moe", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
-          {"mistral3", wrapped(dense("mistral"), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})}};
+          {"mistral3", wrapped(dense("mistral"), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})},
+          {"mixtral", mixtral()},
+          {"qwen2_moe", qwen2_moe()},
+          {"olmoe", olmoe()},
+          {"minimax_m2", minimax_m2()},
+          {"glm4_moe", glm4_moe()}};
 }
 
 }  // namespace jang::arch::testing

@@ -143,7 +143,7 @@ void add_w123(FakeModel* m, int n_experts) {
 }
 
 TEST(Generic, experts_are_stacked_as_the_class_keeps_them) {
-  FakeModel m = mixture("mixtral");
+  FakeModel m = mixture("phimoe");
   add_w123(&m, 2);
   m.add("model.layers.0.block_sparse_moe.gate.weight", {2, 32});
   const auto model = m.describe();
@@ -160,18 +160,18 @@ TEST(Generic, experts_are_stacked_as_the_class_keeps_them) {
 }
 
 TEST(Generic, a_missing_expert_is_corrupt) {
-  FakeModel m = mixture("mixtral");
+  FakeModel m = mixture("phimoe");
   add_w123(&m, 2);
   m.remove("model.layers.0.block_sparse_moe.experts.1.w2.weight");
   EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt);
-  FakeModel more = mixture("mixtral");
+  FakeModel more = mixture("phimoe");
   add_w123(&more, 3);
   EXPECT_EQ(more.describe().status().code(), StatusCode::corrupt);
-  FakeModel uneven = mixture("mixtral");
+  FakeModel uneven = mixture("phimoe");
   add_w123(&uneven, 2);
   uneven.find("model.layers.0.block_sparse_moe.experts.1.w3.weight")->shape = {64, 32};
   EXPECT_EQ(uneven.describe().status().code(), StatusCode::corrupt);
-  FakeModel mixed = mixture("mixtral");
+  FakeModel mixed = mixture("phimoe");
   add_w123(&mixed, 2);
   mixed.find("model.layers.0.block_sparse_moe.experts.1.w3.weight")->dtype = DType::f16;
   EXPECT_EQ(mixed.describe().status().code(), StatusCode::corrupt);
@@ -184,18 +184,18 @@ TEST(Generic, shapes_that_cannot_be_stacked_or_cut_are_corrupt) {
     EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt) << jang::to_string(shape);
   }
   for (const Shape& shape : {Shape{}, Shape{32}, Shape{2, 32, 32}}) {
-    FakeModel m = mixture("mixtral");
+    FakeModel m = mixture("phimoe");
     for (const char* e : {"0", "1"}) m.add(std::string("model.layers.0.block_sparse_moe.experts.") + e + ".w1.weight", shape);
     EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt) << jang::to_string(shape);
   }
-  FakeModel twice = mixture("mixtral");
+  FakeModel twice = mixture("phimoe");
   add_w123(&twice, 2);
   twice.add("model.layers.0.block_sparse_moe.switch_mlp.gate_proj.weight", {2, 96, 32});
   EXPECT_EQ(twice.describe().status().code(), StatusCode::corrupt);
   FakeModel many = mixture("granitemoe");
   many.add("model.layers.0.block_sparse_moe.input_linear.weight", {std::int64_t{1} << 30, 2, 1});
   EXPECT_EQ(many.describe().status().code(), StatusCode::corrupt);
-  FakeModel far = mixture("mixtral");
+  FakeModel far = mixture("phimoe");
   far.add("model.layers.0.block_sparse_moe.experts.999999999.w1.weight", {32, 32});
   EXPECT_EQ(far.describe().status().code(), StatusCode::corrupt);
 }
@@ -220,7 +220,7 @@ TEST(Generic, fused_experts_are_cut_and_share_a_decision) {
 }
 
 TEST(Generic, what_the_class_transforms_is_kept) {
-  FakeModel m = mixture("deepseek_v3");
+  FakeModel m = mixture("deepseek_v32");
   m.add("model.layers.0.self_attn.kv_b_proj.weight", {96, 32});
   m.add("model.layers.0.self_attn.o_proj.weight", {32, 32});
   const auto model = m.describe();
@@ -240,7 +240,7 @@ TEST(Generic, what_the_class_leaves_out_is_no_reason_to_refuse) {
 }
 
 TEST(Generic, layers_beyond_the_config_are_left_out) {
-  FakeModel m = mixture("glm4_moe");
+  FakeModel m = mixture("dots1");
   m.add("model.layers.1.self_attn.o_proj.weight", {32, 32});
   const auto model = m.describe();
   ASSERT_TRUE(model.ok());
@@ -258,16 +258,16 @@ TEST(Generic, refusals_name_the_reason) {
   FakeModel renamed = mixture("granitemoehybrid");
   renamed.config["layer_types"] = {"linear_attention"};
   EXPECT_NE(renamed.describe()->refusal.find("linear_attention"), std::string::npos) << renamed.describe()->refusal;
-  FakeModel bare = mixture("minimax_m2");
+  FakeModel bare = mixture("minimax");
   EXPECT_NE(bare.describe()->refusal.find("demands"), std::string::npos) << bare.describe()->refusal;
-  FakeModel headless = mixture("deepseek_v3");
+  FakeModel headless = mixture("glm4_moe_lite");
   headless.remove("lm_head.weight");
   headless.config["tie_word_embeddings"] = true;
   EXPECT_NE(headless.describe()->refusal.find("output head"), std::string::npos) << headless.describe()->refusal;
 }
 
 TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
-  FakeModel m = mixture("mixtral");
+  FakeModel m = mixture("granitemoe");
   m.config["tie_word_embeddings"] = true;
   const auto tie = doubtful_tie(m.config, m.tensors);
   ASSERT_TRUE(tie.has_value());
@@ -288,7 +288,7 @@ TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
 }
 
 TEST(Generic, described_bundles_stay_as_they_are) {
-  FakeModel m = mixture("mixtral");
+  FakeModel m = mixture("phimoe");
   add_w123(&m, 2);
   const auto first = m.describe();
   ASSERT_TRUE(first.ok());

@@ -293,13 +293,13 @@ TEST_P(BackwardParity, mixtures_are_the_reference) {
           [&](Machine& m) {
             const Routing routing{m.empty(s.n, s.top_k), m.empty(s.n, s.top_k, DType::i32), m.empty(slots, 1, DType::i32),
                                   m.empty(s.experts + 1, 1, DType::i32)};
-            m->route({m.tensor(logits, s.n, s.experts), normalized, routing});
+            m->route({m.tensor(logits, s.n, s.experts), {.normalized = normalized}, routing});
             const Tensor dx = m.empty(slots, kHidden, DType::f32, 2), dweights = m.empty(s.n, s.top_k), dlogits = m.empty(s.n, s.experts),
                          sums = m.tensor(random_values(s.n * kHidden, 5), s.n, kHidden, 1);
             Backward& ops = *m->backward();
             ops.combine(m.tensor(random_values(slots * kHidden, 2), slots, kHidden, 1), routing,
                         m.tensor(random_values(s.n * kHidden, 3), s.n, kHidden, 3), dx, dweights);
-            ops.route(m.tensor(logits, s.n, s.experts), normalized, routing, dweights, dlogits);
+            ops.route(m.tensor(logits, s.n, s.experts), {.normalized = normalized}, routing, dweights, dlogits);
             ops.sum_slots(dx, routing, sums);
             const Tensor through = m.tensor(random_values(slots * 128, 6), slots, 128, 4);
             const LinearGradient maps[] = {{m.weight(views[0]), m.tensor(random_values(slots * kFfn, 7), slots, kFfn, 3)},

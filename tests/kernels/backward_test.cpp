@@ -258,10 +258,15 @@ TEST_P(EveryDeviceBackward, gradients_of_the_cap_and_of_activations_are_slopes) 
   }
 }
 
-// Weights of the chosen experts by the logits, the choice being what it is; one token of three, with and without their sum taken out.
+// Weights of the chosen experts by the logits, the choice being what it is; tokens of three, with and without their sum taken out.
 TEST_P(EveryDeviceBackward, gradients_of_routing_go_through_the_chosen_experts) {
   constexpr std::int64_t kN = 3, kExperts = 7, kTop = 2;
-  for (const bool normalized : {false, true}) {
+  const RouteRule rules[] = {{.normalized = false},
+                             {.normalized = true},
+                             {.normalized = false, .sigmoid = true},
+                             {.normalized = true, .sigmoid = true, .scale = 2.5f}};
+  for (const RouteRule& rule : rules) {
+    if (!(*machine).check(rule).ok()) continue;
     const Values logits = random_values(kN * kExperts, 12), cotangent = random_values(kN * kTop, 13);
     const auto ints = [&](std::int64_t rows, std::int64_t columns) {
       Tensor t = machine.tensor(Values(at(rows * columns)), columns);
@@ -269,9 +274,9 @@ TEST_P(EveryDeviceBackward, gradients_of_routing_go_through_the_chosen_experts) 
       return t;
     };
     const Routing routing{machine.tensor(Values(at(kN * kTop)), kTop), ints(kN, kTop), ints(kN * kTop, 1), ints(kExperts + 1, 1)};
-    (*machine).route({machine.tensor(logits, kExperts), normalized, routing});
+    (*machine).route({machine.tensor(logits, kExperts), rule, routing});
     const Tensor dlogits = machine.tensor(logits, kExperts);
-    machine.backward().route(machine.tensor(logits, kExperts), normalized, routing, machine.tensor(cotangent, kTop), dlogits);
+    machine.backward().route(machine.tensor(logits, kExperts), rule, routing, machine.tensor(cotangent, kTop), dlogits);
     const auto loss = [&](const std::vector<double>& x) {
       double sum = 0;
       for (std::int64_t t = 0; t < kN; ++t) {
@@ -280,13 +285,18 @@ TEST_P(EveryDeviceBackward, gradients_of_routing_go_through_the_chosen_experts) 
         std::ranges::stable_sort(order, std::ranges::greater{}, [&](std::int64_t e) { return logits[at(t * kExperts + e)]; });
         double all = 0, chosen = 0;
         for (std::int64_t e = 0; e < kExperts; ++e) all += std::exp(x[at(t * kExperts + e)]);
-        for (std::int64_t c = 0; c < kTop; ++c) chosen += std::exp(x[at(t * kExperts + order[at(c)])]);
+        const auto p = [&](std::int64_t c) {
+          const double z = x[at(t * kExperts + order[at(c)])];
+          return rule.sigmoid ? 1 / (1 + std::exp(-z)) : std::exp(z) / all;
+        };
+        for (std::int64_t c = 0; c < kTop; ++c) chosen += p(c);
         for (std::int64_t c = 0; c < kTop; ++c)
-          sum += std::exp(x[at(t * kExperts + order[at(c)])]) / (normalized ? chosen : all) * d(cotangent[at(t * kTop + c)]);
+          sum += d(rule.scale) * p(c) / (rule.normalized ? chosen : 1) * d(cotangent[at(t * kTop + c)]);
       }
       return sum;
     };
-    expect_slopes(machine.read(dlogits), logits, loss, normalized ? "normalized" : "as they are");
+    const std::string what = std::string(rule.normalized ? "normalized" : "as they are") + (rule.sigmoid ? ", sigmoid" : "");
+    expect_slopes(machine.read(dlogits), logits, loss, what.c_str());
   }
 }
 

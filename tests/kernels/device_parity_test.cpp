@@ -130,7 +130,7 @@ TEST_P(DeviceParity, mixtures_equal_their_experts_alone) {
         const Values x = random_values(n * kIn, 60), logits = random_values(n * kExperts, 61, 2.0f);
         const Routing routing{machine.empty(n, kTop), machine.empty(n, kTop, DType::i32), machine.empty(n * kTop, 1, DType::i32),
                               machine.empty(kExperts + 1, 1, DType::i32)};
-        machine->route({machine.tensor(logits, n, kExperts), true, routing});
+        machine->route({machine.tensor(logits, n, kExperts), {.normalized = true}, routing});
         const Tensor tx = machine.tensor(x, n, kIn), y = machine.empty(n * kTop, kOut);
         const LinearOut outs[] = {{weight, y}};
         machine->expert_linear(tx, false, routing, outs);
@@ -169,7 +169,7 @@ TEST_P(DeviceParity, routing_is_the_reference) {
     for (Machine* m : {&machine, &reference}) {
       const Routing routing{m->empty(n, kTop), m->empty(n, kTop, DType::i32), m->empty(n * kTop, 1, DType::i32),
                             m->empty(kExperts + 1, 1, DType::i32)};
-      (*m)->route({m->tensor(logits, n, kExperts), true, routing});
+      (*m)->route({m->tensor(logits, n, kExperts), {.normalized = true}, routing});
       ints[which] = {m->read_ints(routing.begin), m->read_ints(routing.slots), m->read_ints(routing.tokens)};
       weights[which++] = m->read(routing.weights);
     }

@@ -458,7 +458,7 @@ TEST_P(EveryDevice, experts_equal_every_token_on_its_own) {
                           machine.empty(kExperts + 1, 1, DType::i32)};
     const Tensor tx = machine.tensor(x, n, kIn), inner = machine.empty(n * kTop, kOut), slots = machine.empty(n * kTop, kIn);
     const Tensor out = machine.empty(n, kIn);
-    machine->route({machine.tensor(logits, n, kExperts), true, routing});
+    machine->route({machine.tensor(logits, n, kExperts), {.normalized = true}, routing});
     const LinearOut to_inner[] = {{up_weight, inner}}, to_slots[] = {{down_weight, slots}};
     machine->expert_linear(tx, false, routing, to_inner);
     machine->expert_linear(inner, true, routing, to_slots);
@@ -491,6 +491,67 @@ TEST_P(EveryDevice, experts_equal_every_token_on_its_own) {
     }
     expect_near(machine.read(out), expected, kIn * kOut, "tokens " + std::to_string(n));
   }
+}
+
+// Experts and weights of one token by the definition of RouteRule, in double.
+std::vector<std::pair<std::int32_t, double>> chosen_by(const RouteRule& rule, std::span<const float> z, std::span<const float> correction,
+                                                       std::size_t top_k) {
+  const std::size_t n = z.size(), size = n / at(rule.n_groups);
+  std::vector<double> p(n), s(n), of_group(at(rule.n_groups));
+  double all = 0;
+  for (std::size_t e = 0; e < n; ++e) all += std::exp(d(z[e]));
+  for (std::size_t e = 0; e < n; ++e) p[e] = rule.sigmoid ? 1 / (1 + std::exp(-d(z[e]))) : std::exp(d(z[e])) / all;
+  for (std::size_t e = 0; e < n; ++e) s[e] = p[e] + d(correction[e]);
+  for (std::size_t g = 0; g < of_group.size(); ++g) {
+    std::vector<double> group(s.begin() + static_cast<std::ptrdiff_t>(g * size), s.begin() + static_cast<std::ptrdiff_t>((g + 1) * size));
+    std::ranges::sort(group, std::ranges::greater{});
+    of_group[g] = group[0] + (rule.group_best == 2 ? group[1] : 0);
+  }
+  const auto open = [&](std::size_t e) {
+    return std::ranges::count_if(of_group, [&](double other) { return other > of_group[e / size]; }) < rule.top_groups;
+  };
+  std::vector<std::int32_t> order;
+  for (std::size_t e = 0; e < n; ++e)
+    if (open(e)) order.push_back(static_cast<std::int32_t>(e));
+  std::ranges::stable_sort(order, std::ranges::greater{}, [&](std::int32_t e) { return s[at(e)]; });
+  order.resize(top_k);
+  double sum = 0;
+  for (const std::int32_t e : order) sum += p[at(e)];
+  std::vector<std::pair<std::int32_t, double>> chosen;
+  for (const std::int32_t e : order) chosen.emplace_back(e, d(rule.scale) * p[at(e)] / (rule.normalized ? sum : 1));
+  return chosen;
+}
+
+TEST_P(EveryDevice, rules_of_routing_are_what_they_say) {
+  constexpr std::int64_t kN = 40, kExperts = 12, kTop = 3;
+  const Values logits = random_values(kN * kExperts, 60, 2.0f), pushed = random_values(kExperts, 61, 0.5f), none(kExperts, 0.0f);
+  const RouteRule rules[] = {
+      {.normalized = true, .scale = 2.5f},
+      {.normalized = false, .sigmoid = true},
+      {.normalized = true, .sigmoid = true, .scale = 1.5f, .n_groups = 4, .top_groups = 2},
+      {.normalized = false, .n_groups = 3, .top_groups = 1, .group_best = 1},
+  };
+  for (const RouteRule& plain : rules)
+    for (const bool corrected : {false, true}) {
+      RouteRule rule = plain;
+      const Values& correction = corrected ? pushed : none;
+      if (corrected) rule.correction = machine.tensor(correction, 1, kExperts);
+      if (!machine->check(rule).ok()) GTEST_SKIP() << "the device says so when a model is bound";
+      const Routing routing{machine.empty(kN, kTop), machine.empty(kN, kTop, DType::i32), machine.empty(kN * kTop, 1, DType::i32),
+                            machine.empty(kExperts + 1, 1, DType::i32)};
+      machine->route({machine.tensor(logits, kN, kExperts), rule, routing});
+      const std::vector<std::int32_t> begin = machine.read_ints(routing.begin), slots = machine.read_ints(routing.slots);
+      const Values weights = machine.read(routing.weights);
+      for (std::int64_t t = 0; t < kN; ++t) {
+        const auto expected = chosen_by(rule, std::span(logits).subspan(at(t * kExperts), kExperts), correction, kTop);
+        for (std::int64_t c = 0; c < kTop; ++c) {
+          const auto& [expert, weight] = expected[at(c)];
+          const std::int32_t slot = slots[at(t * kTop + c)];
+          EXPECT_TRUE(slot >= begin[at(expert)] && slot < begin[at(expert + 1)]) << "token " << t << " choice " << c;
+          EXPECT_NEAR(d(weights[at(t * kTop + c)]), weight, 1e-6 * std::max(1.0, weight));
+        }
+      }
+    }
 }
 
 TEST(Device, an_unknown_one_is_refused_with_those_there_are) {

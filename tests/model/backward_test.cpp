@@ -156,14 +156,6 @@ void check_module(HostDecoder& d, const Loss& loss, const std::string& module, c
 class EveryDecoderBackward : public ::testing::TestWithParam<NamedModel> {};
 INSTANTIATE_TEST_SUITE_P(Backward, EveryDecoderBackward, ::testing::ValuesIn(all_models()), [](const auto& p) { return p.param.name; });
 
-// All experts are chosen: another choice would be a step of the loss, and no slope tells of it. Gemma's head with a cap, which bends.
-arch::testing::FakeModel made_smooth(arch::testing::FakeModel model) {
-  if (model.config["model_type"] == "gemma3_text") model.config["final_logit_softcapping"] = 2.0;
-  for (json::Value* config : {&model.config, model.config.contains("text_config") ? &model.config["text_config"] : nullptr})
-    if (config != nullptr && config->contains("num_experts")) (*config)["num_experts_per_tok"] = (*config)["num_experts"];
-  return model;
-}
-
 void expect_slopes(HostDecoder& d) {
   const Loss loss(d.config().vocab);
   Collected found(d);

@@ -97,10 +97,15 @@ TEST(LayerSpec, a_shared_expert_without_gate_is_added_as_it_is) {
   const std::vector<float> zeros(128, 0.0f);
   const kernels::MatrixView gate = gated.weights().matrices.at(router).front();
   gated.weights() = bare.weights();
+  for (const char* map : {"gate_proj", "up_proj", "down_proj"}) {  // without a gate they are called experts
+    auto moved = gated.weights().matrices.extract(std::string("model.layers.0.mlp.shared_experts.") + map);
+    moved.key() = std::string("model.layers.0.mlp.shared_expert.") + map;
+    gated.weights().matrices.insert(std::move(moved));
+  }
   gated.weights().matrices[router] = {gate};
   gated.weights().matrices[router].front().data = reinterpret_cast<const std::byte*>(zeros.data());
   std::vector<float> doubled(128 * 48);
-  std::memcpy(doubled.data(), bare.weights().matrices.at(down).front().data, doubled.size() * sizeof(float));
+  std::memcpy(doubled.data(), gated.weights().matrices.at(down).front().data, doubled.size() * sizeof(float));
   for (float& v : doubled) v *= 2;
   gated.weights().matrices[down].front().data = reinterpret_cast<const std::byte*>(doubled.data());
   const auto expected = logits_of(gated);
@@ -130,10 +135,6 @@ TEST(LayerSpec, what_no_kernel_computes_is_refused_by_name) {
   const Refusal refusals[] = {
       {"sinks", [](auto* a) { a->sinks = true; }, {}},
       {"value_dim", [](auto* a) { a->value_dim = 16; }, {}},
-      {"sigmoid", {}, [](auto* e) { e->scoring = arch::Scoring::sigmoid; }},
-      {"weights_scale", {}, [](auto* e) { e->weights_scale = 2.5f; }},
-      {"n_groups", {}, [](auto* e) { e->n_groups = 2; }},
-      {"correction_bias", {}, [](auto* e) { e->correction_bias = true; }},
       {"expert_biases", {}, [](auto* e) { e->expert_biases = true; }},
       {"clamp", {}, [](auto* e) { e->expert.clamp = 7; }},
       {"clamp", {}, [](auto* e) { e->shared->mlp.clamp = 7; }},

@@ -192,8 +192,9 @@ class SpecModel {
     matrix(at + "k_proj", s.k_size(), config_.hidden);
     matrix(at + "v_proj", s.v_size(), config_.hidden);
     matrix(at + "o_proj", config_.hidden, s.out_size());
-    for (const char* norm : {"q_norm.weight", "k_norm.weight"})
-      if (s.qk_norm) vector(at + norm, s.key_dim, 1);
+    if (!s.qk_norm) return;
+    vector(at + "q_norm.weight", s.qk_norm_rows ? s.q_size() : s.key_dim, 1);
+    vector(at + "k_norm.weight", s.qk_norm_rows ? s.k_size() : s.key_dim, 1);
   }
   void add(const std::string& prefix, const arch::DeltaSpec& s) {
     const std::string at = prefix + "linear_attn.";
@@ -220,10 +221,11 @@ class SpecModel {
   void add(const std::string& prefix, const arch::MlpSpec& s) { add_mlp(prefix + "mlp.", s.ffn); }
   void add(const std::string& prefix, const arch::ExpertsSpec& s) {
     matrix(prefix + "mlp.gate", s.n_experts, config_.hidden);
+    if (s.correction_bias) vector(prefix + "mlp.gate.e_score_correction_bias", s.n_experts, 0);
     add_mlp(prefix + "mlp.experts.", s.expert.ffn, s.n_experts);
     if (!s.shared) return;
     if (s.shared->gated) matrix(prefix + "mlp.shared_expert_gate", 1, config_.hidden);
-    add_mlp(prefix + "mlp.shared_expert.", s.shared->mlp.ffn);
+    add_mlp(prefix + "mlp." + s.shared->name() + ".", s.shared->mlp.ffn);
   }
 
   arch::DecoderConfig config_;
@@ -294,6 +296,17 @@ struct PackedMatrix {
     view.biases = reinterpret_cast<const std::byte*>(biases.data());
   }
 };
+
+// All experts are chosen: another choice would be a step, and no slope or bound of errors tells of it. Gemma's head with a cap, which
+// bends.
+inline arch::testing::FakeModel made_smooth(arch::testing::FakeModel model) {
+  if (model.config["model_type"] == "gemma3_text") model.config["final_logit_softcapping"] = 2.0;
+  for (json::Value* config : {&model.config, model.config.contains("text_config") ? &model.config["text_config"] : nullptr})
+    for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"})
+      if (config != nullptr && config->contains(key)) (*config)["num_experts_per_tok"] = (*config)[key];
+  if (model.config.contains("n_group")) model.config["topk_group"] = model.config["n_group"];
+  return model;
+}
 
 inline std::vector<std::int32_t> tokens(std::size_t n, unsigned seed = 3, int vocab = 512) {
   std::mt19937 random(seed);

@@ -208,7 +208,7 @@ SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", 
 
 def _bundle_name(bundle, key):
     """Name in the bundle of a transformers parameter that maps one to one."""
-    names = [key, "language_model." + key]
+    names = [key, "language_model." + key, key.replace(".mlp.", ".block_sparse_moe.")]
     if key.startswith("model.language_model."):
         names.append("language_model.model." + key[len("model.language_model.") :])
     return next((n for n in names if bundle.has(n)), None)
@@ -224,7 +224,8 @@ def hf_value(bundle, key, shape, used):
     if ".mlp.experts." in key:
         prefix, rest = key.split(".mlp.experts.")
         found = [n for n in (prefix, "language_model." + prefix, prefix.replace("model.language_model.", "language_model.model."))]
-        base = next(n for n in found if bundle.has(n + ".mlp.switch_mlp.down_proj.weight")) + ".mlp.switch_mlp."
+        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.")]
+        base = next(b for b in bases if bundle.has(b + "down_proj.weight"))
         if rest == "gate_up_proj":
             return np.concatenate([take(base + "gate_proj.weight"), take(base + "up_proj.weight")], axis=-2)
         if rest == "down_proj":

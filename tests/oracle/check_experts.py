@@ -36,7 +36,8 @@ QUICK_TRANSFORMERS = ("mixtral", "minimax_m2", "granitemoe", "ernie4_5_moe", "ne
 
 
 # Families of this project: check_arch_names and check_mlx put them to the test.
-LISTED = ("qwen2", "qwen3", "qwen3_moe", "gemma3_text", "gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_next")
+LISTED = ("qwen2", "qwen3", "qwen3_moe", "gemma3_text", "gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_next",
+          "mixtral", "qwen2_moe")  # these two: mlx-lm reads no head_dim, transformers and this program do
 NEEDS = {"Metal": "needs a GPU of Apple's", "metal": "needs a GPU of Apple's", "GPU": "needs a GPU", "gpu": "needs a GPU"}  # by a word of the error
 NO_FORWARD = ("phi3small",)  # classes whose forward pass ends the process on a CPU
 
@@ -187,8 +188,8 @@ NOT_FOR_TRANSFORMERS = ("head_dim", "attention_bias", "use_bias", "rope_scaling"
                         "n_layers", "n_heads", "n_kv_heads")
 
 # Settings that a class of mlx-lm does not follow, or cannot be built with: no bundle may come of them that does not open there.
-WIDE_HEADS = {"head_dim": 32}  # of hidden_size 64 and 4 heads
-HEADS_OF_THEIR_OWN = ("mixtral", "granite", "phi", "phi3", "helium", "olmoe", "qwen2_moe", "phimoe", "starcoder2", "stablelm", "granitemoe", "minimax_m2",
+WIDE_HEADS = {"head_dim": 32}  # of hidden_size 64 and 4 heads; not olmoe: the norm of transformers' class is over hidden_size, whatever it says
+HEADS_OF_THEIR_OWN = ("mixtral", "granite", "phi", "phi3", "helium", "qwen2_moe", "phimoe", "starcoder2", "stablelm", "granitemoe", "minimax_m2",
                       "glm4", "glm4_moe", "dots1", "exaone4", "cohere", "cohere2", "gemma", "gemma2", "seed_oss", "smollm3", "olmo2", "olmo3",
                       "ernie4_5", "ernie4_5_moe", "nemotron", "hunyuan_v1_dense", "jamba", "apertus", "lfm2_moe", "lfm2", "gpt_oss")
 MISFITS = (*((t, "wide-heads", WIDE_HEADS) for t in HEADS_OF_THEIR_OWN), ("phimoe", "no-head-bias", {"lm_head_bias": False}),

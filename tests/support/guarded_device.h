@@ -234,10 +234,10 @@ class GuardedDevice final : public kernels::CpuDevice {
       const Opened opened(device_);
       CpuBackward::combine(x, routing, dout, dx, dweights);
     }
-    void route(const kernels::Tensor& logits, bool normalized, const kernels::Routing& routing, const kernels::Tensor& dweights,
-               const kernels::Tensor& dlogits) override {
+    void route(const kernels::Tensor& logits, const kernels::RouteRule& rule, const kernels::Routing& routing,
+               const kernels::Tensor& dweights, const kernels::Tensor& dlogits) override {
       const Opened opened(device_);
-      CpuBackward::route(logits, normalized, routing, dweights, dlogits);
+      CpuBackward::route(logits, rule, routing, dweights, dlogits);
     }
     void sum_slots(const kernels::Tensor& dslots, const kernels::Routing& routing, const kernels::Tensor& dx) override {
       const Opened opened(device_);

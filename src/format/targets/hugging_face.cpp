@@ -71,9 +71,23 @@ bool has_zero_centred_norms(const arch::Family& family) {
   });
 }
 
+// Published files call the maps of an expert otherwise than the canonical names, which are what is written here.
+bool renames_experts(const arch::Family& family) {
+  return std::ranges::any_of(family.blocks, [](const arch::Block& block) {
+    return std::ranges::any_of(block, [](const arch::Row& row) {
+      return std::ranges::any_of(row.forms, [&](const arch::Form& form) {
+        if (form.layout != arch::LayoutRule::stack_experts) return false;
+        const std::string_view map = row.name.substr(row.name.find(kExperts) + kExperts.size());
+        return !form.name.ends_with(std::string(kExperts) + "*." + std::string(map));
+      });
+    });
+  });
+}
+
 std::string refusal_of(std::string_view loader, const arch::Family* family, const arch::SourceFacts& facts, const arch::Model& model) {
   const std::string who(loader);
   if (family == nullptr) return "the names and shapes that " + who + " wants of model type '" + model.model_type + "' are not known here";
+  if (renames_experts(*family)) return who + "'s class '" + model.model_type + "' wants other names of the experts than are written here";
   if (family->text_config) return who + "'s class '" + model.model_type + "' wants the vision tower, and only the text model is taken";
   if (facts.plain_norms && has_zero_centred_norms(*family))
     return "the source is a converted copy whose norms are shifted already; convert the checkpoint it was made from";

@@ -39,7 +39,7 @@ class CpuBackward : public Backward {
   void delta(const DeltaGradient& op, std::span<const SequenceRun> texts) override;
 
   void combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) override;
-  void route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) override;
+  void route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) override;
   void sum_slots(const Tensor& dslots, const Routing& routing, const Tensor& dx) override;
 
  private:

@@ -111,13 +111,18 @@ void CpuBackward::combine(const Tensor& x, const Routing& routing, const Tensor&
   });
 }
 
-// With w = p[chosen] (/ s, s their sum) and p = softmax(logits):
-//   dp[chosen] = dw (normalized: (dw - sum_c w_c dw_c) / s);  dlogits = p * (dp - sum_j p_j dp_j)
-void CpuBackward::route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) {
+// With w = scale * p[chosen] (/ s, s their sum) and p = softmax(logits) or sigmoid(logits):
+//   dp[chosen] = scale * dw (normalized: scale * (dw - sum_c p_c dw_c / s) / s)
+//   softmax: dlogits = p * (dp - sum_j p_j dp_j);   sigmoid: dlogits = dp * p * (1 - p)
+void CpuBackward::route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights,
+                        const Tensor& dlogits) {
   const std::int64_t top_k = routing.slots.columns, n_experts = logits.columns;
   parallel_.run(logits.rows, 10 * n_experts, [&](std::int64_t t) {
     std::vector<float> p(row_of(logits, t), row_of(logits, t) + n_experts);
-    ops_.softmax(p.data(), n_experts);
+    if (rule.sigmoid)
+      std::ranges::transform(p, p.begin(), sigmoid);
+    else
+      ops_.softmax(p.data(), n_experts);
     const float* dw = row_of(dweights, t);
     const auto* slots = row_of<const std::int32_t>(routing.slots, t);
     double sum = 0, mean = 0;  // of the chosen probabilities; of dw over the weights
@@ -132,11 +137,15 @@ void CpuBackward::route(const Tensor& logits, bool normalized, const Routing& ro
     double all = 0;
     for (std::int64_t c = 0; c < top_k; ++c) {
       const std::int64_t e = expert_of(routing, slots[c]);
-      const double dp = normalized ? (static_cast<double>(dw[c]) - mean) / sum : static_cast<double>(dw[c]);
+      const double by_weight = static_cast<double>(dw[c]) * static_cast<double>(rule.scale);
+      const double dp = rule.normalized ? (by_weight - mean * static_cast<double>(rule.scale)) / sum : by_weight;
       d[e] = static_cast<float>(dp);
       all += static_cast<double>(p[static_cast<std::size_t>(e)]) * dp;
     }
-    for (std::int64_t e = 0; e < n_experts; ++e) d[e] = p[static_cast<std::size_t>(e)] * (d[e] - static_cast<float>(all));
+    for (std::int64_t e = 0; e < n_experts; ++e) {
+      const float q = p[static_cast<std::size_t>(e)];
+      d[e] = rule.sigmoid ? d[e] * q * (1.0f - q) : q * (d[e] - static_cast<float>(all));
+    }
   });
 }
 

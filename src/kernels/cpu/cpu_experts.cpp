@@ -3,29 +3,57 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 #include "kernels/cpu/cpu_device.h"
 
 namespace jang::kernels {
 namespace {
 
-// The top_k of one token's probabilities, largest first.
-void choose(const float* p, std::int64_t n_experts, std::int64_t top_k, bool normalized, std::int32_t* expert, float* weight) {
+// NaN compares like the smallest number: a strict order whatever the weights were.
+float comparable(float x) { return x == x ? x : -std::numeric_limits<float>::infinity(); }
+
+// Groups that are not among the best get scores of -infinity.
+void close_groups(const RouteRule& rule, std::span<float> scores) {
+  const std::size_t n_groups = static_cast<std::size_t>(rule.n_groups), size = scores.size() / n_groups;
+  thread_local std::vector<std::pair<float, std::size_t>> groups;  // score and number
+  groups.clear();
+  for (std::size_t g = 0; g < n_groups; ++g) {
+    float first = -std::numeric_limits<float>::infinity(), second = first;
+    for (const float s : scores.subspan(g * size, size)) {
+      second = std::max(second, std::min(first, s));
+      first = std::max(first, s);
+    }
+    groups.emplace_back(rule.group_best == 2 && size > 1 ? first + second : first, g);
+  }
+  std::ranges::stable_sort(groups, std::ranges::greater{}, [](const auto& g) { return comparable(g.first); });
+  for (std::size_t g = static_cast<std::size_t>(rule.top_groups); g < n_groups; ++g)
+    std::ranges::fill(scores.subspan(groups[g].second * size, size), -std::numeric_limits<float>::infinity());
+}
+
+// The choices of one token and their weights, best first. p: what the rule makes of its logits.
+void choose(const RouteRule& rule, std::span<const float> p, std::int64_t top_k, std::int32_t* expert, float* weight) {
   thread_local std::vector<std::int32_t> order;
-  order.resize(static_cast<std::size_t>(n_experts));
+  thread_local std::vector<float> scores;
+  scores.assign(p.begin(), p.end());
+  if (rule.correction.exists())
+    for (std::size_t e = 0; e < p.size(); ++e) scores[e] += row_of(rule.correction)[e];
+  for (float& s : scores) s = comparable(s);
+  if (rule.n_groups > 1) close_groups(rule, scores);
+  order.resize(p.size());
   std::iota(order.begin(), order.end(), 0);
-  // NaN compares like the smallest number: a strict order whatever the weights were.
-  const auto value = [&](std::int32_t e) { return p[e] == p[e] ? p[e] : -1.0f; };
+  const auto score = [&](std::int32_t e) { return scores[static_cast<std::size_t>(e)]; };
   std::partial_sort(order.begin(), order.begin() + top_k, order.end(),
-                    [&](std::int32_t a, std::int32_t b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
+                    [&](std::int32_t a, std::int32_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
   float sum = 0;
   for (std::int64_t k = 0; k < top_k; ++k) {
     expert[k] = order[static_cast<std::size_t>(k)];
-    weight[k] = p[expert[k]];
+    weight[k] = p[static_cast<std::size_t>(expert[k])];
     sum += weight[k];
   }
-  for (std::int64_t k = 0; k < top_k && normalized; ++k) weight[k] /= sum;
+  for (std::int64_t k = 0; k < top_k; ++k) weight[k] = (rule.normalized ? weight[k] / sum : weight[k]) * rule.scale;
 }
 
 // begin, slots and tokens of a routing from the chosen experts [n * top_k].
@@ -53,8 +81,11 @@ void CpuDevice::route(const Route& op) {
   experts_.resize(static_cast<std::size_t>(n * top_k));
   parallel_.run(n, 6 * n_experts, [&](std::int64_t t) {
     float* p = row_of(op.logits, t);
-    ops_.softmax(p, n_experts);
-    choose(p, n_experts, top_k, op.normalized, experts_.data() + t * top_k, row_of(op.routing.weights, t));
+    if (op.rule.sigmoid)
+      for (std::int64_t e = 0; e < n_experts; ++e) p[e] = 1.0f / (1.0f + std::exp(-p[e]));
+    else
+      ops_.softmax(p, n_experts);
+    choose(op.rule, {p, static_cast<std::size_t>(n_experts)}, top_k, experts_.data() + t * top_k, row_of(op.routing.weights, t));
   });
   group_by_expert(experts_, op.routing);
 }

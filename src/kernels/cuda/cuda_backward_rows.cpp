@@ -60,7 +60,8 @@ void CudaBackward::combine(const Tensor& x, const Routing& routing, const Tensor
   device_.launched("gradient of combine");
 }
 
-void CudaBackward::route(const Tensor& logits, bool normalized, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) {
+void CudaBackward::route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights,
+                         const Tensor& dlogits) {
   RouteBackArgs a;
   a.logits = rows_of(logits);
   a.dweights = rows_of(dweights);
@@ -70,7 +71,7 @@ void CudaBackward::route(const Tensor& logits, bool normalized, const Routing& r
   a.n = logits.rows;
   a.experts = static_cast<std::int32_t>(logits.columns);
   a.top_k = static_cast<std::int32_t>(routing.slots.columns);
-  a.normalized = normalized;
+  a.normalized = rule.normalized;
   route_back(a, device_.stream());
   device_.launched("gradient of route");
 }

@@ -84,6 +84,12 @@ void CudaDevice::gram(const Tensor& x, const Tensor& out) {
   launched("gram");
 }
 
+Status CudaDevice::check(const RouteRule& rule) const {
+  if (rule.plain()) return {};
+  return {StatusCode::unsupported,
+          "the device cuda routes by softmax alone: it computes no sigmoid, groups, correction or scale of a router"};
+}
+
 void CudaDevice::route(const Route& op) {
   RouteArgs a;
   a.logits = rows_of(op.logits);
@@ -91,7 +97,7 @@ void CudaDevice::route(const Route& op) {
   a.n = op.logits.rows;
   a.experts = static_cast<std::int32_t>(op.logits.columns);
   a.top_k = static_cast<std::int32_t>(op.routing.slots.columns);
-  a.normalized = op.normalized;
+  a.normalized = op.rule.normalized;
   a.slots = address<std::int32_t>(op.routing.slots);
   a.tokens = address<std::int32_t>(op.routing.tokens);
   a.begin = address<std::int32_t>(op.routing.begin);

@@ -41,8 +41,8 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Attenti
   JANG_TRY(binder.take(prefix + "v_proj", spec.v_size(), hidden, binder.precision(), &block->v));
   JANG_TRY(binder.take(prefix + "o_proj", hidden, spec.out_size(), binder.precision(), &block->o));
   if (!spec.qk_norm) return {};
-  JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.key_dim, &block->q_norm));
-  return binder.vector(prefix + "k_norm.weight", spec.key_dim, &block->k_norm);
+  JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.qk_norm_rows ? spec.q_size() : spec.key_dim, &block->q_norm));
+  return binder.vector(prefix + "k_norm.weight", spec.qk_norm_rows ? spec.k_size() : spec.key_dim, &block->k_norm);
 }
 
 Status reserve(Forward& f, const Attention& block, int /*layer*/) {
@@ -74,12 +74,17 @@ void run(Forward& f, const Attention& block, int layer) {
     f.device.copy(k, f.kept->k.matrix(f.n, s.k_size()));
   }
 
+  if (s.qk_norm_rows) {  // before the heads are looked at one by one
+    f.device.add_norm({.x = q, .norm = block.q_norm, .out = q, .eps = f.norm.eps, .offset = f.norm.offset});
+    f.device.add_norm({.x = k, .norm = block.k_norm, .out = k, .eps = f.norm.eps, .offset = f.norm.offset});
+  }
+  const bool by_head = s.qk_norm && !s.qk_norm_rows;
   const kernels::KvLayer& cache = f.batch.front().sequence->pool().layer(layer).kv;
   f.device.rope_store({.q = q,
                        .k = k,
                        .v = v,
-                       .q_norm = block.q_norm,
-                       .k_norm = block.k_norm,
+                       .q_norm = by_head ? block.q_norm : Tensor(),
+                       .k_norm = by_head ? block.k_norm : Tensor(),
                        .eps = f.norm.eps,
                        .offset = f.norm.offset,
                        .cosines = f.rotations.cosines(s.rope, f.n),

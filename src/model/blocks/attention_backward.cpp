@@ -51,19 +51,25 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
                    .scale = s.scale,
                    .softcap = s.softcap},
                   f.runs);
-  kernels::RopeGradient rope{.norm = block.q_norm,
+  const bool by_head = s.qk_norm && !s.qk_norm_rows;
+  kernels::RopeGradient rope{.norm = by_head ? block.q_norm : Tensor(),
                              .cosines = f.rotations.cosines(s.rope, f.n),
                              .sines = f.rotations.sines(s.rope, f.n),
                              .head_dim = s.key_dim,
                              .eps = f.norm.eps,
                              .offset = f.norm.offset,
                              .d = dq};
-  if (s.qk_norm) rope.x = f.kept->q.matrix(f.n, s.q_size());
+  if (by_head) rope.x = f.kept->q.matrix(f.n, s.q_size());
   pass.ops.rope(rope);
-  if (s.qk_norm) rope.x = f.kept->k.matrix(f.n, s.k_size());
-  rope.norm = block.k_norm;
+  if (by_head) rope.x = f.kept->k.matrix(f.n, s.k_size());
+  rope.norm = by_head ? block.k_norm : Tensor();
   rope.d = dk;
   pass.ops.rope(rope);
+  if (s.qk_norm_rows) {
+    const Tensor q = f.kept->q.matrix(f.n, s.q_size()), k = f.kept->k.matrix(f.n, s.k_size());
+    pass.ops.norm({.x = q, .norm = block.q_norm, .dout = dq, .dx = dq, .eps = f.norm.eps, .offset = f.norm.offset});
+    pass.ops.norm({.x = k, .norm = block.k_norm, .dout = dk, .dx = dk, .eps = f.norm.eps, .offset = f.norm.offset});
+  }
 
   const Tensor dq_out = s.gated ? w.q_gate.matrix(f.n, s.q_size() + s.out_size()) : dq;
   if (s.gated) join_gates(f, s, dq, gate, dq_out);

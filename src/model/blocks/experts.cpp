@@ -27,12 +27,19 @@ void see_experts(Forward& f, std::initializer_list<const Linear*> maps, const Ro
 }
 
 Status check_spec(const std::string& block, const arch::ExpertsSpec& s) {
-  if (s.scoring == arch::Scoring::sigmoid) return refuse(block, "scoring by sigmoid");
-  if (s.weights_scale != 1) return refuse(block, "weights_scale");
-  if (s.n_groups != 1) return refuse(block, "n_groups");
-  if (s.correction_bias) return refuse(block, "correction_bias");
   if (s.expert_biases) return refuse(block, "expert_biases");
   return {};
+}
+
+Status bind_rule(Binder& binder, const std::string& prefix, const arch::ExpertsSpec& s, kernels::RouteRule* rule) {
+  rule->normalized = s.norm_topk || s.scoring == arch::Scoring::softmax_of_chosen;
+  rule->sigmoid = s.scoring == arch::Scoring::sigmoid;
+  rule->scale = s.weights_scale;
+  rule->n_groups = s.n_groups;
+  rule->top_groups = s.top_groups;
+  rule->group_best = s.group_score == arch::GroupScore::best_two ? 2 : 1;
+  if (s.correction_bias) JANG_TRY(binder.vector(prefix + "gate.e_score_correction_bias", s.n_experts, &rule->correction));
+  return binder.device().check(*rule).with_context("'" + prefix + "gate'");
 }
 
 // out += shared(x), weighed by its gate if it has one.
@@ -66,7 +73,7 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   const kernels::LinearOut router[] = {{block.router.weight.get(), logits}};
   f.device.linear(x, router);
   if (f.kept != nullptr) f.device.copy(logits, f.kept->router.matrix(n, moe.n_experts));
-  f.device.route({logits, normalizes(moe), routing});
+  f.device.route({logits, block.rule, routing});
 
   see_experts(f, {&block.gate, &block.up}, routing, x, false);
   const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
@@ -87,6 +94,7 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Experts
   JANG_TRY(check_spec(prefix, spec));
   JANG_TRY(check_spec(prefix, spec.expert));
   block->spec = spec;
+  JANG_TRY(bind_rule(binder, prefix, spec, &block->rule));
   const std::int64_t hidden = binder.hidden(), ffn = spec.expert.ffn;
   const auto n_experts = static_cast<std::size_t>(spec.n_experts);
   JANG_TRY(binder.take(prefix + "gate", spec.n_experts, hidden, Precision::exact, &block->router));
@@ -96,7 +104,7 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Experts
   for (Linear* map : {&block->gate, &block->up, &block->down}) map->n_active = spec.top_k;
   if (!spec.shared) return {};
   if (spec.shared->gated) JANG_TRY(binder.take(prefix + "shared_expert_gate", 1, hidden, Precision::exact, &block->shared_router));
-  return bind_block(binder, prefix + "shared_expert.", spec.shared->mlp, &block->shared);
+  return bind_block(binder, prefix + spec.shared->name() + ".", spec.shared->mlp, &block->shared);
 }
 
 Status reserve(Forward& f, const Experts& block) {

@@ -69,7 +69,7 @@ void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const T
   const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
   pass.ops.expert_linear(maps, routing, false, dslots);
 
-  pass.ops.route(f.kept->router.matrix(n, moe.n_experts), normalizes(moe), routing, dweights, dlogits);
+  pass.ops.route(f.kept->router.matrix(n, moe.n_experts), block.rule, routing, dweights, dlogits);
   pass.weight(block.router, dlogits, x);
   const LinearGradient router[] = {{block.router.weight.get(), dlogits}};
   pass.ops.linear(router, false, dx);

@@ -141,6 +141,9 @@ std::vector<std::string> differences(const arch::Family& family, const json::Val
   check_activation(family, text, &out);
   check_window(family, habits, text, &out);
   check_softcaps(family, text, &out);
+  if (const std::string key(habits.unread_key); !key.empty() && json::find(text, key.c_str()) != nullptr)
+    out.push_back(fmt::format("config.json sets {}, which mlx-lm's class of {} does not read: its answers will differ from the model's",
+                              key, family.name));
   check_rope(family, habits, text, &out);
   if (is_true(text, "use_bidirectional_attention"))
     out.push_back(
@@ -152,12 +155,22 @@ std::vector<std::string> differences(const arch::Family& family, const json::Val
   return out;
 }
 
-std::string heads_refusal(const arch::Family& family, const arch::Geometry& geometry) {
-  if (family_row(family.name).reads_head_dim || geometry.size(Dim::q) == geometry.size(Dim::hidden)) return {};
-  return fmt::format(
-      "config.json gives heads of {} values (head_dim), and mlx-lm's class of {} makes them hidden_size / "
-      "num_attention_heads wide whatever it says; only a later mlx-lm can open this model",
-      geometry.size(Dim::head), family.name);
+std::string layers_refusal(const arch::Family& family, const arch::Geometry& geometry, const json::Value& text) {
+  const FamilyRow& habits = family_row(family.name);
+  if (!habits.reads_head_dim && geometry.size(Dim::q) != geometry.size(Dim::hidden))
+    return fmt::format(
+        "config.json gives heads of {} values (head_dim), and mlx-lm's class of {} makes them hidden_size / "
+        "num_attention_heads wide whatever it says; only a later mlx-lm can open this model",
+        geometry.size(Dim::head), family.name);
+  if (!habits.has_dense_layers && geometry.size(Dim::ffn) > 0)
+    return fmt::format("config.json asks for layers with a dense MLP, and every layer of mlx-lm's class of {} is a mixture", family.name);
+  if (!habits.ties && geometry.tied)
+    return fmt::format("embedding and output head are one matrix, and mlx-lm's class of {} demands a head of its own", family.name);
+  const json::Value* rope = json::find(text, "rope_scaling");
+  if (habits.linear_rope_only && rope != nullptr && rope->is_object() && !rope->empty() && text_at(*rope, "type", "") != "linear")
+    return fmt::format("config.json asks for a RoPE other than \"linear\" (under the key 'type'), and mlx-lm's class of {} takes no other",
+                       family.name);
+  return {};
 }
 
 std::string rope_refusal(const json::Value& text) {

@@ -14,8 +14,8 @@ namespace jang::targets::mlx {
 
 // What the class computes otherwise than the config says, one sentence each. `text`: the object with the language model's numbers.
 [[nodiscard]] std::vector<std::string> differences(const arch::Family& family, const json::Value& text);
-// Why the class would refuse the width of the heads; empty when it takes it.
-[[nodiscard]] std::string heads_refusal(const arch::Family& family, const arch::Geometry& geometry);
+// Why the class would refuse the width of the heads, a dense layer, a tied head or a RoPE; empty when it takes them.
+[[nodiscard]] std::string layers_refusal(const arch::Family& family, const arch::Geometry& geometry, const json::Value& text);
 // Why the class would refuse a config's RoPE; empty when it takes it.
 [[nodiscard]] std::string rope_refusal(const json::Value& text);
 

@@ -27,6 +27,16 @@ constexpr FamilyRow kRows[] = {
     {.family = "qwen3_vl", .prefix = "language_model."},
     {.family = "qwen3_vl_moe", .prefix = "language_model.", .routers_8bit = true, .scales_rope = false},
     {.family = "mistral3", .prefix = "language_model."},
+    {.family = "mixtral", .scales_rope = false, .reads_head_dim = false, .feed_forward = "block_sparse_moe"},
+    {.family = "qwen2_moe",
+     .scales_rope = false,
+     .reads_head_dim = false,
+     .has_dense_layers = false,
+     .ties = false,
+     .linear_rope_only = true},
+    {.family = "olmoe", .unread_key = "clip_qkv"},
+    {.family = "glm4_moe", .scales_rope = false, .ties = false, .plain_router = true},
+    {.family = "minimax_m2", .routers_8bit = true, .scales_rope = false, .feed_forward = "block_sparse_moe", .bare_correction = true},
 };
 
 }  // namespace

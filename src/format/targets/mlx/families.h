@@ -14,7 +14,14 @@ struct FamilyRow {
   bool routers_8bit = false;      // its own predicate forces routers and the shared expert's gate to 8 bits, group 64
   bool scales_rope = true;        // reads rope_scaling
   bool has_window = false;
-  bool reads_head_dim = true;  // else heads are of hidden_size / num_attention_heads values
+  bool reads_head_dim = true;       // else heads are of hidden_size / num_attention_heads values
+  std::string_view feed_forward{};  // what its layers call the mixture, where that is not "mlp"
+  bool has_dense_layers = true;     // else every layer is a mixture, whatever the config says
+  bool ties = true;                 // else it always has an output head
+  bool linear_rope_only = false;    // ends the load of a config with another type
+  std::string_view unread_key{};    // of the config, which changes what the model computes
+  bool plain_router = false;        // its router is a matrix of no module, which nothing can pack
+  bool bare_correction = false;     // the correction of a router's scores lies beside its gate, not in it
 };
 
 // Every listed family has a row; a test checks it.

@@ -18,11 +18,13 @@ namespace {
 using arch::OutTensor;
 using arch::Role;
 
-constexpr std::string_view kCanonicalExperts = ".mlp.experts.", kStackedExperts = ".mlp.switch_mlp.";
+constexpr std::string_view kFeedForward = ".mlp.", kCanonicalExperts = ".mlp.experts.", kStackedExperts = ".mlp.switch_mlp.";
 
 void replace_part(std::string* name, std::string_view from, std::string_view to) {
   if (const std::size_t at = name->find(from); at != std::string::npos) name->replace(at, from.size(), to);
 }
+
+std::string component(std::string_view name) { return "." + std::string(name) + "."; }
 
 // [C, 1, K] and [C, K, 1] are the same bytes.
 void swap_taps(Shape* shape) {
@@ -30,10 +32,17 @@ void swap_taps(Shape* shape) {
 }
 
 // Pieces of a convolution were counted in rows of the published form; a converted copy stores other rows.
-void spell_tensor(std::string_view prefix, std::span<const TensorInfo> stored, OutTensor* t) {
-  for (std::string* name : {&t->name, &t->module, &t->rule}) replace_part(name, kCanonicalExperts, kStackedExperts);
-  t->name.insert(0, prefix);
-  t->module.insert(0, prefix);
+void spell_tensor(const FamilyRow& row, std::span<const TensorInfo> stored, OutTensor* t) {
+  for (std::string* name : {&t->name, &t->module, &t->rule}) {
+    replace_part(name, kCanonicalExperts, kStackedExperts);
+    if (!row.feed_forward.empty()) replace_part(name, kFeedForward, component(row.feed_forward));
+  }
+  if (row.bare_correction)
+    for (std::string* name : {&t->name, &t->module, &t->rule})
+      replace_part(name, ".gate.e_score_correction_bias", ".e_score_correction_bias");
+  if (row.plain_router && t->role == Role::router) t->quantizable = false;
+  t->name.insert(0, row.prefix);
+  t->module.insert(0, row.prefix);
   if (t->role != Role::conv) return;
   swap_taps(&t->shape);
   for (arch::Piece& p : t->pieces) p.n_rows = rows(stored[static_cast<std::size_t>(p.source)].shape);
@@ -61,12 +70,12 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
   geometry.tied = model->tied;
   for (OutTensor& t : model->tensors) {
     if (t.role == Role::vision) continue;  // towers.h
-    spell_tensor(row.prefix, stored, &t);
+    spell_tensor(row, stored, &t);
     if (row.routers_8bit && (t.role == Role::router || t.role == Role::shared_router)) model->eight_bit_modules.push_back(t.module);
   }
   model->layer_component = layer_component(model->tensors);
   if (row.scales_rope) model->refusal = rope_refusal(text);
-  if (model->refusal.empty()) model->refusal = heads_refusal(family, geometry);
+  if (model->refusal.empty()) model->refusal = layers_refusal(family, geometry, text);
   for (std::string& difference : differences(family, text)) model->warnings.push_back(std::move(difference));
   finish_config(family, row, geometry, &model->config);
   return {};
@@ -78,6 +87,7 @@ void unspell_family(std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) 
   bool has_convolutions = false, has_published_ones = false;
   for (TensorInfo& t : *tensors) {
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
+    replace_part(&t.name, ".block_sparse_moe.switch_mlp.", ".block_sparse_moe.experts.");
     if (!arch::ends_with_path(t.name, "conv1d.weight") || t.shape.empty()) continue;
     has_convolutions = true;
     if (t.shape.back() != 1)

@@ -34,21 +34,19 @@ TEST(MlxFit, absent_heads_are_derived) {
   EXPECT_EQ(dimension("head_dim", json::Value::object(), json::Value::object()), std::nullopt);
 }
 
-// A mixture of one layer with heads of `head` values.
-FakeModel mixtral(int head) {
-  FakeModel m{dense_config("mixtral", 1), {}};
+// A decoder of one layer with heads of `head` values, of a class that derives their width.
+FakeModel helium(int head) {
+  FakeModel m{dense_config("helium", 1), {}};
   m.config["head_dim"] = head;
-  m.config["num_local_experts"] = 2;
+  m.config["max_position_embeddings"] = 64;
+  m.config["attention_bias"] = m.config["mlp_bias"] = false;
   add_ends(&m, "model", true);
   const std::string layer = "model.layers.0";
   m.add(layer + ".self_attn.q_proj.weight", {4 * head, 128});
   m.add(layer + ".self_attn.k_proj.weight", {2 * head, 128});
   m.add(layer + ".self_attn.v_proj.weight", {2 * head, 128});
   m.add(layer + ".self_attn.o_proj.weight", {128, 4 * head});
-  m.add(layer + ".block_sparse_moe.gate.weight", {2, 128});
-  for (const char* e : {"0", "1"})
-    for (const char* w : {"w1", "w3"}) m.add(layer + ".block_sparse_moe.experts." + e + "." + w + ".weight", {256, 128});
-  for (const char* e : {"0", "1"}) m.add(layer + ".block_sparse_moe.experts." + e + ".w2.weight", {128, 256});
+  add_mlp(&m, layer + ".mlp");
   add_norms(&m, layer);
   return m;
 }
@@ -60,12 +58,11 @@ std::string refusal(const FakeModel& m) {
 }
 
 TEST(MlxFit, heads_that_the_class_does_not_make_are_refused) {
-  EXPECT_EQ(refusal(mixtral(32)), "");
-  EXPECT_NE(refusal(mixtral(64)).find("'mixtral' makes it [128, 128]: it has heads of hidden_size / num_attention_heads"),
-            std::string::npos)
-      << refusal(mixtral(64));
-  FakeModel silent = mixtral(64);  // the config says nothing, the tensors do
-  silent.config.erase("head_dim");
+  EXPECT_EQ(refusal(helium(32)), "");
+  EXPECT_NE(refusal(helium(64)).find("'helium' makes it [128, 128]: it has heads of hidden_size / num_attention_heads"), std::string::npos)
+      << refusal(helium(64));
+  FakeModel silent = helium(64);  // the config says what the class makes, the tensors are others
+  silent.config["head_dim"] = 32;
   EXPECT_NE(refusal(silent).find("makes it [128, 128]"), std::string::npos);
   FakeModel qwen2 = dense("qwen2", 1);
   EXPECT_EQ(refusal(qwen2), "");
@@ -76,8 +73,8 @@ TEST(MlxFit, heads_that_the_class_does_not_make_are_refused) {
 }
 
 TEST(MlxFit, heads_that_the_class_reads_may_have_any_width) {
-  FakeModel m = mixtral(64);
-  m.config["model_type"] = "olmoe";
+  FakeModel m = helium(64);
+  m.config["model_type"] = "dots1";
   EXPECT_EQ(refusal(m).find("makes it"), std::string::npos) << refusal(m);
 }
 
@@ -92,20 +89,19 @@ TEST(MlxFit, a_bias_that_the_class_demands_must_be_there) {
 }
 
 TEST(MlxFit, a_bias_that_the_class_never_takes_is_refused) {
-  FakeModel m = mixtral(32);
-  m.add("model.layers.0.self_attn.q_proj.bias", {128});
-  EXPECT_NE(refusal(m).find("no place for tensor 'model.layers.0.self_attn.q_proj.bias' [128]"), std::string::npos) << refusal(m);
+  FakeModel m = helium(32);
+  m.add("model.layers.0.self_attn.o_proj.bias", {128});
+  EXPECT_NE(refusal(m).find("no place for tensor 'model.layers.0.self_attn.o_proj.bias' [128]"), std::string::npos) << refusal(m);
 }
 
 TEST(MlxFit, keys_that_must_hold_something) {
-  FakeModel m{dense_config("deepseek_v2", 1), {}};
+  FakeModel m{dense_config("deepseek_v32", 1), {}};
   m.config["n_routed_experts"] = 4;
   add_ends(&m, "model", true);
-  EXPECT_NE(refusal(m).find("rope_scaling"), std::string::npos) << refusal(m);
-  m.config["rope_scaling"] = nullptr;
-  EXPECT_NE(refusal(m).find("rope_scaling"), std::string::npos) << refusal(m);
-  m.config["rope_scaling"] = {{"type", "yarn"}, {"factor", 4.0}};
-  EXPECT_EQ(refusal(m).find("rope_scaling"), std::string::npos) << refusal(m);
+  m.config["q_lora_rank"] = nullptr;
+  EXPECT_NE(refusal(m).find("q_lora_rank"), std::string::npos) << refusal(m);
+  m.config["q_lora_rank"] = 24;
+  EXPECT_EQ(refusal(m).find("q_lora_rank"), std::string::npos) << refusal(m);
 }
 
 TEST(MlxFit, null_numbers_become_what_the_class_would_derive) {
