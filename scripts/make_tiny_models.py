@@ -74,6 +74,8 @@ def recipes():
     del wide["moe_intermediate_size"]
     deepseek = dict({k: v for k, v in MOE.items() if k not in ("num_experts", "head_dim")}, intermediate_size=256, n_routed_experts=8,
                     num_hidden_layers=3, first_k_dense_replace=1, n_group=4, topk_group=2, routed_scaling_factor=1.5)
+    latent = dict(deepseek, num_key_value_heads=4, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=32, v_head_dim=64)
+    temperature = dict(yarn, mscale=0.7, mscale_all_dim=1.0)
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
         "qwen2_moe": ("Qwen2MoeForCausalLM", t("Qwen2MoeConfig")(**dict(MOE, head_dim=32), shared_expert_intermediate_size=96,
@@ -82,6 +84,10 @@ def recipes():
                        torch.bfloat16, None),
         "glm4_moe": ("Glm4MoeForCausalLM", t("Glm4MoeConfig")(**dict(deepseek, head_dim=64), n_shared_experts=1, attention_bias=True,
                      use_qk_norm=True), torch.bfloat16, None),
+        "deepseek_v2": ("DeepseekV2ForCausalLM", t("DeepseekV2Config")(**latent, q_lora_rank=None, n_shared_experts=2,
+                        topk_method="group_limited_greedy", rope_parameters=temperature), torch.bfloat16, None),
+        "deepseek_v3": ("DeepseekV3ForCausalLM", t("DeepseekV3Config")(**latent, q_lora_rank=96, n_shared_experts=1,
+                        rope_parameters=temperature), torch.bfloat16, None),
         "olmoe": ("OlmoeForCausalLM", t("OlmoeConfig")(**wide, norm_topk_prob=False), torch.bfloat16, None),
         "llama-bf16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.bfloat16, None),
         "llama-fp16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.float16, None),

@@ -80,6 +80,28 @@ Result<AttentionSpec> read_attention(const Traits& traits, const Geometry& g, co
   return a;
 }
 
+// YaRN's temperature goes into the scale of the scores where the config has a factor for all dimensions.
+Result<LatentSpec> read_latent(const Geometry& g, const json::Value& text) {
+  LatentSpec a;
+  a.n_heads = g.n_heads;
+  a.q_rank = g.size(Dim::q_rank);
+  a.kv_rank = g.size(Dim::kv_rank);
+  a.nope_dim = g.size(Dim::nope_head);
+  a.rope_dim = g.size(Dim::head);
+  a.value_dim = g.size(Dim::value_head);
+  JANG_ASSIGN(a.interleaved, json::get_bool(text, "rope_interleave", true));
+  double scale = 1.0 / std::sqrt(static_cast<double>(a.key_dim()));
+  if (const json::Value* rope = json::find(text, "rope_scaling"); rope != nullptr && rope->is_object()) {
+    JANG_ASSIGN(const double factor, json::get_number(*rope, "factor", 1));
+    JANG_ASSIGN(const double all, json::get_number(*rope, "mscale_all_dim", 0));
+    const double temperature = factor > 1 ? 0.1 * all * std::log(factor) + 1.0 : 1.0;
+    if (all != 0) scale *= temperature * temperature;
+  }
+  if (!(scale > 0) || scale > 1e9) return corrupt(fmt::format("the scale of attention scores is {}", scale));
+  a.scale = static_cast<float>(scale);
+  return a;
+}
+
 DeltaSpec delta_of(const Traits& traits, const Geometry& g) {
   return {g.size(Dim::delta_key_heads), g.size(Dim::delta_heads), g.size(Dim::delta_head_k),
           g.size(Dim::delta_head_v),    g.size(Dim::conv_kernel), traits.delta_interleaved};
@@ -152,7 +174,13 @@ Result<std::vector<std::int64_t>> read_windows(const Traits& traits, const Geome
 
 Status read_layers(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
   JANG_ASSIGN(const Activation activation, read_activation(traits, text));
-  JANG_ASSIGN(const AttentionSpec attention, read_attention(traits, g, text));
+  AttentionSpec attention;
+  LatentSpec latent;
+  if (g.latent) {
+    JANG_ASSIGN(latent, read_latent(g, text));
+  } else {
+    JANG_ASSIGN(attention, read_attention(traits, g, text));
+  }
   std::optional<ExpertsSpec> experts;  // read when the first layer asks for them
   for (int l = 0; l < g.n_layers && !experts; ++l) {
     if (!g.has(When::moe_layer, l)) continue;
@@ -164,6 +192,8 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
     layer.norms = traits.four_norms ? Norms::around : Norms::before;
     if (g.has(When::delta_layer, l)) {
       layer.mixer = delta_of(traits, g);
+    } else if (g.latent) {
+      layer.mixer = latent;
     } else {
       AttentionSpec& a = layer.mixer.emplace<AttentionSpec>(attention);
       a.window = windows[static_cast<std::size_t>(l)];
@@ -212,6 +242,10 @@ bool possible(const AttentionSpec& a, const std::vector<Rope>& ropes) {
 }
 bool possible(const DeltaSpec& d, const std::vector<Rope>&) {
   return d.key_heads > 0 && d.value_heads > 0 && d.value_heads % d.key_heads == 0 && d.key_dim > 0 && d.value_dim > 0 && d.conv_kernel > 1;
+}
+bool possible(const LatentSpec& a, const std::vector<Rope>& ropes) {
+  return a.n_heads > 0 && a.q_rank >= 0 && a.kv_rank > 0 && a.nope_dim > 0 && a.value_dim > 0 && a.rope >= 0 &&
+         static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims == a.rope_dim;
 }
 bool possible(const MlpSpec& m) { return m.ffn > 0 && m.clamp >= 0; }
 bool possible(const ExpertsSpec& e) {

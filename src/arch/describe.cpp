@@ -4,12 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "arch/bind.h"
 #include "arch/config_edit.h"
 #include "arch/family.h"
 #include "arch/family_config.h"
 #include "arch/generic.h"
 #include "arch/geometry.h"
+#include "arch/path.h"
 #include "arch/registry.h"
 
 namespace jang::arch {
@@ -30,11 +33,16 @@ Result<Model> describe_family(const Family& family, const json::Value& config, s
   const json::Value& text = *language_config(family, &model.config);
   JANG_TRY(bind_tensors(family, &geometry, text, sources, facts, &model));
   model.architecture_kind = kind(geometry);
-  model.attention = attention_kind(geometry.n_heads, geometry.n_kv_heads);
+  model.attention = geometry.latent ? "mla" : attention_kind(geometry.n_heads, geometry.n_kv_heads);
   model.n_layers = geometry.n_layers;
   model.n_experts = geometry.n_experts;
   model.tied = geometry.tied;
   return model;
+}
+
+bool is_foreign(const Family& family, std::span<const TensorInfo> sources) {
+  return !family.foreign.empty() &&
+         std::ranges::any_of(sources, [&](const TensorInfo& t) { return std::ranges::count(split_path(t.name), family.foreign) > 0; });
 }
 
 }  // namespace
@@ -69,7 +77,8 @@ Result<Model> describe(const json::Value& config, std::span<const TensorInfo> so
   if (sources.empty()) return Status(StatusCode::corrupt, "the checkpoint has no tensors");
   JANG_ASSIGN(const std::string model_type, json::get_string(config, "model_type", ""));
   if (model_type.empty()) return Status(StatusCode::corrupt, "config.json: 'model_type' is missing; it names the architecture");
-  if (const Family* family = family_of(config)) return describe_family(*family, config, model_type, sources, facts);
+  if (const Family* family = family_of(config); family != nullptr && !is_foreign(*family, sources))
+    return describe_family(*family, config, model_type, sources, facts);
   return describe_generic(config, model_type, sources, facts);
 }
 

@@ -44,6 +44,14 @@ enum class Dim : std::uint8_t {
   delta_qkvz,    // delta_qkv and the output gates of delta_v, interleaved per key head
   delta_ba,      // 2 value heads, interleaved per key head
   conv_kernel,
+  q_rank,      // latent attention: q_lora_rank
+  kv_rank,     // kv_lora_rank
+  kv_latent,   // kv_lora_rank + qk_rope_head_dim
+  latent_q,    // heads * (qk_nope_head_dim + qk_rope_head_dim)
+  latent_kv,   // heads * (qk_nope_head_dim + v_head_dim)
+  latent_out,  // heads * v_head_dim
+  nope_head,   // qk_nope_head_dim
+  value_head,  // v_head_dim; the rotated part is `head`
   n_dims,
 };
 
@@ -60,6 +68,9 @@ enum class When : std::uint8_t {
   delta_layer,           // layers with linear attention
   attention_layer,       // layers with softmax attention
   attention_layer_bias,  // the same, when the config says attention_bias
+  latent_queries,        // latent attention whose queries have a latent too
+  direct_queries,        // latent attention without one
+  latent_queries_bias,   // the first, when the config says attention_bias
 };
 
 enum class LayoutRule : std::uint8_t {
@@ -107,6 +118,7 @@ struct ConfigDefault {
 
 // Groups of config numbers a family has.
 inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
+inline constexpr std::uint8_t kReadsLatent = 32;
 inline constexpr std::uint8_t kMayShareExpert = 16;  // kReadsSharedExpert where the config names one
 
 // Which layers see only the last `sliding_window` positions.
@@ -150,7 +162,9 @@ struct Family {
   std::span<const Rename> prefixes{};
   std::span<const ConfigDefault> defaults{};
   std::uint8_t reads = 0;
-  bool text_config = false;      // the language model's numbers may sit in "text_config"
+  bool text_config = false;  // the language model's numbers may sit in "text_config"
+  // A component of names that only copies of another spelling have, which no row can read: they are described by common names.
+  std::string_view foreign{};
   bool more_layers = false;      // checkpoints hold layers beyond num_hidden_layers, which predict more tokens: left out
   bool tied_by_default = false;  // embedding and head are one without a head, or where the config does not say otherwise
   Traits traits{};

@@ -31,6 +31,11 @@ constexpr NumberKey kDeltaValueHeads{"linear_num_value_heads", 1, 1 << 14};
 constexpr NumberKey kDeltaKeyDim{"linear_key_head_dim", 1, 1 << 14};
 constexpr NumberKey kDeltaValueDim{"linear_value_head_dim", 1, 1 << 14};
 constexpr NumberKey kConvKernel{"linear_conv_kernel_dim", 2, 64};
+constexpr NumberKey kQRank{"q_lora_rank", 0, 1 << 20};
+constexpr NumberKey kKvRank{"kv_lora_rank", 1, 1 << 20};
+constexpr NumberKey kNopeDim{"qk_nope_head_dim", 1, 1 << 14};
+constexpr NumberKey kRopeDim{"qk_rope_head_dim", 2, 1 << 14};
+constexpr NumberKey kValueDim{"v_head_dim", 1, 1 << 14};
 constexpr NumberKey kInterval{"full_attention_interval", 2, 10000};
 
 Result<std::int64_t> required(const json::Value& text, const NumberKey& k) {
@@ -47,6 +52,31 @@ Status read_biases(const json::Value& text, Geometry* g) {
   JANG_ASSIGN(g->mlp_bias, json::get_bool(text, "mlp_bias", false));
   JANG_ASSIGN(g->qk_norm, json::get_bool(text, "use_qk_norm", false));
   return {};
+}
+
+// Every head has a key and a value of its own, all made of one latent.
+Status read_latent(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(const std::int64_t hidden, required(text, kHidden));
+  JANG_ASSIGN(g->n_heads, required(text, kHeads));
+  for (const NumberKey& unread : {kKvHeads, kHeadDim}) JANG_TRY(optional(text, unread, unread.lo).status());  // numbers all the same
+  g->n_kv_heads = g->n_heads;
+  JANG_ASSIGN(const std::int64_t q_rank, optional(text, kQRank, 0));
+  JANG_ASSIGN(const std::int64_t kv_rank, required(text, kKvRank));
+  JANG_ASSIGN(const std::int64_t nope, required(text, kNopeDim));
+  JANG_ASSIGN(const std::int64_t rope, required(text, kRopeDim));
+  JANG_ASSIGN(const std::int64_t value, required(text, kValueDim));
+  g->latent = true;
+  g->set(Dim::hidden, hidden);
+  g->set(Dim::head, rope);
+  g->set(Dim::nope_head, nope);
+  g->set(Dim::value_head, value);
+  g->set(Dim::q_rank, q_rank);
+  g->set(Dim::kv_rank, kv_rank);
+  g->set(Dim::kv_latent, kv_rank + rope);
+  g->set(Dim::latent_q, g->n_heads * (nope + rope));
+  g->set(Dim::latent_kv, g->n_heads * (nope + value));
+  g->set(Dim::latent_out, g->n_heads * value);
+  return read_biases(text, g);
 }
 
 Status read_attention(const json::Value& text, Geometry* g) {
@@ -141,6 +171,9 @@ bool Geometry::has(When when, int layer) const {
     case When::delta_layer: return delta;
     case When::attention_layer: return !delta;
     case When::attention_layer_bias: return !delta && attention_bias;
+    case When::latent_queries: return latent && size(Dim::q_rank) > 0;
+    case When::direct_queries: return latent && size(Dim::q_rank) == 0;
+    case When::latent_queries_bias: return latent && size(Dim::q_rank) > 0 && attention_bias;
   }
   return false;
 }
@@ -152,7 +185,7 @@ Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
   g.n_layers = static_cast<int>(n_layers);
   JANG_ASSIGN(const std::int64_t vocab, required(text, kVocab));
   g.set(Dim::vocab, vocab);
-  JANG_TRY(read_attention(text, &g));
+  JANG_TRY((reads & kReadsLatent) ? read_latent(text, &g) : read_attention(text, &g));
   if (reads & kReadsMoe) JANG_TRY(read_moe(text, reads, &g));
   if (reads & kReadsDelta) JANG_TRY(read_delta(text, &g));
   bool any_dense = false;

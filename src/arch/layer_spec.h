@@ -35,6 +35,27 @@ struct AttentionSpec {
   bool operator==(const AttentionSpec&) const = default;
 };
 
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): the keys and values of all heads are made of one latent c per position,
+// beside one rotated key r that the heads share. Of a head h:
+//
+//   [c, r] = W_kva x, c normalised, r rotated;  [k_h, v_h] = W_kvb,h c;  [q_h, p_h] = W_q,h (x, or its own normalised latent), p_h rotated
+//   score = scale * (q_h . k_h + p_h . r)
+struct LatentSpec {
+  std::int64_t n_heads = 0;
+  std::int64_t q_rank = 0;                                 // values of the queries' latent; 0: they are made of x
+  std::int64_t kv_rank = 0;                                // values of c
+  std::int64_t nope_dim = 0, rope_dim = 0, value_dim = 0;  // of one head: of k_h, r, v_h
+  float scale = 1, eps = 1e-6f;                            // eps: of the norms of latents
+  bool interleaved = true;                                 // neighbours are rotated as pairs, not halves
+  int rope = 0;                                            // index into DecoderConfig::ropes
+  [[nodiscard]] std::int64_t key_dim() const { return nope_dim + rope_dim; }
+  [[nodiscard]] std::int64_t q_size() const { return n_heads * key_dim(); }
+  [[nodiscard]] std::int64_t kv_size() const { return n_heads * (nope_dim + value_dim); }
+  [[nodiscard]] std::int64_t out_size() const { return n_heads * value_dim; }
+  [[nodiscard]] std::int64_t row() const { return rope_dim + kv_rank; }  // what is kept of a position: r, then c
+  bool operator==(const LatentSpec&) const = default;
+};
+
 // Gated DeltaNet (arXiv 2412.06464): value head v reads key head v / (value_heads / key_heads).
 struct DeltaSpec {
   std::int64_t key_heads = 0, value_heads = 0, key_dim = 0, value_dim = 0, conv_kernel = 0;
@@ -98,7 +119,7 @@ struct ExpertsSpec {
 enum class Norms : std::uint8_t { before, around };
 
 struct LayerSpec {
-  std::variant<AttentionSpec, DeltaSpec> mixer;
+  std::variant<AttentionSpec, DeltaSpec, LatentSpec> mixer;
   std::variant<MlpSpec, ExpertsSpec> ffn;
   Norms norms = Norms::before;
   bool operator==(const LayerSpec&) const = default;

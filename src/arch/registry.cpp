@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "arch/families/deepseek_v2.h"
+#include "arch/families/deepseek_v3.h"
 #include "arch/families/gemma3_text.h"
 #include "arch/families/glm4_moe.h"
 #include "arch/families/llama.h"
@@ -26,8 +28,8 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,     &kMistral, &kQwen2,      &kQwen3,    &kQwen3Moe, &kGemma3Text, &kGemma3, &kQwen35,  &kQwen35Moe,
-    &kQwen3Next, &kQwen3Vl, &kQwen3VlMoe, &kMistral3, &kMixtral,  &kQwen2Moe,   &kOlmoe,  &kGlm4Moe, &kMinimaxM2,
+    &kLlama,   &kMistral,    &kQwen2,    &kQwen3,   &kQwen3Moe, &kGemma3Text, &kGemma3,  &kQwen35,    &kQwen35Moe,  &kQwen3Next,
+    &kQwen3Vl, &kQwen3VlMoe, &kMistral3, &kMixtral, &kQwen2Moe, &kOlmoe,      &kGlm4Moe, &kMinimaxM2, &kDeepseekV2, &kDeepseekV3,
 };
 
 }  // namespace

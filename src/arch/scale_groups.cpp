@@ -14,9 +14,11 @@ namespace jang::arch {
 namespace {
 
 // What a matrix reads.
-enum class Input : std::uint8_t { none, mixer, ffn, attended, delta, mlp, experts, shared, head, unknown };
+enum class Input : std::uint8_t { none, mixer, ffn, attended, delta, mlp, experts, shared, head, q_latent, kv_latent, unknown };
 
 Input input_of(const OutTensor& t) {
+  if (t.canonical.ends_with(".self_attn.q_b_proj")) return Input::q_latent;
+  if (t.canonical.ends_with(".self_attn.kv_b_proj")) return Input::kv_latent;
   switch (t.role) {
     case Role::attn_q:
     case Role::attn_k:
@@ -84,6 +86,20 @@ class Finder {
         {block + "q_proj", block + "k_proj", block + "v_proj"});
     add({.name = block + "v_proj", .channels = s.v_size(), .head = s.value_dim, .repeat = s.n_heads / s.n_kv_heads}, Input::attended,
         {block + "o_proj"});
+  }
+
+  // What o_proj reads is made by rows of kv_b_proj that lie between those of keys: it keeps its channels.
+  void add_mixer(const LatentSpec& s) {
+    const std::string block = prefix_ + "self_attn.";
+    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer,
+        {block + (s.q_rank > 0 ? "q_a_proj" : "q_proj"), block + "kv_a_proj_with_mqa"});
+    if (s.q_rank > 0)
+      add({.name = block + "q_a_layernorm", .is_norm = true, .channels = s.q_rank, .head = s.q_rank}, Input::q_latent,
+          {block + "q_b_proj"});
+    const int kv_b = find(block + "kv_b_proj.weight");
+    if (kv_b >= 0 && !tensor(kv_b).quantizable) return;  // the target keeps it: nothing to gain
+    add({.name = block + "kv_a_layernorm", .is_norm = true, .channels = s.kv_rank, .head = s.kv_rank}, Input::kv_latent,
+        {block + "kv_b_proj"});
   }
 
   void add_mixer(const DeltaSpec& s) {

@@ -13,6 +13,7 @@
 #include "model/blocks/attention_backward.h"
 #include "model/blocks/experts_backward.h"
 #include "model/blocks/gated_delta_backward.h"
+#include "model/blocks/latent_attention_backward.h"
 #include "model/blocks/mlp_backward.h"
 #include "model/decoder_impl.h"
 

@@ -15,10 +15,11 @@ namespace jang::model {
 
 // Device memory of gradients; n is the tokens of the texts. Blocks take turns.
 struct GradientSpace {
-  Array normed, branch;                                 // [n, hidden]: of the input of a block, of its output
-  Array attended, q, k, v;                              // attention; q, k, v also of the parts of qkv
-  Array qkv, fused;                                     // gated delta
-  Array ffn, slots, slot_ffn, weights, router, shared;  // MLP and experts
+  Array normed, branch;                                            // [n, hidden]: of the input of a block, of its output
+  Array attended, q, k, v;                                         // attention; q, k, v also of the parts of qkv
+  Array qkv, fused;                                                // gated delta
+  Array whole_q, whole_k, whole_v, kv, latent, q_latent, queries;  // latent attention: of all heads as the formula has them, then gradients
+  Array ffn, slots, slot_ffn, weights, router, shared;             // MLP and experts
   Array shared_gate;
   Array weight;  // of weights, kGradientValues or one row
 };

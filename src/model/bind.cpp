@@ -55,6 +55,13 @@ Status Binder::check_leftovers() const {
 Status upload(kernels::Device& device, Linear* map, std::span<const kernels::MatrixView> views) {
   Result<std::unique_ptr<kernels::Weight>> weight = device.upload({views, map->bias, map->precision});
   if (!weight.ok()) return weight.status().with_context("'" + map->module + "'");
+  for (RowSlices& slice : map->slices) {
+    std::vector<kernels::MatrixView> parts;
+    for (std::int64_t row = 0; row < map->n_rows; row += slice.period) parts.push_back(views.front().rows(row + slice.begin, slice.n_rows));
+    Result<std::unique_ptr<kernels::Weight>> part = device.upload({parts, {}, kernels::Precision::exact});
+    if (!part.ok()) return part.status().with_context("'" + map->module + "'");
+    slice.weight = std::move(part).value();
+  }
   map->weight = std::move(weight).value();
   map->views.assign(views.begin(), views.end());
   return {};

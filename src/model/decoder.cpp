@@ -83,6 +83,8 @@ Status Decoder::replace(std::string_view module, const kernels::Tensor& values) 
   if (values.rows != n * map->n_rows || values.columns != map->n_cols)
     return {StatusCode::invalid_argument, fmt::format("'{}' is {} matrices of {}x{}, values of {}x{} given", module, n, map->n_rows,
                                                       map->n_cols, values.rows, values.columns)};
+  if (!map->slices.empty())
+    return {StatusCode::unsupported, fmt::format("'{}' is used by heads, and its values cannot be shared with a training", module)};
   JANG_ASSIGN(map->weight, impl_->device.share(values, n, map->bias));
   return {};
 }

@@ -10,6 +10,7 @@
 #include "model/blocks/attention.h"
 #include "model/blocks/experts.h"
 #include "model/blocks/gated_delta.h"
+#include "model/blocks/latent_attention.h"
 #include "model/blocks/mlp.h"
 #include "model/weights.h"
 
@@ -19,7 +20,7 @@ struct Layer {
   arch::Norms norms = arch::Norms::before;
   kernels::Tensor mixer_norm, mixer_out_norm;  // [1, hidden]; out norms: with Norms::around only
   kernels::Tensor ffn_norm, ffn_out_norm;
-  std::variant<Attention, GatedDelta> mixer;
+  std::variant<Attention, GatedDelta, LatentAttention> mixer;
   std::variant<Mlp, Experts> ffn;
 };
 

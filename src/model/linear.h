@@ -12,6 +12,12 @@
 
 namespace jang::model {
 
+// Some rows of every `period` of a matrix as a weight of one matrix per period: those of heads, say.
+struct RowSlices {
+  std::int64_t period = 0, begin = 0, n_rows = 0;
+  std::unique_ptr<kernels::Weight> weight;
+};
+
 struct Linear {
   std::string module;
   std::vector<kernels::MatrixView> views;  // all of one shape and format
@@ -20,6 +26,7 @@ struct Linear {
   std::int64_t n_rows = 0, n_cols = 0;
   std::int64_t n_active = 1;  // matrices that a token goes through
   std::unique_ptr<kernels::Weight> weight;
+  std::vector<RowSlices> slices;  // made ready with the whole; of a map of one matrix without bias
 
   [[nodiscard]] bool exists() const { return weight != nullptr; }
 };

@@ -38,6 +38,9 @@ class Array {
 struct Workspace {
   Array normed, branch;                         // [n, hidden]
   Array q_gate, q, k, v, gate, attended;        // attention
+  Array queries, q_latent, latent, kv_row;      // latent attention: of q_proj; of latents; r and c of a position
+  Array q_slots, latent_slots, value_slots;     // by head, then token
+  Array head_begin, head_tokens;                // i32, of a routing of every token to every head
   Array fused, fused_ba, qkv, z, ba, mixed;     // gated delta
   Array mlp_gate, mlp_up;                       // of a chunk of tokens
   Array router, shared_gate, shared, gathered;  // experts, of a chunk of tokens
@@ -49,6 +52,7 @@ struct Workspace {
 // What a backward needs of the forward of a layer and the forward would overwrite.
 struct Kept {
   Array q, k, attended;             // attention: before norm and rotation; before the gate
+  Array q_latent, latent;           // latent attention: before the norms
   Array qkv, ba, mixed;             // gated delta: what the rule was given, what it gave
   Array activated, slot_activated;  // act(gate) * up of the MLP, or of the shared expert; by slot
   Array router;                     // logits of the router

@@ -296,6 +296,38 @@ inline FakeModel glm4_moe() {
   return m;
 }
 
+// Latent attention of four heads; `version` 2: queries without a latent of their own, a router of softmax without correction.
+inline FakeModel deepseek(int version) {
+  FakeModel m{dense_config("deepseek_v" + std::to_string(version), 2), {}};
+  add_deepseek_keys(&m);
+  for (const auto& [key, n] : {std::pair{"kv_lora_rank", 64}, {"qk_nope_head_dim", 24}, {"qk_rope_head_dim", 16}, {"v_head_dim", 32}})
+    m.config[key] = n;
+  m.config.erase("head_dim");
+  m.config["num_key_value_heads"] = 4;
+  m.config["q_lora_rank"] = nullptr;
+  if (version == 3) m.config["q_lora_rank"] = 96;
+  if (version == 2) m.config["topk_method"] = "group_limited_greedy";
+  if (version == 2) m.config["rope_scaling"] = {{"type", "yarn"}, {"factor", 4.0}, {"mscale_all_dim", 1.0}, {"mscale", 0.7}};
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l), attention = layer + ".self_attn.";
+    if (version == 2) {
+      m.add(attention + "q_proj.weight", {160, 128});
+    } else {
+      m.add(attention + "q_a_proj.weight", {96, 128});
+      m.add(attention + "q_a_layernorm.weight", {96});
+      m.add(attention + "q_b_proj.weight", {160, 96});
+    }
+    m.add(attention + "kv_a_proj_with_mqa.weight", {80, 128});
+    m.add(attention + "kv_a_layernorm.weight", {64});
+    m.add(attention + "kv_b_proj.weight", {224, 64});
+    m.add(attention + "o_proj.weight", {128, 128});
+    add_deepseek_ffn(&m, layer, l, version == 3);
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
 // Biases on queries, keys and values; a gated shared expert wider than the routed ones.
 inline FakeModel qwen2_moe() {
   FakeModel m{dense_config("qwen2_moe", 2), {}};
@@ -367,7 +399,9 @@ inline std::vector<NamedModel> all_models() {
           {"qwen2_moe", qwen2_moe()},
           {"olmoe", olmoe()},
           {"minimax_m2", minimax_m2()},
-          {"glm4_moe", glm4_moe()}};
+          {"glm4_moe", glm4_moe()},
+          {"deepseek_v2", deepseek(2)},
+          {"deepseek_v3", deepseek(3)}};
 }
 
 }  // namespace jang::arch::testing

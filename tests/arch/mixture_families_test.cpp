@@ -61,7 +61,27 @@ std::vector<PublicModel> public_models() {
                                               {"num_experts", 64},
                                               {"num_experts_per_tok", 8},
                                               {"vocab_size", 50304}});
-  return {{"Mixtral_8x7B", mixtral, 46702792704}, {"Qwen1_5_MoE_A2_7B", qwen, 14315784192}, {"OLMoE_1B_7B", olmoe, 6919161856}};
+  json::Value lite = numbers("deepseek_v2", {{"hidden_size", 2048},
+                                             {"intermediate_size", 10944},
+                                             {"moe_intermediate_size", 1408},
+                                             {"n_routed_experts", 64},
+                                             {"n_shared_experts", 2},
+                                             {"num_experts_per_tok", 6},
+                                             {"first_k_dense_replace", 1},
+                                             {"moe_layer_freq", 1},
+                                             {"num_attention_heads", 16},
+                                             {"num_key_value_heads", 16},
+                                             {"num_hidden_layers", 27},
+                                             {"kv_lora_rank", 512},
+                                             {"qk_nope_head_dim", 128},
+                                             {"qk_rope_head_dim", 64},
+                                             {"v_head_dim", 128},
+                                             {"vocab_size", 102400}});
+  lite["q_lora_rank"] = nullptr;
+  return {{"Mixtral_8x7B", mixtral, 46702792704},
+          {"Qwen1_5_MoE_A2_7B", qwen, 14315784192},
+          {"OLMoE_1B_7B", olmoe, 6919161856},
+          {"DeepSeek_V2_Lite", lite, 15706484224}};
 }
 
 class PublicMixture : public ::testing::TestWithParam<PublicModel> {};
@@ -117,6 +137,10 @@ const Roles kQueryNorms = {{"self_attn.q_norm.weight", Role::norm}, {"self_attn.
 const Roles kQueryBiases = {
     {"self_attn.q_proj.bias", Role::bias}, {"self_attn.k_proj.bias", Role::bias}, {"self_attn.v_proj.bias", Role::bias}};
 const Roles kCorrected = {{"mlp.gate.e_score_correction_bias", Role::bias}};
+const Roles kLatent = {{"self_attn.kv_a_proj_with_mqa.weight", Role::attn_k},
+                       {"self_attn.kv_a_layernorm.weight", Role::norm},
+                       {"self_attn.kv_b_proj.weight", Role::attn_v}};
+
 Roles shared(const std::string& name) {
   return {{"mlp." + name + ".gate_proj.weight", Role::shared_gate},
           {"mlp." + name + ".up_proj.weight", Role::shared_up},
@@ -131,6 +155,11 @@ TEST(MixtureFamilies, roles_are_those_of_the_published_names) {
   EXPECT_EQ(roles_of(qwen2_moe()),
             with(with(with(grouped, kQueryBiases), shared("shared_expert")), {{"mlp.shared_expert_gate.weight", Role::shared_router}}));
   EXPECT_EQ(roles_of(glm4_moe()), with(with(with(with(grouped, kQueryBiases), kQueryNorms), kCorrected), shared("shared_experts")));
+  const Roles latent = with(with(kExperts, kLatent), shared("shared_experts"));
+  EXPECT_EQ(roles_of(deepseek(2)), with(latent, {{"self_attn.q_proj.weight", Role::attn_q}}));
+  EXPECT_EQ(roles_of(deepseek(3)), with(with(latent, kCorrected), {{"self_attn.q_a_proj.weight", Role::attn_q},
+                                                                   {"self_attn.q_a_layernorm.weight", Role::norm},
+                                                                   {"self_attn.q_b_proj.weight", Role::attn_q}}));
 }
 
 TEST(MixtureFamilies, spelled_names_are_those_of_the_classes) {
@@ -140,6 +169,29 @@ TEST(MixtureFamilies, spelled_names_are_those_of_the_classes) {
                            "model.layers.0.block_sparse_moe.switch_mlp.down_proj.weight"})
     EXPECT_NE(find(*mini, name), nullptr) << name;
   EXPECT_TRUE(find(*mini, "model.layers.1.block_sparse_moe.e_score_correction_bias")->keep_dtype);
+  const auto deep = deepseek(3).describe();
+  ASSERT_TRUE(deep.ok()) << deep.status().message();
+  const OutTensor* kv_b = find(*deep, "model.layers.1.self_attn.kv_b_proj.weight");
+  ASSERT_NE(kv_b, nullptr);
+  EXPECT_FALSE(kv_b->quantizable);
+  EXPECT_NE(kv_b->kept.find("heads"), std::string::npos);
+  EXPECT_EQ(deep->attention, "mla");
+  EXPECT_TRUE(find(*deepseek(2).describe(), "model.layers.1.self_attn.kv_b_proj.weight")->quantizable);
+}
+
+// A copy whose kv_b_proj is cut into heads and transposed cannot be read by the rows, and is not called incomplete.
+TEST(MixtureFamilies, a_copy_with_kv_b_cut_into_heads_is_described_by_common_names) {
+  FakeModel copy = deepseek(3);
+  for (int l = 0; l < 2; ++l) {
+    const std::string attention = "model.layers." + std::to_string(l) + ".self_attn.";
+    copy.remove(attention + "kv_b_proj.weight");
+    copy.add(attention + "embed_q.weight", {4, 64, 24});
+    copy.add(attention + "unembed_out.weight", {4, 32, 64});
+  }
+  const auto model = copy.describe();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_EQ(model->family, "generic");
+  EXPECT_EQ(deepseek(3).describe()->family, "deepseek_v3");
 }
 
 // Configs may hold numbers of other classes under keys that a class does not read.
@@ -182,8 +234,30 @@ TEST(MixtureFamilies, routers_are_those_of_the_classes) {
                           .shared = SharedExpert{{128}, false}};
   const DecoderConfig glm = graph_of(glm4_moe());
   EXPECT_EQ(experts_of(glm), of_v3);
+  EXPECT_EQ(experts_of(graph_of(deepseek(3))), of_v3);
   EXPECT_TRUE(std::holds_alternative<MlpSpec>(glm.layers[0].ffn)) << "first_k_dense_replace";
   EXPECT_EQ(glm.ropes[0].dims, 16) << "half of every head";
+  ExpertsSpec of_v2 = of_v3;
+  of_v2.scoring = Scoring::softmax;
+  of_v2.norm_topk = false;
+  of_v2.correction_bias = false;
+  of_v2.group_score = GroupScore::largest;
+  EXPECT_EQ(experts_of(graph_of(deepseek(2))), of_v2);
+}
+
+TEST(MixtureFamilies, latent_attention_has_yarns_temperature_in_its_scale) {
+  const auto v3 = std::get<LatentSpec>(graph_of(deepseek(3)).layers[0].mixer);
+  EXPECT_EQ(v3, (LatentSpec{.n_heads = 4,
+                            .q_rank = 96,
+                            .kv_rank = 64,
+                            .nope_dim = 24,
+                            .rope_dim = 16,
+                            .value_dim = 32,
+                            .scale = static_cast<float>(1 / std::sqrt(40.0))}));
+  const auto v2 = std::get<LatentSpec>(graph_of(deepseek(2)).layers[0].mixer);
+  const double temperature = 0.1 * std::log(4.0) + 1;
+  EXPECT_NEAR(static_cast<double>(v2.scale), temperature * temperature / std::sqrt(40.0), 1e-6);
+  EXPECT_EQ(v2.q_rank, 0);
 }
 
 TEST(MixtureFamilies, what_the_engine_does_not_compute_is_refused_by_name) {
@@ -192,7 +266,8 @@ TEST(MixtureFamilies, what_the_engine_does_not_compute_is_refused_by_name) {
     const char* key;
     json::Value value;
   };
-  for (const auto& [model, key, value] : {Refused{olmoe(), "clip_qkv", 8.0}, Refused{glm4_moe(), "scoring_func", "softmax"}}) {
+  for (const auto& [model, key, value] : {Refused{olmoe(), "clip_qkv", 8.0}, Refused{deepseek(2), "topk_method", "noaux_tc"},
+                                          Refused{deepseek(3), "scoring_func", "softmax"}}) {
     FakeModel changed = model;
     changed.config[key] = value;
     const auto described = changed.describe_canonical();
@@ -201,7 +276,7 @@ TEST(MixtureFamilies, what_the_engine_does_not_compute_is_refused_by_name) {
     EXPECT_EQ(s.code(), StatusCode::unsupported) << key;
     EXPECT_NE(s.message().find(key), std::string::npos) << s.message();
   }
-  FakeModel groups = glm4_moe();  // three experts cannot be chosen from one group of two
+  FakeModel groups = deepseek(3);  // three experts cannot be chosen from one group of two
   groups.config["num_experts_per_tok"] = 3;
   const auto described = groups.describe_canonical();
   ASSERT_TRUE(described.ok());
@@ -215,9 +290,10 @@ TEST(MixtureFamilies, what_a_class_of_mlx_would_not_open_is_refused_for_it) {
     EXPECT_TRUE(described.ok()) << described.status().message();
     return described.ok() ? described->refusal : "";
   };
-  for (const FakeModel& whole : {mixtral(), qwen2_moe(), olmoe(), minimax_m2(), glm4_moe()})
+  for (const FakeModel& whole : {mixtral(), qwen2_moe(), olmoe(), minimax_m2(), glm4_moe(), deepseek(2), deepseek(3)})
     EXPECT_EQ(whole.describe()->refusal, "") << whole.config["model_type"];
   EXPECT_NE(refusal(qwen2_moe(), "rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}).find("linear"), std::string::npos);
+  EXPECT_NE(refusal(deepseek(2), "rope_scaling", nullptr).find("rope_scaling"), std::string::npos);
   FakeModel dense = qwen2_moe();
   dense.config["mlp_only_layers"] = json::Value::array({1});
   std::erase_if(dense.tensors, [](const TensorInfo& t) { return t.name.starts_with("model.layers.1.mlp."); });
@@ -234,6 +310,12 @@ TEST(MixtureFamilies, engines_that_want_other_names_are_not_given_ours) {
     EXPECT_NE(targets::describe_source(model.config, model.tensors, {}, targets::compressed_tensors::vllm())
                   ->refusal.find("names of the experts"),
               std::string::npos);
+  for (const int version : {2, 3}) {
+    const FakeModel model = deepseek(version);
+    EXPECT_NE(
+        targets::describe_source(model.config, model.tensors, {}, targets::compressed_tensors::vllm())->refusal.find("latent attention"),
+        std::string::npos);
+  }
   const FakeModel plain = qwen2_moe();
   EXPECT_EQ(targets::describe_source(plain.config, plain.tensors, {}, targets::compressed_tensors::vllm())->refusal, "");
 }

@@ -125,6 +125,93 @@ TEST(LayerSpec, softmax_of_the_chosen_is_softmax_divided_by_the_sum_of_the_chose
   EXPECT_NE(scored(softmax_of_chosen, false), scored(softmax, false));
 }
 
+// One layer of latent attention with heads of three sizes.
+arch::DecoderConfig one_latent(bool interleaved) {
+  arch::DecoderConfig c = varied_config();
+  const arch::RopeDefaults defaults{.theta = 300.0};
+  c.ropes = {arch::read_rope(nullptr, json::Value::object(), "rope_theta", 8, defaults).value()};
+  c.layers = {{arch::LatentSpec{.n_heads = 3,
+                                .q_rank = 0,
+                                .kv_rank = 40,
+                                .nope_dim = 12,
+                                .rope_dim = 8,
+                                .value_dim = 20,
+                                .scale = 0.3f,
+                                .interleaved = interleaved},
+               arch::MlpSpec{64}, arch::Norms::before}};
+  return c;
+}
+
+// Rows of the rotated parts in the other order: 0, 2, 4, 6, 1, 3, 5, 7 of every head's, and of the one key's.
+TEST(LayerSpec, neighbours_as_pairs_are_halves_of_reordered_rows) {
+  const SpecModel pairs(one_latent(true));
+  SpecModel halves(one_latent(false));
+  halves.weights() = pairs.weights();
+  std::map<std::string, std::vector<float>> reordered;
+  for (const auto& [name, n_blocks, before] : {std::tuple{"q_proj", 3, 12}, {"kv_a_proj_with_mqa", 1, 40}}) {
+    kernels::MatrixView& view = halves.weights().matrices.at(std::string("model.layers.0.self_attn.") + name).front();
+    const auto* from = reinterpret_cast<const float*>(view.data);
+    std::vector<float>& to = reordered[name];
+    for (int block = 0; block < n_blocks; ++block)
+      for (int row = 0; row < before + 8; ++row) {
+        const int r = row - before;
+        const int source = block * (before + 8) + (r < 0 ? row : before + (r < 4 ? 2 * r : 2 * (r - 4) + 1));
+        to.insert(to.end(), from + source * 128, from + (source + 1) * 128);
+      }
+    view.data = reinterpret_cast<const std::byte*>(to.data());
+  }
+  const auto expected = logits_of(pairs);
+  EXPECT_EQ(logits_of(halves), expected);
+  SpecModel other(one_latent(false));
+  other.weights() = pairs.weights();
+  EXPECT_NE(logits_of(other), expected);
+}
+
+// The formula of arch::LatentSpec by hand, for the first token, which sees only itself: the output is its values.
+TEST(LayerSpec, a_first_token_of_latent_attention_gets_its_own_values) {
+  arch::DecoderConfig c = one_latent(true);
+  const SpecModel model(c);
+  auto d = model.decoder();
+  ASSERT_TRUE(d.ok()) << d.status().message();
+  const std::int32_t id = 5;
+  std::vector<float> x(128), expected(128);
+  ASSERT_TRUE(d->embed({&id, 1}, x.data()).ok());
+  const auto values = [&](const std::string& name) {
+    return reinterpret_cast<const float*>(model.weights().matrices.at("model.layers.0.self_attn." + name).front().data);
+  };
+  const auto norm = [](std::vector<double> v, const std::vector<float>& gain) {
+    double sum = 0;
+    for (const double value : v) sum += value * value;
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] *= static_cast<double>(gain[i]) / std::sqrt(sum / static_cast<double>(v.size()) + 1e-6);
+    return v;
+  };
+  const auto map = [](const float* w, std::size_t rows, const std::vector<double>& in) {
+    std::vector<double> out(rows);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < in.size(); ++i) out[r] += static_cast<double>(w[r * in.size() + i]) * in[i];
+    return out;
+  };
+  const auto& vectors = model.weights().vectors;
+  const std::vector<double> normed = norm({x.begin(), x.end()}, vectors.at("model.layers.0.input_layernorm.weight"));
+  std::vector<double> latent = map(values("kv_a_proj_with_mqa"), 48, normed);
+  latent.resize(40);
+  latent = norm(latent, vectors.at("model.layers.0.self_attn.kv_a_layernorm.weight"));
+  const std::vector<double> kv = map(values("kv_b_proj"), 96, latent);
+  std::vector<double> of_heads;
+  for (std::ptrdiff_t h = 0; h < 3; ++h) of_heads.insert(of_heads.end(), kv.begin() + h * 32 + 12, kv.begin() + (h + 1) * 32);
+  const std::vector<double> out = map(values("o_proj"), 128, of_heads);
+  // The MLP is taken out: its down map is zero.
+  SpecModel bare(c);
+  bare.weights() = model.weights();
+  const std::vector<float> zeros(128 * 64, 0.0f);
+  bare.weights().matrices.at("model.layers.0.mlp.down_proj").front().data = reinterpret_cast<const std::byte*>(zeros.data());
+  auto without = bare.decoder();
+  ASSERT_TRUE(without.ok());
+  Sequence s = without->sequence();
+  for (std::size_t i = 0; i < 128; ++i) expected[i] = static_cast<float>(static_cast<double>(x[i]) + out[i]);
+  EXPECT_LT(difference(expected, run(*without, s, {&id, 1})), 1e-5);
+}
+
 struct Refusal {
   std::string field;
   std::function<void(arch::AttentionSpec*)> attention;

@@ -213,6 +213,19 @@ class SpecModel {
     vector(at + "dt_bias", s.value_heads, 0);
     vector(at + "norm.weight", s.value_dim, 1);
   }
+  void add(const std::string& prefix, const arch::LatentSpec& s) {
+    const std::string at = prefix + "self_attn.";
+    if (s.q_rank == 0) matrix(at + "q_proj", s.q_size(), config_.hidden);
+    if (s.q_rank > 0) {
+      matrix(at + "q_a_proj", s.q_rank, config_.hidden);
+      matrix(at + "q_b_proj", s.q_size(), s.q_rank);
+      vector(at + "q_a_layernorm.weight", s.q_rank, 1);
+    }
+    matrix(at + "kv_a_proj_with_mqa", s.row(), config_.hidden);
+    vector(at + "kv_a_layernorm.weight", s.kv_rank, 1);
+    matrix(at + "kv_b_proj", s.kv_size(), s.kv_rank);
+    matrix(at + "o_proj", config_.hidden, s.out_size());
+  }
   void add_mlp(const std::string& at, std::int64_t ffn, std::int64_t n = 1) {
     matrix(at + "gate_proj", ffn, config_.hidden, n);
     matrix(at + "up_proj", ffn, config_.hidden, n);

@@ -17,6 +17,20 @@ inline constexpr Row kSharedExperts[] = {
 inline constexpr Row kCorrection[] = {
     {"model.layers.*.mlp.gate.e_score_correction_bias", Role::bias, {Dim::experts}, When::moe_layer, {}, kKeepDtype},
 };
+inline constexpr Row kLatentAttention[] = {
+    {"model.layers.*.self_attn.q_proj.weight", Role::attn_q, {Dim::latent_q, Dim::hidden}, When::direct_queries},
+    {"model.layers.*.self_attn.q_a_proj.weight", Role::attn_q, {Dim::q_rank, Dim::hidden}, When::latent_queries},
+    {"model.layers.*.self_attn.q_a_proj.bias", Role::bias, {Dim::q_rank}, When::latent_queries_bias},
+    {"model.layers.*.self_attn.q_a_layernorm.weight", Role::norm, {Dim::q_rank}, When::latent_queries},
+    {"model.layers.*.self_attn.q_b_proj.weight", Role::attn_q, {Dim::latent_q, Dim::q_rank}, When::latent_queries},
+    {"model.layers.*.self_attn.kv_a_proj_with_mqa.weight", Role::attn_k, {Dim::kv_latent, Dim::hidden}},
+    {"model.layers.*.self_attn.kv_a_proj_with_mqa.bias", Role::bias, {Dim::kv_latent}, When::attention_bias},
+    {"model.layers.*.self_attn.kv_a_layernorm.weight", Role::norm, {Dim::kv_rank}},
+    {"model.layers.*.self_attn.kv_b_proj.weight", Role::attn_v, {Dim::latent_kv, Dim::kv_rank}},
+    {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::latent_out}},
+    {"model.layers.*.self_attn.o_proj.bias", Role::bias, {Dim::hidden}, When::attention_bias},
+};
+
 inline constexpr std::uint8_t kReads = kReadsMoe | kMayShareExpert | kReadsSparseStep;
 
 // n_routed_experts, n_shared_experts, first_k_dense_replace and moe_layer_freq as the keys that the shared code reads; RoPE at the top.

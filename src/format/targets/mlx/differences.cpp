@@ -167,6 +167,8 @@ std::string layers_refusal(const arch::Family& family, const arch::Geometry& geo
   if (!habits.ties && geometry.tied)
     return fmt::format("embedding and output head are one matrix, and mlx-lm's class of {} demands a head of its own", family.name);
   const json::Value* rope = json::find(text, "rope_scaling");
+  if (habits.demands_scaling && (rope == nullptr || !rope->is_object() || json::find(*rope, "factor") == nullptr))
+    return fmt::format("config.json has no rope_scaling with a factor, and mlx-lm's class of {} demands one", family.name);
   if (habits.linear_rope_only && rope != nullptr && rope->is_object() && !rope->empty() && text_at(*rope, "type", "") != "linear")
     return fmt::format("config.json asks for a RoPE other than \"linear\" (under the key 'type'), and mlx-lm's class of {} takes no other",
                        family.name);

@@ -37,6 +37,8 @@ constexpr FamilyRow kRows[] = {
     {.family = "olmoe", .unread_key = "clip_qkv"},
     {.family = "glm4_moe", .scales_rope = false, .ties = false, .plain_router = true},
     {.family = "minimax_m2", .routers_8bit = true, .scales_rope = false, .feed_forward = "block_sparse_moe", .bare_correction = true},
+    {.family = "deepseek_v2", .ties = false, .demands_scaling = true, .plain_router = true},
+    {.family = "deepseek_v3", .ties = false, .cuts_kv_b = true, .plain_router = true},
 };
 
 }  // namespace

@@ -20,6 +20,8 @@ struct FamilyRow {
   bool ties = true;                 // else it always has an output head
   bool linear_rope_only = false;    // ends the load of a config with another type
   std::string_view unread_key{};    // of the config, which changes what the model computes
+  bool demands_scaling = false;     // ends the load of a config without rope_scaling
+  bool cuts_kv_b = false;           // cuts kv_b_proj into heads when it loads it, and encodes it once more if it is packed
   bool plain_router = false;        // its router is a matrix of no module, which nothing can pack
   bool bare_correction = false;     // the correction of a router's scores lies beside its gate, not in it
 };

@@ -33,7 +33,7 @@ class Mlx final : public Target {
   }
 
   [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
-    const arch::Family* family = arch::family_of(model->config);
+    const arch::Family* family = arch::knows_tensors(*model) ? arch::family_of(model->config) : nullptr;
     JANG_TRY(family != nullptr ? spell_family(*family, stored, model) : spell_generic(stored, facts, model));
     if (!model->refusal.empty())
       model->warnings.insert(model->warnings.begin(), std::string(loader()) + " would refuse a bundle of this model: " + model->refusal);

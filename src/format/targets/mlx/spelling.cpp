@@ -41,6 +41,10 @@ void spell_tensor(const FamilyRow& row, std::span<const TensorInfo> stored, OutT
     for (std::string* name : {&t->name, &t->module, &t->rule})
       replace_part(name, ".gate.e_score_correction_bias", ".e_score_correction_bias");
   if (row.plain_router && t->role == Role::router) t->quantizable = false;
+  if (row.cuts_kv_b && t->canonical.ends_with(".kv_b_proj")) {
+    t->quantizable = false;
+    t->kept = "mlx-lm cuts kv_b_proj into heads when it loads it, and would encode packed ones once more";
+  }
   t->name.insert(0, row.prefix);
   t->module.insert(0, row.prefix);
   if (t->role != Role::conv) return;
