@@ -72,10 +72,10 @@ class Binder {
 };
 
 std::string canonical_name(const Family& family, std::string_view stored) {
-  const std::string name = unwrapped(stored);
-  for (const Rename& r : family.prefixes)
-    if (name.starts_with(r.from)) return std::string(r.to) + name.substr(r.from.size());
-  return name;
+  std::string name = unwrapped(stored);
+  const auto prefix = std::ranges::find_if(family.prefixes, [&](const Rename& r) { return name.starts_with(r.from); });
+  if (prefix != family.prefixes.end()) name.replace(0, prefix->from.size(), prefix->to);
+  return rename_parts(std::move(name), family.parts);
 }
 
 const Drop* find_drop(const Family& family, std::string_view canonical) {
@@ -309,6 +309,16 @@ Status Binder::settle_leftovers() {
 }
 
 }  // namespace
+
+std::string rename_parts(std::string name, std::span<const Rename> parts) {
+  for (const Rename& r : parts) replace_path(&name, r.from, r.to);
+  return name;
+}
+
+std::string rename_parts_back(std::string name, std::span<const Rename> parts) {
+  for (std::size_t i = parts.size(); i > 0; --i) replace_path(&name, parts[i - 1].to, parts[i - 1].from);
+  return name;
+}
 
 DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources) {
   DoubtfulTie ends{-1, -1};

@@ -22,15 +22,60 @@ inline constexpr Row kAttention[] = {
     {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}},
 };
 
+// The same with one map for queries, keys and values.
+inline constexpr Row kFusedAttention[] = {
+    {"model.layers.*.self_attn.qkv_proj.weight", Role::attn_qkv, {Dim::qkv, Dim::hidden}},
+    {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}},
+};
+
+// Biases of attention: on all four maps, or on those of queries, keys and values.
+inline constexpr Row kAttentionBiases[] = {
+    {"model.layers.*.self_attn.q_proj.bias", Role::bias, {Dim::q}, When::attention_bias},
+    {"model.layers.*.self_attn.k_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
+    {"model.layers.*.self_attn.v_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
+    {"model.layers.*.self_attn.o_proj.bias", Role::bias, {Dim::hidden}, When::attention_bias},
+};
+inline constexpr Row kQkvBiases[] = {
+    {"model.layers.*.self_attn.q_proj.bias", Role::bias, {Dim::q}, When::attention_bias},
+    {"model.layers.*.self_attn.k_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
+    {"model.layers.*.self_attn.v_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
+};
+
 inline constexpr Row kQkNorms[] = {
     {"model.layers.*.self_attn.q_norm.weight", Role::norm, {Dim::head}},
     {"model.layers.*.self_attn.k_norm.weight", Role::norm, {Dim::head}},
+};
+
+// Over all heads of a row at once.
+inline constexpr Row kRowQkNorms[] = {
+    {"model.layers.*.self_attn.q_norm.weight", Role::norm, {Dim::q}},
+    {"model.layers.*.self_attn.k_norm.weight", Role::norm, {Dim::kv}},
 };
 
 inline constexpr Row kDenseMlp[] = {
     {"model.layers.*.mlp.gate_proj.weight", Role::mlp_gate, {Dim::ffn, Dim::hidden}, When::dense_layer},
     {"model.layers.*.mlp.up_proj.weight", Role::mlp_up, {Dim::ffn, Dim::hidden}, When::dense_layer},
     {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}, When::dense_layer},
+};
+
+// Gate and up as one map, gate first.
+inline constexpr Row kFusedMlp[] = {
+    {"model.layers.*.mlp.gate_up_proj.weight", Role::mlp_gate_up, {Dim::gate_up, Dim::hidden}},
+    {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}},
+};
+
+inline constexpr Row kMlpBiases[] = {
+    {"model.layers.*.mlp.gate_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
+    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
+    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}, When::mlp_bias},
+};
+
+// Without a gate, with biases.
+inline constexpr Row kPlainMlp[] = {
+    {"model.layers.*.mlp.up_proj.weight", Role::mlp_up, {Dim::ffn, Dim::hidden}},
+    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}},
+    {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}},
+    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}},
 };
 
 // Routed experts: already stacked, fused in pairs, or one tensor each.
@@ -71,6 +116,31 @@ inline constexpr Row kRoutedMlp[] = {
 inline constexpr Row kTwoNorms[] = {
     {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}},
     {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
+};
+
+// Norms::around, and Norms::after.
+inline constexpr Row kFourNorms[] = {
+    {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.pre_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.post_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
+};
+inline constexpr Row kNormsAfter[] = {
+    {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.post_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
+};
+
+// LayerNorm has biases.
+inline constexpr Row kTwoBiasedNorms[] = {
+    {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.input_layernorm.bias", Role::bias, {Dim::hidden}},
+    {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
+    {"model.layers.*.post_attention_layernorm.bias", Role::bias, {Dim::hidden}},
+};
+inline constexpr Row kBiasedHead[] = {
+    {"model.norm.weight", Role::norm, {Dim::hidden}},
+    {"model.norm.bias", Role::bias, {Dim::hidden}},
+    {"lm_head.weight", Role::lm_head, {Dim::vocab, Dim::hidden}, When::untied},
 };
 
 // Checkpoints saved from the bare decoder lack the "model." prefix, those saved from the inside of a multimodal model have another.

@@ -90,6 +90,14 @@ Status flatten_rope_by_layer_type(json::Value* text) {
   return {};
 }
 
+void lift_partial_rotary(json::Value* text) {
+  const json::Value* parameters = json::find(*text, "rope_parameters");
+  const json::Value* part = parameters != nullptr && parameters->is_object() ? json::find(*parameters, "partial_rotary_factor") : nullptr;
+  if (part == nullptr || !part->is_number()) return;
+  const json::Value copy = *part;
+  (*text)["partial_rotary_factor"] = copy;
+}
+
 void alias_key(json::Value* text, const char* from, const char* to) {
   if (const json::Value* value = json::find(*text, from)) {
     const json::Value copy = *value;

@@ -13,6 +13,8 @@ namespace jang::arch {
 [[nodiscard]] Status flatten_rope_by_layer_type(json::Value* text);
 
 // Copies `text[from]` to `text[to]` when only `from` is there.
+// Copies the rotated part of a head out of rope_parameters, where new configs have it, to the top, where old ones do and loaders look.
+void lift_partial_rotary(json::Value* text);
 void alias_key(json::Value* text, const char* from, const char* to);
 
 // Copies `text[from]` to `text[to]` whatever stands there.

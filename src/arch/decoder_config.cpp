@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -30,8 +31,10 @@ Result<Activation> read_activation(const Traits& traits, const json::Value& text
   JANG_ASSIGN(const std::string name, json::get_string(text, traits.activation_key, traits.activation));
   if (name == "silu" || name == "swish") return Activation::silu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new" || name == "gelu_fast") return Activation::gelu_tanh;
-  return Status(StatusCode::unsupported, fmt::format("config.json: '{}' {} is not supported by the engine (silu and gelu_pytorch_tanh are)",
-                                                     traits.activation_key, json::quote(name)));
+  if (name == "gelu") return Activation::gelu;
+  return Status(StatusCode::unsupported,
+                fmt::format("config.json: '{}' {} is not supported by the engine (silu, gelu and gelu_pytorch_tanh are)",
+                            traits.activation_key, json::quote(name)));
 }
 
 // A cap is a positive number; absent or null: none.
@@ -45,9 +48,10 @@ Result<float> read_softcap(const json::Value& text, const char* key) {
 Status read_model(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
   c->hidden = g.size(Dim::hidden);
   c->vocab = g.size(Dim::vocab);
-  JANG_ASSIGN(const double eps, json::get_number(text, "rms_norm_eps", 1e-6));
-  if (!(eps >= 0) || eps > 1) return corrupt(fmt::format("'rms_norm_eps' is {}, expected 0 to 1", eps));
-  c->norm = {static_cast<float>(eps), traits.norm_offset};
+  const std::string eps_key(traits.norm_eps_key);
+  JANG_ASSIGN(const double eps, json::get_number(text, eps_key.c_str(), 1e-6));
+  if (!(eps >= 0) || eps > 1) return corrupt(fmt::format("'{}' is {}, expected 0 to 1", eps_key, eps));
+  c->norm = {static_cast<float>(eps), traits.norm_offset, traits.centred_norms};
   if (traits.scales_embedding) c->embedding_scale = static_cast<float>(std::sqrt(static_cast<double>(c->hidden)));
   if (traits.logit_softcap) {
     JANG_ASSIGN(c->logit_softcap, read_softcap(text, "final_logit_softcapping"));
@@ -75,7 +79,9 @@ Result<AttentionSpec> read_attention(const Traits& traits, const Geometry& g, co
     JANG_ASSIGN(a.softcap, read_softcap(text, "attn_logit_softcapping"));
   }
   a.qk_norm = traits.qk_norm;
-  a.qk_norm_rows = traits.qk_norm_rows;
+  a.qk_norm_of_rows = traits.qk_norm_of_rows;
+  a.qk_norm_last = traits.qk_norm_last;
+  a.maps = traits.qkv;
   a.gated = traits.gated_attention;
   return a;
 }
@@ -147,7 +153,9 @@ Result<Sliding> read_sliding(const Traits& traits, const json::Value& text) {
   s.on = traits.window != WindowRule::none && !null_window && (flag || !by_flag);
   if (traits.window == WindowRule::by_layer || traits.window == WindowRule::pattern) s.types = json::find(text, "layer_types");
   JANG_ASSIGN(s.first, json::get_int(text, "max_window_layers", 28, 0, 1 << 20));
-  JANG_ASSIGN(s.period, json::get_int(text, "sliding_window_pattern", 6, 1, 1 << 20));
+  if (s.types == nullptr) {
+    JANG_ASSIGN(s.period, json::get_int(text, "sliding_window_pattern", traits.window_period, 1, 1 << 20));
+  }
   return s;
 }
 
@@ -189,7 +197,7 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
   JANG_ASSIGN(const std::vector<std::int64_t> windows, read_windows(traits, g, text));
   for (int l = 0; l < g.n_layers; ++l) {
     LayerSpec layer;
-    layer.norms = traits.four_norms ? Norms::around : Norms::before;
+    layer.norms = traits.norms;
     if (g.has(When::delta_layer, l)) {
       layer.mixer = delta_of(traits, g);
     } else if (g.latent) {
@@ -202,7 +210,7 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
     if (g.has(When::moe_layer, l))
       layer.ffn = *experts;
     else
-      layer.ffn = MlpSpec{g.size(Dim::ffn), activation};
+      layer.ffn = MlpSpec{g.size(Dim::ffn), activation, traits.gated_mlp, traits.fused_mlp};
     c->layers.push_back(layer);
   }
   return {};
@@ -216,7 +224,7 @@ Status read_ropes(const Traits& traits, const Geometry& g, const json::Value& te
   if (parameters != nullptr && !parameters->is_object()) return corrupt("rope_parameters must be an object");
   if (scaling != nullptr && !scaling->is_object()) return corrupt("rope_scaling must be an object");
   const bool by_kind = traits.local_theta != 0;
-  RopeDefaults defaults{traits.theta, traits.partial_rotary, traits.reads_partial_rotary, c->max_positions, !by_kind};
+  RopeDefaults defaults{traits.theta, traits.partial_rotary, traits.reads_partial_rotary, c->max_positions, !by_kind, traits.alpha_rope};
   if (!by_kind) {
     const json::Value* where = scaling != nullptr && !scaling->empty() ? scaling : parameters;
     JANG_ASSIGN(Rope rope, read_rope(where, text, "rope_theta", g.size(Dim::head), defaults));
@@ -237,8 +245,10 @@ Status read_ropes(const Traits& traits, const Geometry& g, const json::Value& te
 
 // What blocks take for granted. The shared code has read checked numbers, a family's own code may not have.
 bool possible(const AttentionSpec& a, const std::vector<Rope>& ropes) {
+  const bool turned = a.rope != kNoRope;
+  if (turned && (a.rope < 0 || static_cast<std::size_t>(a.rope) >= ropes.size())) return false;
   return a.n_kv_heads > 0 && a.n_heads > 0 && a.n_heads % a.n_kv_heads == 0 && a.key_dim > 0 && a.value_dim > 0 && a.window >= 0 &&
-         a.rope >= 0 && static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims <= a.key_dim;
+         (!turned || ropes[static_cast<std::size_t>(a.rope)].dims <= a.key_dim);
 }
 bool possible(const DeltaSpec& d, const std::vector<Rope>&) {
   return d.key_heads > 0 && d.value_heads > 0 && d.value_heads % d.key_heads == 0 && d.key_dim > 0 && d.value_dim > 0 && d.conv_kernel > 1;
@@ -276,6 +286,10 @@ Result<DecoderConfig> decoder_config(const Family& family, const Model& describe
   JANG_TRY(read_model(family.traits, geometry, text, &config));
   JANG_TRY(read_layers(family.traits, geometry, text, &config));
   JANG_TRY(read_ropes(family.traits, geometry, text, &config));
+  for (Rope& rope : config.ropes) {
+    rope.interleaved = family.traits.interleaved_rope;
+    if (rope.context > 0) config.max_positions = std::min(config.max_positions, rope.context);
+  }
   if (family.specify != nullptr) JANG_TRY(family.specify(text, &config));
   JANG_TRY(check_layers(config));
   return config;

@@ -16,10 +16,12 @@ namespace jang::arch {
 
 struct Family;  // family.h
 
-// Of every RMS norm of a model: x / sqrt(mean(x^2) + eps) * (weight + offset).
-struct RmsNorm {
+// Of every norm of a model: (x - m) / sqrt(mean((x - m)^2) + eps) * (weight + offset) [+ bias]. m is the mean of x in a centred norm
+// (LayerNorm), else 0 (RMS norm). Norms have the biases that the model has.
+struct NormSpec {
   float eps = 0, offset = 0;
-  bool operator==(const RmsNorm&) const = default;
+  bool centred = false;
+  bool operator==(const NormSpec&) const = default;
 };
 
 struct DecoderConfig {
@@ -27,8 +29,9 @@ struct DecoderConfig {
   std::int64_t hidden = 0, vocab = 0;
   std::int64_t max_positions = 0;  // trained context; nothing breaks beyond it but quality
   bool tied = false;               // the embedding is the output head
-  RmsNorm norm;
+  NormSpec norm;
   float embedding_scale = 1;
+  float logit_scale = 1;    // of the logits, before their cap
   float logit_softcap = 0;  // 0: none
   std::vector<Rope> ropes;  // AttentionSpec::rope says which
   std::vector<LayerSpec> layers;

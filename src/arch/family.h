@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "arch/layer_spec.h"
 #include "jang/status.h"
 #include "json/json.h"
 
@@ -30,8 +31,10 @@ enum class Dim : std::uint8_t {
   q,            // num_attention_heads * head_dim
   q_gated,      // 2 q: queries and their output gates, interleaved per head
   kv,           // num_key_value_heads * head_dim
+  qkv,          // q + 2 kv
   head,         // head_dim
   ffn,          // intermediate_size
+  gate_up,      // 2 ffn
   experts,      // num_experts
   expert_ffn,   // moe_intermediate_size
   shared_ffn,   // shared_expert_intermediate_size
@@ -61,6 +64,7 @@ enum class When : std::uint8_t {
   untied,                // only with an output head of its own
   attention_bias,        // config: attention_bias
   qk_norm,               // config: use_qk_norm
+  attention_out_bias,    // config: attention_out_bias
   mlp_bias,              // config: mlp_bias
   dense_layer,           // layers with one MLP
   moe_layer,             // layers with routed experts
@@ -108,7 +112,7 @@ struct Drop {
 };
 
 struct Rename {
-  std::string_view from, to;  // of the beginning of a name; `from` ends with a dot
+  std::string_view from, to;  // of the beginning of a name (`from` ends with a dot), or of a part of it
 };
 
 // A config key that loaders demand or default differently, with the value the source's own class would use. Written when absent.
@@ -127,28 +131,33 @@ enum class WindowRule : std::uint8_t {
   always,    // every layer, unless sliding_window is null
   flagged,   // every layer when use_sliding_window
   by_layer,  // use_sliding_window and layer_types, or else the layers from max_window_layers on
-  pattern,   // layer_types, or else all but every sliding_window_pattern-th
+  pattern,   // layer_types, or else all but every sliding_window_pattern-th (Traits::window_period where that is absent)
 };
 
 // What the family's class computes and no config says; keys that only some classes read, with the values their classes assume.
 struct Traits {
   std::string_view activation_key = "hidden_act", activation = "silu";
+  std::string_view norm_eps_key = "rms_norm_eps";
   float norm_offset = 0;          // norms multiply by weight + offset (bundle's weights)
+  bool centred_norms = false;     // LayerNorm, not RMS norm
   bool scales_embedding = false;  // by sqrt(hidden_size)
-  bool four_norms = false;        // norms around mixer and feed-forward, not only before them
-  bool qk_norm = false;
-  bool qk_norm_rows = false;           // over all heads at once
+  Norms norms = Norms::before;
+  QkvMaps qkv = QkvMaps::apart;
+  bool gated_mlp = true, fused_mlp = false;  // as MlpSpec's gated and fused
+  bool qk_norm = false, qk_norm_of_rows = false, qk_norm_last = false;
   bool gated_attention = false;        // q_proj carries sigmoid gates
   bool query_pre_attn_scalar = false;  // attention scale is its -1/2 power, not head_dim's
   bool attention_softcap = false;      // applies attn_logit_softcapping
   bool logit_softcap = false;          // applies final_logit_softcapping
   bool always_norm_topk = false;       // of chosen experts, whatever norm_topk_prob says
   bool delta_interleaved = false;      // linear attention projections fused per key head
+  bool interleaved_rope = false;       // pairs of neighbours
+  bool alpha_rope = false;             // RoPE type "dynamic" with an alpha stretches theta once and for all
   bool reads_partial_rotary = false;
   double partial_rotary = 1;
   double theta = 10000, local_theta = 0;  // local: RoPE of sliding layers; 0: they share the one RoPE
   WindowRule window = WindowRule::none;
-  std::int64_t default_window = 4096;
+  std::int64_t default_window = 4096, window_period = 6;
   std::int64_t max_positions = 32768;
 };
 
@@ -160,6 +169,8 @@ struct Family {
   std::span<const Drop> drops{};
   std::span<const std::string_view> towers{};  // paths, behind the prefixes, of what is no part of the text model: Role::vision
   std::span<const Rename> prefixes{};
+  // Parts of names, one or more whole components, as the model is published and as they are canonical. In order, each where it occurs.
+  std::span<const Rename> parts{};
   std::span<const ConfigDefault> defaults{};
   std::uint8_t reads = 0;
   bool text_config = false;  // the language model's numbers may sit in "text_config"

@@ -49,6 +49,7 @@ Result<std::int64_t> optional(const json::Value& text, const NumberKey& k, std::
 
 Status read_biases(const json::Value& text, Geometry* g) {
   JANG_ASSIGN(g->attention_bias, json::get_bool(text, "attention_bias", false));
+  JANG_ASSIGN(g->attention_out_bias, json::get_bool(text, "attention_out_bias", false));
   JANG_ASSIGN(g->mlp_bias, json::get_bool(text, "mlp_bias", false));
   JANG_ASSIGN(g->qk_norm, json::get_bool(text, "use_qk_norm", false));
   return {};
@@ -96,6 +97,7 @@ Status read_attention(const json::Value& text, Geometry* g) {
   g->set(Dim::q, g->n_heads * head);
   g->set(Dim::q_gated, 2 * g->n_heads * head);
   g->set(Dim::kv, g->n_kv_heads * head);
+  g->set(Dim::qkv, (g->n_heads + 2 * g->n_kv_heads) * head);
   return read_biases(text, g);
 }
 
@@ -164,6 +166,7 @@ bool Geometry::has(When when, int layer) const {
     case When::untied: return !tied;
     case When::attention_bias: return attention_bias;
     case When::qk_norm: return qk_norm;
+    case When::attention_out_bias: return attention_out_bias;
     case When::mlp_bias: return mlp_bias;
     case When::dense_layer: return !moe;
     case When::moe_layer: return moe;
@@ -193,6 +196,7 @@ Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
   if (any_dense) {
     JANG_ASSIGN(const std::int64_t ffn, required(text, kFfn));
     g.set(Dim::ffn, ffn);
+    g.set(Dim::gate_up, 2 * ffn);
   }
   return g;
 }

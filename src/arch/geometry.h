@@ -18,7 +18,7 @@ struct Geometry {
   std::array<std::int64_t, static_cast<std::size_t>(Dim::n_dims)> sizes{};  // by Dim; 0 = not in this model
   int n_layers = 0, n_experts = 0;
   std::int64_t n_heads = 0, n_kv_heads = 0;
-  bool attention_bias = false, mlp_bias = false, qk_norm = false, tied = false;
+  bool attention_bias = false, attention_out_bias = false, mlp_bias = false, qk_norm = false, tied = false;
   bool latent = false;              // latent attention in every layer
   int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
   int sparse_step = 1;              // every such layer is sparse

@@ -3,8 +3,11 @@
 // (decoder_config.cpp) fills a spec from the config and the traits of the family, and the family's own file has the last word on every
 // field (Family::specify). Layers of one model may differ in all of it.
 //
-//   Norms::before   h = x + mixer(norm(x));        out = h + ffn(norm(h))
-//   Norms::around   h = x + norm(mixer(norm(x)));  out = h + norm(ffn(norm(h)))
+//   Norms::before          h = x + mixer(norm(x));        out = h + ffn(norm(h))
+//   Norms::around          h = x + norm(mixer(norm(x)));  out = h + norm(ffn(norm(h)))
+//   Norms::after           h = x + norm(mixer(x));        out = h + norm(ffn(h))
+//   Norms::parallel        out = x + mixer(norm(x)) + ffn(norm(x)), one norm for both
+//   Norms::parallel_apart  out = x + mixer(norm(x)) + ffn(norm(x)), a norm for each
 //
 // The types have a place for more than is computed: a block refuses, when it is bound, the fields it has no kernel for (model/blocks/).
 #pragma once
@@ -17,20 +20,32 @@ namespace jang::arch {
 
 // --- mixers
 
+inline constexpr int kNoRope = -1;
+
+// How the maps of queries, keys and values lie in the model.
+enum class QkvMaps : std::uint8_t {
+  apart,    // q_proj, k_proj, v_proj
+  stacked,  // qkv_proj: all queries, then all keys, then all values
+  grouped,  // qkv_proj: for each key-value head its queries, its key, its value
+};
+
 // Softmax attention with grouped queries: query head h reads key-value head h / (n_heads / n_kv_heads).
 struct AttentionSpec {
   std::int64_t n_heads = 0, n_kv_heads = 0;
   std::int64_t key_dim = 0, value_dim = 0;  // of one head: of queries and keys, of values
   float scale = 1, softcap = 0;             // a score is cap(scale * q . k); softcap 0: no cap
   bool qk_norm = false;                     // RMS norm over key_dim of queries and keys, before RoPE
-  bool qk_norm_rows = false;                // that norm is over all heads of a position at once
-  bool gated = false;                       // q_proj gives, per head, a query and the sigmoid gate of its output
-  bool sinks = false;                       // a learned score per head in the softmax that has no value (gpt-oss)
-  std::int64_t window = 0;                  // positions visible, the own one included; 0: all
-  int rope = 0;                             // index into DecoderConfig::ropes
+  bool qk_norm_of_rows = false;             // that norm is over all heads of a row at once
+  bool qk_norm_last = false;                // that norm comes after RoPE
+  QkvMaps maps = QkvMaps::apart;
+  bool gated = false;       // q_proj gives, per head, a query and the sigmoid gate of its output
+  bool sinks = false;       // a learned score per head in the softmax that has no value (gpt-oss)
+  std::int64_t window = 0;  // positions visible, the own one included; 0: all
+  int rope = 0;             // index into DecoderConfig::ropes; kNoRope: positions do not turn anything
   [[nodiscard]] std::int64_t q_size() const { return n_heads * key_dim; }
   [[nodiscard]] std::int64_t k_size() const { return n_kv_heads * key_dim; }
   [[nodiscard]] std::int64_t v_size() const { return n_kv_heads * value_dim; }
+  [[nodiscard]] std::int64_t qkv_size() const { return q_size() + k_size() + v_size(); }
   [[nodiscard]] std::int64_t out_size() const { return n_heads * value_dim; }  // what o_proj reads; gates are of that size
   bool operator==(const AttentionSpec&) const = default;
 };
@@ -68,13 +83,15 @@ struct DeltaSpec {
 
 // --- feed-forwards
 
-enum class Activation : std::uint8_t { silu, gelu_tanh };
+enum class Activation : std::uint8_t { silu, gelu_tanh, gelu };  // gelu: with the error function; gelu_tanh: approximated
 
-// W_down (act(W_gate x) * W_up x)
+// W_down (act(W_gate x) * W_up x), or W_down act(W_up x) without gate
 struct MlpSpec {
   std::int64_t ffn = 0;  // rows of gate and up
   Activation activation = Activation::silu;
-  float clamp = 0;  // limit of what gate and up give before the activation (gpt-oss: swiglu_limit); 0: none
+  bool gated = true;
+  bool fused = false;  // gate and up are one map gate_up_proj, gate first
+  float clamp = 0;     // limit of what gate and up give before the activation (gpt-oss: swiglu_limit); 0: none
   bool operator==(const MlpSpec&) const = default;
 };
 
@@ -116,7 +133,7 @@ struct ExpertsSpec {
 
 // --- layers
 
-enum class Norms : std::uint8_t { before, around };
+enum class Norms : std::uint8_t { before, around, after, parallel, parallel_apart };
 
 struct LayerSpec {
   std::variant<AttentionSpec, DeltaSpec, LatentSpec> mixer;

@@ -28,6 +28,15 @@ bool ends_with_path(std::string_view path, std::string_view suffix) {
   return path.size() == suffix.size() || path[path.size() - suffix.size() - 1] == '.';
 }
 
+void replace_path(std::string* path, std::string_view from, std::string_view to) {
+  for (std::size_t at = path->find(from); at != std::string::npos; at = path->find(from, at + 1)) {
+    const std::size_t end = at + from.size();
+    if ((at > 0 && (*path)[at - 1] != '.') || (end < path->size() && (*path)[end] != '.')) continue;
+    path->replace(at, from.size(), to);
+    return;
+  }
+}
+
 int component_number(std::string_view component) {
   if (component.empty() || component.size() > 9) return -1;
   if (!std::all_of(component.begin(), component.end(), [](char c) { return c >= '0' && c <= '9'; })) return -1;

@@ -17,6 +17,9 @@ namespace jang::arch {
 // `path` is `suffix` or ends with a dot and `suffix`. The empty suffix fits nothing.
 [[nodiscard]] bool ends_with_path(std::string_view path, std::string_view suffix);
 
+// Replaces the first run of whole components that reads `from`, if there is one.
+void replace_path(std::string* path, std::string_view from, std::string_view to);
+
 // Value of a component made of digits only, or -1 (also for more than nine digits).
 [[nodiscard]] int component_number(std::string_view component);
 

@@ -107,6 +107,37 @@ Status apply_yarn(const json::Value& parameters, double context, std::int64_t ma
   return {};
 }
 
+// A frequency is divided by the factor of its pair. Both lists are checked, though the long one is for texts that this Rope does not serve.
+Status apply_longrope(const json::Value& parameters, double context, std::int64_t max_positions, Rope* rope) {
+  std::vector<double> factors[2];
+  for (const auto& [i, key] : {std::pair{0, "short_factor"}, {1, "long_factor"}}) {
+    const json::Value* list = json::find(parameters, key);
+    const bool is_list = list != nullptr && list->is_array() && list->size() == rope->inv_freq.size();
+    if (!is_list || !std::ranges::all_of(*list, [](const json::Value& f) { return f.is_number() && f > 0 && f <= kLargest; }))
+      return {StatusCode::corrupt,
+              fmt::format("config.json: RoPE '{}' must list {} numbers above 0, one for each pair", key, rope->inv_freq.size())};
+    for (const json::Value& f : *list) factors[i].push_back(f.get<double>());
+  }
+  const std::vector<float> waves = wavelengths(*rope);
+  for (std::size_t j = 0; j < waves.size(); ++j) rope->inv_freq[j] = 1.0f / (static_cast<float>(factors[0][j]) * waves[j]);
+  JANG_ASSIGN(const double factor, positive(parameters, "factor", at_least_one(max_positions) / context));
+  const double inferred = factor <= 1 || context <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(context));
+  JANG_ASSIGN(const double attention_factor, positive(parameters, "attention_factor", inferred));
+  rope->attention_factor = static_cast<float>(attention_factor);
+  if (factors[0] != factors[1]) rope->context = static_cast<std::int64_t>(context);
+  return {};
+}
+
+Status apply_alpha(const json::Value& parameters, Rope* rope) {
+  JANG_ASSIGN(const double alpha, positive(parameters, "alpha", 1));
+  const auto dims = static_cast<double>(rope->dims);
+  if (rope->dims > 2) rope->theta *= std::pow(alpha, dims / (dims - 2));
+  if (!(rope->theta <= kLargest)) return {StatusCode::corrupt, fmt::format("config.json: RoPE 'alpha' is {}, too large", alpha)};
+  rope->inv_freq = wavelengths(*rope);
+  for (float& f : rope->inv_freq) f = 1.0f / f;
+  return {};
+}
+
 // "rope_type" or, in older configs, "type".
 Result<std::string> type_of(const json::Value& parameters) {
   JANG_ASSIGN(const std::string old_type, json::get_string(parameters, "type", "default"));
@@ -137,14 +168,18 @@ Result<Rope> read_rope(const json::Value* given, const json::Value& text, const 
   for (float& f : rope.inv_freq) f = 1.0f / f;
 
   if (rope.type == "linear") JANG_TRY(apply_linear(parameters, &rope));
-  if (rope.type == "llama3" || rope.type == "yarn") {
+  if (rope.type == "llama3" || rope.type == "yarn" || rope.type == "longrope") {
     JANG_ASSIGN(const double context, original_context(parameters, text, defaults));
     JANG_TRY(rope.type == "llama3" ? apply_llama3(parameters, context, &rope)
-                                   : apply_yarn(parameters, context, defaults.max_positions, &rope));
+             : rope.type == "yarn" ? apply_yarn(parameters, context, defaults.max_positions, &rope)
+                                   : apply_longrope(parameters, context, defaults.max_positions, &rope));
   }
-  if (rope.type != "default" && rope.type != "linear" && rope.type != "llama3" && rope.type != "yarn")
-    return Status(StatusCode::unsupported, fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, llama3 "
-                                                       "and yarn are)",
+  const bool has_alpha = defaults.fixed_alpha && rope.type == "dynamic" && json::find(parameters, "alpha") != nullptr;
+  if (has_alpha) JANG_TRY(apply_alpha(parameters, &rope));
+  if (rope.type != "default" && rope.type != "linear" && rope.type != "llama3" && rope.type != "yarn" && rope.type != "longrope" &&
+      !has_alpha)
+    return Status(StatusCode::unsupported, fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, llama3, "
+                                                       "yarn and longrope are)",
                                                        json::quote(rope.type)));
   for (const float f : rope.inv_freq)
     if (!std::isfinite(f)) return Status(StatusCode::corrupt, "config.json: RoPE frequencies are not finite");

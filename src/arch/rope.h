@@ -3,8 +3,10 @@
 //
 //   angle of pair j at position p: p * inv_freq[j];   cosine and sine are multiplied by attention_factor
 //
-// Types as transformers names them: default, linear, llama3, yarn (arXiv 2309.00071). Frequencies are rounded to float32 where transformers
-// rounds them, so that both rotate by the same angles. Others (dynamic, longrope) depend on the length of the text: unsupported.
+// Types as transformers names them: default, linear, llama3, yarn (arXiv 2309.00071), longrope (arXiv 2402.13753). Frequencies are rounded
+// to float32 where transformers rounds them, so that both rotate by the same angles. longrope has one table for texts up to the original
+// context and one for longer ones; a text that grows cannot change its table, since its keys are stored rotated: Rope has the first, and
+// `context` says how far it reaches. dynamic depends on the length of the text at every position: unsupported.
 #pragma once
 
 #include <string>
@@ -20,7 +22,9 @@ struct Rope {
   double theta = 10000;
   std::int64_t dims = 0;        // rotated values at the start of a head, even
   std::vector<float> inv_freq;  // [dims / 2]
+  bool interleaved = false;     // pairs are values (2j, 2j + 1) of a head, not (j, j + dims / 2)
   float attention_factor = 1;
+  std::int64_t context = 0;  // positions that these frequencies are for, where longer texts have others; 0: all
 };
 
 struct RopeDefaults {
@@ -29,6 +33,7 @@ struct RopeDefaults {
   bool reads_partial = false;      // the class reads partial_rotary_factor
   std::int64_t max_positions = 0;  // of the model: what "original_max_position_embeddings" defaults to
   bool outer_original = true;      // that key may stand around the parameters, and goes before the one among them
+  bool fixed_alpha = false;        // type "dynamic" with an alpha is theta * alpha^(dims / (dims - 2)) for texts of every length
 };
 
 // `parameters`: transformers' rope_parameters or rope_scaling object, or null; `text`: the config around it, for keys that may stand

@@ -64,7 +64,7 @@ class Finder {
       layer_ = layer;
       prefix_ = fmt::format("model.layers.{}.", layer);
       const LayerSpec& spec = config_.layers[static_cast<std::size_t>(layer)];
-      std::visit([&](const auto& mixer) { add_mixer(mixer); }, spec.mixer);
+      std::visit([&](const auto& mixer) { add_mixer(mixer, spec.norms); }, spec.mixer);
       std::visit([&](const auto& ffn) { add_ffn(ffn, spec.norms); }, spec.ffn);
     }
     if (!config_.tied) add_head();
@@ -80,16 +80,23 @@ class Finder {
     return at == by_name_.end() ? -1 : at->second;
   }
 
-  void add_mixer(const AttentionSpec& s) {
+  void leave_out(const std::string& name, std::string why) { found_.left_out.push_back({prefix_ + name, std::move(why)}); }
+
+  void add_mixer_norm(Norms norms, const Names& readers) {
+    if (norms == Norms::parallel) return leave_out("input_layernorm", "the mixer and the feed-forward both read it");
+    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer, readers);
+  }
+
+  void add_mixer(const AttentionSpec& s, Norms norms) {
     const std::string block = prefix_ + "self_attn.";
-    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer,
-        {block + "q_proj", block + "k_proj", block + "v_proj"});
+    add_mixer_norm(norms,
+                   s.maps == QkvMaps::apart ? Names{block + "q_proj", block + "k_proj", block + "v_proj"} : Names{block + "qkv_proj"});
     add({.name = block + "v_proj", .channels = s.v_size(), .head = s.value_dim, .repeat = s.n_heads / s.n_kv_heads}, Input::attended,
         {block + "o_proj"});
   }
 
   // What o_proj reads is made by rows of kv_b_proj that lie between those of keys: it keeps its channels.
-  void add_mixer(const LatentSpec& s) {
+  void add_mixer(const LatentSpec& s, Norms norms) {
     const std::string block = prefix_ + "self_attn.";
     add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer,
         {block + (s.q_rank > 0 ? "q_a_proj" : "q_proj"), block + "kv_a_proj_with_mqa"});
@@ -102,23 +109,28 @@ class Finder {
         {block + "kv_b_proj"});
   }
 
-  void add_mixer(const DeltaSpec& s) {
+  void add_mixer(const DeltaSpec& s, Norms norms) {
     const std::string block = prefix_ + "linear_attn.";
     const Names inputs = s.interleaved ? Names{block + "in_proj_qkvz", block + "in_proj_ba"}
                                        : Names{block + "in_proj_qkv", block + "in_proj_z", block + "in_proj_b", block + "in_proj_a"};
-    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer, inputs);
+    add_mixer_norm(norms, inputs);
     add({.name = block + "norm", .is_norm = true, .channels = s.value_dim, .head = s.value_dim, .repeat = s.value_heads}, Input::delta,
         {block + "out_proj"});
   }
 
   void add_norm(Norms norms, const Names& readers) {
+    if (norms == Norms::parallel) return;  // the mixer's
+    if (norms == Norms::after) return leave_out("post_attention_layernorm", "it comes after the mixer and is added to what no norm wrote");
     const char* name = norms == Norms::around ? "pre_feedforward_layernorm" : "post_attention_layernorm";
     add({.name = prefix_ + name, .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::ffn, readers);
   }
 
   void add_ffn(const MlpSpec& s, Norms norms) {
     const std::string block = prefix_ + "mlp.";
-    add_norm(norms, {block + "gate_proj", block + "up_proj"});
+    Names readers = {block + "up_proj"};
+    if (s.gated) readers = s.fused ? Names{block + "gate_up_proj"} : Names{block + "gate_proj", block + "up_proj"};
+    add_norm(norms, readers);
+    if (!s.gated) return leave_out("mlp.up_proj", "an activation lies between it and its reader");
     add({.name = block + "up_proj", .channels = s.ffn, .head = s.ffn}, Input::mlp, {block + "down_proj"});
   }
 

@@ -23,19 +23,21 @@ struct LinearGradient {
   Tensor dy;  // [n, rows of W], any stride
 };
 
-// Of out = norm(x; norm) as in AddNorm.
+// Of out = norm(x; norm) [+ bias] as in AddNorm.
 struct NormGradient {
   Tensor x{}, norm{};   // [n, size], [1, size] or absent
   Tensor dout{}, dx{};  // dx may be dout
   float eps = 0, offset = 0;
+  bool centred = false;
   bool add = false;  // dx += instead of dx =; not in place then
 };
 
 // Of normalising and rotating heads, as RopeStore does with queries or keys.
 struct RopeGradient {
-  Tensor x{};                 // [n, heads * head_dim]: before norm and rotation; read only with a norm
+  Tensor x{};                 // [n, heads * head_dim]: before norm and rotation; read only with a norm, overwritten with norm_last
   Tensor norm{};              // [1, head_dim], or absent
-  Tensor cosines{}, sines{};  // [n, half]
+  Tensor cosines{}, sines{};  // [n, half], or absent
+  bool interleaved = false, norm_last = false;
   std::int64_t head_dim = 0;
   float eps = 0, offset = 0;
   Tensor d{};  // [n, heads * head_dim]: of the rotated heads, becomes that of x
@@ -141,7 +143,7 @@ class Backward {
   // to += x
   virtual void add(const Tensor& x, const Tensor& to) = 0;
   virtual void norm(const NormGradient& op) = 0;
-  // Of out = act(gate) * up. dgate and dup may be dout, gate or up.
+  // Of out = act(gate) * up, or act(gate) where there is neither up nor dup. dgate and dup may be dout, gate or up.
   virtual void glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& dout, const Tensor& dgate,
                    const Tensor& dup) = 0;
   // Of out += sigmoid(gate) * x: dgate [n, 1] and dx.

@@ -26,7 +26,7 @@
 
 namespace jang::kernels {
 
-enum class Activation : std::uint8_t { silu, gelu_tanh, sigmoid };
+enum class Activation : std::uint8_t { silu, gelu_tanh, sigmoid, gelu };  // gelu: x/2 (1 + erf(x / sqrt 2))
 
 // A linear map of one matrix, or one per expert, made ready by Device::upload.
 class Weight {
@@ -46,12 +46,15 @@ struct LinearOut {
   Tensor y;
 };
 
-// x += branch, or x += norm(branch; branch_norm); then out = norm(x; norm). norm(x; w) = x / sqrt(mean(x^2) + eps) * (w + offset) per row.
-// Without branch x is only read; without out the sum is all. out may be x where there is no branch.
+// x += branch, or x += norm(branch; branch_norm); then out = norm(x; norm) [+ norm_bias]. Per row
+//   norm(x; w) = (x - m) / sqrt(mean((x - m)^2) + eps) * (w + offset),   m = mean(x) when centred (LayerNorm), else 0 (RMS norm)
+// Without branch x is only read; without out the sum is all. out may be x where there is no branch. branch_norm is never centred.
 struct AddNorm {
   Tensor x{}, branch{}, branch_norm{};  // [n, size], [n, size], [1, size]
   Tensor norm{}, out{};                 // [1, size], [n, size]; norm may be absent: no factor (w + offset = 1)
+  Tensor norm_bias{};                   // [1, size], or absent
   float eps = 0, offset = 0;
+  bool centred = false;
 };
 
 // to[i, to_column + j] = from[i, from_column + j] for j in [0, n)
@@ -68,11 +71,13 @@ struct SequenceRun {
 
 // Normalises and rotates queries and keys in place and stores keys and values:
 //   head = norm(head) (where there is a weight);  (head[j], head[j + half]) turned by the angle whose cosine and sine are given, j < half
+// Pairs are (head[2j], head[2j + 1]) when interleaved. Without cosines nothing turns. With norm_last the norm comes after the turn.
 struct RopeStore {
   Tensor q{}, k{}, v{};       // [n, heads * head_dim], [n, kv_heads * head_dim], [n, kv_heads * value_dim]
   Tensor q_norm{}, k_norm{};  // [1, head_dim], or absent
   float eps = 0, offset = 0;
-  Tensor cosines{}, sines{};  // [n, half]
+  Tensor cosines{}, sines{};  // [n, half], or absent
+  bool interleaved = false, norm_last = false;
   KvLayer cache{};
 };
 
@@ -170,7 +175,7 @@ class Device {
   // out[i] = x[rows[i]]. rows: i32 [n, 1].
   virtual void gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;
   virtual void add_norm(const AddNorm& op) = 0;
-  // out = act(gate) * up. out may be gate or up.
+  // out = act(gate) * up, or act(gate) without up. out may be gate or up.
   virtual void glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& out) = 0;
   // out += sigmoid(gate) * x, one gate a row ([n, 1]); without gate out += x.
   virtual void add_gated(const Tensor& x, const Tensor& gate, const Tensor& out) = 0;

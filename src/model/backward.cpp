@@ -81,9 +81,24 @@ struct Gradients::Impl {
   Status head_back(BackwardPass& pass, const Tensor& dlogits, const Tensor& d);
   Status uncap(const Tensor& dlogits);
   void layer_back(BackwardPass& pass, const LayerRun& run, const Tensor& d);
+  void parallel_back(BackwardPass& pass, const LayerRun& run, const Tensor& d);
+  void ffn_back(BackwardPass& pass, const LayerRun& run, const Tensor& dout, const Tensor& dx);
+  void mixer_back(BackwardPass& pass, const LayerRun& run, const Tensor& dout, const Tensor& dx);
+  // The gradient of what a block wrote: d, through the norm of the branch if it has one.
+  Tensor out_norm_back(const Tensor& branch, const Tensor& weight, const Tensor& d);
+  // d += the gradient by what was normalised for a block.
+  void in_norm_back(const Tensor& at, const NormWeights& weights, const Tensor& dnormed, const Tensor& d);
   void embedding_back(BackwardPass& pass, const Tensor& dlogits, const Tensor& d);
-  kernels::NormGradient norm(const Tensor& at, const Tensor& weight, const Tensor& dout, const Tensor& dx, bool add) const {
-    return {.x = at, .norm = weight, .dout = dout, .dx = dx, .eps = config().norm.eps, .offset = config().norm.offset, .add = add};
+  kernels::NormGradient norm(const Tensor& at, const NormWeights& weights, const Tensor& dout, const Tensor& dx, bool add) const {
+    const arch::NormSpec& spec = config().norm;
+    return {.x = at,
+            .norm = weights.weight,
+            .dout = dout,
+            .dx = dx,
+            .eps = spec.eps,
+            .offset = spec.offset,
+            .centred = spec.centred,
+            .add = add};
   }
 };
 
@@ -174,40 +189,60 @@ Result<LayerRun> Gradients::Impl::run_layer(int l, const Tensor& before, std::in
   f.probe = nullptr;
   f.kept = &kept;
   JANG_TRY(inside.reserve(f, l, l + 1));
-  const Tensor between = hidden(x, n_tokens), normed = hidden(inside.workspace.normed, n_tokens),
-               branch = hidden(inside.workspace.branch, n_tokens);
-  inside.norm(before, layer.mixer_norm, normed);
-  std::visit([&](const auto& mixer) { run(f, mixer, l); }, layer.mixer);
-  if (layer.norms == arch::Norms::around) device().copy(branch, hidden(mixer_branch, n_tokens));
+  const Tensor between = hidden(x, n_tokens);
+  inside.run_mixer(f, l, before);
+  if (layer.mixer_out_norm.exists()) device().copy(hidden(inside.workspace.branch, n_tokens), hidden(mixer_branch, n_tokens));
   device().copy(before, between);
-  device().add_norm({.x = between,
-                     .branch = branch,
-                     .branch_norm = layer.mixer_out_norm,
-                     .norm = layer.ffn_norm,
-                     .out = normed,
-                     .eps = config().norm.eps,
-                     .offset = config().norm.offset});
-  std::visit([&](const auto& ffn) { run(f, ffn, normed, branch); }, layer.ffn);
+  inside.run_ffn(f, l, between);
   return LayerRun{std::move(texts), std::move(f), l, before};
 }
 
 // d: of the hidden states behind the layer, becomes that of those before it. A branch's gradient is that of the sum, through its own norm
 // if it has one.
 void Gradients::Impl::layer_back(BackwardPass& pass, const LayerRun& run, const Tensor& d) {
-  const int l = run.layer;
-  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(l)];
-  const bool around = layer.norms == arch::Norms::around;
-  const std::int64_t n_tokens = run.before.rows;
-  const auto of = [&](const Array& array) { return hidden(array, n_tokens); };
-  const Tensor before = run.before, between = of(x), normed = of(inside.workspace.normed), branch = of(inside.workspace.branch);
-  const Tensor dnormed = of(space.normed), dbranch = of(space.branch);
-  if (around) ops.norm(norm(branch, layer.ffn_out_norm, d, dbranch, false));
-  std::visit([&](const auto& ffn) { run_back(pass, ffn, normed, around ? dbranch : d, dnormed); }, layer.ffn);
-  ops.norm(norm(between, layer.ffn_norm, dnormed, d, true));
-  if (around) ops.norm(norm(of(mixer_branch), layer.mixer_out_norm, d, dbranch, false));
-  inside.norm(before, layer.mixer_norm, normed);
-  std::visit([&](const auto& mixer) { run_back(pass, mixer, l, normed, around ? dbranch : d, dnormed); }, layer.mixer);
-  ops.norm(norm(before, layer.mixer_norm, dnormed, d, true));
+  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(run.layer)];
+  if (layer.norms == arch::Norms::parallel || layer.norms == arch::Norms::parallel_apart) return parallel_back(pass, run, d);
+  const auto of = [&](const Array& array) { return hidden(array, run.before.rows); };
+  const Tensor dnormed = of(space.normed);
+  ffn_back(pass, run, out_norm_back(of(inside.workspace.branch), layer.ffn_out_norm, d), dnormed);
+  in_norm_back(of(x), layer.ffn_norm, dnormed, d);
+  mixer_back(pass, run, out_norm_back(of(mixer_branch), layer.mixer_out_norm, d), dnormed);
+  in_norm_back(run.before, layer.mixer_norm, dnormed, d);
+}
+
+// Both branches have the gradient of the sum, so it changes only when both are done.
+void Gradients::Impl::parallel_back(BackwardPass& pass, const LayerRun& run, const Tensor& d) {
+  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(run.layer)];
+  const Tensor of_ffn = hidden(space.branch, run.before.rows), of_mixer = hidden(space.normed, run.before.rows);
+  ffn_back(pass, run, d, of_ffn);
+  mixer_back(pass, run, d, of_mixer);
+  in_norm_back(run.before, layer.norms == arch::Norms::parallel ? layer.mixer_norm : layer.ffn_norm, of_ffn, d);
+  in_norm_back(run.before, layer.mixer_norm, of_mixer, d);
+}
+
+void Gradients::Impl::ffn_back(BackwardPass& pass, const LayerRun& run, const Tensor& dout, const Tensor& dx) {
+  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(run.layer)];
+  std::visit([&](const auto& ffn) { run_back(pass, ffn, inside.ffn_input(layer, run.before.rows), dout, dx); }, layer.ffn);
+}
+
+// What the mixer read is computed once more: the feed-forward has used its place.
+void Gradients::Impl::mixer_back(BackwardPass& pass, const LayerRun& run, const Tensor& dout, const Tensor& dx) {
+  const Layer& layer = inside.graph.layers[static_cast<std::size_t>(run.layer)];
+  const Tensor normed = hidden(inside.workspace.normed, run.before.rows);
+  inside.norm(run.before, layer.mixer_norm, normed);
+  std::visit([&](const auto& mixer) { run_back(pass, mixer, run.layer, normed, dout, dx); }, layer.mixer);
+}
+
+Tensor Gradients::Impl::out_norm_back(const Tensor& branch, const Tensor& weight, const Tensor& d) {
+  if (!weight.exists()) return d;
+  const Tensor dbranch = hidden(space.branch, branch.rows);
+  ops.norm({.x = branch, .norm = weight, .dout = d, .dx = dbranch, .eps = config().norm.eps, .offset = config().norm.offset});
+  return dbranch;
+}
+
+void Gradients::Impl::in_norm_back(const Tensor& at, const NormWeights& weights, const Tensor& dnormed, const Tensor& d) {
+  if (!weights.weight.exists()) return ops.add(dnormed, d);
+  ops.norm(norm(at, weights, dnormed, d, true));
 }
 
 // What is looked up, and of a tied embedding what the head multiplies with.

@@ -35,13 +35,16 @@ Result<std::span<const float>> Binder::host_vector(const std::string& name, std:
   return std::span<const float>(found->second);
 }
 
-Status Binder::vector(const std::string& name, std::int64_t n, kernels::Tensor* out) {
+Status Binder::vector(const std::string& name, std::int64_t n, kernels::Tensor* out, float scale, float offset) {
   JANG_ASSIGN(const std::span<const float> values, host_vector(name, n));
   std::unique_ptr<kernels::Buffer> buffer = device_.allocate(n * size_bytes(DType::f32));
   if (buffer == nullptr) return {StatusCode::out_of_memory, fmt::format("no memory for '{}'", name)};
   *out = {buffer.get(), 0, DType::f32, 1, n, n};
   vectors_.push_back(std::move(buffer));
-  return device_.write(values.data(), *out);
+  if (scale == 1) return device_.write(values.data(), *out);
+  std::vector<float> scaled(values.begin(), values.end());
+  for (float& w : scaled) w = scale * (w + offset) - offset;
+  return device_.write(scaled.data(), *out);
 }
 
 Status Binder::check_leftovers() const {

@@ -25,6 +25,7 @@ class Binder {
       : config_(config), device_(device), precision_(precision), weights_(weights), vectors_(vectors) {}
 
   [[nodiscard]] std::int64_t hidden() const { return config_.hidden; }
+  [[nodiscard]] const arch::NormSpec& norm() const { return config_.norm; }
   [[nodiscard]] kernels::Precision precision() const { return precision_; }
   [[nodiscard]] kernels::Device& device() const { return device_; }
 
@@ -32,8 +33,9 @@ class Binder {
   // unsupported (no kernel), out_of_memory.
   [[nodiscard]] Status take(const std::string& module, std::int64_t n_rows, std::int64_t n_cols, kernels::Precision precision, Linear* out,
                             std::size_t n_views = 1);
-  // The values of a vector as [1, n] on the device. Errors: corrupt, out_of_memory.
-  [[nodiscard]] Status vector(const std::string& name, std::int64_t n, kernels::Tensor* out);
+  [[nodiscard]] bool has_vector(const std::string& name) const { return weights_.vectors.contains(name); }
+  // The values of a vector as [1, n] on the device, w such that w + offset is `scale` times what it was. Errors: corrupt, out_of_memory.
+  [[nodiscard]] Status vector(const std::string& name, std::int64_t n, kernels::Tensor* out, float scale = 1, float offset = 0);
   // Corrupt when a tensor was not asked for.
   [[nodiscard]] Status check_leftovers() const;
 

@@ -134,30 +134,62 @@ Status Decoder::Impl::reserve(Forward& f, int begin, int end) {
     return out_of_memory(f.n);
   for (int l = begin; l < end; ++l) {
     const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
+    if (layer.norms == arch::Norms::parallel_apart && !workspace.ffn_normed.reserve(device, f.n * config.hidden)) return out_of_memory(f.n);
     JANG_TRY(std::visit([&](const auto& mixer) { return model::reserve(f, mixer, l); }, layer.mixer));
     JANG_TRY(std::visit([&](const auto& ffn) { return model::reserve(f, ffn); }, layer.ffn));
   }
   return {};
 }
 
-void Decoder::Impl::norm(const Tensor& x, const Tensor& weight, const Tensor& out) {
-  device.add_norm({.x = x, .norm = weight, .out = out, .eps = config.norm.eps, .offset = config.norm.offset});
+kernels::AddNorm Decoder::Impl::norm_of(const NormWeights& by) const {
+  return {.norm = by.weight,
+          .norm_bias = by.bias,
+          .eps = config.norm.eps,
+          .offset = config.norm.offset,
+          .centred = config.norm.centred};
+}
+
+void Decoder::Impl::norm(const Tensor& x, const NormWeights& by, const Tensor& out) {
+  if (!by.weight.exists()) return device.copy(x, out);  // with Norms::after blocks read what was added up
+  kernels::AddNorm op = norm_of(by);
+  op.x = x;
+  op.out = out;
+  device.add_norm(op);
+}
+
+void Decoder::Impl::add(const Tensor& branch, const Tensor& branch_norm, const NormWeights& next, const Tensor& x, const Tensor& out) {
+  kernels::AddNorm op = norm_of(next);
+  op.x = x;
+  op.branch = branch;
+  op.branch_norm = branch_norm;
+  if (next.weight.exists()) op.out = out;
+  device.add_norm(op);
+}
+
+Tensor Decoder::Impl::ffn_input(const Layer& layer, std::int64_t n) const {
+  return (layer.norms == arch::Norms::parallel_apart ? workspace.ffn_normed : workspace.normed).matrix(n, config.hidden);
+}
+
+void Decoder::Impl::run_mixer(Forward& f, int l, const Tensor& x) {
+  const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
+  if (layer.norms == arch::Norms::parallel_apart) norm(x, layer.ffn_norm, ffn_input(layer, f.n));
+  norm(x, layer.mixer_norm, workspace.normed.matrix(f.n, config.hidden));
+  std::visit([&](const auto& mixer) { run(f, mixer, l); }, layer.mixer);
+}
+
+void Decoder::Impl::run_ffn(Forward& f, int l, const Tensor& x) {
+  const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
+  const Tensor branch = workspace.branch.matrix(f.n, config.hidden), in = ffn_input(layer, f.n);
+  const bool parallel = layer.norms == arch::Norms::parallel || layer.norms == arch::Norms::parallel_apart;
+  add(branch, layer.mixer_out_norm, parallel ? NormWeights() : layer.ffn_norm, x, in);
+  if (layer.norms == arch::Norms::after) device.copy(x, in);
+  std::visit([&](const auto& ffn) { run(f, ffn, in, branch); }, layer.ffn);
 }
 
 void Decoder::Impl::run_layer(Forward& f, int l, const Tensor& x) {
-  const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
-  const Tensor normed = workspace.normed.matrix(f.n, config.hidden), branch = workspace.branch.matrix(f.n, config.hidden);
-  norm(x, layer.mixer_norm, normed);
-  std::visit([&](const auto& mixer) { run(f, mixer, l); }, layer.mixer);
-  device.add_norm({.x = x,
-                   .branch = branch,
-                   .branch_norm = layer.mixer_out_norm,
-                   .norm = layer.ffn_norm,
-                   .out = normed,
-                   .eps = config.norm.eps,
-                   .offset = config.norm.offset});
-  std::visit([&](const auto& ffn) { run(f, ffn, normed, branch); }, layer.ffn);
-  device.add_norm({.x = x, .branch = branch, .branch_norm = layer.ffn_out_norm, .eps = config.norm.eps, .offset = config.norm.offset});
+  run_mixer(f, l, x);
+  run_ffn(f, l, x);
+  add(workspace.branch.matrix(f.n, config.hidden), graph.layers[static_cast<std::size_t>(l)].ffn_out_norm, {}, x, {});
 }
 
 Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, const Tensor& x) {

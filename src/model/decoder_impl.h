@@ -34,7 +34,17 @@ struct Decoder::Impl {
   Forward forward(std::int64_t n);  // over n rows of no sequence
   Result<Forward> forward(std::span<const BatchItem> batch, std::int64_t n);
   Status reserve(Forward& f, int begin, int end);
-  void norm(const kernels::Tensor& x, const kernels::Tensor& weight, const kernels::Tensor& out);
+  [[nodiscard]] kernels::AddNorm norm_of(const NormWeights& by) const;
+  // out = norm(x), or x where there is no norm.
+  void norm(const kernels::Tensor& x, const NormWeights& by, const kernels::Tensor& out);
+  // x += [norm] branch, then out = norm(x; next) where there is a next one.
+  void add(const kernels::Tensor& branch, const kernels::Tensor& branch_norm, const NormWeights& next, const kernels::Tensor& x,
+           const kernels::Tensor& out);
+  // Where the feed-forward of a layer reads.
+  [[nodiscard]] kernels::Tensor ffn_input(const Layer& layer, std::int64_t n) const;
+  // The parts of run_layer: each leaves its branch in the workspace; run_ffn first adds the mixer's to x.
+  void run_mixer(Forward& f, int l, const kernels::Tensor& x);
+  void run_ffn(Forward& f, int l, const kernels::Tensor& x);
   void run_layer(Forward& f, int l, const kernels::Tensor& x);
 };
 

@@ -33,7 +33,7 @@ struct Forward {
   Workspace& workspace;
   Rotations& rotations;
   std::int64_t hidden = 0;
-  arch::RmsNorm norm{};  // eps and offset of every norm of the model
+  arch::NormSpec norm{};  // of every norm of the model
   Probe* probe = nullptr;
   std::int64_t n = 0;                                  // tokens of all items
   std::span<const BatchItem> batch{};                  // none: an output head alone

@@ -26,17 +26,26 @@ Status bind_part(Binder& binder, const std::string& prefix, const arch::ExpertsS
   return bind_block(binder, prefix + "mlp.", spec, &layer->ffn.emplace<Experts>());
 }
 
+// `scale`: of what the norm gives.
+Status bind_norm(Binder& binder, const std::string& module, float scale, NormWeights* norm) {
+  JANG_TRY(binder.vector(module + ".weight", binder.hidden(), &norm->weight, scale, binder.norm().offset));
+  return binder.has_vector(module + ".bias") ? binder.vector(module + ".bias", binder.hidden(), &norm->bias, scale) : Status();
+}
+
 Status bind_norms(Binder& binder, const std::string& prefix, arch::Norms norms, Layer* layer) {
+  using enum arch::Norms;
   layer->norms = norms;
-  const bool around = norms == arch::Norms::around;
-  JANG_TRY(binder.vector(prefix + "input_layernorm.weight", binder.hidden(), &layer->mixer_norm));
-  JANG_TRY(binder.vector(prefix + "post_attention_layernorm.weight", binder.hidden(), around ? &layer->mixer_out_norm : &layer->ffn_norm));
-  if (!around) return {};
-  JANG_TRY(binder.vector(prefix + "pre_feedforward_layernorm.weight", binder.hidden(), &layer->ffn_norm));
+  if (norms != after) JANG_TRY(bind_norm(binder, prefix + "input_layernorm", 1, &layer->mixer_norm));
+  if (norms == before || norms == parallel_apart) return bind_norm(binder, prefix + "post_attention_layernorm", 1, &layer->ffn_norm);
+  if (norms == parallel) return {};
+  JANG_TRY(binder.vector(prefix + "post_attention_layernorm.weight", binder.hidden(), &layer->mixer_out_norm));
+  if (norms == around) JANG_TRY(bind_norm(binder, prefix + "pre_feedforward_layernorm", 1, &layer->ffn_norm));
   return binder.vector(prefix + "post_feedforward_layernorm.weight", binder.hidden(), &layer->ffn_out_norm);
 }
 
 Status bind_layer(Binder& binder, const std::string& prefix, const arch::LayerSpec& spec, Layer* layer) {
+  if (binder.norm().centred && (spec.norms == arch::Norms::around || spec.norms == arch::Norms::after))
+    return refuse(prefix + "post_attention_layernorm", "a centred norm of what a block writes");
   JANG_TRY(bind_norms(binder, prefix, spec.norms, layer));
   const auto bind = [&](const auto& part) { return bind_part(binder, prefix, part, layer); };
   JANG_TRY(std::visit(bind, spec.mixer));
@@ -47,10 +56,10 @@ void add_maps(std::initializer_list<Linear*> some, std::vector<Linear*>* maps) {
   for (Linear* map : some)
     if (map->exists()) maps->push_back(map);
 }
-void add_maps(Attention& b, std::vector<Linear*>* maps) { add_maps({&b.q, &b.k, &b.v, &b.o}, maps); }
+void add_maps(Attention& b, std::vector<Linear*>* maps) { add_maps({&b.qkv, &b.q, &b.k, &b.v, &b.o}, maps); }
 void add_maps(GatedDelta& b, std::vector<Linear*>* maps) { add_maps({&b.qkv, &b.z, &b.b, &b.a, &b.qkvz, &b.ba, &b.out}, maps); }
 void add_maps(LatentAttention& b, std::vector<Linear*>* maps) { add_maps({&b.q, &b.q_a, &b.q_b, &b.kv_a, &b.kv_b, &b.o}, maps); }
-void add_maps(Mlp& b, std::vector<Linear*>* maps) { add_maps({&b.gate, &b.up, &b.down}, maps); }
+void add_maps(Mlp& b, std::vector<Linear*>* maps) { add_maps({&b.gate_up, &b.gate, &b.up, &b.down}, maps); }
 void add_maps(Experts& b, std::vector<Linear*>* maps) {
   add_maps({&b.router, &b.gate, &b.up, &b.down, &b.shared_router}, maps);
   add_maps(b.shared, maps);
@@ -67,7 +76,8 @@ Result<Graph> bind_graph(const arch::DecoderConfig& config, kernels::Device& dev
   JANG_TRY(binder.take("model.embed_tokens", config.vocab, config.hidden, lookup, &graph.embedding));
   for (std::size_t l = 0; l < graph.layers.size(); ++l)
     JANG_TRY(bind_layer(binder, fmt::format("model.layers.{}.", l), config.layers[l], &graph.layers[l]));
-  JANG_TRY(binder.vector("model.norm.weight", config.hidden, &graph.final_norm));
+  // The head is linear: what multiplies the logits multiplies what it reads.
+  JANG_TRY(bind_norm(binder, "model.norm", config.logit_scale, &graph.final_norm));
   if (!config.tied) JANG_TRY(binder.take("lm_head", config.vocab, config.hidden, precision, &graph.head));
   JANG_TRY(binder.check_leftovers());
   return graph;

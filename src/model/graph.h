@@ -16,17 +16,22 @@
 
 namespace jang::model {
 
+// Of a norm: [1, hidden]. Absent where the layer has no such norm, or the norm no bias.
+struct NormWeights {
+  kernels::Tensor weight, bias;
+};
+
 struct Layer {
   arch::Norms norms = arch::Norms::before;
-  kernels::Tensor mixer_norm, mixer_out_norm;  // [1, hidden]; out norms: with Norms::around only
-  kernels::Tensor ffn_norm, ffn_out_norm;
+  NormWeights mixer_norm, ffn_norm;              // of what the blocks read: not with Norms::after; parallel ones may share the mixer's
+  kernels::Tensor mixer_out_norm, ffn_out_norm;  // of what they write: with Norms::around and after only
   std::variant<Attention, GatedDelta, LatentAttention> mixer;
   std::variant<Mlp, Experts> ffn;
 };
 
 struct Graph {
   Linear embedding, head;  // head does not exist when tied: the embedding serves
-  kernels::Tensor final_norm;
+  NormWeights final_norm;
   std::vector<Layer> layers;
   std::vector<std::unique_ptr<kernels::Buffer>> vectors;  // behind the tensors
 };

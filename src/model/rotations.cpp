@@ -15,6 +15,7 @@ Result<Rotations> Rotations::create(kernels::Device& device, std::span<const arc
     if (r.buffer == nullptr) return Status(StatusCode::out_of_memory, "no memory for the frequencies of RoPE");
     r.frequencies = {r.buffer.get(), 0, DType::f32, 1, half, half};
     r.factor = rope.attention_factor;
+    r.interleaved = rope.interleaved;
     JANG_TRY(device.write(rope.inv_freq.data(), r.frequencies));
   }
   return made;

@@ -22,6 +22,7 @@ class Rotations {
 
   // Turns RoPE `rope` to the positions of the runs, which have n rows in all. Errors: out_of_memory.
   [[nodiscard]] Status turn_to(int rope, std::span<const kernels::SequenceRun> runs, std::int64_t n);
+  [[nodiscard]] bool interleaved(int rope) const { return of(rope).interleaved; }
   // [n, half], half = dims / 2. Precondition: turned to n rows.
   [[nodiscard]] kernels::Tensor cosines(int rope, std::int64_t n) const { return of(rope).cosines.matrix(n, of(rope).frequencies.columns); }
   [[nodiscard]] kernels::Tensor sines(int rope, std::int64_t n) const { return of(rope).sines.matrix(n, of(rope).frequencies.columns); }
@@ -31,6 +32,7 @@ class Rotations {
     std::unique_ptr<kernels::Buffer> buffer;  // behind the frequencies
     kernels::Tensor frequencies;              // [1, half]
     float factor = 1;                         // of cosines and sines
+    bool interleaved = false;
     Array cosines, sines;
     std::vector<std::int32_t> positions;  // by row, whose cosines and sines these are; empty: none
   };

@@ -36,7 +36,7 @@ class Array {
 
 // What the blocks of a forward work in; n is the tokens of the batch. Blocks take turns, so they share.
 struct Workspace {
-  Array normed, branch;                         // [n, hidden]
+  Array normed, branch, ffn_normed;             // [n, hidden]; the last where mixer and feed-forward have norms side by side
   Array q_gate, q, k, v, gate, attended;        // attention
   Array queries, q_latent, latent, kv_row;      // latent attention: of q_proj; of latents; r and c of a position
   Array q_slots, latent_slots, value_slots;     // by head, then token

@@ -229,7 +229,7 @@ Status specify_toy(const json::Value& text, DecoderConfig* c) {
     layer.norms = Norms::around;
     layer.ffn = ExpertsSpec{.n_experts = 8,
                             .top_k = 2,
-                            .expert = {32, Activation::gelu_tanh, 7.0f},
+                            .expert = {.ffn = 32, .activation = Activation::gelu_tanh, .clamp = 7.0f},
                             .scoring = Scoring::sigmoid,
                             .weights_scale = 2.5f,
                             .n_groups = 4,

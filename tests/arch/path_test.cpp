@@ -40,5 +40,17 @@ TEST(Path, module_is_the_name_without_weight) {
   EXPECT_EQ(module_of("a.weight.bias"), "a.weight.bias");
 }
 
+TEST(Path, whole_components_are_replaced) {
+  const auto replaced = [](std::string path, std::string_view from, std::string_view to) {
+    replace_path(&path, from, to);
+    return path;
+  };
+  EXPECT_EQ(replaced("model.layers.0.mlp.c_fc.weight", "mlp.c_fc", "mlp.up_proj"), "model.layers.0.mlp.up_proj.weight");
+  EXPECT_EQ(replaced("model.layers.0.my_mlp.c_fc.weight", "mlp.c_fc", "x"), "model.layers.0.my_mlp.c_fc.weight");
+  EXPECT_EQ(replaced("model.layers.0.mlp.c_fc2.weight", "mlp.c_fc", "x"), "model.layers.0.mlp.c_fc2.weight");
+  EXPECT_EQ(replaced("embed_out", "embed_out", "lm_head"), "lm_head");
+  EXPECT_EQ(replaced("a_norm.norm.norm", "norm", "x"), "a_norm.x.norm") << "the first";
+}
+
 }  // namespace
 }  // namespace jang::arch

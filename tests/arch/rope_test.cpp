@@ -88,6 +88,41 @@ TEST(Rope, partial_rotation_is_read_only_where_the_class_reads_it) {
     EXPECT_EQ(rope({{"partial_rotary_factor", bad}}, {}, {.reads_partial = true}).status().code(), StatusCode::corrupt) << bad;
 }
 
+// A head of 16 values has 8 pairs.
+TEST(Rope, longrope_divides_by_the_short_factors_and_reaches_the_original_context) {
+  const json::Value ones = {1, 1, 1, 1, 1, 1, 1, 1}, some = {1, 1, 1.5, 2, 2.5, 3, 3.5, 4};
+  const auto longrope = [](const json::Value& shorter, const json::Value& longer) {
+    return json::Value{
+        {"rope_type", "longrope"}, {"short_factor", shorter}, {"long_factor", longer}, {"original_max_position_embeddings", 4096}};
+  };
+  const auto plain = rope(json::Value::object());
+  const auto scaled = rope(longrope(some, ones), json::Value::object(), {.max_positions = 131072});
+  ASSERT_TRUE(plain.ok() && scaled.ok()) << scaled.status().message();
+  for (std::size_t j = 0; j < 8; ++j)
+    EXPECT_NEAR(scaled->inv_freq[j], plain->inv_freq[j] / some[j].get<float>(), 1e-6f * plain->inv_freq[j]) << j;
+  EXPECT_NEAR(scaled->attention_factor, std::sqrt(1 + std::log(32.0) / std::log(4096.0)), 1e-6);
+  EXPECT_EQ(scaled->context, 4096);
+  EXPECT_EQ(rope(longrope(some, some), json::Value::object(), {.max_positions = 131072})->context, 0) << "one table for all texts";
+  for (const json::Value& bad :
+       {json::Value(1), json::Value({1, 2, 3}), json::Value({1, 1, 1, 1, 1, 1, 1, 0}), json::Value({1, 1, 1, 1, 1, 1, 1, "x"})}) {
+    EXPECT_EQ(rope(longrope(bad, ones)).status().code(), StatusCode::corrupt);
+    EXPECT_EQ(rope(longrope(ones, bad)).status().code(), StatusCode::corrupt);
+  }
+}
+
+TEST(Rope, a_fixed_alpha_stretches_theta_where_the_class_reads_it) {
+  const json::Value alpha = {{"rope_type", "dynamic"}, {"alpha", 50.0}};
+  const auto stretched = rope(alpha, json::Value::object(), {.fixed_alpha = true});
+  ASSERT_TRUE(stretched.ok()) << stretched.status().message();
+  EXPECT_NEAR(stretched->theta, 10000 * std::pow(50.0, 16.0 / 14.0), 1e-6 * stretched->theta);
+  EXPECT_NEAR(stretched->inv_freq[4], 1 / std::sqrt(stretched->theta), 1e-6 / std::sqrt(stretched->theta));
+  EXPECT_EQ(rope(alpha).status().code(), StatusCode::unsupported);
+  EXPECT_EQ(rope({{"rope_type", "dynamic"}, {"factor", 2.0}}, json::Value::object(), {.fixed_alpha = true}).status().code(),
+            StatusCode::unsupported);
+  EXPECT_EQ(rope({{"rope_type", "dynamic"}, {"alpha", 1e11}}, json::Value::object(), {.fixed_alpha = true}).status().code(),
+            StatusCode::corrupt);
+}
+
 TEST(Rope, broken_numbers_are_corrupt_and_other_types_unsupported) {
   for (const char* key : {"rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor"})
     for (const json::Value& bad : {json::Value(0), json::Value(-1), json::Value(1e300), json::Value("x"), json::Value::array()}) {
@@ -98,7 +133,7 @@ TEST(Rope, broken_numbers_are_corrupt_and_other_types_unsupported) {
   EXPECT_EQ(rope({{"rope_type", "yarn"}, {"factor", 2.0}, {"rope_theta", 1.0}}).status().code(), StatusCode::corrupt);
   EXPECT_EQ(rope({{"rope_type", "llama3"}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}}).status().code(), StatusCode::corrupt);
   EXPECT_EQ(rope(json::Value::array({1})).status().code(), StatusCode::corrupt);
-  for (const char* type : {"dynamic", "longrope", "proportional", ""}) {
+  for (const char* type : {"dynamic", "proportional", ""}) {
     const Status s = rope({{"rope_type", type}}).status();
     EXPECT_EQ(s.code(), StatusCode::unsupported);
     EXPECT_NE(s.message().find(json::quote(type)), std::string::npos) << s.message();

@@ -238,13 +238,15 @@ TEST_P(EveryDeviceBackward, gradients_of_the_cap_and_of_activations_are_slopes) 
   machine.backward().softcap(machine.tensor(x, 8), 4.0f, dlogits);
   const Values capped = machine.read(dlogits);
   for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(d(capped[i]), d(cotangent[i]) * (1 - d(x[i]) * d(x[i]) / 16), 1e-6);
-  for (const Activation a : {Activation::silu, Activation::gelu_tanh, Activation::sigmoid}) {
+  for (const Activation a : {Activation::silu, Activation::gelu_tanh, Activation::sigmoid, Activation::gelu}) {
     const auto loss = [&](const auto& gate, const auto& other) {
       double sum = 0;
       for (std::size_t i = 0; i < x.size(); ++i) {
         const double g = gate[i], s = 1 / (1 + std::exp(-g));
         const double gelu = 0.5 * g * (1 + std::tanh(0.79788456080286535588 * (g + 0.044715 * g * g * g)));
-        sum += (a == Activation::silu ? g * s : a == Activation::sigmoid ? s : gelu) * other[i] * d(cotangent[i]);
+        const double exact = 0.5 * g * (1 + std::erf(g / std::sqrt(2.0)));
+        const double value = a == Activation::silu ? g * s : a == Activation::sigmoid ? s : a == Activation::gelu ? exact : gelu;
+        sum += value * other[i] * d(cotangent[i]);
       }
       return sum;
     };
@@ -255,7 +257,92 @@ TEST_P(EveryDeviceBackward, gradients_of_the_cap_and_of_activations_are_slopes) 
         machine.read(gate), x, [&](const auto& g) { return loss(g, upd); }, "gate");
     expect_slopes(
         machine.read(other), up, [&](const auto& u) { return loss(xd, u); }, "up");
+
+    const Tensor alone = machine.tensor(x, 8);
+    machine.backward().glu(a, alone, {}, machine.tensor(cotangent, 8), alone, {});
+    const std::vector<double> ones(x.size(), 1.0);
+    expect_slopes(
+        machine.read(alone), x, [&](const auto& g) { return loss(g, ones); }, "without up");
   }
+}
+
+TEST_P(EveryDeviceBackward, gradients_of_centred_norms_are_slopes) {
+  constexpr std::int64_t kN = 3;
+  for (const std::int64_t columns : {5, 300}) {
+    const Values x = random_values(kN * columns, 5), gain = random_values(columns, 6), cotangent = random_values(kN * columns, 7);
+    const Tensor dx = machine.tensor(cotangent, columns);
+    machine.backward().norm({.x = machine.tensor(x, columns),
+                             .norm = machine.tensor(gain, columns),
+                             .dout = dx,
+                             .dx = dx,
+                             .eps = 1e-5f,
+                             .offset = 0.5f,
+                             .centred = true});
+    const auto loss = [&](const std::vector<double>& v) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < kN; ++i) {
+        double mean = 0, variance = 0;
+        for (std::int64_t j = 0; j < columns; ++j) mean += v[at(i * columns + j)] / static_cast<double>(columns);
+        for (std::int64_t j = 0; j < columns; ++j)
+          variance += (v[at(i * columns + j)] - mean) * (v[at(i * columns + j)] - mean) / static_cast<double>(columns);
+        for (std::int64_t j = 0; j < columns; ++j)
+          sum += (v[at(i * columns + j)] - mean) / std::sqrt(variance + 1e-5) * (d(gain[at(j)]) + 0.5) * d(cotangent[at(i * columns + j)]);
+      }
+      return sum;
+    };
+    expect_slopes(machine.read(dx), x, loss, "x");
+  }
+}
+
+TEST_P(EveryDeviceBackward, gradients_of_rope_follow_pairs_and_the_place_of_the_norm) {
+  constexpr std::int64_t kN = 2, kDim = 8, kHalf = 3, kHeads = 2;
+  const Values x = random_values(kN * kHeads * kDim, 5), gain = random_values(kDim, 6), cotangent = random_values(kN * kHeads * kDim, 7);
+  const Values angles = random_values(kN * kHalf, 8);
+  Values cosines, sines;
+  for (const float a : angles) {
+    cosines.push_back(std::cos(a));
+    sines.push_back(std::sin(a));
+  }
+  for (const bool turns : {true, false})
+    for (const bool interleaved : {false, true})
+      for (const bool last : {false, true}) {
+        const Tensor dx = machine.tensor(cotangent, kHeads * kDim);
+        machine.backward().rope({.x = machine.tensor(x, kHeads * kDim),
+                                 .norm = machine.tensor(gain, kDim),
+                                 .cosines = turns ? machine.tensor(cosines, kHalf) : Tensor(),
+                                 .sines = turns ? machine.tensor(sines, kHalf) : Tensor(),
+                                 .interleaved = interleaved,
+                                 .norm_last = last,
+                                 .head_dim = kDim,
+                                 .eps = 1e-6f,
+                                 .d = dx});
+        const auto turn = [&](std::int64_t i, std::vector<double>* head) {
+          for (std::int64_t j = 0; turns && j < kHalf; ++j) {
+            double& a = (*head)[at(interleaved ? 2 * j : j)];
+            double& b = (*head)[at(interleaved ? 2 * j + 1 : j + kHalf)];
+            const double c = d(cosines[at(i * kHalf + j)]), s = d(sines[at(i * kHalf + j)]), a0 = a;
+            a = a0 * c - b * s;
+            b = b * c + a0 * s;
+          }
+        };
+        const auto norm = [&](std::vector<double>* head) {
+          double squares = 1e-6;
+          for (const double v : *head) squares += v * v / kDim;
+          for (std::int64_t j = 0; j < kDim; ++j) (*head)[at(j)] *= d(gain[at(j)]) / std::sqrt(squares);
+        };
+        const auto loss = [&](const std::vector<double>& v) {
+          double sum = 0;
+          for (std::int64_t h = 0; h < kN * kHeads; ++h) {
+            std::vector<double> head(v.begin() + h * kDim, v.begin() + (h + 1) * kDim);
+            if (!last) norm(&head);
+            turn(h / kHeads, &head);
+            if (last) norm(&head);
+            for (std::int64_t j = 0; j < kDim; ++j) sum += head[at(j)] * d(cotangent[at(h * kDim + j)]);
+          }
+          return sum;
+        };
+        expect_slopes(machine.read(dx), x, loss, last ? "norm last" : "norm first");
+      }
 }
 
 // Weights of the chosen experts by the logits, the choice being what it is; tokens of three, with and without their sum taken out.

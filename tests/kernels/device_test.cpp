@@ -99,10 +99,48 @@ TEST_P(EveryDevice, add_norm_adds_and_normalises) {
     }
 }
 
+// LayerNorm with and without bias, behind a branch and in place.
+TEST_P(EveryDevice, centred_norms_take_the_mean_out_and_add_a_bias) {
+  for (const std::int64_t n : {2, 7, 300, 5000}) {
+    constexpr std::int64_t kRows = 3;
+    Values x = random_values(kRows * n, 3);
+    for (float& v : x) v += 2.0f;  // far from centred
+    const Values branch = random_values(kRows * n, 4), weight = random_values(n, 5), bias = random_values(n, 6);
+    const auto expected = [&](const Values& of, bool biased) {
+      std::vector<double> out;
+      for (std::size_t r = 0; r < of.size(); r += at(n)) {
+        double mean = 0, variance = 0;
+        for (std::size_t j = 0; j < at(n); ++j) mean += d(of[r + j]) / static_cast<double>(n);
+        for (std::size_t j = 0; j < at(n); ++j) variance += (d(of[r + j]) - mean) * (d(of[r + j]) - mean) / static_cast<double>(n);
+        for (std::size_t j = 0; j < at(n); ++j)
+          out.push_back((d(of[r + j]) - mean) / std::sqrt(variance + 1e-5) * d(weight[j]) + (biased ? d(bias[j]) : 0.0));
+      }
+      return out;
+    };
+    const Tensor t = machine.tensor(x, kRows, n), out = machine.empty(kRows, n), w = machine.tensor(weight, 1, n);
+    machine->add_norm({.x = t, .norm = w, .out = out, .eps = 1e-5f, .centred = true});
+    expect_near(machine.read(out), expected(x, false), 4 * static_cast<double>(n), "without bias");
+    EXPECT_EQ(machine.read(t), x);
+    machine->add_norm({.x = t,
+                       .branch = machine.tensor(branch, kRows, n),
+                       .norm = w,
+                       .out = out,
+                       .norm_bias = machine.tensor(bias, 1, n),
+                       .eps = 1e-5f,
+                       .centred = true});
+    const Values now = machine.read(t);
+    for (std::size_t i = 0; i < now.size(); ++i) ASSERT_EQ(now[i], x[i] + branch[i]);
+    expect_near(machine.read(out), expected(now, true), 4 * static_cast<double>(n), "with bias");
+    machine->add_norm({.x = t, .norm = w, .out = t, .norm_bias = machine.tensor(bias, 1, n), .eps = 1e-5f, .centred = true});
+    EXPECT_EQ(machine.read(t), machine.read(out));
+  }
+}
+
 TEST_P(EveryDevice, glu_is_its_formula_in_place_too) {
   const std::vector<std::pair<Activation, std::function<double(double)>>> kinds = {
       {Activation::silu, [](double x) { return x * sigmoid(x); }},
       {Activation::gelu_tanh, [](double x) { return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))); }},
+      {Activation::gelu, [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }},
       {Activation::sigmoid, [](double x) { return sigmoid(x); }}};
   for (const auto& [kind, act] : kinds) {
     const Values gate = random_values(37 * 9, 7, 3.0f), up = random_values(37 * 9, 8);
@@ -113,6 +151,11 @@ TEST_P(EveryDevice, glu_is_its_formula_in_place_too) {
     expect_near(machine.read(out), expected, 1, "glu");
     machine->glu(kind, g, u, u);
     EXPECT_EQ(machine.read(u), machine.read(out));
+
+    std::vector<double> alone;
+    for (const float x : gate) alone.push_back(act(d(x)));
+    machine->glu(kind, g, {}, out);
+    expect_near(machine.read(out), alone, 1, "without up");
   }
 }
 
@@ -262,6 +305,59 @@ TEST_P(EveryDevice, draw_refuses_what_is_no_prediction) {
   const std::vector<std::int32_t> drawn = machine.read_ints(ids);
   EXPECT_EQ(std::vector<std::int32_t>(drawn.begin(), drawn.begin() + 4), (std::vector<std::int32_t>{-1, -1, -1, 41}));
   EXPECT_GE(drawn[4], 0);
+}
+
+// Queries of a few positions by every order of norm and turn, and without a turn.
+TEST_P(EveryDevice, rope_turns_neighbours_or_nothing_and_norms_last) {
+  constexpr std::int64_t kN = 5, kHeads = 2, kDim = 16, kHalf = 4;
+  const KvLayer cache{KvType::f32, kHeads, kDim, kDim, 0};
+  PageStore store{.page_bytes = cache.bytes(), .pages_per_slab = 1, .slabs = {}};
+  const std::unique_ptr<Buffer> slab = machine->allocate(store.page_bytes);
+  store.slabs.push_back(slab.get());
+  const std::vector<std::int32_t> pages = {0}, positions = {0, 1, 2, 3, 4};
+  const std::vector<std::span<const std::int32_t>> of_runs = {pages};
+  const std::vector<SequenceRun> runs = {{0, kN, 0}};
+  const Values q = random_values(kN * kHeads * kDim, 1), k = random_values(kN * kHeads * kDim, 2), norm = random_values(kDim, 3);
+  const Values frequencies = {1.0f, 0.3f, 0.1f, 0.02f};
+  const Tensor cosines = machine.empty(kN, kHalf), sines = machine.empty(kN, kHalf);
+  machine->rotation(machine.tensor(positions), machine.tensor(frequencies, 1, kHalf), 1.0f, cosines, sines);
+  for (const bool turns : {true, false})
+    for (const bool interleaved : {false, true})
+      for (const bool last : {false, true}) {
+        const Tensor tq = machine.tensor(q, kN, kHeads * kDim), tk = machine.tensor(k, kN, kHeads * kDim);
+        machine->rope_store({.q = tq,
+                             .k = tk,
+                             .v = machine.tensor(k, kN, kHeads * kDim),
+                             .q_norm = machine.tensor(norm, 1, kDim),
+                             .eps = 1e-6f,
+                             .cosines = turns ? cosines : Tensor(),
+                             .sines = turns ? sines : Tensor(),
+                             .interleaved = interleaved,
+                             .norm_last = last,
+                             .cache = cache},
+                            {&store, runs, of_runs});
+        const auto turned = [&](std::vector<double> x) {
+          for (std::int64_t i = 0; turns && i < kN; ++i)
+            for (std::int64_t h = 0; h < kHeads; ++h)
+              for (std::int64_t j = 0; j < kHalf; ++j) {
+                double& a = x[at((i * kHeads + h) * kDim + (interleaved ? 2 * j : j))];
+                double& b = x[at((i * kHeads + h) * kDim + (interleaved ? 2 * j + 1 : j + kHalf))];
+                const double angle = static_cast<double>(i) * d(frequencies[at(j)]), a0 = a;
+                a = a0 * std::cos(angle) - b * std::sin(angle);
+                b = b * std::cos(angle) + a0 * std::sin(angle);
+              }
+          return x;
+        };
+        const std::vector<double> plain = turned({k.begin(), k.end()});
+        expect_near(machine.read(tk), plain, 4, "keys");
+        std::vector<double> queries = turned(normed(q, kDim, norm, 1e-6, 0.0));
+        if (last) {
+          const std::vector<double> first = turned({q.begin(), q.end()});
+          const Values rounded(first.begin(), first.end());
+          queries = normed(rounded, kDim, norm, 1e-6, 0.0);
+        }
+        expect_near(machine.read(tq), queries, 4 * kDim, last ? "norm last" : "norm first");
+      }
 }
 
 // Two sequences of a batch, one of them in the middle of its text, pages in disorder, against attention written out over all positions.

@@ -193,8 +193,8 @@ class SpecModel {
     matrix(at + "v_proj", s.v_size(), config_.hidden);
     matrix(at + "o_proj", config_.hidden, s.out_size());
     if (!s.qk_norm) return;
-    vector(at + "q_norm.weight", s.qk_norm_rows ? s.q_size() : s.key_dim, 1);
-    vector(at + "k_norm.weight", s.qk_norm_rows ? s.k_size() : s.key_dim, 1);
+    vector(at + "q_norm.weight", s.qk_norm_of_rows ? s.q_size() : s.key_dim, 1);
+    vector(at + "k_norm.weight", s.qk_norm_of_rows ? s.k_size() : s.key_dim, 1);
   }
   void add(const std::string& prefix, const arch::DeltaSpec& s) {
     const std::string at = prefix + "linear_attn.";

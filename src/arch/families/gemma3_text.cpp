@@ -10,13 +10,8 @@
 namespace jang::arch {
 namespace {
 
-constexpr Row kFourNorms[] = {
-    {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}},
-    {"model.layers.*.post_attention_layernorm.weight", Role::norm, {Dim::hidden}},
-    {"model.layers.*.pre_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
-    {"model.layers.*.post_feedforward_layernorm.weight", Role::norm, {Dim::hidden}},
-};
-constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kQkNorms, blocks::kDenseMlp, kFourNorms, blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kQkNorms,
+                             blocks::kDenseMlp,  blocks::kFourNorms, blocks::kHead};
 constexpr std::string_view kTextTypes[] = {"gemma3_text"};
 constexpr std::string_view kTypes[] = {"gemma3"};
 
@@ -31,7 +26,7 @@ constexpr Traits kTraits = {
     .activation = "gelu_pytorch_tanh",
     .norm_offset = 1,
     .scales_embedding = true,
-    .four_norms = true,
+    .norms = Norms::around,
     .qk_norm = true,
     .query_pre_attn_scalar = true,
     .logit_softcap = true,

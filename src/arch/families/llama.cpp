@@ -8,19 +8,8 @@
 namespace jang::arch {
 namespace {
 
-constexpr Row kAttentionBiases[] = {
-    {"model.layers.*.self_attn.q_proj.bias", Role::bias, {Dim::q}, When::attention_bias},
-    {"model.layers.*.self_attn.k_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
-    {"model.layers.*.self_attn.v_proj.bias", Role::bias, {Dim::kv}, When::attention_bias},
-    {"model.layers.*.self_attn.o_proj.bias", Role::bias, {Dim::hidden}, When::attention_bias},
-};
-constexpr Row kMlpBiases[] = {
-    {"model.layers.*.mlp.gate_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
-    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
-    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}, When::mlp_bias},
-};
-constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, kAttentionBiases, blocks::kDenseMlp,
-                             kMlpBiases,         blocks::kTwoNorms,  blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases, blocks::kDenseMlp, blocks::kMlpBiases,
+                             blocks::kTwoNorms,  blocks::kHead};
 constexpr std::string_view kTypes[] = {"llama"};
 
 }  // namespace

@@ -75,7 +75,7 @@ constinit const Family kMinimaxM2{
     .defaults = kDefaults,
     .reads = kReadsMoe,
     .traits = {.qk_norm = true,
-               .qk_norm_rows = true,
+               .qk_norm_of_rows = true,
                .always_norm_topk = true,
                .reads_partial_rotary = true,
                .theta = 5e6,

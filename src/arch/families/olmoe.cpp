@@ -42,7 +42,7 @@ constinit const Family kOlmoe{
     .prefixes = blocks::kBareDecoder,
     .defaults = kDefaults,
     .reads = kReadsMoe,
-    .traits = {.qk_norm = true, .qk_norm_rows = true, .max_positions = 4096},
+    .traits = {.qk_norm = true, .qk_norm_of_rows = true, .max_positions = 4096},
     .edit = edit,
     .specify = specify,
 };

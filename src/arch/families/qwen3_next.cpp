@@ -36,12 +36,7 @@ constexpr Traits kTraits = {
 // Theta, scaling and the rotated part at the top of the config, as old ones have them.
 Status edit(json::Value* text) {
   JANG_TRY(flatten_rope(text));
-  if (const json::Value* parameters = json::find(*text, "rope_parameters")) {
-    if (const json::Value* part = json::find(*parameters, "partial_rotary_factor"); part != nullptr && part->is_number()) {
-      const json::Value copy = *part;
-      (*text)["partial_rotary_factor"] = copy;
-    }
-  }
+  lift_partial_rotary(text);
   return qwen3_5::edit(text);
 }
 

@@ -28,6 +28,15 @@ bool has_infinity(const std::byte* halves, std::int64_t n) {
   return found != 0;
 }
 
+// As Ops::rope, for pairs of neighbours.
+void rope_neighbours(float* x, const float* cosines, const float* sines, std::int64_t half) {
+  for (std::int64_t j = 0; j < half; ++j) {
+    const float a = x[2 * j], b = x[2 * j + 1];
+    x[2 * j] = a * cosines[j] - b * sines[j];
+    x[2 * j + 1] = b * cosines[j] + a * sines[j];
+  }
+}
+
 // Query, key and value rows of one token: norms, rotation, cache.
 struct TokenWriter {
   const Ops& ops;
@@ -40,9 +49,13 @@ struct TokenWriter {
   }
 
   void norm_and_rotate(float* head, const Tensor& norm, std::int64_t row) const {
-    const std::int64_t dim = op.cache.key_dim, half = op.cosines.columns;
-    if (norm.exists()) ops.rms_norm(head, row_of(norm), dim, op.eps, op.offset, head);
-    ops.rope(head, row_of(op.cosines, row), row_of(op.sines, row), half);
+    const std::int64_t dim = op.cache.key_dim;
+    if (norm.exists() && !op.norm_last) ops.rms_norm(head, row_of(norm), dim, op.eps, op.offset, head);
+    if (op.cosines.exists()) {
+      const auto turn = op.interleaved ? rope_neighbours : ops.rope;
+      turn(head, row_of(op.cosines, row), row_of(op.sines, row), op.cosines.columns);
+    }
+    if (norm.exists() && op.norm_last) ops.rms_norm(head, row_of(norm), dim, op.eps, op.offset, head);
   }
 
   void write(std::byte* page, std::int64_t position, std::int64_t row) const {

@@ -113,21 +113,36 @@ void sum_group(std::span<const Matrix> parts, std::int64_t heads, std::int64_t k
   });
 }
 
+// Turns a head by the angles of row i, or by those angles times `sign`.
+void turn(const RopeGradient& op, std::int64_t i, float sign, float* x) {
+  if (!op.cosines.exists()) return;
+  const std::int64_t half = op.cosines.columns;
+  for (std::int64_t j = 0; j < half; ++j) {
+    const float cosine = row_of(op.cosines, i)[j], sine = sign * row_of(op.sines, i)[j];
+    float& a = x[op.interleaved ? 2 * j : j];
+    float& b = x[op.interleaved ? 2 * j + 1 : j + half];
+    const float first = a, second = b;
+    a = first * cosine - second * sine;
+    b = second * cosine + first * sine;
+  }
+}
+
 }  // namespace
 
 void CpuBackward::rope(const RopeGradient& op) {
-  const std::int64_t heads = op.d.columns / op.head_dim, half = op.cosines.columns;
+  const std::int64_t heads = op.d.columns / op.head_dim;
   parallel_.run(op.d.rows, op.d.columns * 2, [&](std::int64_t i) {
-    const float* cosine = row_of(op.cosines, i);
-    const float* sine = row_of(op.sines, i);
+    std::vector<float> turned;
     for (std::int64_t h = 0; h < heads; ++h) {
       float* d = row_of(op.d, i) + h * op.head_dim;
-      for (std::int64_t j = 0; j < half; ++j) {  // the transpose of the turn, which is the turn back times the square of a factor in it
-        const float a = d[j], b = d[j + half];
-        d[j] = a * cosine[j] + b * sine[j];
-        d[j + half] = b * cosine[j] - a * sine[j];
+      const float* x = op.norm.exists() ? row_of(op.x, i) + h * op.head_dim : nullptr;
+      if (x != nullptr && op.norm_last) {
+        turned.assign(x, x + op.head_dim);
+        turn(op, i, 1.0f, turned.data());
+        norm_gradient(turned.data(), row_of(op.norm), op.head_dim, op.eps, op.offset, d, false, d);
       }
-      if (op.norm.exists()) norm_gradient(row_of(op.x, i) + h * op.head_dim, row_of(op.norm), op.head_dim, op.eps, op.offset, d, false, d);
+      turn(op, i, -1.0f, d);  // the transpose of the turn, which is the turn back times the square of a factor in it
+      if (x != nullptr && !op.norm_last) norm_gradient(x, row_of(op.norm), op.head_dim, op.eps, op.offset, d, false, d);
     }
   });
 }

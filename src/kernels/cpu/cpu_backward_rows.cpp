@@ -22,6 +22,11 @@ Activated activate(Activation activation, float x) {
     const float t = std::tanh(kRoot * (x + kCube * x * x * x));
     return {0.5f * x * (1.0f + t), 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * kRoot * (1.0f + 3.0f * kCube * x * x)};
   }
+  if (activation == Activation::gelu) {
+    constexpr float kRootHalf = 0.707106781f, kDensity = 0.398942280f;  // sqrt(1 / 2), 1 / sqrt(2 pi)
+    const float below = 0.5f * (1.0f + std::erf(x * kRootHalf));
+    return {x * below, below + x * kDensity * std::exp(-0.5f * x * x)};
+  }
   const float s = sigmoid(x);
   if (activation == Activation::sigmoid) return {s, s * (1.0f - s)};
   return {x * s, s * (1.0f + x * (1.0f - s))};
@@ -68,7 +73,7 @@ void CpuBackward::add(const Tensor& x, const Tensor& to) {
 void CpuBackward::norm(const NormGradient& op) {
   const float* gain = op.norm.exists() ? row_of(op.norm) : nullptr;
   parallel_.run(op.x.rows, op.x.columns, [&](std::int64_t i) {
-    norm_gradient(row_of(op.x, i), gain, op.x.columns, op.eps, op.offset, row_of(op.dout, i), op.add, row_of(op.dx, i));
+    norm_gradient(row_of(op.x, i), gain, op.x.columns, op.eps, op.offset, row_of(op.dout, i), op.add, row_of(op.dx, i), op.centred);
   });
 }
 
@@ -76,15 +81,16 @@ void CpuBackward::glu(Activation activation, const Tensor& gate, const Tensor& u
                       const Tensor& dup) {
   parallel_.run(dout.rows, dout.columns * 10, [&](std::int64_t i) {
     const float* g = row_of(gate, i);
-    const float* u = row_of(up, i);
+    const float* u = up.exists() ? row_of(up, i) : nullptr;
     const float* d = row_of(dout, i);
     float* dg = row_of(dgate, i);
-    float* du = row_of(dup, i);
+    float* du = dup.exists() ? row_of(dup, i) : nullptr;
     for (std::int64_t j = 0; j < dout.columns; ++j) {
       const Activated a = activate(activation, g[j]);
-      const float through_gate = d[j] * u[j] * a.slope, through_up = d[j] * a.value;  // both are read before either is written
+      const float through_gate = d[j] * (u != nullptr ? u[j] : 1.0f) * a.slope;  // both are read before either is written
+      const float through_up = d[j] * a.value;
       dg[j] = through_gate;
-      du[j] = through_up;
+      if (du != nullptr) du[j] = through_up;
     }
   });
 }

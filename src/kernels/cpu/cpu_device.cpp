@@ -3,6 +3,7 @@
 #include "kernels/cpu/cpu_device.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -23,7 +24,24 @@ void for_each_row(const Tensor& t, const F& f) {
   for (std::int64_t r = 0; r < t.rows; ++r) f(r, bytes);
 }
 
-const float* values_or_null(const Tensor& t) { return t.exists() ? row_of(t) : nullptr; }
+const float* values_or_null(const Tensor& t, std::int64_t row = 0) { return t.exists() ? row_of(t, row) : nullptr; }
+
+// out = x - mean(x). out may be x.
+void take_out_mean(const float* x, std::int64_t n, float* out) {
+  double sum = 0;
+  for (std::int64_t j = 0; j < n; ++j) sum += static_cast<double>(x[j]);
+  const auto mean = static_cast<float>(sum / static_cast<double>(n));
+  for (std::int64_t j = 0; j < n; ++j) out[j] = x[j] - mean;
+}
+
+// out = x / 2 (1 + erf(x / sqrt 2)) * up; without up: no factor.
+void gelu_rows(const float* x, const float* up, std::int64_t n, float* out) {
+  constexpr float kRootHalf = 0.707106781f;
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float v = 0.5f * x[j] * (1.0f + std::erf(x[j] * kRootHalf));
+    out[j] = up != nullptr ? v * up[j] : v;
+  }
+}
 
 std::string describe(const MatrixFormat& f) {
   if (!f.packed()) return std::string(name(f.dtype));
@@ -128,6 +146,7 @@ void CpuDevice::gather_rows(const Tensor& x, const Tensor& rows, const Tensor& o
 void CpuDevice::add_norm(const AddNorm& op) {
   const float* branch_norm = values_or_null(op.branch_norm);
   const float* norm = values_or_null(op.norm);
+  const float* norm_bias = values_or_null(op.norm_bias);
   const std::int64_t n = op.x.columns;
   parallel_.run(op.x.rows, n / 4, [&](std::int64_t i) {
     float* x = row_of(op.x, i);
@@ -136,21 +155,29 @@ void CpuDevice::add_norm(const AddNorm& op) {
       if (branch_norm != nullptr) ops_.rms_norm(branch, branch_norm, n, op.eps, op.offset, branch);
       ops_.add(x, branch, n);
     }
-    if (op.out.exists()) ops_.rms_norm(x, norm, n, op.eps, op.offset, row_of(op.out, i));
+    if (!op.out.exists()) return;
+    float* out = row_of(op.out, i);
+    if (op.centred) take_out_mean(x, n, out);  // what is left has the variance of x as its mean square
+    ops_.rms_norm(op.centred ? out : x, norm, n, op.eps, op.offset, out);
+    if (norm_bias != nullptr) ops_.add(out, norm_bias, n);
   });
 }
 
 void CpuDevice::glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& out) {
   const std::int64_t n = out.columns;
+  std::vector<float> ones;  // in the place of up
+  if (!up.exists()) ones.assign(static_cast<std::size_t>(n), 1.0f);
   parallel_.run(out.rows, n, [&](std::int64_t i) {
+    const float* factors = up.exists() ? row_of(up, i) : ones.data();
     float* to = row_of(out, i);
     switch (activation) {
-      case Activation::silu: return ops_.silu_mul(row_of(gate, i), row_of(up, i), n, to);
-      case Activation::gelu_tanh: return ops_.gelu_mul(row_of(gate, i), row_of(up, i), n, to);
+      case Activation::silu: return ops_.silu_mul(row_of(gate, i), factors, n, to);
+      case Activation::gelu_tanh: return ops_.gelu_mul(row_of(gate, i), factors, n, to);
+      case Activation::gelu: return gelu_rows(row_of(gate, i), values_or_null(up, i), n, to);
       case Activation::sigmoid: break;
     }
     JANG_CHECK(to != row_of(gate, i));  // the op works in place of up
-    if (to != row_of(up, i)) std::copy_n(row_of(up, i), n, to);
+    if (to != factors) std::copy_n(factors, n, to);
     ops_.sigmoid_mul(to, row_of(gate, i), n);
   });
 }

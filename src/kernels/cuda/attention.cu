@@ -31,6 +31,32 @@ __device__ float cached_value(KvType type, const std::byte* row, int dim, int j)
 
 constexpr int kStoreWarps = 8;
 
+// One head of one token, by a warp, in place.
+__device__ void norm_head(float* head, int dim, const float* norm, const RopeStoreArgs& a, int lane) {
+  float sum = 0;
+  for (int j = lane; j < dim; j += 32) sum = fmaf(head[j], head[j], sum);
+  const float factor = 1.0f / sqrtf(warp_sum(sum) / static_cast<float>(dim) + a.eps);
+  for (int j = lane; j < dim; j += 32) head[j] = head[j] * factor * (norm[j] + a.offset);
+  __syncwarp();
+}
+
+// Norm and rotation in their order, whatever pairs turn; rotate_head is the usual case.
+__device__ void turn_in_place(const RopeStoreArgs& a, bool of_queries, float* head, int dim, std::int64_t row, int lane) {
+  const float* norm = of_queries ? a.q_norm : a.k_norm;
+  if (!a.interleaved && !a.norm_last) return rotate_head(a, of_queries, head, dim, row, head, nullptr);
+  const float *cosines = a.cosines.at + row * a.cosines.stride, *sines = a.sines.at + row * a.sines.stride;
+  if (norm != nullptr && !a.norm_last) norm_head(head, dim, norm, a, lane);
+  for (int j = lane; j < a.half; j += 32) {
+    float* first = head + (a.interleaved ? 2 * j : j);
+    float* second = head + (a.interleaved ? 2 * j + 1 : j + a.half);
+    const float x = *first, y = *second, c = cosines[j], s = sines[j];
+    *first = x * c - y * s;
+    *second = y * c + x * s;
+  }
+  __syncwarp();
+  if (norm != nullptr && a.norm_last) norm_head(head, dim, norm, a, lane);
+}
+
 // A warp per head of a row: those of queries, of keys, of values.
 __global__ void rope_store_kernel(RopeStoreArgs a, Caches caches) {
   let_next_start();
@@ -43,12 +69,11 @@ __global__ void rope_store_kernel(RopeStoreArgs a, Caches caches) {
   for (int h = static_cast<int>(blockIdx.y) * kStoreWarps + (static_cast<int>(threadIdx.x) >> 5); h < a.q_heads + 2 * caches.heads;
        h += warps) {
     if (h < a.q_heads) {
-      float* q = a.q.at + row * a.q.stride + h * caches.key_dim;
-      rotate_head(a, true, q, caches.key_dim, row, q, nullptr);
+      turn_in_place(a, true, a.q.at + row * a.q.stride + h * caches.key_dim, caches.key_dim, row, lane);
     } else if (h < a.q_heads + caches.heads) {
       const int head = h - a.q_heads;
       float* k = a.k.at + row * a.k.stride + head * caches.key_dim;
-      rotate_head(a, false, k, caches.key_dim, row, k, nullptr);
+      turn_in_place(a, false, k, caches.key_dim, row, lane);
       store_row(caches.type, k, caches.key_dim, page + caches.keys_offset + (head * kPage + in_page) * caches.key_row, lane, a.overflowed);
     } else {
       const int head = h - a.q_heads - caches.heads;

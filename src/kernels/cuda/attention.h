@@ -25,6 +25,7 @@ struct RopeStoreArgs {
   const float* k_norm = nullptr;
   float eps = 0, offset = 0;
   std::int32_t q_heads = 0, half = 0;
+  bool interleaved = false, norm_last = false;
   std::int64_t n = 0;
   int* overflowed = nullptr;
 };

@@ -64,14 +64,23 @@ __global__ void soft_cap_back_kernel(Rows logits, float cap, Rows dlogits, std::
   }
 }
 
-// out = x f (w + offset), f = 1 / sqrt(mean(x^2) + eps), so dx = f (dout (w + offset) - x f^2 mean(x dout (w + offset))), by the threads
-// `thread` of `threads`, which share sums with `sum`. Each meets the same columns in both passes: dx may be dout.
+// out = (x - m) f (w + offset), f = 1 / sqrt(mean((x - m)^2) + eps), m = 0 or, centred, mean(x). With g = dout (w + offset)
+// dx = f (g - (x - m) f^2 mean((x - m) g) [- mean(g), centred]), by the threads `thread` of `threads`, which share sums with `sum`. Each
+// meets the same columns in both passes: dx may be dout.
 template <typename Sum>
 __device__ __forceinline__ void norm_gradient(const float* x, const float* norm, std::int64_t n, float eps, float offset, const float* dout,
-                                              bool add, float* dx, int thread, int threads, const Sum& sum) {
-  double squares = 0, product = 0;
+                                              bool add, float* dx, int thread, int threads, const Sum& sum, bool centred = false) {
+  double mean = 0, common = 0, squares = 0, product = 0;
+  if (centred) {
+    for (std::int64_t j = thread; j < n; j += threads) {
+      mean += x[j];
+      common = fma(norm != nullptr ? static_cast<double>(norm[j]) + offset : 1.0, static_cast<double>(dout[j]), common);
+    }
+    mean = sum(mean) / static_cast<double>(n);
+    common = sum(common) / static_cast<double>(n);
+  }
   for (std::int64_t j = thread; j < n; j += threads) {
-    const double v = x[j], w = norm != nullptr ? static_cast<double>(norm[j]) + offset : 1.0;
+    const double v = x[j] - mean, w = norm != nullptr ? static_cast<double>(norm[j]) + offset : 1.0;
     squares = fma(v, v, squares);
     product = fma(v * w, static_cast<double>(dout[j]), product);
   }
@@ -81,7 +90,7 @@ __device__ __forceinline__ void norm_gradient(const float* x, const float* norm,
   const double along = product / static_cast<double>(n) * factor * factor;
   for (std::int64_t j = thread; j < n; j += threads) {
     const double w = norm != nullptr ? static_cast<double>(norm[j]) + offset : 1.0;
-    const float d = static_cast<float>(factor * (dout[j] * w - x[j] * along));
+    const float d = static_cast<float>(factor * (dout[j] * w - (x[j] - mean) * along - common));
     dx[j] = add ? dx[j] + d : d;
   }
 }
@@ -98,9 +107,11 @@ __global__ void __launch_bounds__(kThreads) norm_back_kernel(NormBackArgs a) {
   const float* dout = a.dout.at + row * a.dout.stride;
   float* dx = a.dx.at + row * a.dx.stride;
   if constexpr (kWarpPerRow)
-    norm_gradient(x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread & 31, 32, [](double v) { return warp_sum(v); });
+    norm_gradient(
+        x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread & 31, 32, [](double v) { return warp_sum(v); }, a.centred);
   else
-    norm_gradient(x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread, kThreads, [](double v) { return block_sum(v); });
+    norm_gradient(
+        x, a.norm, a.columns, a.eps, a.offset, dout, a.add, dx, thread, kThreads, [](double v) { return block_sum(v); }, a.centred);
 }
 
 __device__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
@@ -111,6 +122,10 @@ __device__ __forceinline__ float2 activate(int activation, float x) {
     constexpr float kRoot = 0.797884561f, kCube = 0.044715f;  // sqrt(2 / pi)
     const float t = tanhf(kRoot * (x + kCube * x * x * x));
     return make_float2(0.5f * x * (1.0f + t), 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * kRoot * (1.0f + 3.0f * kCube * x * x));
+  }
+  if (activation == 3) {
+    const float below = 0.5f * (1.0f + erff(x * 0.707106781f));
+    return make_float2(x * below, below + x * 0.398942280f * expf(-0.5f * x * x));  // 1 / sqrt(2 pi)
   }
   const float s = sigmoid(x);
   if (activation == 2) return make_float2(s, s * (1.0f - s));
@@ -123,9 +138,10 @@ __global__ void glu_back_kernel(GluBackArgs a) {
   for (std::int64_t j = threadIdx.x; j < a.columns; j += blockDim.x) {
     const float2 activated = activate(a.activation, a.gate.at[row * a.gate.stride + j]);
     const float d = a.dout.at[row * a.dout.stride + j];
-    const float through_gate = d * a.up.at[row * a.up.stride + j] * activated.y, through_up = d * activated.x;
+    const float up = a.up.at != nullptr ? a.up.at[row * a.up.stride + j] : 1.0f;
+    const float through_gate = d * up * activated.y, through_up = d * activated.x;
     a.dgate.at[row * a.dgate.stride + j] = through_gate;  // behind all reads
-    a.dup.at[row * a.dup.stride + j] = through_up;
+    if (a.dup.at != nullptr) a.dup.at[row * a.dup.stride + j] = through_up;
   }
 }
 
@@ -143,7 +159,20 @@ __global__ void __launch_bounds__(kThreads) add_gated_back_kernel(Rows x, Rows g
   if (threadIdx.x == 0) dgate.at[row * dgate.stride] = product * s * (1.0f - s);
 }
 
-// A warp per head: turned back, which is the transpose of the turn, then through its norm.
+// One head, by a warp: turned by the angles of its row, or by those times `sign`.
+__device__ __forceinline__ void turn(const RopeBackArgs& a, std::int64_t row, float sign, float* head, int lane) {
+  for (std::int64_t j = lane; j < a.half; j += 32) {
+    const float c = a.cosines.at[row * a.cosines.stride + j], s = sign * a.sines.at[row * a.sines.stride + j];
+    float* first = head + (a.interleaved ? 2 * j : j);
+    float* second = head + (a.interleaved ? 2 * j + 1 : j + a.half);
+    const float x = *first, y = *second;
+    *first = x * c - y * s;
+    *second = y * c + x * s;
+  }
+  __syncwarp();
+}
+
+// A warp per head: turned back, which is the transpose of the turn, and through its norm, in the order opposite to the forward's.
 __global__ void __launch_bounds__(kThreads) rope_back_kernel(RopeBackArgs a) {
   begin_kernel();
   const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kWarps + (threadIdx.x >> 5);
@@ -151,16 +180,15 @@ __global__ void __launch_bounds__(kThreads) rope_back_kernel(RopeBackArgs a) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   if (row >= a.n) return;
   float* d = a.d.at + row * a.d.stride + head * a.head_dim;
-  for (std::int64_t j = lane; j < a.half; j += 32) {
-    const float c = a.cosines.at[row * a.cosines.stride + j], s = a.sines.at[row * a.sines.stride + j];
-    const float x = d[j], y = d[j + a.half];
-    d[j] = x * c + y * s;
-    d[j + a.half] = y * c - x * s;
+  float* x = a.norm != nullptr ? a.x.at + row * a.x.stride + head * a.head_dim : nullptr;
+  const auto sum = [](double v) { return warp_sum(v); };
+  if (x != nullptr && a.norm_last) {
+    turn(a, row, 1.0f, x, lane);
+    norm_gradient(x, a.norm, a.head_dim, a.eps, a.offset, d, false, d, lane, 32, sum);
+    __syncwarp();
   }
-  if (a.norm == nullptr) return;
-  __syncwarp();
-  const float* x = a.x.at + row * a.x.stride + head * a.head_dim;
-  norm_gradient(x, a.norm, a.head_dim, a.eps, a.offset, d, false, d, lane, 32, [](double v) { return warp_sum(v); });
+  turn(a, row, -1.0f, d, lane);
+  if (x != nullptr && !a.norm_last) norm_gradient(x, a.norm, a.head_dim, a.eps, a.offset, d, false, d, lane, 32, sum);
 }
 
 // grid: token, choice

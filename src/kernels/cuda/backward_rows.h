@@ -26,11 +26,11 @@ struct NormBackArgs {
   const float* norm = nullptr;
   std::int64_t n = 0, columns = 0;
   float eps = 0, offset = 0;
-  bool add = false;
+  bool centred = false, add = false;
 };
 void norm_back(const NormBackArgs& a, Stream stream);
 
-// 0 silu, 1 gelu_tanh, 2 sigmoid. dgate and dup may be any of the inputs.
+// 0 silu, 1 gelu_tanh, 2 sigmoid, 3 gelu. dgate and dup may be any of the inputs; up and dup may be null together.
 struct GluBackArgs {
   Rows gate, up, dout, dgate, dup;
   std::int64_t n = 0, columns = 0;
@@ -47,6 +47,7 @@ struct RopeBackArgs {
   const float* norm = nullptr;
   std::int64_t n = 0, heads = 0, head_dim = 0, half = 0;
   float eps = 0, offset = 0;
+  bool interleaved = false, norm_last = false;  // norm_last: x is overwritten by the rotated heads
 };
 void rope_back(const RopeBackArgs& a, Stream stream);
 

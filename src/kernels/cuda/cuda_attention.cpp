@@ -135,11 +135,13 @@ void CudaDevice::rope_store(const RopeStore& op, const KvBatch& batch) {
   a.eps = op.eps;
   a.offset = op.offset;
   a.q_heads = static_cast<std::int32_t>(heads);
-  a.half = static_cast<std::int32_t>(op.cosines.columns);
+  a.half = op.cosines.exists() ? static_cast<std::int32_t>(op.cosines.columns) : 0;
+  a.interleaved = op.interleaved;
+  a.norm_last = op.norm_last;
   a.n = op.q.rows;
   a.overflowed = overflowed_;
   const Caches caches = caches_of(op.cache, tables);
-  if (kernels_overlap && alone_in_their_sequences(batch)) {  // attend() may do it
+  if (kernels_overlap && !op.interleaved && !op.norm_last && alone_in_their_sequences(batch)) {  // attend() may do it
     flush();
     waiting_.rope = {a, caches};
     return;

@@ -110,7 +110,9 @@ void CudaBackward::rope(const RopeGradient& op) {
   a.n = op.d.rows;
   a.heads = op.d.columns / op.head_dim;
   a.head_dim = op.head_dim;
-  a.half = op.cosines.columns;
+  a.half = op.cosines.exists() ? op.cosines.columns : 0;
+  a.interleaved = op.interleaved;
+  a.norm_last = op.norm_last;
   a.eps = op.eps;
   a.offset = op.offset;
   rope_back(a, device_.stream());

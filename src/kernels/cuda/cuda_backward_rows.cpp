@@ -20,6 +20,7 @@ void CudaBackward::norm(const NormGradient& op) {
   a.columns = op.x.columns;
   a.eps = op.eps;
   a.offset = op.offset;
+  a.centred = op.centred;
   a.add = op.add;
   norm_back(a, device_.stream());
   device_.launched("gradient of norm");

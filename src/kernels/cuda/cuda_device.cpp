@@ -253,6 +253,8 @@ void CudaDevice::enqueue(const AddNorm& op) {
   a.out = rows_of(op.out);
   a.branch_norm = values_or_null(op.branch_norm);
   a.norm = values_or_null(op.norm);
+  a.norm_bias = values_or_null(op.norm_bias);
+  a.centred = op.centred;
   a.n = op.x.rows;
   a.columns = op.x.columns;
   a.eps = op.eps;

@@ -46,7 +46,8 @@ void CudaDevice::flush() {
 }
 
 bool CudaDevice::keep_norm(const AddNorm& op) {
-  if (!kernels_overlap || op.x.rows != 1 || op.branch.exists() || overlap(op.x, op.out)) return false;
+  const bool is_plain = !op.centred && !op.norm_bias.exists();
+  if (!kernels_overlap || !is_plain || op.x.rows != 1 || op.branch.exists() || overlap(op.x, op.out)) return false;
   flush();
   waiting_.norm = op;
   return true;

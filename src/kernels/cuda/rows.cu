@@ -96,10 +96,31 @@ __global__ void add_norm_kernel(AddNormArgs a) {
   }
 }
 
+// out = (x - m) / sqrt(mean((x - m)^2) + eps) * (norm + offset) + norm_bias, m = mean(x) when centred: a norm that has more than a gain.
+__global__ void full_norm_kernel(AddNormArgs a) {
+  begin_kernel();
+  const std::int64_t row = blockIdx.x;
+  const float* x = a.x.at + row * a.x.stride;
+  float* out = a.out.at + row * a.out.stride;
+  const float n = static_cast<float>(a.columns);
+  float sum = 0;
+  for (std::int64_t j = threadIdx.x; a.centred && j < a.columns; j += blockDim.x) sum += x[j];
+  const float mean = block_sum(sum) / n;
+  float squares = 0;
+  for (std::int64_t j = threadIdx.x; j < a.columns; j += blockDim.x) squares = fmaf(x[j] - mean, x[j] - mean, squares);
+  const float factor = 1.0f / sqrtf(block_sum(squares) / n + a.eps);
+  for (std::int64_t j = threadIdx.x; j < a.columns; j += blockDim.x) {
+    const float gain = a.norm != nullptr ? a.norm[j] + a.offset : 1.0f, bias = a.norm_bias != nullptr ? a.norm_bias[j] : 0.0f;
+    out[j] = (x[j] - mean) * factor * gain + bias;
+  }
+}
+
 __global__ void glu_kernel(int activation, Rows gate, Rows up, Rows out, std::int64_t columns) {
   begin_kernel();
   const std::int64_t row = blockIdx.y, j = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (j < columns) out.at[row * out.stride + j] = activated(activation, gate.at[row * gate.stride + j]) * up.at[row * up.stride + j];
+  if (j >= columns) return;
+  const float value = activated(activation, gate.at[row * gate.stride + j]);
+  out.at[row * out.stride + j] = up.at != nullptr ? value * up.at[row * up.stride + j] : value;
 }
 
 __global__ void add_gated_kernel(Rows x, Rows gate, Rows out, std::int64_t columns) {
@@ -185,13 +206,18 @@ void gather_rows(const Rows& x, const std::int32_t* rows, const Rows& out, std::
 }
 
 void add_norm(const AddNormArgs& a, Stream stream) {
-  launch(add_norm_kernel, dim3(static_cast<unsigned>(a.n)), dim3(norm_threads(a.columns)), 0, stream, a);
+  AddNormArgs first = a;
+  const bool full = a.out.at != nullptr && (a.centred || a.norm_bias != nullptr);
+  if (full) first.out = {};
+  if (!full || a.branch.at != nullptr)
+    launch(add_norm_kernel, dim3(static_cast<unsigned>(a.n)), dim3(norm_threads(a.columns)), 0, stream, first);
+  if (full) launch(full_norm_kernel, dim3(static_cast<unsigned>(a.n)), dim3(norm_threads(a.columns)), 0, stream, a);
 }
 
 void glu(int activation, const Rows& gate, const Rows& up, const Rows& out, std::int64_t n, std::int64_t columns, Stream stream) {
   over_rows(n, [&](std::int64_t begin, std::int64_t rows) {
     launch(glu_kernel, dim3(blocks_of(columns, kThreads), static_cast<unsigned>(rows)), dim3(kThreads), 0, stream, activation,
-           from_row(gate, begin), from_row(up, begin), from_row(out, begin), columns);
+           from_row(gate, begin), up.at != nullptr ? from_row(up, begin) : up, from_row(out, begin), columns);
   });
 }
 

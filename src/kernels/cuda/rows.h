@@ -24,8 +24,10 @@ struct AddNormArgs {
   Rows x, branch, out;
   const float* branch_norm = nullptr;
   const float* norm = nullptr;
+  const float* norm_bias = nullptr;
   std::int64_t n = 0, columns = 0;
   float eps = 0, offset = 0;
+  bool centred = false;
 };
 void add_norm(const AddNormArgs& a, Stream stream);
 
@@ -33,7 +35,7 @@ void add_norm(const AddNormArgs& a, Stream stream);
 // t + threads and so on; warps are summed up, then their sums.
 [[nodiscard]] constexpr unsigned norm_threads(std::int64_t columns) { return columns >= 2048 ? 1024 : columns >= 512 ? 256 : 64; }
 
-// 0 silu, 1 gelu_tanh, 2 sigmoid.
+// 0 silu, 1 gelu_tanh, 2 sigmoid, 3 gelu. up.at null: no factor.
 void glu(int activation, const Rows& gate, const Rows& up, const Rows& out, std::int64_t n, std::int64_t columns, Stream stream);
 
 // gate.at null: plain sum.

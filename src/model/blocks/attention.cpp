@@ -12,7 +12,17 @@ using kernels::Tensor;
 Status check_spec(const std::string& block, const arch::AttentionSpec& s) {
   if (s.sinks) return refuse(block, "sinks");
   if (s.value_dim != s.key_dim) return refuse(block, "a value_dim other than key_dim");
+  if (s.gated && s.maps != arch::QkvMaps::apart) return refuse(block, "gated attention with one map for queries, keys and values");
+  if (s.qk_norm_of_rows && s.qk_norm_last) return refuse(block, "qk_norm_of_rows behind RoPE");
   return {};
+}
+
+bool norms_heads(const arch::AttentionSpec& s) { return s.qk_norm && !s.qk_norm_of_rows; }
+
+// q and k by their norms over whole rows.
+void norm_rows(Forward& f, const Attention& block, const Tensor& q, const Tensor& k) {
+  for (const auto& [rows, norm] : {std::pair{q, block.q_norm}, {k, block.k_norm}})
+    f.device.add_norm({.x = rows, .norm = norm, .out = rows, .eps = f.norm.eps, .offset = f.norm.offset});
 }
 
 // q_proj's columns of gated attention: the query of every head, then its gate.
@@ -28,6 +38,19 @@ void cut_gates(Forward& f, const arch::AttentionSpec& s, const Tensor& both, con
 
 }  // namespace
 
+std::vector<QkvRange> qkv_ranges(const arch::AttentionSpec& s) {
+  if (s.maps == arch::QkvMaps::stacked)
+    return {{0, 0, 0, s.q_size()}, {1, s.q_size(), 0, s.k_size()}, {2, s.q_size() + s.k_size(), 0, s.v_size()}};
+  std::vector<QkvRange> ranges;
+  const std::int64_t queries = s.n_heads / s.n_kv_heads * s.key_dim, group = queries + s.key_dim + s.value_dim;
+  for (std::int64_t h = 0; h < s.n_kv_heads; ++h) {
+    ranges.push_back({0, h * group, h * queries, queries});
+    ranges.push_back({1, h * group + queries, h * s.key_dim, s.key_dim});
+    ranges.push_back({2, h * group + queries + s.key_dim, h * s.value_dim, s.value_dim});
+  }
+  return ranges;
+}
+
 LayerCache cache_of(const arch::AttentionSpec& spec) {
   return {.kv = {.heads = spec.n_kv_heads, .key_dim = spec.key_dim, .value_dim = spec.value_dim}, .states = {}};
 }
@@ -36,13 +59,17 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Attenti
   JANG_TRY(check_spec(prefix, spec));
   block->spec = spec;
   const std::int64_t hidden = binder.hidden(), q = spec.gated ? spec.q_size() + spec.out_size() : spec.q_size();
-  JANG_TRY(binder.take(prefix + "q_proj", q, hidden, binder.precision(), &block->q));
-  JANG_TRY(binder.take(prefix + "k_proj", spec.k_size(), hidden, binder.precision(), &block->k));
-  JANG_TRY(binder.take(prefix + "v_proj", spec.v_size(), hidden, binder.precision(), &block->v));
+  if (spec.maps == arch::QkvMaps::apart) {
+    JANG_TRY(binder.take(prefix + "q_proj", q, hidden, binder.precision(), &block->q));
+    JANG_TRY(binder.take(prefix + "k_proj", spec.k_size(), hidden, binder.precision(), &block->k));
+    JANG_TRY(binder.take(prefix + "v_proj", spec.v_size(), hidden, binder.precision(), &block->v));
+  } else {
+    JANG_TRY(binder.take(prefix + "qkv_proj", spec.qkv_size(), hidden, binder.precision(), &block->qkv));
+  }
   JANG_TRY(binder.take(prefix + "o_proj", hidden, spec.out_size(), binder.precision(), &block->o));
   if (!spec.qk_norm) return {};
-  JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.qk_norm_rows ? spec.q_size() : spec.key_dim, &block->q_norm));
-  return binder.vector(prefix + "k_norm.weight", spec.qk_norm_rows ? spec.k_size() : spec.key_dim, &block->k_norm);
+  JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.qk_norm_of_rows ? spec.q_size() : spec.key_dim, &block->q_norm));
+  return binder.vector(prefix + "k_norm.weight", spec.qk_norm_of_rows ? spec.k_size() : spec.key_dim, &block->k_norm);
 }
 
 Status reserve(Forward& f, const Attention& block, int /*layer*/) {
@@ -52,9 +79,10 @@ Status reserve(Forward& f, const Attention& block, int /*layer*/) {
   Workspace& w = f.workspace;
   bool room = w.q.reserve(d, q) && w.k.reserve(d, k) && w.v.reserve(d, f.n * s.v_size()) && w.attended.reserve(d, out);
   if (s.gated) room = room && w.q_gate.reserve(d, q + out) && w.gate.reserve(d, out);
+  if (s.maps != arch::QkvMaps::apart) room = room && w.q_gate.reserve(d, f.n * s.qkv_size());
   if (f.kept != nullptr) room = room && f.kept->q.reserve(d, q) && f.kept->k.reserve(d, k) && f.kept->attended.reserve(d, out);
   if (!room) return f.out_of_memory();
-  return f.rotations.turn_to(s.rope, f.runs, f.n);
+  return s.rope == arch::kNoRope ? Status() : f.rotations.turn_to(s.rope, f.runs, f.n);
 }
 
 void run(Forward& f, const Attention& block, int layer) {
@@ -65,30 +93,41 @@ void run(Forward& f, const Attention& block, int layer) {
   const Tensor q_out = s.gated ? w.q_gate.matrix(f.n, s.q_size() + s.out_size()) : q;
   const Tensor gate = s.gated ? w.gate.matrix(f.n, s.out_size()) : Tensor();
 
-  f.see({&block.q, &block.k, &block.v}, -1, x);
-  const kernels::LinearOut maps[] = {{block.q.weight.get(), q_out}, {block.k.weight.get(), k}, {block.v.weight.get(), v}};
-  f.device.linear(x, maps);
+  if (s.maps == arch::QkvMaps::apart) {
+    f.see({&block.q, &block.k, &block.v}, -1, x);
+    const kernels::LinearOut maps[] = {{block.q.weight.get(), q_out}, {block.k.weight.get(), k}, {block.v.weight.get(), v}};
+    f.device.linear(x, maps);
+  } else {
+    f.see({&block.qkv}, -1, x);
+    const Tensor all = w.q_gate.matrix(f.n, s.qkv_size());
+    const kernels::LinearOut maps[] = {{block.qkv.weight.get(), all}};
+    f.device.linear(x, maps);
+    const Tensor parts[] = {q, k, v};
+    std::vector<kernels::ColumnCopy> cuts;
+    for (const QkvRange& r : qkv_ranges(s)) cuts.push_back({r.column, r.n, parts[r.part], r.part_column});
+    f.device.copy_columns(all, cuts);
+  }
   if (s.gated) cut_gates(f, s, q_out, q, gate);
   if (f.kept != nullptr && s.qk_norm) {
     f.device.copy(q, f.kept->q.matrix(f.n, s.q_size()));
     f.device.copy(k, f.kept->k.matrix(f.n, s.k_size()));
   }
 
-  if (s.qk_norm_rows) {  // before the heads are looked at one by one
-    f.device.add_norm({.x = q, .norm = block.q_norm, .out = q, .eps = f.norm.eps, .offset = f.norm.offset});
-    f.device.add_norm({.x = k, .norm = block.k_norm, .out = k, .eps = f.norm.eps, .offset = f.norm.offset});
-  }
-  const bool by_head = s.qk_norm && !s.qk_norm_rows;
+  if (s.qk_norm_of_rows) norm_rows(f, block, q, k);
+
+  const bool turned = s.rope != arch::kNoRope;
   const kernels::KvLayer& cache = f.batch.front().sequence->pool().layer(layer).kv;
   f.device.rope_store({.q = q,
                        .k = k,
                        .v = v,
-                       .q_norm = by_head ? block.q_norm : Tensor(),
-                       .k_norm = by_head ? block.k_norm : Tensor(),
+                       .q_norm = norms_heads(s) ? block.q_norm : Tensor(),
+                       .k_norm = norms_heads(s) ? block.k_norm : Tensor(),
                        .eps = f.norm.eps,
                        .offset = f.norm.offset,
-                       .cosines = f.rotations.cosines(s.rope, f.n),
-                       .sines = f.rotations.sines(s.rope, f.n),
+                       .cosines = turned ? f.rotations.cosines(s.rope, f.n) : Tensor(),
+                       .sines = turned ? f.rotations.sines(s.rope, f.n) : Tensor(),
+                       .interleaved = turned && f.rotations.interleaved(s.rope),
+                       .norm_last = s.qk_norm_last,
                        .cache = cache},
                       f.kv());
   f.device.attend({.q = q, .out = attended, .heads = s.n_heads, .window = s.window, .scale = s.scale, .softcap = s.softcap, .cache = cache},

@@ -3,10 +3,13 @@
 //
 //   q, k, v = W x;  q, k normalised per head (qk_norm), rotated by position;  k, v stored;  out = W_o (attention(q) [* sigmoid(gate)])
 //
-// With spec.gated q_proj gives, per head, key_dim query values followed by value_dim gate values.
+// With spec.gated q_proj gives, per head, key_dim query values followed by value_dim gate values. One map for all of q, k and v (spec.maps)
+// is cut into the three. Of the spec: qk_norm_of_rows normalises a row of all heads at once, qk_norm_last normalises behind the rotation,
+// and without a RoPE nothing is rotated.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "model/forward.h"
 
@@ -17,8 +20,17 @@ class Binder;
 struct Attention {
   arch::AttentionSpec spec;
   Linear q, k, v, o;
-  kernels::Tensor q_norm, k_norm;  // [1, key_dim]; absent without qk_norm
+  Linear qkv;                      // in the place of q, k and v unless these are apart
+  kernels::Tensor q_norm, k_norm;  // [1, key_dim], or [1, row] of rows; absent without qk_norm
 };
+
+// Where the columns of one map for all lie: columns [column, column + n) are [part_column, part_column + n) of queries (part 0), keys (1)
+// or values (2).
+struct QkvRange {
+  std::size_t part = 0;
+  std::int64_t column = 0, part_column = 0, n = 0;
+};
+[[nodiscard]] std::vector<QkvRange> qkv_ranges(const arch::AttentionSpec& spec);
 
 // Keys and values, no states.
 [[nodiscard]] LayerCache cache_of(const arch::AttentionSpec& spec);

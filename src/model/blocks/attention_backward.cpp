@@ -2,6 +2,8 @@
 // Backward of attention: output map, gate, attention, rotation and norms, maps of queries, keys and values.
 #include "model/blocks/attention_backward.h"
 
+#include <array>
+
 namespace jang::model {
 namespace {
 
@@ -18,6 +20,18 @@ void join_gates(Forward& f, const arch::AttentionSpec& s, const Tensor& dq, cons
   }
   f.device.copy_columns(dq, queries);
   f.device.copy_columns(dgate, gates);
+}
+
+// One map for queries, keys and values: their gradients, d, side by side as its columns are.
+void qkv_backward(BackwardPass& pass, const Attention& block, const Tensor& x, const std::array<Tensor, 3>& d, const Tensor& dx) {
+  Forward& f = pass.forward;
+  const Tensor all = f.workspace.q_gate.matrix(f.n, block.spec.qkv_size());
+  std::array<std::vector<kernels::ColumnCopy>, 3> copies;
+  for (const QkvRange& r : qkv_ranges(block.spec)) copies[r.part].push_back({r.part_column, r.n, all, r.column});
+  for (std::size_t part = 0; part < d.size(); ++part) f.device.copy_columns(d[part], copies[part]);
+  pass.weight(block.qkv, all, x);
+  const LinearGradient map[] = {{block.qkv.weight.get(), all}};
+  pass.ops.linear(map, false, dx);
 }
 
 }  // namespace
@@ -51,25 +65,28 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
                    .scale = s.scale,
                    .softcap = s.softcap},
                   f.runs);
-  const bool by_head = s.qk_norm && !s.qk_norm_rows;
-  kernels::RopeGradient rope{.norm = by_head ? block.q_norm : Tensor(),
-                             .cosines = f.rotations.cosines(s.rope, f.n),
-                             .sines = f.rotations.sines(s.rope, f.n),
+  const bool turned = s.rope != arch::kNoRope, norms_heads = s.qk_norm && !s.qk_norm_of_rows;
+  kernels::RopeGradient rope{.norm = norms_heads ? block.q_norm : Tensor(),
+                             .cosines = turned ? f.rotations.cosines(s.rope, f.n) : Tensor(),
+                             .sines = turned ? f.rotations.sines(s.rope, f.n) : Tensor(),
+                             .interleaved = turned && f.rotations.interleaved(s.rope),
+                             .norm_last = s.qk_norm_last,
                              .head_dim = s.key_dim,
                              .eps = f.norm.eps,
                              .offset = f.norm.offset,
                              .d = dq};
-  if (by_head) rope.x = f.kept->q.matrix(f.n, s.q_size());
+  if (norms_heads) rope.x = f.kept->q.matrix(f.n, s.q_size());
   pass.ops.rope(rope);
-  if (by_head) rope.x = f.kept->k.matrix(f.n, s.k_size());
-  rope.norm = by_head ? block.k_norm : Tensor();
+  if (norms_heads) rope.x = f.kept->k.matrix(f.n, s.k_size());
+  if (norms_heads) rope.norm = block.k_norm;
   rope.d = dk;
   pass.ops.rope(rope);
-  if (s.qk_norm_rows) {
+  if (s.qk_norm_of_rows) {
     const Tensor q = f.kept->q.matrix(f.n, s.q_size()), k = f.kept->k.matrix(f.n, s.k_size());
     pass.ops.norm({.x = q, .norm = block.q_norm, .dout = dq, .dx = dq, .eps = f.norm.eps, .offset = f.norm.offset});
     pass.ops.norm({.x = k, .norm = block.k_norm, .dout = dk, .dx = dk, .eps = f.norm.eps, .offset = f.norm.offset});
   }
+  if (s.maps != arch::QkvMaps::apart) return qkv_backward(pass, block, x, {dq, dk, dv}, dx);
 
   const Tensor dq_out = s.gated ? w.q_gate.matrix(f.n, s.q_size() + s.out_size()) : dq;
   if (s.gated) join_gates(f, s, dq, gate, dq_out);

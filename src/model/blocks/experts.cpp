@@ -28,6 +28,7 @@ void see_experts(Forward& f, std::initializer_list<const Linear*> maps, const Ro
 
 Status check_spec(const std::string& block, const arch::ExpertsSpec& s) {
   if (s.expert_biases) return refuse(block, "expert_biases");
+  if (!s.expert.gated || s.expert.fused) return refuse(block, "experts without maps of their own for gate and up");
   return {};
 }
 
