@@ -76,6 +76,19 @@ def recipes():
                     num_hidden_layers=3, first_k_dense_replace=1, n_group=4, topk_group=2, routed_scaling_factor=1.5)
     latent = dict(deepseek, num_key_value_heads=4, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=32, v_head_dim=64)
     temperature = dict(yarn, mscale=0.7, mscale_all_dim=1.0)
+    four = dict(llama, num_hidden_layers=4, head_dim=32)
+    sliding = dict(four, sliding_window=16, layer_types=["sliding_attention"] * 3 + ["full_attention"])
+    tied = dict(four, tie_word_embeddings=True)
+    factors = [1.0 + 0.1 * i for i in range(12)]
+    longrope = dict(rope_type="longrope", rope_theta=10000.0, short_factor=factors, long_factor=[2 * f for f in factors],
+                    original_max_position_embeddings=256, partial_rotary_factor=0.75)
+    half = dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)
+    gemma2 = dict(tied, sliding_window=32, query_pre_attn_scalar=64, attn_logit_softcapping=4.0, final_logit_softcapping=6.0)
+    multipliers = dict(embedding_multiplier=6.0, residual_multiplier=0.25, attention_multiplier=0.05, logits_scaling=4.0)
+    alpha = dict(rope_type="dynamic", type="dynamic", alpha=50.0, factor=1.0, rope_theta=10000.0)
+    olmo3_rope = dict(full_attention=dict(yarn, rope_theta=500000.0),
+                      sliding_attention=dict(rope_type="default", rope_theta=500000.0))
+    bf16 = torch.bfloat16
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
         "qwen2_moe": ("Qwen2MoeForCausalLM", t("Qwen2MoeConfig")(**dict(MOE, head_dim=32), shared_expert_intermediate_size=96,
@@ -123,6 +136,28 @@ def recipes():
                            tie_word_embeddings=False), torch.bfloat16, publish_llama4),
         "gemma4-wrapped": ("Gemma4ForConditionalGeneration", t("Gemma4Config")(text_config=GEMMA4, vision_config=dict(GEMMA4_VISION),
                            audio_config=None), torch.bfloat16, publish_gemma4),
+        "phi3": ("Phi3ForCausalLM", t("Phi3Config")(**llama), bf16, None),
+        "phi3-longrope": ("Phi3ForCausalLM", t("Phi3Config")(**llama, rope_parameters=longrope, partial_rotary_factor=0.75,
+                          original_max_position_embeddings=256), bf16, None),
+        "gemma": ("GemmaForCausalLM", t("GemmaConfig")(**dict(tied, head_dim=64)), bf16, None),
+        "gemma2": ("Gemma2ForCausalLM", t("Gemma2Config")(**gemma2), bf16, None),
+        "olmo2": ("Olmo2ForCausalLM", t("Olmo2Config")(**llama), bf16, None),
+        "olmo3": ("Olmo3ForCausalLM", t("Olmo3Config")(**dict(sliding, rope_parameters=olmo3_rope)), bf16, None),
+        "granite": ("GraniteForCausalLM", t("GraniteConfig")(**dict(llama, tie_word_embeddings=True), **multipliers), bf16, None),
+        "smollm3": ("SmolLM3ForCausalLM", t("SmolLM3Config")(**tied), bf16, None),
+        "seed_oss": ("SeedOssForCausalLM", t("SeedOssConfig")(**dict(llama, head_dim=64), attention_bias=True), bf16, None),
+        "cohere2": ("Cohere2ForCausalLM", t("Cohere2Config")(**dict(sliding, tie_word_embeddings=True), logit_scale=0.25), bf16, None),
+        "exaone4": ("Exaone4ForCausalLM", t("Exaone4Config")(**sliding, sliding_window_pattern=4), bf16, None),
+        "exaone4-full": ("Exaone4ForCausalLM", t("Exaone4Config")(**dict(llama, head_dim=32, tie_word_embeddings=True),
+                         sliding_window=None, layer_types=["full_attention"] * 2), bf16, None),
+        "glm4": ("Glm4ForCausalLM", t("Glm4Config")(**dict(llama, head_dim=32), rope_parameters=half, attention_bias=True), bf16, None),
+        "hunyuan_v1_dense": ("HunYuanDenseV1ForCausalLM", t("HunYuanDenseV1Config")(**dict(llama, head_dim=64, tie_word_embeddings=True),
+                             rope_parameters=alpha), bf16, None),
+        "ernie4_5": ("Ernie4_5ForCausalLM", t("Ernie4_5Config")(**dict(llama, head_dim=64, tie_word_embeddings=True)), bf16, None),
+        "starcoder2": ("Starcoder2ForCausalLM", t("Starcoder2Config")(**dict(llama, tie_word_embeddings=True), sliding_window=32), bf16,
+                       None),
+        "gpt_neox": ("GPTNeoXForCausalLM", t("GPTNeoXConfig")(**{k: v for k, v in llama.items() if k != "num_key_value_heads"} | {"intermediate_size": 512}),
+                     torch.float16, None),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),

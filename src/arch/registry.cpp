@@ -5,16 +5,28 @@
 
 #include <algorithm>
 
+#include "arch/families/cohere2.h"
 #include "arch/families/deepseek_v2.h"
 #include "arch/families/deepseek_v3.h"
+#include "arch/families/ernie4_5.h"
+#include "arch/families/exaone4.h"
+#include "arch/families/gemma.h"
+#include "arch/families/gemma2.h"
 #include "arch/families/gemma3_text.h"
+#include "arch/families/glm4.h"
 #include "arch/families/glm4_moe.h"
+#include "arch/families/gpt_neox.h"
+#include "arch/families/granite.h"
+#include "arch/families/hunyuan_v1_dense.h"
 #include "arch/families/llama.h"
 #include "arch/families/minimax_m2.h"
 #include "arch/families/mistral.h"
 #include "arch/families/mistral3.h"
 #include "arch/families/mixtral.h"
+#include "arch/families/olmo2.h"
+#include "arch/families/olmo3.h"
 #include "arch/families/olmoe.h"
+#include "arch/families/phi3.h"
 #include "arch/families/qwen2.h"
 #include "arch/families/qwen2_moe.h"
 #include "arch/families/qwen3.h"
@@ -23,13 +35,18 @@
 #include "arch/families/qwen3_moe.h"
 #include "arch/families/qwen3_next.h"
 #include "arch/families/qwen3_vl.h"
+#include "arch/families/seed_oss.h"
+#include "arch/families/smollm3.h"
+#include "arch/families/starcoder2.h"
 
 namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,   &kMistral,    &kQwen2,    &kQwen3,   &kQwen3Moe, &kGemma3Text, &kGemma3,  &kQwen35,    &kQwen35Moe,  &kQwen3Next,
-    &kQwen3Vl, &kQwen3VlMoe, &kMistral3, &kMixtral, &kQwen2Moe, &kOlmoe,      &kGlm4Moe, &kMinimaxM2, &kDeepseekV2, &kDeepseekV3,
+    &kLlama,      &kMistral,    &kQwen2,      &kQwen3,    &kQwen3Moe,     &kGemma3Text, &kGemma3,     &kQwen35,  &kQwen35Moe,
+    &kQwen3Next,  &kQwen3Vl,    &kQwen3VlMoe, &kMistral3, &kMixtral,      &kQwen2Moe,   &kOlmoe,      &kGlm4Moe, &kMinimaxM2,
+    &kDeepseekV2, &kDeepseekV3, &kPhi3,       &kGemma,    &kGemma2,       &kOlmo2,      &kOlmo3,      &kGranite, &kSmolLm3,
+    &kSeedOss,    &kCohere2,    &kExaone4,    &kGlm4,     &kHunyuanDense, &kErnie45,    &kStarcoder2, &kGptNeoX,
 };
 
 }  // namespace

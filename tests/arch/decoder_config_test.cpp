@@ -63,7 +63,7 @@ TEST_P(EveryConfig, every_family_is_read) {
   if (!name.starts_with("deepseek")) {  // latent attention: mixture_families_test.cpp
     const AttentionSpec& attention = first<AttentionSpec>(*c);
     EXPECT_EQ(attention.n_heads, 4);
-    EXPECT_EQ(attention.n_kv_heads, 2);
+    EXPECT_EQ(attention.n_kv_heads, name == "gpt_neox" ? 4 : 2);  // which has no grouped queries
     EXPECT_EQ(attention.key_dim, 32);
     EXPECT_EQ(attention.value_dim, 32);
   }
@@ -115,6 +115,86 @@ TEST_P(EveryConfig, no_number_is_believed) {
         EXPECT_TRUE(attention == nullptr || attention->key_dim > 0);
       }
     }
+}
+
+FakeModel dense_model(const std::string& family) {
+  for (const auto& [name, model] : dense_families())
+    if (name == family) return model;
+  throw std::logic_error("no such family: " + family);
+}
+
+// By layer: whether it rotates positions.
+std::vector<bool> rotates(const DecoderConfig& c) {
+  std::vector<bool> found;
+  for (const LayerSpec& layer : c.layers) found.push_back(std::get<AttentionSpec>(layer.mixer).rope != kNoRope);
+  return found;
+}
+
+TEST(DecoderConfig, granite_puts_its_multipliers_into_scales_and_eps) {
+  FakeModel m = dense_model("granite");
+  m.config["residual_multiplier"] = 0.5;
+  const auto c = configured(m);
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_FLOAT_EQ(c->embedding_scale, 24.0f);
+  EXPECT_FLOAT_EQ(c->norm.eps, 4e-6f);
+  EXPECT_FLOAT_EQ(c->logit_scale, 0.125f);
+  EXPECT_FLOAT_EQ(first<AttentionSpec>(*c).scale, 0.25f);
+  for (const double bad : {0.0, -1.0, 1e9}) {
+    m.config["residual_multiplier"] = bad;
+    EXPECT_EQ(configured(m).status().code(), StatusCode::corrupt) << bad;
+  }
+}
+
+TEST(DecoderConfig, layers_without_rope_are_those_the_class_leaves_out) {
+  FakeModel smollm3 = dense_model("smollm3");
+  EXPECT_EQ(rotates(configured(smollm3).value()), (std::vector<bool>{true, false}));
+  smollm3.config.erase("no_rope_layers");
+  EXPECT_EQ(rotates(configured(smollm3).value()), (std::vector<bool>{true, true})) << "every fourth";
+  smollm3.config["no_rope_layers"] = {1};
+  EXPECT_EQ(configured(smollm3).status().code(), StatusCode::corrupt);
+
+  EXPECT_EQ(rotates(configured(dense_model("cohere2")).value()), (std::vector<bool>{true, false}));
+  FakeModel exaone4 = dense_model("exaone4");
+  EXPECT_EQ(rotates(configured(exaone4).value()), (std::vector<bool>{true, false}));
+  EXPECT_EQ(windows(configured(exaone4)), (Windows{16, 0}));
+  exaone4.config["sliding_window_pattern"] = 2;
+  EXPECT_EQ(windows(configured(exaone4)), (Windows{16, 0}));
+  exaone4.config["sliding_window_pattern"] = "LX";
+  EXPECT_EQ(configured(exaone4).status().code(), StatusCode::corrupt);
+  exaone4.config["sliding_window"] = nullptr;
+  EXPECT_EQ(rotates(configured(exaone4).value()), (std::vector<bool>{true, true}));
+}
+
+TEST(DecoderConfig, traits_of_the_dense_families) {
+  const auto phi3 = configured(dense_model("phi3"));
+  ASSERT_TRUE(phi3.ok()) << phi3.status().message();
+  EXPECT_EQ(phi3->ropes.front().dims, 24);
+  EXPECT_EQ(phi3->max_positions, 64) << "longer texts have another table";
+  EXPECT_EQ(first<AttentionSpec>(*phi3).maps, QkvMaps::stacked);
+  EXPECT_TRUE(first<MlpSpec>(*phi3).fused);
+
+  const auto gemma2 = configured(dense_model("gemma2"));
+  ASSERT_TRUE(gemma2.ok()) << gemma2.status().message();
+  EXPECT_EQ(windows(gemma2), (Windows{16, 0}));
+  EXPECT_EQ(first<AttentionSpec>(*gemma2).softcap, 50.0f);
+  EXPECT_EQ(gemma2->logit_softcap, 30.0f);
+  FakeModel uncapped = dense_model("gemma2");
+  uncapped.config["attn_logit_softcapping"] = nullptr;
+  EXPECT_EQ(first<AttentionSpec>(configured(uncapped).value()).softcap, 0.0f);
+
+  const auto cohere2 = configured(dense_model("cohere2"));
+  EXPECT_TRUE(cohere2->norm.centred && cohere2->ropes.front().interleaved && cohere2->tied);
+  EXPECT_EQ(cohere2->layers.front().norms, Norms::parallel);
+  EXPECT_EQ(cohere2->logit_scale, 0.25f);
+
+  FakeModel neox = dense_model("gpt_neox");
+  EXPECT_EQ(configured(neox)->layers.front().norms, Norms::parallel_apart);
+  EXPECT_EQ(configured(neox)->ropes.front().dims, 8);
+  EXPECT_EQ(first<MlpSpec>(configured(neox).value()).activation, Activation::gelu);
+  neox.config["use_parallel_residual"] = false;
+  EXPECT_EQ(configured(neox)->layers.front().norms, Norms::before);
+  EXPECT_EQ(configured(dense_model("olmo2"))->layers.front().norms, Norms::after);
+  EXPECT_TRUE(first<AttentionSpec>(configured(dense_model("hunyuan_v1_dense")).value()).qk_norm_last);
 }
 
 TEST(DecoderConfig, traits_of_gemma) {

@@ -365,6 +365,12 @@ inline FakeModel olmoe() {
   return m;
 }
 
+}  // namespace jang::arch::testing
+
+#include "fake_dense.h"
+
+namespace jang::arch::testing {
+
 struct NamedModel {
   std::string name;
   FakeModel model;
@@ -378,30 +384,33 @@ inline std::vector<NamedModel> all_models() {
   gemma3.config = {{"model_type", "gemma3"}, {"text_config", text}, {"vision_config", {{"patch_size", 14}}}};
   for (TensorInfo& t : gemma3.tensors) t.name = "language_model." + t.name;
   gemma3.add("vision_tower.vision_model.embeddings.patch_embedding.weight", {64, 3, 14, 14});
-  return {{"llama", dense("llama")},
-          {"mistral", dense("mistral")},
-          {"qwen2", dense("qwen2")},
-          {"qwen3", dense("qwen3")},
-          {"qwen3_moe_each", qwen3_moe(Experts::each)},
-          {"qwen3_moe_fused", qwen3_moe(Experts::fused)},
-          {"qwen3_moe_stacked", qwen3_moe(Experts::stacked)},
-          {"gemma3_text", gemma3_text()},
-          {"gemma3", gemma3},
-          {"qwen3_5_text", qwen3_5(false, false)},
-          {"qwen3_5", qwen3_5(false, true)},
-          {"qwen3_5_moe_text", qwen3_5(true, false, Experts::each)},
-          {"qwen3_5_moe", qwen3_5(true, true)},
-          {"qwen3_next", qwen3_next()},
-          {"qwen3_vl", wrapped(dense("qwen3"), "qwen3_vl", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
-          {"qwen3_vl_moe", wrapped(qwen3_moe(Experts::fused), "qwen3_vl_moe", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
-          {"mistral3", wrapped(dense("mistral"), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})},
-          {"mixtral", mixtral()},
-          {"qwen2_moe", qwen2_moe()},
-          {"olmoe", olmoe()},
-          {"minimax_m2", minimax_m2()},
-          {"glm4_moe", glm4_moe()},
-          {"deepseek_v2", deepseek(2)},
-          {"deepseek_v3", deepseek(3)}};
+  std::vector<NamedModel> models = {
+      {"llama", dense("llama")},
+      {"mistral", dense("mistral")},
+      {"qwen2", dense("qwen2")},
+      {"qwen3", dense("qwen3")},
+      {"qwen3_moe_each", qwen3_moe(Experts::each)},
+      {"qwen3_moe_fused", qwen3_moe(Experts::fused)},
+      {"qwen3_moe_stacked", qwen3_moe(Experts::stacked)},
+      {"gemma3_text", gemma3_text()},
+      {"gemma3", gemma3},
+      {"qwen3_5_text", qwen3_5(false, false)},
+      {"qwen3_5", qwen3_5(false, true)},
+      {"qwen3_5_moe_text", qwen3_5(true, false, Experts::each)},
+      {"qwen3_5_moe", qwen3_5(true, true)},
+      {"qwen3_next", qwen3_next()},
+      {"qwen3_vl", wrapped(dense("qwen3"), "qwen3_vl", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
+      {"qwen3_vl_moe", wrapped(qwen3_moe(Experts::fused), "qwen3_vl_moe", "model.visual.patch_embed.proj.weight", {64, 3, 2, 16, 16})},
+      {"mistral3", wrapped(dense("mistral"), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})},
+      {"mixtral", mixtral()},
+      {"qwen2_moe", qwen2_moe()},
+      {"olmoe", olmoe()},
+      {"minimax_m2", minimax_m2()},
+      {"glm4_moe", glm4_moe()},
+      {"deepseek_v2", deepseek(2)},
+      {"deepseek_v3", deepseek(3)}};
+  for (auto& [name, model] : dense_families()) models.push_back({name, std::move(model)});
+  return models;
 }
 
 }  // namespace jang::arch::testing

@@ -281,7 +281,7 @@ TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
   ASSERT_TRUE(same.ok());
   EXPECT_TRUE(same->tied);
   EXPECT_EQ(find(*same, "lm_head.weight"), nullptr);
-  m.config["model_type"] = "gemma2";  // a class without a head
+  m.config["model_type"] = "cohere";  // a class without a head
   const auto never = targets::describe_source(m.config, m.tensors, {.file_format = "", .head_differs = true});
   ASSERT_TRUE(never.ok());
   EXPECT_FALSE(never->refusal.empty());

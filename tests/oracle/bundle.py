@@ -209,6 +209,10 @@ SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", 
 def _bundle_name(bundle, key):
     """Name in the bundle of a transformers parameter that maps one to one."""
     names = [key, "language_model." + key, key.replace(".mlp.", ".block_sparse_moe.")]
+    if key.startswith("gpt_neox."):  # the MLX class calls its layers h
+        names = [key.replace("gpt_neox.layers.", "model.h.").replace("gpt_neox.", "model.")]
+    if key in ("embed_out.weight", "lm_head.weight"):
+        names.append("model.embed_out.weight")
     if key.startswith("model.language_model."):
         names.append("language_model.model." + key[len("model.language_model.") :])
     return next((n for n in names if bundle.has(n)), None)

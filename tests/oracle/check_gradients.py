@@ -46,7 +46,15 @@ def cotangents(logits, window):
     return out
 
 
+# Parts of names as these families are published, and as the program calls them.
+PARTS = (("gpt_neox.", ""), ("embed_in", "embed_tokens"), ("embed_out", "lm_head"), ("attention.query_key_value", "self_attn.qkv_proj"),
+         ("attention.dense", "self_attn.o_proj"), ("mlp.dense_h_to_4h", "mlp.up_proj"), ("mlp.dense_4h_to_h", "mlp.down_proj"),
+         ("mlp.c_fc", "mlp.up_proj"), ("mlp.c_proj", "mlp.down_proj"))
+
+
 def canonical(name):
+    for published, ours in PARTS:
+        name = name.replace(published, ours)
     return re.sub(r"(^|\.)(language_model|model)(?=\.)", "", name).lstrip(".")
 
 

@@ -82,11 +82,11 @@ def source_equals_transformers(context, directory):
 
 
 def exact_embed_scale(model):
-    """The MLX class of Gemma rounds sqrt(hidden) to bf16 in its graph; transformers in float32, and we, do not."""
+    """The MLX class of Gemma 3 rounds sqrt(hidden) to bf16 in its graph; transformers in float32, and we, do not."""
     import mlx.core as mx
 
     inner = getattr(model, "language_model", model)
-    if not hasattr(inner, "args") or not getattr(inner.args, "model_type", "").startswith("gemma"):
+    if not hasattr(inner, "args") or not getattr(inner.args, "model_type", "").startswith("gemma3"):
         return
     rounded = mx.array(inner.args.hidden_size**0.5, mx.bfloat16).astype(mx.float32)
     embed = inner.model.embed_tokens

@@ -21,7 +21,10 @@ REFERENCE_MODELS = ("TinyStories-656K", "gutenberg-moe-9m", "gutenberg-dense-19m
 # Tiny checkpoints whose MLX class computes something else than transformers beyond a few tokens; bundles of them are compared with
 # transformers only.
 MLX_DIFFERS = {"mistral": "its llama class has no sliding window", "qwen2-window": "no sliding window", "qwen3-window": "no sliding window",
-               "qwen3_moe-window": "no sliding window", "gemma3_text-softcap": "no softcap"}
+               "qwen3_moe-window": "no sliding window", "gemma3_text-softcap": "no softcap",
+               "phi3-longrope": "its RoPE turns by the long factors at once", "gemma": "the exact GELU, not its approximation",
+               "gemma2": "no sliding window", "starcoder2": "no sliding window, and the exact GELU",
+               "gpt_neox": "the approximation of GELU, not the exact one"}
 
 
 class Fail(Exception):

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "arch/bind.h"
 #include "arch/family.h"
 #include "arch/path.h"
 #include "arch/registry.h"
@@ -157,8 +158,11 @@ bool is_linear_name(std::string_view module) {
 }  // namespace
 
 void spell_for_engines(std::string_view loader, arch::Model* model) {
+  const arch::Family* family = arch::find_family(model->model_type);
   for (OutTensor& t : model->tensors) {
-    t.add = 0;  // norms as published
+    t.add = 0;  // norms and names as published
+    if (family != nullptr)
+      for (std::string* name : {&t.name, &t.module}) *name = arch::rename_parts_back(*name, family->parts);
     if (!t.quantizable) continue;
     if (const std::string why = reason_to_keep(loader, t.role); !why.empty()) {
       t.kept = why;

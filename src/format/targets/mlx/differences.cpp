@@ -3,8 +3,9 @@
 // mlx-lm 0.32 (families.cpp). The bundle opens there and answers, but not as the model: that is said when it is made.
 //
 //   activation    the classes have one built in, whatever the config names
-//   window        only gemma3's has one; the others see the whole text, which is the same up to its length
-//   softcaps      none has them
+//   window        some have none (families.cpp) and see the whole text, which is the same up to its length
+//   softcaps      only gemma2's has them
+//   head          some always have one, some never; other models end the load
 //   heads         qwen2's are of hidden_size / num_attention_heads values, whatever the config says: others end the load
 //   RoPE          types they do not know, or without a key they demand, end the load; qwen3_moe's has no scaling; yarn's and longrope's
 //                 attention_factor and yarn's truncate are not read; longrope has one table, the long one, for texts of every length
@@ -39,14 +40,15 @@ std::string_view function_of(std::string_view activation) {
   return std::ranges::find(kTanh, activation) != kTanh.end() ? kTanh.front() : activation;
 }
 
-void check_activation(const Family& family, const json::Value& text, Sentences* out) {
+void check_activation(const Family& family, const FamilyRow& habits, const json::Value& text, Sentences* out) {
   const Traits& traits = family.traits;
   const std::string name = text_at(text, std::string(traits.activation_key).c_str(), traits.activation);
-  if (function_of(name) == function_of(traits.activation)) return;
+  const std::string_view computed = habits.activation.empty() ? traits.activation : habits.activation;
+  if (function_of(name) == function_of(computed)) return;
   out->push_back(
       fmt::format("config.json asks for the activation {}, mlx-lm's class of {} always computes {}: its answers will differ from "
                   "the model's",
-                  json::quote(name), family.name, traits.activation));
+                  json::quote(name), family.name, computed));
 }
 
 bool is_true(const json::Value& text, const char* key) {
@@ -63,7 +65,8 @@ void check_window(const Family& family, const FamilyRow& habits, const json::Val
   const WindowRule rule = family.traits.window;
   if (habits.has_window || rule == WindowRule::none) return;
   const bool is_null = text.contains("sliding_window") && json::find(text, "sliding_window") == nullptr;
-  if (is_null || (rule != WindowRule::always && !is_true(text, "use_sliding_window"))) return;
+  const bool by_flag = rule == WindowRule::flagged || rule == WindowRule::by_layer;
+  if (is_null || (by_flag && !is_true(text, "use_sliding_window"))) return;
   const std::int64_t window = number_at(text, "sliding_window", family.traits.default_window);
   if (window >= number_at(text, "max_position_embeddings", family.traits.max_positions)) return;
   out->push_back(
@@ -72,7 +75,8 @@ void check_window(const Family& family, const FamilyRow& habits, const json::Val
                   window, family.name));
 }
 
-void check_softcaps(const Family& family, const json::Value& text, Sentences* out) {
+void check_softcaps(const Family& family, const FamilyRow& habits, const json::Value& text, Sentences* out) {
+  if (habits.has_softcaps) return;
   const std::pair<const char*, bool> caps[] = {{"attn_logit_softcapping", family.traits.attention_softcap},
                                                {"final_logit_softcapping", family.traits.logit_softcap}};
   for (const auto& [key, applies] : caps)
@@ -92,11 +96,10 @@ void check_longrope(const json::Value& rope, Sentences* out) {
   const json::Value *shorter = json::find(rope, "short_factor"), *longer = json::find(rope, "long_factor");
   const json::Value* context = json::find(rope, "original_max_position_embeddings");
   if (context == nullptr || shorter == nullptr || longer == nullptr || *shorter == *longer) return;
-  out->push_back(
-      fmt::format("config.json asks for the RoPE type \"longrope\": mlx-lm turns texts of every length by its long_factor, transformers "
-                  "those of at most {} tokens by its short_factor: mlx-lm's answers to them will differ from the model's, and the engine "
-                  "here cannot run it",
-                  json::dump(*context)));
+  out->push_back(fmt::format(
+      "config.json asks for the RoPE type \"longrope\": mlx-lm turns texts of every length by its long_factor, transformers "
+      "and the engine here those of at most {} tokens by its short_factor: mlx-lm's answers to them will differ from the model's",
+      json::dump(*context)));
 }
 
 void check_rope(const Family& family, const FamilyRow& habits, const json::Value& text, Sentences* out) {
@@ -138,9 +141,9 @@ std::vector<const char*> demanded_by(std::string_view type) {
 std::vector<std::string> differences(const arch::Family& family, const json::Value& text) {
   const FamilyRow& habits = family_row(family.name);
   Sentences out;
-  check_activation(family, text, &out);
+  check_activation(family, habits, text, &out);
   check_window(family, habits, text, &out);
-  check_softcaps(family, text, &out);
+  check_softcaps(family, habits, text, &out);
   if (const std::string key(habits.unread_key); !key.empty() && json::find(text, key.c_str()) != nullptr)
     out.push_back(fmt::format("config.json sets {}, which mlx-lm's class of {} does not read: its answers will differ from the model's",
                               key, family.name));
@@ -164,8 +167,6 @@ std::string layers_refusal(const arch::Family& family, const arch::Geometry& geo
         geometry.size(Dim::head), family.name);
   if (!habits.has_dense_layers && geometry.size(Dim::ffn) > 0)
     return fmt::format("config.json asks for layers with a dense MLP, and every layer of mlx-lm's class of {} is a mixture", family.name);
-  if (!habits.ties && geometry.tied)
-    return fmt::format("embedding and output head are one matrix, and mlx-lm's class of {} demands a head of its own", family.name);
   const json::Value* rope = json::find(text, "rope_scaling");
   if (habits.demands_scaling && (rope == nullptr || !rope->is_object() || json::find(*rope, "factor") == nullptr))
     return fmt::format("config.json has no rope_scaling with a factor, and mlx-lm's class of {} demands one", family.name);
@@ -173,6 +174,25 @@ std::string layers_refusal(const arch::Family& family, const arch::Geometry& geo
     return fmt::format("config.json asks for a RoPE other than \"linear\" (under the key 'type'), and mlx-lm's class of {} takes no other",
                        family.name);
   return {};
+}
+
+std::string head_refusal(const arch::Family& family, bool tied) {
+  const OutputHead head = family_row(family.name).head;
+  if (head == OutputHead::never && !tied)
+    return fmt::format("the model has an output head of its own, and mlx-lm's class of {} uses the embedding", family.name);
+  if (head == OutputHead::always && tied)
+    return fmt::format("the embedding is the model's output head, and mlx-lm's class of {} wants one of its own", family.name);
+  return {};
+}
+
+std::string map_refusal(const arch::Family& family, const arch::Geometry& geometry) {
+  if (family_row(family.name).always_biased && !geometry.attention_bias)
+    return fmt::format("the model's maps have no biases, and mlx-lm's class of {} demands them", family.name);
+  const int times = family_row(family.name).ffn_per_hidden;
+  if (times == 0 || geometry.size(Dim::ffn) == times * geometry.size(Dim::hidden)) return {};
+  return fmt::format(
+      "config.json gives an intermediate_size of {}, and mlx-lm's class of {} makes it {} times hidden_size whatever it says",
+      geometry.size(Dim::ffn), family.name, times);
 }
 
 std::string rope_refusal(const json::Value& text) {

@@ -14,8 +14,12 @@ namespace jang::targets::mlx {
 
 // What the class computes otherwise than the config says, one sentence each. `text`: the object with the language model's numbers.
 [[nodiscard]] std::vector<std::string> differences(const arch::Family& family, const json::Value& text);
-// Why the class would refuse the width of the heads, a dense layer, a tied head or a RoPE; empty when it takes them.
+// Why the class would refuse the width of the heads, a dense layer or a RoPE; empty when it takes them.
 [[nodiscard]] std::string layers_refusal(const arch::Family& family, const arch::Geometry& geometry, const json::Value& text);
+// Why the class would refuse a model with, or without, an output head of its own; empty when it takes it.
+[[nodiscard]] std::string head_refusal(const arch::Family& family, bool tied);
+// Why the class would refuse the biases of the maps or the width of the MLP; empty when it takes them.
+[[nodiscard]] std::string map_refusal(const arch::Family& family, const arch::Geometry& geometry);
 // Why the class would refuse a config's RoPE; empty when it takes it.
 [[nodiscard]] std::string rope_refusal(const json::Value& text);
 

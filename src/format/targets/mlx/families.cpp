@@ -13,6 +13,17 @@
 namespace jang::targets::mlx {
 namespace {
 
+constexpr arch::Rename kGptNeoXParts[] = {
+    {"model.h", "model.layers"},
+    {"model.embed_in", "model.embed_tokens"},
+    {"model.embed_out", "lm_head"},
+    {"model.final_layer_norm", "model.norm"},
+    {"attention.dense", "self_attn.o_proj"},
+    {"attention.query_key_value", "self_attn.qkv_proj"},
+    {"mlp.dense_h_to_4h", "mlp.up_proj"},
+    {"mlp.dense_4h_to_h", "mlp.down_proj"},
+};
+
 constexpr FamilyRow kRows[] = {
     {.family = "llama"},
     {.family = "mistral"},
@@ -32,13 +43,35 @@ constexpr FamilyRow kRows[] = {
      .scales_rope = false,
      .reads_head_dim = false,
      .has_dense_layers = false,
-     .ties = false,
-     .linear_rope_only = true},
+     .linear_rope_only = true,
+     .head = OutputHead::always},
     {.family = "olmoe", .unread_key = "clip_qkv"},
-    {.family = "glm4_moe", .scales_rope = false, .ties = false, .plain_router = true},
+    {.family = "glm4_moe", .scales_rope = false, .plain_router = true, .head = OutputHead::always},
     {.family = "minimax_m2", .routers_8bit = true, .scales_rope = false, .feed_forward = "block_sparse_moe", .bare_correction = true},
-    {.family = "deepseek_v2", .ties = false, .demands_scaling = true, .plain_router = true},
-    {.family = "deepseek_v3", .ties = false, .cuts_kv_b = true, .plain_router = true},
+    {.family = "deepseek_v2", .demands_scaling = true, .plain_router = true, .head = OutputHead::always},
+    {.family = "deepseek_v3", .cuts_kv_b = true, .plain_router = true, .head = OutputHead::always},
+    {.family = "phi3", .reads_head_dim = false},
+    {.family = "gemma", .scales_rope = false, .activation = "gelu", .head = OutputHead::never},
+    {.family = "gemma2", .scales_rope = false, .has_softcaps = true, .head = OutputHead::never},
+    {.family = "olmo2"},
+    {.family = "olmo3", .has_window = true},
+    {.family = "granite", .reads_head_dim = false, .ends_8bit = true},
+    {.family = "smollm3", .has_window = true},
+    {.family = "seed_oss", .head = OutputHead::always},
+    {.family = "cohere2", .scales_rope = false, .has_window = true, .head = OutputHead::never},
+    {.family = "exaone4", .has_window = true},
+    {.family = "glm4", .scales_rope = false, .head = OutputHead::always},
+    {.family = "hunyuan_v1_dense"},
+    {.family = "ernie4_5", .scales_rope = false},
+    {.family = "starcoder2", .scales_rope = false, .reads_head_dim = false, .activation = "gelu", .always_biased = true},
+    {.family = "gpt_neox",
+     .scales_rope = false,
+     .reads_head_dim = false,
+     .activation = "gelu_pytorch_tanh",
+     .always_biased = true,
+     .head = OutputHead::always,
+     .ffn_per_hidden = 4,
+     .parts = kGptNeoXParts},
 };
 
 }  // namespace

@@ -2,9 +2,15 @@
 // What mlx-lm's classes make of the listed families (arch/registry.cpp): spelling and habits, one row per family.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string_view>
 
+#include "arch/family.h"
+
 namespace jang::targets::mlx {
+
+enum class OutputHead : std::uint8_t { either, never, always };  // of a class; either: unless embedding and head are tied
 
 struct FamilyRow {
   std::string_view family;        // arch::Family::name
@@ -17,13 +23,19 @@ struct FamilyRow {
   bool reads_head_dim = true;       // else heads are of hidden_size / num_attention_heads values
   std::string_view feed_forward{};  // what its layers call the mixture, where that is not "mlp"
   bool has_dense_layers = true;     // else every layer is a mixture, whatever the config says
-  bool ties = true;                 // else it always has an output head
   bool linear_rope_only = false;    // ends the load of a config with another type
   std::string_view unread_key{};    // of the config, which changes what the model computes
   bool demands_scaling = false;     // ends the load of a config without rope_scaling
   bool cuts_kv_b = false;           // cuts kv_b_proj into heads when it loads it, and encodes it once more if it is packed
   bool plain_router = false;        // its router is a matrix of no module, which nothing can pack
   bool bare_correction = false;     // the correction of a router's scores lies beside its gate, not in it
+  bool has_softcaps = false;
+  std::string_view activation{};  // that the class computes whatever the config names; empty: the family's
+  bool always_biased = false;     // its maps of attention have biases, whatever the config says
+  OutputHead head = OutputHead::either;
+  int ffn_per_hidden = 0;  // its MLP is so many times as wide as hidden_size, whatever the config says; 0: as the config says
+  bool ends_8bit = false;  // its own predicate forces what blocks write, and the head, to 8 bits, group 64
+  std::span<const arch::Rename> parts{};  // of names: the class's to canonical ones; empty: those of the published model
 };
 
 // Every listed family has a row; a test checks it.

@@ -29,7 +29,7 @@ class Mlx final : public Target {
   }
 
   void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) const override {
-    if (arch::family_of(config) != nullptr) unspell_family(tensors, facts);
+    if (const arch::Family* family = arch::family_of(config)) unspell_family(*family, tensors, facts);
   }
 
   [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {

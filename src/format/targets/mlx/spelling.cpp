@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "arch/bind.h"
 #include "arch/describe.h"
 #include "arch/geometry.h"
 #include "arch/path.h"
@@ -32,7 +33,8 @@ void swap_taps(Shape* shape) {
 }
 
 // Pieces of a convolution were counted in rows of the published form; a converted copy stores other rows.
-void spell_tensor(const FamilyRow& row, std::span<const TensorInfo> stored, OutTensor* t) {
+void spell_tensor(const FamilyRow& row, std::span<const arch::Rename> parts, std::span<const TensorInfo> stored, OutTensor* t) {
+  for (std::string* name : {&t->name, &t->module}) *name = arch::rename_parts_back(*name, parts);
   for (std::string* name : {&t->name, &t->module, &t->rule}) {
     replace_part(name, kCanonicalExperts, kStackedExperts);
     if (!row.feed_forward.empty()) replace_part(name, kFeedForward, component(row.feed_forward));
@@ -74,12 +76,16 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
   geometry.tied = model->tied;
   for (OutTensor& t : model->tensors) {
     if (t.role == Role::vision) continue;  // towers.h
-    spell_tensor(row, stored, &t);
+    spell_tensor(row, row.parts.empty() ? family.parts : row.parts, stored, &t);
+    const bool ends = t.role == Role::attn_o || t.role == Role::mlp_down || t.role == Role::lm_head;
+    if (row.ends_8bit && ends) model->eight_bit_modules.push_back(t.module);
     if (row.routers_8bit && (t.role == Role::router || t.role == Role::shared_router)) model->eight_bit_modules.push_back(t.module);
   }
   model->layer_component = layer_component(model->tensors);
   if (row.scales_rope) model->refusal = rope_refusal(text);
   if (model->refusal.empty()) model->refusal = layers_refusal(family, geometry, text);
+  if (model->refusal.empty()) model->refusal = head_refusal(family, model->tied);
+  if (model->refusal.empty()) model->refusal = map_refusal(family, geometry);
   for (std::string& difference : differences(family, text)) model->warnings.push_back(std::move(difference));
   finish_config(family, row, geometry, &model->config);
   return {};
@@ -87,9 +93,10 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
 
 // Copies that mlx-lm's tools have converted hold norms that are shifted already. They are known by their convolutions, as in the classes;
 // a model without one, by the format that those tools and our writer name in every file.
-void unspell_family(std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) {
+void unspell_family(const arch::Family& family, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) {
   bool has_convolutions = false, has_published_ones = false;
   for (TensorInfo& t : *tensors) {
+    t.name = arch::rename_parts(std::move(t.name), family_row(family.name).parts);
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
     replace_part(&t.name, ".block_sparse_moe.switch_mlp.", ".block_sparse_moe.experts.");
     if (!arch::ends_with_path(t.name, "conv1d.weight") || t.shape.empty()) continue;

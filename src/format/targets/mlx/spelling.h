@@ -16,6 +16,6 @@ namespace jang::targets::mlx {
 // Names, shapes of convolutions, config, what the class would refuse or computes otherwise.
 [[nodiscard]] Status spell_family(const arch::Family& family, std::span<const TensorInfo> stored, arch::Model* model);
 // Target::published.
-void unspell_family(std::vector<TensorInfo>* tensors, arch::SourceFacts* facts);
+void unspell_family(const arch::Family& family, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts);
 
 }  // namespace jang::targets::mlx

@@ -30,6 +30,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"tanh_mistral", "mistral", {{"hidden_act", "gelu_pytorch_tanh"}}, "activation"},
         Case{"relu_qwen2", "qwen2", {{"hidden_act", "relu"}}, "activation"},
         Case{"gelu_gemma", "gemma3_text", {{"hidden_activation", "gelu"}}, "activation"},
+        Case{"exact_gemma", "gemma", json::Value::object(), "always computes gelu"},
+        Case{"window_gemma2", "gemma2", {{"max_position_embeddings", 512}}, "sliding window of 16"},
+        Case{"exact_starcoder2", "starcoder2", {{"sliding_window", nullptr}}, "always computes gelu"},
+        Case{"approximated_gpt_neox", "gpt_neox", json::Value::object(), "always computes gelu_pytorch_tanh"},
+        Case{"window_cohere2", "cohere2", {{"max_position_embeddings", 512}}, ""},
         Case{"swish_is_silu", "llama", {{"hidden_act", "swish"}}, ""}, Case{"silu_llama", "llama", {{"hidden_act", "silu"}}, ""},
         Case{"tanh_gemma", "gemma3_text", {{"hidden_activation", "gelu_pytorch_tanh"}}, ""},
         Case{"other_key_gemma", "gemma3_text", {{"hidden_act", "gelu"}}, ""},
@@ -109,6 +114,28 @@ TEST(Differences, a_mixture_without_scaled_rope_says_so) {
   ASSERT_TRUE(model.ok());
   ASSERT_EQ(model->warnings.size(), 1u);
   EXPECT_NE(model->warnings[0].find("plain RoPE only"), std::string::npos);
+}
+
+// Classes with a fixed output head, or none, or an MLP of one width.
+TEST(Differences, a_head_or_a_width_that_the_class_does_not_expect_is_refused) {
+  FakeModel tied = model_of("glm4"), untied = model_of("gemma2");
+  tied.config["tie_word_embeddings"] = true;
+  tied.remove("lm_head.weight");
+  untied.config["tie_word_embeddings"] = false;
+  untied.add("lm_head.weight", {512, 128});
+  for (const FakeModel& m : {tied, untied}) {
+    const auto model = m.describe();
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_NE(model->refusal.find("output head"), std::string::npos) << model->refusal;
+  }
+  FakeModel narrow = model_of("gpt_neox");
+  EXPECT_TRUE(narrow.describe()->refusal.empty());
+  narrow.config["intermediate_size"] = 64;
+  for (TensorInfo& t : narrow.tensors)
+    for (std::int64_t& n : t.shape)
+      if (n == 512 && t.name.find(".mlp.") != std::string::npos) n = 64;
+  EXPECT_NE(narrow.describe()->refusal.find("intermediate_size of 64"), std::string::npos);
+  for (const char* family : {"glm4", "gemma2"}) EXPECT_TRUE(model_of(family).describe()->refusal.empty());
 }
 
 TEST(Differences, an_unknown_rope_type_is_refused) {

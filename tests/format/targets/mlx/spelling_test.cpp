@@ -51,7 +51,7 @@ TEST(Spelling, what_is_spelled_reads_as_the_same_model) {
 TEST(Spelling, converted_copies_are_told_by_convolutions_or_else_by_the_format_of_their_files) {
   const auto is_converted = [](std::vector<TensorInfo> tensors, const std::string& file_format) {
     arch::SourceFacts facts{.file_format = file_format};
-    unspell_family(&tensors, &facts);
+    unspell_family(*arch::find_family("llama"), &tensors, &facts);
     return facts.plain_norms;
   };
   const std::vector<TensorInfo> plain = dense("llama").tensors;

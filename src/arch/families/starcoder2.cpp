@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// StarCoder2: LayerNorm, an MLP without a gate, one switch for the biases of all maps.
+#include "arch/families/starcoder2.h"
+
+#include "arch/blocks.h"
+#include "arch/config_edit.h"
+
+namespace jang::arch {
+namespace {
+
+constexpr Row kMlp[] = {
+    {"model.layers.*.mlp.up_proj.weight", Role::mlp_up, {Dim::ffn, Dim::hidden}},
+    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
+    {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}},
+    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}, When::mlp_bias},
+};
+constexpr Block kBlocks[] = {blocks::kEmbedding,      blocks::kAttention, blocks::kAttentionBiases, kMlp,
+                             blocks::kTwoBiasedNorms, blocks::kBiasedHead};
+constexpr std::string_view kTypes[] = {"starcoder2"};
+constexpr Rename kParts[] = {{"mlp.c_fc", "mlp.up_proj"}, {"mlp.c_proj", "mlp.down_proj"}};
+constexpr ConfigDefault kDefaults[] = {{"norm_epsilon", "1e-05"},
+                                       {"tie_word_embeddings", "true"},
+                                       {"rope_theta", "10000.0"},
+                                       {"max_position_embeddings", "4096"},
+                                       {"num_key_value_heads", "2"}};
+
+Status edit(json::Value* text) {
+  if (json::find(*text, "use_bias") == nullptr) (*text)["use_bias"] = true;
+  alias_key(text, "use_bias", "attention_bias");
+  alias_key(text, "use_bias", "mlp_bias");
+  if (!text->contains("sliding_window")) (*text)["sliding_window"] = nullptr;  // absent: none
+  return flatten_rope(text);
+}
+
+}  // namespace
+
+constinit const Family kStarcoder2{
+    .name = "starcoder2",
+    .model_types = kTypes,
+    .blocks = kBlocks,
+    .prefixes = blocks::kBareDecoder,
+    .parts = kParts,
+    .defaults = kDefaults,
+    .traits = {.activation = "gelu_pytorch_tanh",
+               .norm_eps_key = "norm_epsilon",
+               .centred_norms = true,
+               .gated_mlp = false,
+               .window = WindowRule::always,
+               .max_positions = 4096},
+    .edit = edit,
+};
+
+}  // namespace jang::arch

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sources of the dense families that are neither llama nor Qwen, as fake_model.h has them: written from the published checkpoints' layouts.
+// Included by fake_model.h alone.
+#pragma once
+
+namespace jang::arch::testing {
+
+// Two layers of a family whose layers have these tensors, with "#" for the layer; embedding, last norm and head as llama has them.
+struct LayerTensor {
+  std::string name;
+  Shape shape;
+};
+inline FakeModel dense_family(const std::string& type, const json::Value& numbers, const std::vector<LayerTensor>& layer,
+                              bool has_head = true) {
+  FakeModel m{dense_config(type, 2), {}};
+  m.config.update(numbers);
+  if (!has_head) m.config["tie_word_embeddings"] = true;
+  add_ends(&m, "model", has_head);
+  for (int l = 0; l < 2; ++l)
+    for (const LayerTensor& t : layer) m.add("model.layers." + std::to_string(l) + "." + t.name, t.shape);
+  return m;
+}
+
+using LayerTensors = std::vector<LayerTensor>;
+inline LayerTensors operator+(LayerTensors a, const LayerTensors& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+inline LayerTensors vectors(std::initializer_list<const char*> names, std::int64_t n = 128) {
+  LayerTensors made;
+  for (const char* name : names) made.push_back({name, {n}});
+  return made;
+}
+inline LayerTensors attention_maps() {
+  return {{"self_attn.q_proj.weight", {128, 128}},
+          {"self_attn.k_proj.weight", {64, 128}},
+          {"self_attn.v_proj.weight", {64, 128}},
+          {"self_attn.o_proj.weight", {128, 128}}};
+}
+inline LayerTensors qkv_biases() {
+  return {{"self_attn.q_proj.bias", {128}}, {"self_attn.k_proj.bias", {64}}, {"self_attn.v_proj.bias", {64}}};
+}
+inline LayerTensors gated_maps() {
+  return {{"mlp.gate_proj.weight", {256, 128}}, {"mlp.up_proj.weight", {256, 128}}, {"mlp.down_proj.weight", {128, 256}}};
+}
+inline LayerTensors fused_maps() { return {{"mlp.gate_up_proj.weight", {512, 128}}, {"mlp.down_proj.weight", {128, 256}}}; }
+inline LayerTensors two_norms() { return vectors({"input_layernorm.weight", "post_attention_layernorm.weight"}); }
+
+// Biases and centred norms under the names of the family.
+inline FakeModel starcoder2() {
+  FakeModel m =
+      dense_family("starcoder2", {{"norm_epsilon", 1e-6}, {"sliding_window", 16}},
+                   attention_maps() + qkv_biases() + two_norms() +
+                       vectors({"self_attn.o_proj.bias", "mlp.c_proj.bias", "input_layernorm.bias", "post_attention_layernorm.bias"}) +
+                       LayerTensors{{"mlp.c_fc.weight", {256, 128}}, {"mlp.c_fc.bias", {256}}, {"mlp.c_proj.weight", {128, 256}}});
+  m.add("model.norm.bias", {128});
+  return m;
+}
+
+inline FakeModel gpt_neox() {
+  FakeModel m{dense_config("gpt_neox", 2), {}};
+  m.config.erase("num_key_value_heads");
+  m.config.update(json::Value{
+      {"layer_norm_eps", 1e-6}, {"rotary_pct", 0.25}, {"rotary_emb_base", 10000}, {"hidden_act", "gelu"}, {"intermediate_size", 512}});
+  m.add("gpt_neox.embed_in.weight", {512, 128});
+  m.add("gpt_neox.final_layer_norm.weight", {128});
+  m.add("gpt_neox.final_layer_norm.bias", {128});
+  m.add("embed_out.weight", {512, 128});
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "gpt_neox.layers." + std::to_string(l) + ".";
+    for (const char* norm : {"input_layernorm.weight", "input_layernorm.bias", "post_attention_layernorm.weight",
+                             "post_attention_layernorm.bias", "attention.dense.bias", "mlp.dense_4h_to_h.bias"})
+      m.add(layer + norm, {128});
+    m.add(layer + "attention.query_key_value.weight", {384, 128});
+    m.add(layer + "attention.query_key_value.bias", {384});
+    m.add(layer + "attention.dense.weight", {128, 128});
+    m.add(layer + "mlp.dense_h_to_4h.weight", {512, 128});
+    m.add(layer + "mlp.dense_h_to_4h.bias", {512});
+    m.add(layer + "mlp.dense_4h_to_h.weight", {128, 512});
+  }
+  return m;
+}
+
+inline std::vector<std::pair<std::string, FakeModel>> dense_families() {
+  const LayerTensors head_norms = vectors({"self_attn.q_norm.weight", "self_attn.k_norm.weight"}, 32);
+  const LayerTensors row_norms = {{"self_attn.q_norm.weight", {128}}, {"self_attn.k_norm.weight", {64}}};
+  const LayerTensors norms_after = vectors({"post_attention_layernorm.weight", "post_feedforward_layernorm.weight"});
+  const LayerTensors four_norms = two_norms() + vectors({"pre_feedforward_layernorm.weight", "post_feedforward_layernorm.weight"});
+  const json::Value types = {"sliding_attention", "full_attention"};
+  const json::Value longrope = {{"rope_type", "longrope"},
+                                {"short_factor", {1.0, 1.0, 1.1, 1.2, 1.3, 1.5, 1.7, 2.0, 2.2, 2.5, 3.0, 3.5}},
+                                {"long_factor", {1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0}}};
+  return {
+      {"phi3", dense_family("phi3",
+                            {{"partial_rotary_factor", 0.75},
+                             {"rope_scaling", longrope},
+                             {"max_position_embeddings", 512},
+                             {"original_max_position_embeddings", 64}},
+                            LayerTensors{{"self_attn.qkv_proj.weight", {256, 128}}, {"self_attn.o_proj.weight", {128, 128}}} +
+                                fused_maps() + two_norms())},
+      {"gemma", dense_family("gemma", json::Value::object(), attention_maps() + gated_maps() + two_norms(), false)},
+      {"gemma2", dense_family("gemma2", {{"sliding_window", 16}, {"query_pre_attn_scalar", 32}},
+                              attention_maps() + gated_maps() + four_norms, false)},
+      {"olmo2", dense_family("olmo2", json::Value::object(), attention_maps() + row_norms + gated_maps() + norms_after)},
+      {"olmo3",
+       dense_family("olmo3", {{"layer_types", types}, {"sliding_window", 16}}, attention_maps() + row_norms + gated_maps() + norms_after)},
+      {"granite", dense_family("granite", {{"embedding_multiplier", 12.0}, {"logits_scaling", 8.0}, {"attention_multiplier", 0.25}},
+                               attention_maps() + gated_maps() + two_norms())},
+      {"smollm3", dense_family("smollm3", {{"no_rope_layers", {1, 0}}}, attention_maps() + gated_maps() + two_norms())},
+      {"seed_oss", dense_family("seed_oss", json::Value::object(), attention_maps() + qkv_biases() + gated_maps() + two_norms())},
+      {"cohere2", dense_family("cohere2", {{"layer_norm_eps", 1e-6}, {"layer_types", types}, {"sliding_window", 16}, {"logit_scale", 0.25}},
+                               attention_maps() + gated_maps() + vectors({"input_layernorm.weight"}), false)},
+      {"exaone4", dense_family("exaone4", {{"sliding_window_pattern", "LG"}, {"sliding_window", 16}},
+                               attention_maps() + head_norms + gated_maps() + norms_after)},
+      {"glm4", dense_family("glm4", {{"partial_rotary_factor", 0.5}, {"attention_bias", true}},
+                            attention_maps() + qkv_biases() + fused_maps() + two_norms() +
+                                vectors({"post_self_attn_layernorm.weight", "post_mlp_layernorm.weight"}))},
+      {"hunyuan_v1_dense",
+       dense_family("hunyuan_v1_dense", {{"rope_scaling", {{"type", "dynamic"}, {"alpha", 1000.0}, {"factor", 1.0}}}},
+                    attention_maps() + vectors({"self_attn.query_layernorm.weight", "self_attn.key_layernorm.weight"}, 32) + gated_maps() +
+                        two_norms())},
+      {"ernie4_5", dense_family("ernie4_5", json::Value::object(), attention_maps() + gated_maps() + two_norms())},
+      {"starcoder2", starcoder2()},
+      {"gpt_neox", gpt_neox()},
+  };
+}
+
+}  // namespace jang::arch::testing
