@@ -42,7 +42,8 @@ This page is made by `scripts/make_families_page.py` from that run's output and 
 | gradients | squared gradients of every matrix against torch: the largest difference |
 | tokenizer, template | published files of the family give the same ids and texts as `tokenizers` and jinja2 do; `-` where the run had none |
 
-Families that are not listed convert by the table of mlx-lm's classes and do not run in the engine.
+Where `differs` stands, mlx-lm's class computes something else than transformers of the source itself, and conversion says so.
+Families of the program that the run did not try have no row here; those without a table of their own ([guide](guide.md#sources)) convert by the table of mlx-lm's classes and do not run in the engine.
 
 | family | converts | mlx-lm | engine | gradients | tokenizer | template |
 |---|---|---|---|---|---|---|"""
@@ -74,11 +75,9 @@ def largest(found):
 
 
 def cell_of_mlx(cases, names):
-    found = pick(cases, "logits_match_transformers", names)
-    # Every one of them is compared with mlx-lm too (check_logits.py), unless its class is known to differ.
-    found += [case for case in pick(cases, "logits_bundle", names)]
-    texts = [verdict(found)] if found else ["-"]
-    texts += [f"`{name}`: {MLX_DIFFERS[name]}" for name in names if name in MLX_DIFFERS]
+    same = [name for name in names if name not in MLX_DIFFERS]  # bundles of the others are compared with transformers only
+    texts = [verdict(pick(cases, "logits_match_transformers", names) + pick(cases, "logits_bundle", same))] if same else []
+    texts += [f"`{name}` differs: {MLX_DIFFERS[name]}" for name in names if name in MLX_DIFFERS]
     return "; ".join(texts)
 
 
