@@ -65,8 +65,8 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
                    .scale = s.scale,
                    .softcap = s.softcap},
                   f.runs);
-  const bool turned = s.rope != arch::kNoRope, norms_heads = s.qk_norm && !s.qk_norm_of_rows;
-  kernels::RopeGradient rope{.norm = norms_heads ? block.q_norm : Tensor(),
+  const bool turned = s.rope != arch::kNoRope, of_heads = s.qk_norm && !s.qk_norm_of_rows;
+  kernels::RopeGradient rope{.norm = of_heads ? block.q_norm : Tensor(),
                              .cosines = turned ? f.rotations.cosines(s.rope, f.n) : Tensor(),
                              .sines = turned ? f.rotations.sines(s.rope, f.n) : Tensor(),
                              .interleaved = turned && f.rotations.interleaved(s.rope),
@@ -75,10 +75,10 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
                              .eps = f.norm.eps,
                              .offset = f.norm.offset,
                              .d = dq};
-  if (norms_heads) rope.x = f.kept->q.matrix(f.n, s.q_size());
+  if (of_heads) rope.x = f.kept->q.matrix(f.n, s.q_size());
   pass.ops.rope(rope);
-  if (norms_heads) rope.x = f.kept->k.matrix(f.n, s.k_size());
-  if (norms_heads) rope.norm = block.k_norm;
+  if (of_heads) rope.x = f.kept->k.matrix(f.n, s.k_size());
+  if (of_heads) rope.norm = block.k_norm;
   rope.d = dk;
   pass.ops.rope(rope);
   if (s.qk_norm_of_rows) {
