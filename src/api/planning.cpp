@@ -249,11 +249,16 @@ Status Planning::find_scales(plan::Plan* plan) {
   begin_phase(*phases_, "trial", "tokens");
   if (std::ranges::none_of(plan->scaling, [](const plan::Scaling& s) { return s.exponent > 0; })) return {};
   JANG_TRY(load_engine());
-  JANG_ASSIGN(const calibrate::Windows windows, calibrate::trial_windows(*engine_, *statistics_, *phases_, run_.cancel));
+  const Result<calibrate::Windows> windows = calibrate::trial_windows(*engine_, *statistics_, *phases_, run_.cancel);
+  if (!windows.ok() && windows.status().code() == StatusCode::cancelled) return windows.status();
+  if (!windows.ok()) {  // a tokenizer that is not read here, for one
+    phases_->warn("the whole model was not asked whether scales help it, since it writes no text here: " + windows.status().message());
+    return {};
+  }
   run.grams = nullptr;
   calibrate::GramMaker maker;
   if (!statistics_->tokens.empty()) maker = [this] { return open_grams(); };
-  return calibrate::try_scales(*engine_, source_, windows, maker, run, plan);
+  return calibrate::try_scales(*engine_, source_, *windows, maker, run, plan);
 }
 
 quantize::RunOptions Planning::conversion_options() const {
