@@ -51,10 +51,10 @@ void leave_vision_out(Model* model, std::span<const TensorInfo> sources) {
   if (!model->has_vision) return;
   for (const OutTensor& t : model->tensors)
     if (t.role == Role::vision)
-      model->dropped.push_back({sources[static_cast<std::size_t>(t.pieces.front().source)].name, "vision tower: the bundle is text only"});
+      model->dropped.push_back(
+          {sources[static_cast<std::size_t>(t.pieces.front().source)].name, "vision tower: no part of the text model"});
   std::erase_if(model->tensors, [](const OutTensor& t) { return t.role == Role::vision; });
   model->has_vision = false;
-  model->warnings.emplace_back("the vision tower was left out: the bundle is a text model");
 }
 
 bool knows_tensors(const Model& model) { return model.family != kGenericFamily; }

@@ -19,7 +19,7 @@ struct Family;
 // missing), unsupported (an element type, a tensor without a place).
 [[nodiscard]] Result<Model> describe(const json::Value& config, std::span<const TensorInfo> sources, const SourceFacts& facts = {});
 
-// Takes the tensors of Role::vision out of the model and says so: what is left is the text model.
+// Takes the tensors of Role::vision out of the model, and lists them as dropped: what is left is the text model.
 void leave_vision_out(Model* model, std::span<const TensorInfo> sources);
 
 // Whether the model's class was known, so that every tensor it needs was asked for; false for a type that nobody listed.

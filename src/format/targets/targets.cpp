@@ -75,8 +75,10 @@ Result<arch::Model> describe_canonical(const json::Value& config, std::span<cons
   return std::move(model);
 }
 
-void Target::spell_towers(std::span<const TensorInfo> stored, const arch::SourceFacts& /*facts*/, bool /*text_only*/,
+void Target::spell_towers(std::span<const TensorInfo> stored, const arch::SourceFacts& /*facts*/, bool text_only,
                           arch::Model* model) const {
+  if (model->has_vision && !text_only)
+    model->warnings.emplace_back("the vision tower was left out: the target " + std::string(name()) + " takes the text model");
   arch::leave_vision_out(model, stored);
 }
 
