@@ -8,6 +8,7 @@
 #include "api/effort_work.h"
 #include "api/planning.h"
 #include "base/thread_pool.h"
+#include "calibrate/allocate.h"
 #include "calibrate/model_grams.h"
 #include "kernels/backward.h"
 #include "kernels/devices.h"
@@ -109,7 +110,9 @@ Result<std::vector<EffortLevel>> estimate_effort(const std::string& name, const 
     }
     std::vector<WorkPart> parts;
     if (level >= 2) append(work.calibration(calibration), &parts);
-    append(work.conversion(plan_method(at.method), level >= 2 ? &calibration : nullptr, options.correction_rounds), &parts);
+    append(work.conversion(plan_method(at.method), level >= 2 ? &calibration : nullptr,
+                           options.correction_rounds.value_or(calibrate::usual_rounds(source->model))),
+           &parts);
     if (level == kMostEffort) append(work.distillation(distillation), &parts);
     levels.push_back(level_of(level, std::move(parts)));
   }
@@ -117,7 +120,10 @@ Result<std::vector<EffortLevel>> estimate_effort(const std::string& name, const 
 }
 
 Result<EffortLevel> estimate_calibration(const std::string& name, const CalibrationOptions& options, const RunOptions& run) {
-  JANG_ASSIGN(const calibrate::Options calibrator, calibrator_options(options));
+  // A given text is not read, since it may be a pipe: as many windows of it cost what random ones do.
+  CalibrationOptions unread = options;
+  if (unread.text == CalibrationText::file) unread.text = CalibrationText::random;
+  JANG_ASSIGN(const calibrate::Options calibrator, calibrator_options(unread));
   JANG_ASSIGN(const std::string directory, find_input(name, run));
   Result<quantize::Source> source = quantize::open_source(directory, {.lenient = run.lenient});
   if (!source.ok()) return as_input_failure(source.status());

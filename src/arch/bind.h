@@ -16,10 +16,10 @@ namespace jang::arch {
 // Fills tensors, dropped and warnings of `model`.
 [[nodiscard]] Status bind_tensors(const Family& family, Geometry* geometry, const json::Value& text, std::span<const TensorInfo> sources,
                                   const SourceFacts& facts, Model* model);
-// The head and the embedding of a source of this family, under the names it uses; -1 where it has none.
 // A name with its parts renamed, `from` to `to` in order, and the way back (Family::parts: published names to canonical ones).
 [[nodiscard]] std::string rename_parts(std::string name, std::span<const Rename> parts);
 [[nodiscard]] std::string rename_parts_back(std::string name, std::span<const Rename> parts);
+// The head and the embedding of a source of this family, under the names it uses; -1 where it has none.
 [[nodiscard]] DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources);
 
 inline constexpr std::string_view kOwnHeadWarning =

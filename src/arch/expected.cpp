@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "arch/bind.h"
 #include "arch/family.h"
 #include "arch/family_config.h"
 #include "arch/geometry.h"
@@ -75,7 +76,7 @@ class ExpectedRows {
       return {StatusCode::corrupt, fmt::format("config.json: with '{}' of shape {} the model has more than {} weights, which no file holds",
                                                expand(name, layer), jang::to_string(shape), kMostWeights)};
     weights_ += *n;
-    tensors_.push_back({expand(name, layer), dtype_, std::move(shape)});
+    tensors_.push_back({rename_parts_back(expand(name, layer), family_.parts), dtype_, std::move(shape)});
     return {};
   }
 
@@ -92,7 +93,7 @@ Result<std::vector<TensorInfo>> expected_tensors(const json::Value& config) {
   if (!config.is_object()) return Status(StatusCode::corrupt, "config.json: must be an object");
   JANG_ASSIGN(const std::string model_type, json::get_string(config, "model_type", ""));
   if (model_type.empty()) return Status(StatusCode::corrupt, "config.json: 'model_type' is missing; it names the architecture");
-  const Family* family = find_family(model_type);
+  const Family* family = family_of(config);
   if (family == nullptr)
     return Status(
         StatusCode::unsupported,

@@ -98,8 +98,7 @@ class Finder {
   // What o_proj reads is made by rows of kv_b_proj that lie between those of keys: it keeps its channels.
   void add_mixer(const LatentSpec& s, Norms norms) {
     const std::string block = prefix_ + "self_attn.";
-    add({.name = prefix_ + "input_layernorm", .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::mixer,
-        {block + (s.q_rank > 0 ? "q_a_proj" : "q_proj"), block + "kv_a_proj_with_mqa"});
+    add_mixer_norm(norms, {block + (s.q_rank > 0 ? "q_a_proj" : "q_proj"), block + "kv_a_proj_with_mqa"});
     if (s.q_rank > 0)
       add({.name = block + "q_a_layernorm", .is_norm = true, .channels = s.q_rank, .head = s.q_rank}, Input::q_latent,
           {block + "q_b_proj"});

@@ -261,7 +261,7 @@ Result<Checkpoint> Upgrade::run() && {
   std::vector<Module> modules;
   for (std::size_t i = 0; i < c_.tensors().size(); ++i) {
     const TensorInfo& t = c_.tensors()[i].info;
-    if (t.dtype == DType::u8 && t.name.ends_with(kCodes) && t.name.size() > kCodes.size())
+    if (t.dtype == DType::u8 && t.shape.size() == 1 && t.name.ends_with(kCodes) && t.name.size() > kCodes.size())
       modules.push_back({.base = t.name.substr(0, t.name.size() - kCodes.size()), .codes = static_cast<int>(i)});
   }
   if (modules.empty()) return std::move(c_);

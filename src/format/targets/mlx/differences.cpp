@@ -181,7 +181,7 @@ std::string head_refusal(const arch::Family& family, bool tied) {
   if (head == OutputHead::never && !tied)
     return fmt::format("the model has an output head of its own, and mlx-lm's class of {} uses the embedding", family.name);
   if (head == OutputHead::always && tied)
-    return fmt::format("the embedding is the model's output head, and mlx-lm's class of {} wants one of its own", family.name);
+    return fmt::format("the embedding is the model's output head, and mlx-lm's class of {} wants a head of its own", family.name);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "arch/describe.h"
 #include "arch/family.h"
 #include "arch/registry.h"
 #include "format/targets/mlx/documents.h"
