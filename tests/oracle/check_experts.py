@@ -187,6 +187,10 @@ NOT_FOR_TRANSFORMERS = ("head_dim", "attention_bias", "use_bias", "rope_scaling"
                         "mlp_only_layers", "sliding_window", "n_inner", "n_layer", "n_head", "n_embd", "time_step_limit", "num_layers",
                         "n_layers", "n_heads", "n_kv_heads")
 
+# Classes of families with rows of their own that make maps of one width, or with biases, whatever the config says: there it says so.
+AS_WIDE = {"granite": {"head_dim": 16}, "phi3": {"head_dim": 16}, "starcoder2": {"head_dim": 16, "use_bias": True},
+           "gpt_neox": {"intermediate_size": 256, "attention_bias": True}}
+
 # Settings that a class of mlx-lm does not follow, or cannot be built with: no bundle may come of them that does not open there.
 WIDE_HEADS = {"head_dim": 32}  # of hidden_size 64 and 4 heads; not olmoe: the norm of transformers' class is over hidden_size, whatever it says
 HEADS_OF_THEIR_OWN = ("mixtral", "granite", "phi", "phi3", "helium", "qwen2_moe", "phimoe", "starcoder2", "stablelm", "granitemoe", "minimax_m2",
@@ -231,7 +235,7 @@ def cases(context):
     for name in names:
         if name in LISTED or (context.quick and name not in QUICK):
             continue
-        yield f"experts_open.{name}", lambda n=name: one_class(context, n, {})
+        yield f"experts_open.{name}", lambda n=name: one_class(context, n, AS_WIDE.get(n, {}))
         for i, form in enumerate(mlx_classes.DENSE_FORMS.get(name, ())[:1]):
             yield f"experts_open.{name}-dense{i or ''}", lambda n=name, f=form: one_class(context, n, f)
         if name in mlx_classes.VARIANTS and not context.quick:

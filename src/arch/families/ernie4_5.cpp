@@ -17,8 +17,9 @@ constexpr ConfigDefault kDefaults[] = {{"rms_norm_eps", "1e-05"},  {"tie_word_em
 
 Status edit(json::Value* text) {
   if (json::find(*text, "use_bias") == nullptr) (*text)["use_bias"] = false;
-  alias_key(text, "use_bias", "attention_bias");
-  alias_key(text, "use_bias", "mlp_bias");
+  const json::Value biased = (*text)["use_bias"];  // the only switch that the class reads
+  (*text)["attention_bias"] = biased;
+  (*text)["mlp_bias"] = biased;
   return flatten_rope(text);
 }
 

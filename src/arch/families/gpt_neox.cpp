@@ -33,6 +33,7 @@ constexpr ConfigDefault kDefaults[] = {
 
 // Old configs have names of their own for the numbers of RoPE, new ones rope_parameters; the loader's class reads the old ones.
 Status edit(json::Value* text) {
+  for (const char* key : {"head_dim", "num_key_value_heads"}) text->erase(key);  // the class reads neither: heads follow from hidden_size
   lift_partial_rotary(text);
   alias_key(text, "partial_rotary_factor", "rotary_pct");
   if (json::find(*text, "rotary_pct") == nullptr) (*text)["rotary_pct"] = 0.25;

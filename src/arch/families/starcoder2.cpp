@@ -26,8 +26,9 @@ constexpr ConfigDefault kDefaults[] = {{"norm_epsilon", "1e-05"},
 
 Status edit(json::Value* text) {
   if (json::find(*text, "use_bias") == nullptr) (*text)["use_bias"] = true;
-  alias_key(text, "use_bias", "attention_bias");
-  alias_key(text, "use_bias", "mlp_bias");
+  const json::Value biased = (*text)["use_bias"];  // the only switch that the class reads
+  (*text)["attention_bias"] = biased;
+  (*text)["mlp_bias"] = biased;
   if (!text->contains("sliding_window")) (*text)["sliding_window"] = nullptr;  // absent: none
   return flatten_rope(text);
 }

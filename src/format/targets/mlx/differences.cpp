@@ -185,6 +185,21 @@ std::string head_refusal(const arch::Family& family, bool tied) {
   return {};
 }
 
+std::string kinds_refusal(const arch::Family& family, const json::Value& text) {
+  const bool no_window = text.contains("sliding_window") && json::find(text, "sliding_window") == nullptr;
+  if (!family_row(family.name).wants_both_kinds || no_window) return {};
+  const json::Value* types = json::find(text, "layer_types");
+  const std::int64_t n_layers = number_at(text, "num_hidden_layers", 0);
+  bool sliding = n_layers > 0 && family.traits.window_period > 1, full = n_layers >= family.traits.window_period;
+  if (types != nullptr && types->is_array()) {
+    sliding = std::ranges::find(*types, "sliding_attention") != types->end();
+    full = std::ranges::find(*types, "full_attention") != types->end();
+  }
+  if (sliding && full) return {};
+  return fmt::format("mlx-lm's class of {} asks for layers of both kinds, with a sliding window and without, and the model has one",
+                     family.name);
+}
+
 std::string map_refusal(const arch::Family& family, const arch::Geometry& geometry) {
   if (family_row(family.name).always_biased && !geometry.attention_bias)
     return fmt::format("the model's maps have no biases, and mlx-lm's class of {} demands them", family.name);

@@ -18,6 +18,8 @@ namespace jang::targets::mlx {
 [[nodiscard]] std::string layers_refusal(const arch::Family& family, const arch::Geometry& geometry, const json::Value& text);
 // Why the class would refuse a model with, or without, an output head of its own; empty when it takes it.
 [[nodiscard]] std::string head_refusal(const arch::Family& family, bool tied);
+// Why the class would refuse the kinds of the layers; empty when it takes them.
+[[nodiscard]] std::string kinds_refusal(const arch::Family& family, const json::Value& text);
 // Why the class would refuse the biases of the maps or the width of the MLP; empty when it takes them.
 [[nodiscard]] std::string map_refusal(const arch::Family& family, const arch::Geometry& geometry);
 // Why the class would refuse a config's RoPE; empty when it takes it.

@@ -31,6 +31,7 @@ struct FamilyRow {
   bool bare_correction = false;     // the correction of a router's scores lies beside its gate, not in it
   bool has_softcaps = false;
   std::string_view activation{};  // that the class computes whatever the config names; empty: the family's
+  bool wants_both_kinds = false;  // of layers: with a window and without; it cannot be built of one kind
   bool always_biased = false;     // its maps of attention have biases, whatever the config says
   OutputHead head = OutputHead::either;
   int ffn_per_hidden = 0;  // its MLP is so many times as wide as hidden_size, whatever the config says; 0: as the config says

@@ -138,6 +138,28 @@ TEST(Differences, a_head_or_a_width_that_the_class_does_not_expect_is_refused) {
   for (const char* family : {"glm4", "gemma2"}) EXPECT_TRUE(model_of(family).describe()->refusal.empty());
 }
 
+TEST(Differences, a_class_that_wants_layers_of_both_kinds_refuses_one_kind) {
+  for (const char* family : {"olmo3", "exaone4"}) {
+    FakeModel m = model_of(family);
+    EXPECT_TRUE(m.describe()->refusal.empty()) << family << ": " << m.describe()->refusal;
+    m.config["layer_types"] = {"sliding_attention", "sliding_attention"};
+    EXPECT_NE(m.describe()->refusal.find("both kinds"), std::string::npos) << family;
+    m.config.erase("layer_types");
+    m.config.erase("sliding_window_pattern");  // two layers of a period of four
+    EXPECT_NE(m.describe()->refusal.find("both kinds"), std::string::npos) << family;
+  }
+}
+
+TEST(Differences, biases_that_the_class_demands_are_asked_for) {
+  FakeModel m = model_of("starcoder2");
+  m.config["use_bias"] = false;
+  m.config["attention_bias"] = true;  // the class does not read it
+  std::erase_if(m.tensors, [](const TensorInfo& t) { return t.name.ends_with("bias") && t.name.find("norm") == std::string::npos; });
+  const auto model = m.describe();
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_NE(model->refusal.find("have no biases"), std::string::npos) << model->refusal;
+}
+
 TEST(Differences, an_unknown_rope_type_is_refused) {
   FakeModel m = dense("llama");
   m.config["rope_scaling"] = {{"rope_type", "spiral"}, {"factor", 4.0}};
