@@ -35,7 +35,9 @@ void run_back(BackwardPass& pass, const Mixer& block, int layer, const Tensor& x
   backward(pass, block, layer, x, dout, dx);
 }
 
-// The texts of a forward as sequences of their own.
+}  // namespace
+
+// Named, since Gradients::Impl holds them: the texts of a forward as sequences of their own.
 struct TextBatch {
   std::vector<Sequence> sequences;
   std::vector<BatchItem> items;
@@ -52,8 +54,6 @@ struct LayerRun {
   int layer;
   Tensor before;
 };
-
-}  // namespace
 
 struct Gradients::Impl {
   Decoder& decoder;

@@ -142,11 +142,7 @@ Status Decoder::Impl::reserve(Forward& f, int begin, int end) {
 }
 
 kernels::AddNorm Decoder::Impl::norm_of(const NormWeights& by) const {
-  return {.norm = by.weight,
-          .norm_bias = by.bias,
-          .eps = config.norm.eps,
-          .offset = config.norm.offset,
-          .centred = config.norm.centred};
+  return {.norm = by.weight, .norm_bias = by.bias, .eps = config.norm.eps, .offset = config.norm.offset, .centred = config.norm.centred};
 }
 
 void Decoder::Impl::norm(const Tensor& x, const NormWeights& by, const Tensor& out) {
