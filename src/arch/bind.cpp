@@ -31,10 +31,28 @@ struct Source {
   bool used = false;
 };
 
+// Whether parts of names are as published: a part occurs that no canonical name has. A published part may be the canonical name of another
+// one, so names that are canonical already must stay as they are.
+bool has_published_parts(const Family& family, std::span<const TensorInfo> sources) {
+  return std::ranges::any_of(family.parts, [&](const Rename& r) {
+    if (std::ranges::find(family.parts, r.from, &Rename::to) != family.parts.end()) return false;
+    return std::ranges::any_of(sources, [&](const TensorInfo& t) {
+      std::string name = t.name;
+      replace_path(&name, r.from, r.to);
+      return name != t.name;
+    });
+  });
+}
+
 class Binder {
  public:
   Binder(const Family& family, const Geometry& geometry, std::span<const TensorInfo> sources, const SourceFacts& facts, Model* model)
-      : family_(family), geometry_(geometry), sources_(sources), facts_(facts), model_(model) {}
+      : family_(family),
+        published_(has_published_parts(family, sources)),
+        geometry_(geometry),
+        sources_(sources),
+        facts_(facts),
+        model_(model) {}
 
   // Canonical names and what is left out.
   Status index();
@@ -62,6 +80,7 @@ class Binder {
   Status missing(std::string_view canonical, std::string_view why) const;
 
   const Family& family_;
+  const bool published_;  // parts of names are
   const Geometry& geometry_;
   std::span<const TensorInfo> sources_;
   const SourceFacts& facts_;
@@ -71,11 +90,11 @@ class Binder {
   std::map<std::string, int> in_towers_;             // name without wrappers, source
 };
 
-std::string canonical_name(const Family& family, std::string_view stored) {
+std::string canonical_name(const Family& family, bool published, std::string_view stored) {
   std::string name = unwrapped(stored);
   const auto prefix = std::ranges::find_if(family.prefixes, [&](const Rename& r) { return name.starts_with(r.from); });
   if (prefix != family.prefixes.end()) name.replace(0, prefix->from.size(), prefix->to);
-  return rename_parts(std::move(name), family.parts);
+  return published ? rename_parts(std::move(name), family.parts) : name;
 }
 
 const Drop* find_drop(const Family& family, std::string_view canonical) {
@@ -101,7 +120,7 @@ Status Binder::index() {
 
 Status Binder::index_one(std::size_t i) {
   const TensorInfo& source = sources_[i];
-  std::string canonical = canonical_name(family_, source.name);
+  std::string canonical = canonical_name(family_, published_, source.name);
   const Drop* drop = find_drop(family_, canonical);
   const std::string_view reason = drop != nullptr ? drop->reason : buffer_reason(source);
   if (!reason.empty()) {
@@ -322,8 +341,9 @@ std::string rename_parts_back(std::string name, std::span<const Rename> parts) {
 
 DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources) {
   DoubtfulTie ends{-1, -1};
+  const bool published = has_published_parts(family, sources);
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    const std::string canonical = canonical_name(family, sources[i].name);
+    const std::string canonical = canonical_name(family, published, sources[i].name);
     if (canonical == kEmbeddingName) ends.embedding = static_cast<int>(i);
     if (canonical == kHeadName) ends.head = static_cast<int>(i);
   }
