@@ -12,11 +12,8 @@
 
 #include "../../arch/fake_model.h"
 #include "../temp_folder.h"
-#include "arch/bind.h"
 #include "arch/describe.h"
-#include "arch/family.h"
 #include "arch/path.h"
-#include "arch/registry.h"
 #include "base/float16.h"
 #include "codec/weight_format.h"
 #include "format/bundle_writer.h"
@@ -49,12 +46,8 @@ class Toy final : public Target {
   [[nodiscard]] std::string_view loader() const override { return "the toy"; }
   [[nodiscard]] std::vector<std::string> sample_command(const arch::Model&, const std::string&) const override { return {}; }
 
-  void published(const json::Value& config, std::vector<TensorInfo>* tensors, arch::SourceFacts*) const override {
-    const arch::Family* family = arch::family_of(config);
-    for (TensorInfo& t : *tensors) {
-      t.name = translated(t.name, true);
-      if (family != nullptr) t.name = arch::rename_parts_back(t.name, family->parts);
-    }
+  void published(const json::Value&, std::vector<TensorInfo>* tensors, arch::SourceFacts*) const override {
+    for (TensorInfo& t : *tensors) t.name = translated(t.name, true);
   }
 
   [[nodiscard]] Status spell(std::span<const TensorInfo>, const arch::SourceFacts&, arch::Model* model) const override {
