@@ -128,6 +128,17 @@ void read_license_file(const std::string& directory, SourceCard* card) {
   }
 }
 
+// Where the body begins: behind the second line of three dashes.
+std::size_t end_of_front_matter(std::string_view text) {
+  int n_fences = 0;
+  for (std::size_t at = text.starts_with("\xef\xbb\xbf") ? 3 : 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    if (trimmed(text.substr(at, end - at)) == "---" && ++n_fences == 2) return end;
+    at = end + 1;
+  }
+  return text.size();
+}
+
 // The program that a target's command begins with: "mlx" of "mlx_lm.generate".
 std::string library_of(const std::vector<std::string>& command) {
   return command.empty() ? "" : command.front().substr(0, command.front().find_first_of("_."));
@@ -275,13 +286,13 @@ std::string model_card(const Record& record, const Target& target, const SourceC
 }
 
 std::string with_training(std::string card, std::int64_t steps, double before, double after) {
-  const std::size_t run = card.find(kRunHeading);
+  const std::size_t body = end_of_front_matter(card), run = card.find(kRunHeading, body);
   const SourceCard read = parse_card(card);
   if (run == std::string::npos || std::ranges::find(read.tags, kOurTag) == read.tags.end()) return card;
   constexpr std::string_view kHeading = "## Divergence\n";
-  const std::size_t old = card.find(kHeading);
+  const std::size_t old = card.find(kHeading, body);
   if (old < run) card.erase(old, run - old);
-  card.insert(card.find(kRunHeading),
+  card.insert(card.find(kRunHeading, body),
               fmt::format("{}\nTrained for {} steps to predict what the source predicts, on text that the source sampled.\n"
                           "KL divergence from the source, on text that no step saw: {:.5f} nats per token, {:.5f} before.\n\n",
                           kHeading, steps, after, before));
