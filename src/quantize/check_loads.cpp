@@ -112,7 +112,12 @@ void LoadCheck::check_names(const arch::Model& model) {
       error(m.path, fmt::format("{} refuses this bundle: the class of '{}' keeps this tensor under another name or in another form, and "
                                 "changes unpacked ones only; convert the source again",
                                 b_.target->loader(), model.model_type));
+  const auto is_copy = [&](std::string_view name) {  // a head that the class wants beside the embedding it equals
+    return std::ranges::any_of(model.tensors,
+                               [&](const arch::OutTensor& t) { return !t.copied_to.empty() && name == t.copied_to + ".weight"; });
+  };
   for (const arch::Dropped& d : model.dropped) {
+    if (is_copy(d.name)) continue;
     const auto at = std::ranges::find(infos_, d.name, &TensorInfo::name);
     if (at == infos_.end() || logical_[static_cast<std::size_t>(at - infos_.begin())].module < 0 || !d.reason.starts_with("tied")) continue;
     error(d.name, fmt::format("{} refuses this bundle: config.json calls embedding and head tied (tie_word_embeddings), and there is a "
