@@ -145,18 +145,6 @@ TEST_F(Streams, output_that_cannot_be_written_ends_a_conversation) {
   EXPECT_EQ(once.out, "141\n") << once.err;
 }
 
-TEST_F(Streams, a_signal_ends_a_piped_conversation) {
-  for (const auto& [name, code] : {std::pair{"INT", 130}, {"TERM", 143}}) {
-    // A shell starts background jobs deaf to SIGINT unless job control is on.
-    const ProgramOutcome o =
-        run(std::string("set -m; (echo Hi; sleep 30) | $JANG chat $T/talker --ignore-eos -n 100000 -c 100000 >$T/out & "
-                        "while ! [ -s $T/out ]; do sleep 0.02; done; kill -") +
-            name + " $!; wait $!; echo $?");
-    EXPECT_EQ(o.out, std::to_string(code) + "\n") << o.err;
-    fs::remove(dir_ / "out");
-  }
-}
-
 TEST_F(Streams, numbers_that_break_down_are_told) {
   const std::string model = kNarrow + "/model", text = kNarrow + "/text.txt";
   const std::string score = " eval ppl " + model + " -f " + text + " --ctx 16 --json -q";

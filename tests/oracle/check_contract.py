@@ -274,12 +274,12 @@ def never_into_existing(context, name):
 def cases(context):
     auto = ("-p", "auto", "--bpw", "3.5")
     recipes = {"JANG_2S": ("-p", "JANG_2S"), "rtn4": ("-p", "uniform_4", "--method", "rtn"), "auto": auto, "JANG_4K": ("-p", "4K")}
-    for name in ("TinyStories-656K", "gutenberg-moe-9m", "gutenberg-dense-19m"):
+    for name in ("TinyStories-656K", "gutenberg-moe-9m", "gutenberg-dense-19m")[: 2 if context.quick else 3]:
         for title, flags in recipes.items():
             yield f"same_bytes_for_any_threads.{name}-{title}", lambda n=name, f=flags: same_bytes_for_any_threads(context, n, f)
             yield f"plan_file_reproduces.{name}-{title}", lambda n=name, f=flags: plan_file_reproduces(context, n, f)
             yield f"sizes_are_real.{name}-{title}", lambda n=name, f=flags: sizes_are_real(context, n, f)
-    for name in REFERENCE_MODELS[:3] if context.quick else REFERENCE_MODELS:  # every budget measures the model anew
+    for name in REFERENCE_MODELS[:2] if context.quick else REFERENCE_MODELS:  # every budget measures the model anew
         yield f"auto_budgets_are_met.{name}", lambda n=name: budgets_are_met(context, n)
     for name in REFERENCE_MODELS:
         yield f"k_budgets_are_met.{name}", lambda n=name: k_budgets_are_met(context, n)
