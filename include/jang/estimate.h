@@ -32,7 +32,7 @@ inline constexpr std::array<int, 12> kMachineGib = {8, 16, 24, 32, 48, 64, 96, 1
 
 struct EstimateOptions {
   std::vector<std::string> profiles = {};  // as canonical_profile takes them; empty: estimate_profiles()
-  // Of these the fields that shape a plan without weights: target, group_size, scale_type, floors, overrides, method.
+  // Of these the fields that shape a plan without weights: target, group_size, scale_type, floors, overrides, method, text_only.
   PlanOptions plan = {};
   std::int64_t context = 8192;             // tokens of a sequence
   CacheType cache = CacheType::automatic;  // of keys and values in `memory_bytes`; automatic: f16
@@ -58,9 +58,10 @@ struct ProfileEstimate {
 struct ModelEstimate {
   std::string model_type, family;
   int n_layers = 0, n_experts = 0, experts_per_token = 0;
-  std::uint64_t params = 0;
+  std::uint64_t params = 0;         // of the text model
+  std::uint64_t tower_params = 0;   // of a vision tower and its projector, which stay in 16 bits
   std::uint64_t active_params = 0;  // all but the experts that a token does not choose; a table of embeddings counts whole
-  std::uint64_t source_bytes = 0;   // tensors of the text model in the config's type
+  std::uint64_t source_bytes = 0;   // all these tensors in the config's type
   std::string source_type;          // "BF16"
   std::int64_t context = 0;
   std::int64_t trained_context = 0;       // 0: not known

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "arch/decoder_config.h"
 #include "arch/describe.h"
 #include "arch/expected.h"
+#include "arch/towers.h"
 #include "base/checked.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
@@ -58,6 +60,15 @@ void forget_packing(json::Value* config, std::vector<std::string>* warnings) {
   if (packed) warnings->emplace_back("the checkpoint of this config is packed; its size is told as that of the values it stands for");
 }
 
+// A wrapper's tower stays beside the packed text model, in 16 bits.
+Status add_towers(const json::Value& config, std::vector<TensorInfo>* tensors, std::vector<std::string>* warnings) {
+  JANG_ASSIGN(std::vector<TensorInfo> towers, arch::expected_towers(config, tensors->front().dtype));
+  if (towers.empty() && json::find(config, "vision_config") != nullptr)
+    warnings->emplace_back("the vision tower is not counted: no table tells its tensors");
+  tensors->insert(tensors->end(), std::make_move_iterator(towers.begin()), std::make_move_iterator(towers.end()));
+  return {};
+}
+
 std::int64_t experts_per_token(const arch::DecoderConfig& config) {
   std::int64_t most = 0;
   for (const arch::LayerSpec& layer : config.layers)
@@ -74,6 +85,7 @@ bool is_routed(arch::Role role) {
 std::uint64_t active_params(const arch::Model& model, std::int64_t top_k) {
   std::int64_t active = 0;
   for (const arch::OutTensor& t : model.tensors) {
+    if (t.role == arch::Role::vision) continue;
     const std::int64_t n = elements(t.shape);
     active += is_routed(t.role) && top_k > 0 ? n / t.shape.front() * std::min(top_k, t.shape.front()) : n;
   }
@@ -145,7 +157,8 @@ Result<ModelEstimate> estimate_model(const std::string& name, const EstimateOpti
   ModelEstimate estimate;
   estimate.context = options.context;
   forget_packing(&config, &estimate.warnings);
-  JANG_ASSIGN(const std::vector<TensorInfo> tensors, arch::expected_tensors(config));
+  JANG_ASSIGN(std::vector<TensorInfo> tensors, arch::expected_tensors(config));
+  if (!options.plan.text_only) JANG_TRY(add_towers(config, &tensors, &estimate.warnings));
   for (const TensorInfo& t : tensors) estimate.source_bytes += static_cast<std::uint64_t>(t.bytes());
   estimate.source_type = jang::name(tensors.front().dtype);
   JANG_ASSIGN(const arch::Model model, targets::describe_source(config, tensors, {}, *profiles.front().target));
@@ -154,7 +167,8 @@ Result<ModelEstimate> estimate_model(const std::string& name, const EstimateOpti
   estimate.n_layers = model.n_layers;
   estimate.n_experts = model.n_experts;
   estimate.warnings.insert(estimate.warnings.end(), model.warnings.begin(), model.warnings.end());
-  for (const arch::OutTensor& t : model.tensors) estimate.params += static_cast<std::uint64_t>(elements(t.shape));
+  for (const arch::OutTensor& t : model.tensors)
+    (t.role == arch::Role::vision ? estimate.tower_params : estimate.params) += static_cast<std::uint64_t>(elements(t.shape));
   if (const Result<arch::DecoderConfig> decoder = arch::decoder_config(model); decoder.ok()) {
     estimate.trained_context = decoder->max_positions;
     estimate.experts_per_token = static_cast<int>(experts_per_token(*decoder));

@@ -22,6 +22,7 @@ std::string heading(const ModelEstimate& e, const std::string& typed) {
   if (e.experts_per_token > 0) out += fmt::format(", {} for every token", e.experts_per_token);
   out += fmt::format("\n  weights      {}", format_count(e.params));
   if (e.active_params < e.params) out += fmt::format(", {} for every token", format_count(e.active_params));
+  if (e.tower_params > 0) out += fmt::format("\n  tower        {} weights beside the text model, in 16 bits", format_count(e.tower_params));
   out += fmt::format("\n  source       {} in {}\n", format_bytes_both(e.source_bytes), e.source_type);
   for (const CacheEstimate& c : e.caches)
     out += fmt::format("  cache {:<6} {} for {} tokens, {} for every token more\n", to_string(c.type), format_bytes_both(c.bytes),
@@ -54,6 +55,7 @@ Json document(const ModelEstimate& e, std::string_view cache) {
   v["experts_per_token"] = e.experts_per_token;
   v["params"] = e.params;
   v["active_params"] = e.active_params;
+  v["tower_params"] = e.tower_params;
   v["source_bytes"] = e.source_bytes;
   v["source_dtype"] = e.source_type;
   v["context"] = e.context;
@@ -81,6 +83,7 @@ Result<ModelEstimate> estimate(const Arguments& arguments, const Surroundings& s
   EstimateOptions options;
   options.profiles = arguments.values("--profile");
   JANG_TRY(add_shape(arguments, &options.plan));
+  options.plan.text_only = arguments.has("--text-only");
   JANG_ASSIGN(options.context, parse_integer(arguments.value("--context"), "--context", 1, std::int64_t{1} << 32));
   options.cache = cache_type_of(arguments.value("--kv"));
   RunOptions run;

@@ -269,8 +269,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "auto with sensitivities: how often the allocation is measured as a whole and corrected; auto: once, and not at all with large "
      "vocabularies, where too few positions can be scored",
      false},
-    {"convert plan", Kind::flag, "--text-only", 0, "", "", "", Offers::nothing,
-     "leave out the vision tower, its projector and processor files; without it they are kept in 16 bits", false},
+    {"convert plan estimate", Kind::flag, "--text-only", 0, "", "", "", Offers::nothing,
+     "leave out the vision tower, its projector and processor files; without it they are kept, and counted, in 16 bits", false},
     {"plan", Kind::flag, "--explain", 0, "", "", "", Offers::nothing, "list role, tier, rule, bits, group and bytes of every tensor",
      false},
     {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},

@@ -13,6 +13,7 @@
 #include "arch/decoder_config.h"
 #include "arch/describe.h"
 #include "arch/registry.h"
+#include "arch/towers.h"
 #include "format/targets/source_check.h"
 #include "format/targets/target.h"
 #include "format/targets/targets.h"
@@ -54,6 +55,7 @@ class LoadCheck {
   [[nodiscard]] std::string place_of(const std::string& message) const;
   void tell_undescribed(const Status& status, const json::Value& config);
   void check_graph(const json::Value& config, const arch::SourceFacts& facts);
+  void check_towers(const arch::Model& model);
   void check_refusal(const arch::Model& model);
   void check_names(const arch::Model& model);
   void check_units(const arch::Model& model);
@@ -92,6 +94,16 @@ void LoadCheck::check_graph(const json::Value& config, const arch::SourceFacts& 
   if (!canonical.ok()) return;
   const Result<arch::DecoderConfig> graph = arch::decoder_config(*canonical);
   if (!graph.ok() && graph.status().code() == StatusCode::corrupt) error("config.json", graph.status().message());
+}
+
+// Its text runs all the same.
+void LoadCheck::check_towers(const arch::Model& model) {
+  const std::vector<std::string> missing = arch::missing_of_towers(model);
+  if (missing.empty()) return;
+  warning("config.json",
+          fmt::format("{} tensors of the vision tower that vision_config describes are missing, '{}' the first: programs that "
+                      "show the model pictures will refuse it; --text-only makes a directory without tower",
+                      missing.size(), missing.front()));
 }
 
 void LoadCheck::check_refusal(const arch::Model& model) {
@@ -157,6 +169,7 @@ void LoadCheck::run() {
   const Result<arch::Model> model = targets::describe_source(config, infos_, *facts, *b_.target);
   if (!model.ok()) return tell_undescribed(model.status(), config);
   if (arch::knows_tensors(*model)) check_graph(config, *facts);
+  check_towers(*model);
   if (!is_finished()) return;
   check_refusal(*model);
   check_names(*model);

@@ -70,6 +70,20 @@ def towers_are_the_source_s(context, name):
     return f"{len(ours)} tensors beside {len(packed)} packed modules"
 
 
+def estimate(context, name):
+    """What config.json tells of the tower is what the checkpoint holds, and nothing of it is called missing."""
+    source = checkpoint(context, name)
+    published, _ = read_file(source / "model.safetensors")
+    held = sum(int(np.prod(t.shape)) for n, t in published.items() if is_of_tower(n))
+    found = context.report("estimate", source)["tower_params"]
+    require(found == held, f"{found} weights of the tower by config.json, {held} in the checkpoint")
+    out = context.convert(source, *FLAGS, keep=True)
+    for directory in (source, out):
+        said = [f["message"] for f in context.report("validate", directory)["findings"]]
+        require(not any("vision tower" in m for m in said), f"{said}")
+    return f"{held} weights"
+
+
 def text_only(context, name):
     source = checkpoint(context, name)
     out = context.convert(source, *FLAGS, "--text-only", keep=True)
@@ -146,5 +160,6 @@ def cases(context):
     for name in ("qwen3_vl_moe", "llama4-wrapped"):
         yield f"wrapper_experts.{name}", lambda n=name: experts_are_upright(context, n)
     for name in LISTED:
+        yield f"wrapper_estimate.{name}", lambda n=name: estimate(context, n)
         yield f"wrapper_mlx_lm.{name}", lambda n=name: logits_match(context, checkpoint(context, n), FLAGS)
         yield f"wrapper_engine.{name}", lambda n=name: bundle_equals_mlx(context, checkpoint(context, n), FLAGS)
