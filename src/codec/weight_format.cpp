@@ -44,6 +44,11 @@ void unpack_row(const WeightFormat& format, std::span<const std::byte* const> pl
       case Kind::affine: out[i] = code * scale + param_at(planes[2], params, g); break;
       case Kind::integer_zero: out[i] = (code - static_cast<float>(std::to_integer<int>(planes[2][g]))) * scale; break;
       case Kind::symmetric: out[i] = (code - static_cast<float>(symmetric_zero(format.bits))) * scale; break;
+      // In double, where it is exact for parameters of 16 bits: rounded once, like code * scale - zero * scale by one fused step.
+      case Kind::float_zero:
+        out[i] = static_cast<float>((static_cast<double>(code) - static_cast<double>(param_at(planes[2], params, g))) *
+                                    static_cast<double>(scale));
+        break;
     }
   }
 }

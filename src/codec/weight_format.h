@@ -5,6 +5,7 @@
 //   affine         weight = code * scale + bias           planes codes, scales, biases
 //   integer_zero   weight = (code - zero) * scale         planes codes, scales, zeros (whole numbers, one byte each)
 //   symmetric      weight = (code - 2^(bits-1)) * scale   planes codes, scales
+//   float_zero     weight = (code - zero) * scale         planes codes, scales, zeros (in the type of the scales)
 //
 // A group of group_size weights along the row shares scale, bias and zero. Codes are the dense bit stream of affine.h. Which names planes
 // have in a file is the target's business.
@@ -21,7 +22,7 @@
 
 namespace jang::codec {
 
-enum class Kind : std::uint8_t { affine, integer_zero, symmetric };
+enum class Kind : std::uint8_t { affine, integer_zero, symmetric, float_zero };
 
 // The code that stands for zero in symmetric formats.
 [[nodiscard]] constexpr int symmetric_zero(int bits) { return 1 << (bits - 1); }
@@ -58,10 +59,11 @@ struct WeightFormat {
   add({"scales", std::nullopt, 1, group_size});
   if (kind == Kind::affine) add({"biases", std::nullopt, 1, group_size});
   if (kind == Kind::integer_zero) add({"zeros", DType::u8, 1, group_size});
+  if (kind == Kind::float_zero) add({"zeros", std::nullopt, 1, group_size});
   return f;
 }
 
-inline constexpr std::array<Kind, 3> kKinds = {Kind::affine, Kind::integer_zero, Kind::symmetric};
+inline constexpr std::array<Kind, 4> kKinds = {Kind::affine, Kind::integer_zero, Kind::symmetric, Kind::float_zero};
 
 // Every kind at every width and group: a width, a group size or a kind is one row of its table.
 inline constexpr auto kFormats = [] {

@@ -99,11 +99,15 @@ Status Loader::add_parameters(const format::PackedModule& module, kernels::Matri
   const std::int64_t n = view->n_rows * (view->n_cols / f.group_size);
   std::vector<std::byte> scales, zeros(static_cast<std::size_t>(n), static_cast<std::byte>(codec::symmetric_zero(f.bits)));
   JANG_TRY(module.read(bundle_.checkpoint, 1, 0, view->n_rows, &scales));
-  if (f.kind == codec::Kind::integer_zero) JANG_TRY(module.read(bundle_.checkpoint, 2, 0, view->n_rows, &zeros));
+  if (f.kind != codec::Kind::symmetric) JANG_TRY(module.read(bundle_.checkpoint, 2, 0, view->n_rows, &zeros));
+  const auto zero_at = [&](std::int64_t i) {
+    return f.kind == codec::Kind::float_zero ? kernels::load_value(module.params(), zeros.data(), i)
+                                             : static_cast<float>(std::to_integer<int>(zeros[static_cast<std::size_t>(i)]));
+  };
   std::vector<std::byte>& made = out_.made.emplace_back(static_cast<std::size_t>(2 * n * kFloatBytes));
   for (std::int64_t i = 0; i < n; ++i) {
     const float scale = kernels::load_value(module.params(), scales.data(), i);
-    const float bias = -static_cast<float>(std::to_integer<int>(zeros[static_cast<std::size_t>(i)])) * scale;
+    const float bias = -zero_at(i) * scale;
     std::memcpy(made.data() + i * kFloatBytes, &scale, kFloatBytes);
     std::memcpy(made.data() + (n + i) * kFloatBytes, &bias, kFloatBytes);
   }

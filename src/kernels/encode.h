@@ -30,12 +30,13 @@ struct EncodeArgs {
   const Gram* gram = nullptr;         // [in, in], for feedback only
   std::int64_t n_rows = 0, in = 0;    // in % group_size == 0
   codec::Kind kind = codec::Kind::affine;
-  int bits = 0, group_size = 0;     // a width and a group of codec/affine.h
-  DType param_dtype = DType::bf16;  // bf16, f16 or f32: storage type of scales and biases
-  std::uint32_t* words = nullptr;   // [n_rows, in*bits/32]; null when only the error is wanted
-  std::byte* scales = nullptr;      // [n_rows, in/group_size] in param_dtype; null together with words
-  std::byte* biases = nullptr;      // affine: same shape as scales
-  std::uint8_t* zeros = nullptr;    // integer_zero: [n_rows, in/group_size]
+  int bits = 0, group_size = 0;      // a width and a group of codec/affine.h
+  DType param_dtype = DType::bf16;   // bf16, f16 or f32: storage type of scales and biases
+  std::uint32_t* words = nullptr;    // [n_rows, in*bits/32]; null when only the error is wanted
+  std::byte* scales = nullptr;       // [n_rows, in/group_size] in param_dtype; null together with words
+  std::byte* biases = nullptr;       // affine: same shape as scales
+  std::uint8_t* zeros = nullptr;     // integer_zero: [n_rows, in/group_size]
+  std::byte* float_zeros = nullptr;  // float_zero: same shape and type as scales
 };
 
 // Sum over the block of importance * (weight - value)^2, value being what the stored bytes stand for, and of importance * weight^2, in

@@ -128,7 +128,7 @@ class FeedbackRows {
   void fit_group(std::int64_t g) {
     for (std::int64_t r = 0; r < n_rows_; ++r) std::copy_n(at(work_, r) + g * group_, group_, block_.get() + r * group_);
     std::uint32_t words[kRows * codec::kMaxGroup / 32 * 8];
-    std::byte scales[kRows * 4], biases[kRows * 4];
+    std::byte scales[kRows * 4], biases[kRows * 4], float_zeros[kRows * 4];
     std::uint8_t zeros[kRows] = {};
     EncodeArgs fit = a_;
     fit.weights = block_.get();
@@ -139,13 +139,16 @@ class FeedbackRows {
     fit.scales = scales;
     fit.biases = biases;
     fit.zeros = zeros;
+    fit.float_zeros = float_zeros;
     Kernel::fit(fit);
     for (std::int64_t r = 0; r < n_rows_; ++r) {
       scale(r, g) = load_value(a_.param_dtype, scales, r);
       if (affine_) {
         bias(r, g) = load_value(a_.param_dtype, biases, r);
       } else {
-        zero(r, g) = a_.kind == codec::Kind::symmetric ? static_cast<float>(codec::symmetric_zero(a_.bits)) : static_cast<float>(zeros[r]);
+        zero(r, g) = a_.kind == codec::Kind::symmetric    ? static_cast<float>(codec::symmetric_zero(a_.bits))
+                     : a_.kind == codec::Kind::float_zero ? load_value(a_.param_dtype, float_zeros, r)
+                                                          : static_cast<float>(zeros[r]);
         bias(r, g) = -(zero(r, g) * scale(r, g));
       }
     }
@@ -297,6 +300,7 @@ class FeedbackRows {
       store_param(a_.param_dtype, scale(r, g), a_.scales, index);
       if (affine_) store_param(a_.param_dtype, bias(r, g), a_.biases, index);
       if (a_.kind == codec::Kind::integer_zero) a_.zeros[index] = static_cast<std::uint8_t>(zero(r, g));
+      if (a_.kind == codec::Kind::float_zero) store_param(a_.param_dtype, zero(r, g), a_.float_zeros, index);
     }
   }
 

@@ -28,9 +28,15 @@ const PackedModule* packed_source(const format::Checkpoint& checkpoint, const ar
 // What a group of the source says of its codes.
 struct GroupSource {
   float scale = 0;
-  int zero = 0;  // nearest to -bias/scale, within the codes
+  int zero = 0;         // nearest to -bias/scale, within the codes
+  float free_zero = 0;  // -bias/scale
   float bias = 0;
 };
+
+int nearest_code(float x, int most) {
+  const float zero = std::round(x);
+  return zero >= 0 && zero <= static_cast<float>(most) ? static_cast<int>(zero) : zero > 0 ? most : 0;
+}
 
 GroupSource group_of(const PackedModule& m, const format::PlaneRows& rows, std::int64_t row, std::int64_t g) {
   const std::int64_t at = row * (m.columns() / m.format().group_size) + g;
@@ -40,14 +46,21 @@ GroupSource group_of(const PackedModule& m, const format::PlaneRows& rows, std::
   switch (m.format().kind) {
     case Kind::affine: {
       out.bias = kernels::load_value(m.params(), rows.planes[2].data(), at);
-      const float zero = out.scale != 0 ? std::round(-out.bias / out.scale) : 0;
-      out.zero = zero >= 0 && zero <= static_cast<float>(most) ? static_cast<int>(zero) : zero > 0 ? most : 0;
+      out.free_zero = out.scale != 0 ? -out.bias / out.scale : 0;
+      out.zero = nearest_code(out.free_zero, most);
+      return out;
+    }
+    case Kind::float_zero: {
+      out.free_zero = kernels::load_value(m.params(), rows.planes[2].data(), at);
+      out.bias = -out.free_zero * out.scale;
+      out.zero = nearest_code(out.free_zero, most);
       return out;
     }
     case Kind::integer_zero: out.zero = std::to_integer<int>(rows.planes[2][static_cast<std::size_t>(at)]); break;
     case Kind::symmetric: out.zero = codec::symmetric_zero(m.format().bits); break;
   }
-  out.bias = -static_cast<float>(out.zero) * out.scale;
+  out.free_zero = static_cast<float>(out.zero);
+  out.bias = -out.free_zero * out.scale;
   return out;
 }
 
@@ -87,6 +100,7 @@ class Carrier {
     }
     kernels::store_param(params_, s.scale, row_.planes[1].data(), g);
     if (f_.kind == Kind::affine) kernels::store_param(params_, s.bias, row_.planes[2].data(), g);
+    if (f_.kind == Kind::float_zero) kernels::store_param(params_, s.free_zero, row_.planes[2].data(), g);
     if (f_.kind == Kind::integer_zero) row_.planes[2][static_cast<std::size_t>(g)] = static_cast<std::byte>(s.zero);
   }
 

@@ -6,6 +6,7 @@
 //
 //   negative scale, zero points    code' = 2^b-1 - code, zero' = 2^b-1 - zero, scale' = -scale
 //   symmetric                      code' = code - zero + 2^(b'-1)
+//   float zeros                    zero' = -bias/scale in the type of the scales, scale' = scale
 #pragma once
 
 #include <array>

@@ -84,6 +84,7 @@ class Runner {
     a.scales = s.scales.data();
     a.biases = format.kind == codec::Kind::affine ? s.third.data() : nullptr;
     a.zeros = format.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(s.third.data()) : nullptr;
+    a.float_zeros = format.kind == codec::Kind::float_zero ? s.third.data() : nullptr;
     kernels::EncodeError error;
     const auto quantize = [&] { error = encode_rows(device_, plan_.method, a, {task.tensor, t.shape, task.row_begin}, known_); };
     const PlaneSpans planes = {std::as_writable_bytes(std::span(s.words)), s.scales, s.third};

@@ -114,6 +114,7 @@ class SampleEncoder {
     a->words = words_.data();
     a->scales = scales_.data();
     a->biases = biases_.data();
+    a->float_zeros = biases_.data();
     zeros_.resize(static_cast<std::size_t>(a->n_rows * (a->in / a->group_size)));
     a->zeros = zeros_.data();
   }
@@ -126,7 +127,8 @@ class SampleEncoder {
       return kernels::dequantize_row({{DType::u32, a.bits, a.group_size, dtype_}, a.n_rows, a.in, words, a.scales, a.biases}, i,
                                      decoded_.data());
     const codec::WeightFormat& format = *codec::find_format(a.kind, a.bits, a.group_size);
-    const std::byte* const starts[] = {words, a.scales, reinterpret_cast<const std::byte*>(a.zeros)};
+    const bool whole_zeros = a.kind == codec::Kind::integer_zero;
+    const std::byte* const starts[] = {words, a.scales, whole_zeros ? reinterpret_cast<const std::byte*>(a.zeros) : a.float_zeros};
     const std::byte* planes[codec::kMaxPlanes] = {};
     for (std::size_t p = 0; p < format.planes().size(); ++p) planes[p] = starts[p] + i * format.planes()[p].row_bytes(a.in, dtype_);
     codec::unpack_row(format, std::span(planes).first(format.planes().size()), dtype_, a.in, decoded_.data());

@@ -28,6 +28,7 @@ kernels::EncodeArgs RowPlanes::args(const float* weights) {
   a.scales = scales_.data();
   a.biases = format_.kind == codec::Kind::affine ? third_.data() : nullptr;
   a.zeros = format_.kind == codec::Kind::integer_zero ? reinterpret_cast<std::uint8_t*>(third_.data()) : nullptr;
+  a.float_zeros = format_.kind == codec::Kind::float_zero ? third_.data() : nullptr;
   return a;
 }
 

@@ -32,6 +32,7 @@ TEST(WeightFormat, planes_hold_the_bits_of_a_row) {
   EXPECT_EQ(find_format(Kind::affine, 3, 32)->row_bytes(128, DType::f32), 128 * 5 / 8);
   EXPECT_EQ(find_format(Kind::symmetric, 4, 128)->row_bytes(128, DType::f16), 64 + 2);
   EXPECT_EQ(find_format(Kind::integer_zero, 8, 32)->row_bytes(128, DType::f16), 128 + 4 * 3);
+  EXPECT_EQ(find_format(Kind::float_zero, 8, 32)->row_bytes(128, DType::f16), 128 + 4 * 4);
 }
 
 float store(DType params, float value, std::vector<std::byte>* out) {
@@ -62,6 +63,7 @@ TEST(WeightFormat, rows_unpack_by_the_formula) {
         scale.push_back(store(params, normal(gen), &scales));
         const auto zero = static_cast<std::uint8_t>(gen() & static_cast<unsigned>(max_code(f.bits)));
         if (f.kind == Kind::affine) offset.push_back(store(params, normal(gen), &third));
+        if (f.kind == Kind::float_zero) offset.push_back(-store(params, static_cast<float>(zero) + normal(gen), &third) * scale.back());
         if (f.kind == Kind::integer_zero) third.push_back(std::byte{zero});
         if (f.kind == Kind::integer_zero) offset.push_back(-static_cast<float>(zero) * scale.back());
         if (f.kind == Kind::symmetric) offset.push_back(-static_cast<float>(1 << (f.bits - 1)) * scale.back());

@@ -14,11 +14,11 @@ namespace jang::kernels {
 
 struct Encoded {
   std::vector<std::uint32_t> words;
-  std::vector<std::byte> scales, biases;
+  std::vector<std::byte> scales, biases, float_zeros;
   std::vector<std::uint8_t> zeros;
   EncodeError error;
   bool operator==(const Encoded& o) const {
-    return words == o.words && scales == o.scales && biases == o.biases && zeros == o.zeros &&
+    return words == o.words && scales == o.scales && biases == o.biases && zeros == o.zeros && float_zeros == o.float_zeros &&
            error.squared_error == o.error.squared_error && error.squared_norm == o.error.squared_norm;
   }
 };
@@ -29,11 +29,13 @@ inline Encoded encoded(EncodeArgs a, Encode op) {
   e.words.resize(static_cast<std::size_t>(a.n_rows * codec::words_per_row(a.in, a.bits)));
   e.scales.resize(static_cast<std::size_t>(a.n_rows * (a.in / a.group_size) * size_bytes(a.param_dtype)));
   if (a.kind == codec::Kind::affine) e.biases.resize(e.scales.size());
+  if (a.kind == codec::Kind::float_zero) e.float_zeros.resize(e.scales.size());
   if (a.kind == codec::Kind::integer_zero) e.zeros.resize(static_cast<std::size_t>(a.n_rows * (a.in / a.group_size)));
   a.words = e.words.data();
   a.scales = e.scales.data();
   a.biases = e.biases.data();
   a.zeros = e.zeros.data();
+  a.float_zeros = e.float_zeros.data();
   e.error = op(a);
   return e;
 }
@@ -41,7 +43,9 @@ inline Encoded encoded(EncodeArgs a, Encode op) {
 // What code 0 of a group stands for.
 inline double origin(const Encoded& e, codec::Kind kind, int bits, DType params, std::int64_t group) {
   if (kind == codec::Kind::affine) return load_value(params, e.biases.data(), group);
-  const int zero = kind == codec::Kind::symmetric ? 1 << (bits - 1) : e.zeros[static_cast<std::size_t>(group)];
+  const double zero = kind == codec::Kind::symmetric    ? 1 << (bits - 1)
+                      : kind == codec::Kind::float_zero ? static_cast<double>(load_value(params, e.float_zeros.data(), group))
+                                                        : e.zeros[static_cast<std::size_t>(group)];
   return -zero * static_cast<double>(load_value(params, e.scales.data(), group));
 }
 

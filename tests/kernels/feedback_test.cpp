@@ -130,6 +130,7 @@ TEST_P(FeedbackFormats, objective_is_that_of_the_bytes_and_below_the_weighted_fi
 std::string format_name(const testing::TestParamInfo<codec::WeightFormat>& test) {
   const std::string_view kind = test.param.kind == codec::Kind::affine         ? "affine_"
                                 : test.param.kind == codec::Kind::integer_zero ? "integer_zero_"
+                                : test.param.kind == codec::Kind::float_zero   ? "float_zero_"
                                                                                : "symmetric_";
   return std::string(kind) + std::to_string(test.param.bits) + "_bits_group_" + std::to_string(test.param.group_size);
 }

@@ -105,6 +105,7 @@ void write_group(const EncodeArgs& a, const Solution& s, std::int64_t index) {
   store_param(a.param_dtype, s.stored.scale, a.scales, index);
   if (a.kind == codec::Kind::affine) store_param(a.param_dtype, s.stored.bias, a.biases, index);
   if (a.kind == codec::Kind::integer_zero) a.zeros[index] = static_cast<std::uint8_t>(s.stored.zero);
+  if (a.kind == codec::Kind::float_zero) store_param(a.param_dtype, s.stored.zero, a.float_zeros, index);
 }
 
 // The plain solution of a group and, where it is better, the fitted one.

@@ -30,11 +30,19 @@ class IntegerSearch {
       : g_(g),
         search_(fit_search(bits)),
         symmetric_(kind == codec::Kind::symmetric),
+        float_zero_(kind == codec::Kind::float_zero),
         half_(static_cast<float>(codec::symmetric_zero(bits))),
         fixed_(g) {
+    low_end_ = high_end_ = g.w[0];
     for (int j = 0; j < g.n; ++j) {
       lo_ = lo_ < g.w[j] ? lo_ : g.w[j];
       hi_ = hi_ > g.w[j] ? hi_ : g.w[j];
+      low_end_ = low_end_ < g.w[j] ? low_end_ : g.w[j];
+      high_end_ = high_end_ > g.w[j] ? high_end_ : g.w[j];
+    }
+    if (!float_zero_) {
+      low_end_ = lo_;
+      high_end_ = hi_;
     }
     largest_ = std::fabs(lo_) > hi_ ? std::fabs(lo_) : hi_;
   }
@@ -42,7 +50,7 @@ class IntegerSearch {
   Params rtn() const {
     const float range = symmetric_ ? largest_ / (g_.max_code * 0.5f) : (hi_ - lo_) / g_.max_code;
     const float scale = round_param(g_.dtype, range > kLeastScale ? range : kLeastScale);
-    return with_zero(scale, symmetric_ ? half_ : clamp_code((0.0f - lo_) / scale, g_.max_code));
+    return with_zero(scale, symmetric_ ? half_ : stored_zero((0.0f - lo_) / scale));
   }
 
   Params fit(const Params& seed) {
@@ -59,6 +67,7 @@ class IntegerSearch {
   }
 
  private:
+  float stored_zero(float x) const { return float_zero_ ? round_param(g_.dtype, x) : clamp_code(x, g_.max_code); }
   // Of a group whose weights are all equal. It comes first, so that it stays where rounding hides that it is better.
   Params constant() const {
     const bool low = hi_ < std::fabs(lo_);
@@ -66,12 +75,12 @@ class IntegerSearch {
     return symmetric_ ? with_zero(edge, half_) : with_zero(std::fabs(edge), low ? 1.0f : 0.0f);
   }
   void scan_ends() {
-    const float unit = (hi_ - lo_) / g_.max_code;
+    const float unit = (high_end_ - low_end_) / g_.max_code;
     for (const float a : search_.grid)
       for (const float c : search_.grid) {
-        const float low = std::fma(a, unit, lo_), high = std::fma(-c, unit, hi_);
+        const float low = std::fma(a, unit, low_end_), high = std::fma(-c, unit, high_end_);
         const float scale = (high - low) / g_.max_code;
-        refits(with_zero(scale, clamp_code((0.0f - low) / scale, g_.max_code)));
+        refits(with_zero(scale, stored_zero((0.0f - low) / scale)));
       }
   }
   void scan_scales() {
@@ -92,7 +101,7 @@ class IntegerSearch {
     const float determinant = std::fma(-s.q, s.q, fixed_.h * s.qq);
     const float scale = std::fma(-s.q, fixed_.hw, fixed_.h * s.qw) / determinant;
     const float bias = std::fma(-scale, s.q, fixed_.hw) / fixed_.h;
-    return clamp_code((0.0f - bias) / scale, g_.max_code);
+    return stored_zero((0.0f - bias) / scale);
   }
   // Least squares of the scale for fixed codes and zero.
   Params rescale(const Sums& s, float zero) const {
@@ -110,13 +119,15 @@ class IntegerSearch {
     const float step = neighbour_step(g_.dtype);
     for (const float factor : {1.0f + step, 1.0f - step}) try_params(with_zero(round_param(g_.dtype, best_.scale * factor), best_.zero));
     if (symmetric_) return;
-    for (const float more : {1.0f, -1.0f}) try_params(with_zero(best_.scale, clamp_code(best_.zero + more, g_.max_code)));
+    for (const float sign : {1.0f, -1.0f})
+      try_params(with_zero(best_.scale, stored_zero(float_zero_ ? best_.zero * (1.0f + sign * step) : best_.zero + sign)));
   }
 
   const Group& g_;
   const FitSearch& search_;
-  bool symmetric_;
-  float half_, lo_ = 0, hi_ = 0, largest_ = 0;
+  bool symmetric_, float_zero_;
+  float half_, lo_ = 0, hi_ = 0, largest_ = 0;  // lo, hi: of the weights and zero
+  float low_end_ = 0, high_end_ = 0;            // of the grid
   FixedSums fixed_;
   Params best_;
   Sums sums_;

@@ -141,13 +141,16 @@ void encode_group(const codec::WeightFormat& f, std::span<const float> w, std::v
   const float top = static_cast<float>(codec::max_code(f.bits)), half = static_cast<float>(1 << (f.bits - 1));
   const bool symmetric = f.kind == codec::Kind::symmetric;
   const float scale = bf16_to_float(float_to_bf16(symmetric ? std::max(-low, high) / (half - 0.5f) : (high - low) / top));
-  const float zero = std::clamp(std::round(-low / scale), 0.0f, top), bias = bf16_to_float(float_to_bf16(low));
+  const float zero =
+      f.kind == codec::Kind::float_zero ? bf16_to_float(float_to_bf16(-low / scale)) : std::clamp(std::round(-low / scale), 0.0f, top);
+  const float bias = bf16_to_float(float_to_bf16(low));
   for (const float v : w) {
     const float shifted = symmetric ? v / scale + half : f.kind == codec::Kind::affine ? (v - bias) / scale : v / scale + zero;
     codes->push_back(static_cast<std::uint8_t>(std::clamp(std::round(shifted), 0.0f, top)));
   }
   put(scale, &(*planes)[1]);
   if (f.kind == codec::Kind::affine) put(bias, &(*planes)[2]);
+  if (f.kind == codec::Kind::float_zero) put(zero, &(*planes)[2]);
   if (f.kind == codec::Kind::integer_zero) (*planes)[2].push_back(static_cast<std::byte>(zero));
 }
 

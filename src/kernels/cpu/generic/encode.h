@@ -250,6 +250,7 @@ void write_group(const EncodeArgs& a, const Solution<V>& s, int lane, std::int64
   store_param(a.param_dtype, s.scale[lane], a.scales, at);
   if (a.kind == codec::Kind::affine) store_param(a.param_dtype, s.bias[lane], a.biases, at);
   if (a.kind == codec::Kind::integer_zero) a.zeros[at] = static_cast<std::uint8_t>(s.zero[lane]);
+  if (a.kind == codec::Kind::float_zero) store_param(a.param_dtype, s.zero[lane], a.float_zeros, at);
 }
 
 template <class V, bool kWeighted>

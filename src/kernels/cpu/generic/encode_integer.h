@@ -16,20 +16,26 @@ class IntegerEncoder : Encoder<V, kWeighted> {
   IntegerEncoder(Block<V>& block, const EncodeArgs& a)
       : Encoder<V, kWeighted>(block, a),
         symmetric_(a.kind == codec::Kind::symmetric),
+        float_zero_(a.kind == codec::Kind::float_zero),
         half_(V::set1(static_cast<float>(codec::symmetric_zero(a.bits)))) {}
 
   // Scale and zero as stored; codes in rtn_q.
   Params<V> rtn() {
     lo_ = hi_ = zero_of();
+    low_end_ = high_end_ = this->load(0);
     for (int j = 0; j < group_; ++j) {
       const F w = this->load(j);
-      lo_ = V::min(lo_, w);
-      hi_ = V::max(hi_, w);
+      this->lo_hi(w, lo_, hi_);
+      this->lo_hi(w, low_end_, high_end_);
+    }
+    if (!float_zero_) {
+      low_end_ = lo_;
+      high_end_ = hi_;
     }
     largest_ = V::max(V::abs(lo_), hi_);
     const F range = symmetric_ ? V::div(largest_, V::mul(max_code_, V::set1(0.5f))) : V::div(V::sub(hi_, lo_), max_code_);
     const F scale = V::round_to(dtype_, V::max(range, V::set1(1e-7f)));
-    return store_codes(with_zero(scale, symmetric_ ? half_ : this->code(V::div(V::sub(zero_of(), lo_), scale))), block_.rtn_q);
+    return store_codes(with_zero(scale, symmetric_ ? half_ : stored_zero(V::div(V::sub(zero_of(), lo_), scale))), block_.rtn_q);
   }
 
   // The best found, as stored; codes in fit_q. `seed`: of rtn().
@@ -53,6 +59,7 @@ class IntegerEncoder : Encoder<V, kWeighted> {
       Base::search_, Base::w_sum_;
 
   static F zero_of() { return V::set1(0.0f); }
+  F stored_zero(F x) const { return float_zero_ ? V::round_to(dtype_, x) : this->code(x); }
   static Params<V> with_zero(F scale, F zero) { return {scale, V::sub(zero_of(), V::mul(zero, scale)), zero}; }
 
   Params<V> store_codes(Params<V> p, float (*q)[V::kLanes]) {
@@ -68,12 +75,12 @@ class IntegerEncoder : Encoder<V, kWeighted> {
     return symmetric_ ? with_zero(edge, half_) : with_zero(V::abs(edge), V::select(low, V::set1(1.0f), zero_of()));
   }
   void scan_ends() {
-    const F unit = V::div(V::sub(hi_, lo_), max_code_);
+    const F unit = V::div(V::sub(high_end_, low_end_), max_code_);
     for (const float a : search_.grid)
       for (const float c : search_.grid) {
-        const F low = V::fma(V::set1(a), unit, lo_), high = V::fnma(V::set1(c), unit, hi_);
+        const F low = V::fma(V::set1(a), unit, low_end_), high = V::fnma(V::set1(c), unit, high_end_);
         const F scale = V::div(V::sub(high, low), max_code_);
-        refits(with_zero(scale, this->code(V::div(V::sub(zero_of(), low), scale))));
+        refits(with_zero(scale, stored_zero(V::div(V::sub(zero_of(), low), scale))));
       }
   }
   void scan_scales() {
@@ -94,7 +101,7 @@ class IntegerEncoder : Encoder<V, kWeighted> {
     const F determinant = V::fnma(s.q, s.q, V::mul(h_sum_, s.qq));
     const F scale = V::div(V::fnma(s.q, w_sum_, V::mul(h_sum_, s.qw)), determinant);
     const F bias = V::div(V::fnma(scale, s.q, w_sum_), h_sum_);
-    return this->code(V::div(V::sub(zero_of(), bias), scale));
+    return stored_zero(V::div(V::sub(zero_of(), bias), scale));
   }
   // Least squares of the scale for fixed codes and zero.
   Params<V> rescale(const Sums<V>& s, F zero) const {
@@ -108,11 +115,15 @@ class IntegerEncoder : Encoder<V, kWeighted> {
     for (const float factor : {1.0f + step, 1.0f - step})
       try_params(with_zero(V::round_to(dtype_, V::mul(best_.scale, V::set1(factor))), best_.zero));
     if (symmetric_) return;
-    for (const float more : {1.0f, -1.0f}) try_params(with_zero(best_.scale, this->code(V::add(best_.zero, V::set1(more)))));
+    for (const float sign : {1.0f, -1.0f}) {
+      const F zero = best_.zero;
+      try_params(
+          with_zero(best_.scale, stored_zero(float_zero_ ? V::mul(zero, V::set1(1.0f + sign * step)) : V::add(zero, V::set1(sign)))));
+    }
   }
 
-  bool symmetric_;
-  F half_, largest_;
+  bool symmetric_, float_zero_;
+  F half_, largest_, low_end_, high_end_;
 };
 
 template <class V, bool kFit>
