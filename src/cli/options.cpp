@@ -195,9 +195,10 @@ constexpr auto kOptions = std::to_array<Option>({
     {"estimate", Kind::value, "--context", 'c', "N", "8192", "", Offers::nothing, "tokens of the sequence whose keys and values count",
      false},
     {"estimate", Kind::value, "--kv", 0, "TYPE", "f16", "f32|f16|bf16|q8", Offers::nothing, "type of the key-value cache", false},
-    {"convert plan export estimate", Kind::value, "--target", 0, "TARGET", "mlx", "mlx|vllm|vllm-symmetric|awq|gptq", Offers::nothing,
+    {"convert plan export estimate", Kind::value, "--target", 0, "TARGET", "mlx", "mlx|vllm|vllm-symmetric|awq|gptq|vllm-humming",
+     Offers::nothing,
      "what the files are for: mlx, as stock mlx-lm opens them; vllm, compressed-tensors with zero points; vllm-symmetric, without; awq, "
-     "AutoAWQ's 4 bits (uniform_4 unless -p says otherwise); gptq, symmetric 4 and 8 bits",
+     "AutoAWQ's 4 bits (uniform_4 unless -p says otherwise); gptq, symmetric 4 and 8 bits; vllm-humming, float zero points",
      false},
     {"convert plan", Kind::value, "--bpw", 0, "BITS", "", "", Offers::nothing,
      "profile auto: at most this many stored bits per weight, scales and biases counted", false},

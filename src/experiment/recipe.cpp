@@ -47,7 +47,7 @@ constexpr auto kSuffixes = std::to_array<Suffix>({
 constexpr std::string_view kTo = "to-";
 
 // Targets whose names are no methods.
-constexpr std::string_view kShortTargets[] = {"vllm", "vllm-symmetric"};
+constexpr std::string_view kShortTargets[] = {"vllm", "vllm-symmetric", "vllm-humming"};
 
 Status apply_target(std::string_view name, Recipe& recipe) {
   std::vector<std::string_view> known;

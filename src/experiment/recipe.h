@@ -2,8 +2,9 @@
 // A recipe of a comparison: how the source becomes one of the bundles compared, in a word.
 //
 //   recipe  = name [":" suffix]...          name   = PROFILE ["@" GROUP] | "auto@" budget
-//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "awq" | "self" | "to-" TARGET | "vllm" | "vllm-symmetric"
-//   recipe  = "gguf:" FILE                  FILE: with a '/' or the ending ".gguf"; a file that llama.cpp made of this source
+//   budget  = NUMBER "bpw" | PROFILE        suffix = "fit" | "rtn" | "awq" | "self" | "to-" TARGET | "vllm" | "vllm-symmetric" |
+//   "vllm-humming" recipe  = "gguf:" FILE                  FILE: with a '/' or the ending ".gguf"; a file that llama.cpp made of this
+//   source
 //           | "gguf:" TYPE [":imatrix"]     TYPE: as llama-quantize names it; the file is made with llama.cpp's programs
 //
 // PROFILE is a name of `jang profiles`, GROUP its group size: 32, 64 or 128; auto@PROFILE spends exactly that profile's file bytes. Without

@@ -65,6 +65,9 @@ int allowed_width(const targets::Rules& rules, int bits) {
 
 Status check_params(const targets::Target& target, DType params) {
   const targets::Rules rules = target.rules();
+  if (rules.half_params && size_bytes(params) != 2)
+    return {StatusCode::invalid_argument, fmt::format("the target {} stores scales in 16 bits, not as {}; say --scale-dtype bf16 or fp16",
+                                                      target.name(), jang::name(params))};
   if (!rules.params || *rules.params == params) return {};
   return {StatusCode::invalid_argument, fmt::format("the target {} stores scales as {}, not as {}; leave --scale-dtype out", target.name(),
                                                     jang::name(*rules.params), jang::name(params))};

@@ -56,7 +56,10 @@ DType params_of(const Source& source, std::optional<DType> asked) {
   if (asked) return *asked;
   if (const std::optional<DType> only = source.target->rules().params) return *only;
   for (const format::StoredTensor& t : source.checkpoint.tensors())
-    if (t.made != nullptr && t.made->packed() != nullptr) return t.made->packed()->params();
+    if (t.made != nullptr && t.made->packed() != nullptr) {
+      const DType params = t.made->packed()->params();
+      return source.target->rules().half_params && size_bytes(params) != 2 ? DType::bf16 : params;
+    }
   return DType::bf16;
 }
 

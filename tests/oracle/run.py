@@ -42,6 +42,7 @@ CHECKS = {  # module: packages it needs
     "check_readers": ("mlx", "mlx_lm", "torch", "transformers"),
     "check_compressed_tensors": ("numpy", "torch", "transformers", "safetensors", "compressed_tensors"),
     "check_awq_gptq": ("numpy", "torch", "transformers", "safetensors"),
+    "check_humming": ("numpy", "torch", "transformers"),
     "check_float4": ("numpy", "torch", "transformers", "safetensors"),
     "check_eval": ("numpy", "scipy", "torch", "transformers", "tokenizers"),
 }

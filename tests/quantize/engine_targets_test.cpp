@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole conversions of the bundled mixture for `awq` and `gptq`, and exports between targets: names, values within the reported error of
-// the source, an engine that computes with exactly these values, and codes that are kept where they can be.
+// Whole conversions of the bundled mixture for `awq`, `gptq` and `vllm-humming`, and exports between targets: names, values within the
+// reported error of the source, an engine that computes with exactly these values, and codes that are kept where they can be.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -111,7 +111,8 @@ class EngineTargets : public ::testing::Test {
 TEST_F(EngineTargets, modules_have_the_names_and_values_of_the_source) {
   const auto source = format::Checkpoint::open(test::kBundledModel);
   ASSERT_TRUE(source.ok());
-  for (const auto& [target, profile, bar] : {std::tuple{"awq", "uniform_4", 0.012}, {"gptq", "JANG_4M", 0.014}}) {
+  for (const auto& [target, profile, bar] :
+       {std::tuple{"awq", "uniform_4", 0.012}, {"gptq", "JANG_4M", 0.014}, {"vllm-humming", "JANG_3M", 0.014}}) {
     SCOPED_TRACE(target);
     const auto bundle = convert_bundled(options(target, profile), target);
     ASSERT_TRUE(bundle.ok()) << bundle.status().message();
@@ -129,6 +130,68 @@ TEST_F(EngineTargets, modules_have_the_names_and_values_of_the_source) {
     }
     EXPECT_LT(worst, bar);
     EXPECT_GT(worst, 0.001);
+  }
+}
+
+// Attention has float zero points, experts have none; every scheme names fields that mean weights alone.
+TEST_F(EngineTargets, humming_names_schemes_by_what_vllm_fuses) {
+  const auto bundle = convert_bundled(options("vllm-humming", "JANG_4M"), "out");
+  ASSERT_TRUE(bundle.ok()) << bundle.status().message();
+  for (const format::BundleModule& m : bundle->modules)
+    EXPECT_EQ(m.format->kind, test::contains(m.path, ".experts.") ? codec::Kind::symmetric : codec::Kind::float_zero) << m.path;
+  EXPECT_LT(bundle->checkpoint.find("lm_head.weight_scale"), 0);
+  const json::Value& q = bundle->checkpoint.config()["quantization_config"];
+  EXPECT_EQ(q["quant_method"], "humming");
+  EXPECT_EQ(q["b_dtype"], "uint4");
+  EXPECT_EQ(q["has_zero_point"], false);
+  for (const char* misread : {"dtype", "group_size", "input_dtype"}) EXPECT_FALSE(q.contains(misread)) << misread;
+  const json::Value& dynamic = q["dynamic"];
+  const std::string attention = "+:^model\\.layers\\.(0|1|2|3)\\.self_attn\\.qkv_proj$";
+  ASSERT_TRUE(dynamic.contains(attention)) << dynamic.dump(1);
+  EXPECT_EQ(dynamic[attention]["b_dtype"], "uint8");
+  EXPECT_EQ(dynamic[attention]["is_fp_zero_point"], true);
+  EXPECT_TRUE(dynamic.contains("-:^model\\.layers\\.(0|1|2|3)\\.mlp\\.gate$")) << dynamic.dump(1);
+}
+
+TEST_F(EngineTargets, humming_stores_scales_of_16_bits_only) {
+  const auto source = open_source(test::kBundledModel, {}, *targets::find_target("vllm-humming"));
+  ASSERT_TRUE(source.ok());
+  plan::Options o = options("vllm-humming", "uniform_4");
+  o.param_dtype = DType::f32;
+  const auto plan = plan::make_plan(source->model, o);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_TRUE(test::contains(plan.status().message(), "16 bits")) << plan.status().message();
+}
+
+// A bundle for MLX keeps its codes and scales, and its biases as zero points but for their rounding: far less is lost than by whole zeros.
+TEST_F(EngineTargets, exports_to_float_zeros_keep_codes_and_scales) {
+  plan::Options o = options("mlx", "uniform_4");
+  o.param_dtype = DType::f16;
+  ASSERT_TRUE(convert_bundled(o, "fit").ok());
+  const auto errors = exported("fit", "vllm-humming", "humming"), whole = exported("fit", "vllm", "whole");
+  ASSERT_TRUE(errors.ok() && whole.ok());
+  expect_valid("humming");
+  const auto before = format::open_bundle(path("fit")), after = format::open_bundle(path("humming"));
+  ASSERT_TRUE(before.ok() && after.ok());
+  const auto plane = [](const format::Bundle& b, const std::string& module, std::size_t p) {
+    for (const format::BundleModule& m : b.modules) {
+      if (m.path != module) continue;
+      std::vector<std::byte> bytes;
+      EXPECT_TRUE(format::PackedModule(b.checkpoint, m).read(b.checkpoint, p, 0, rows(m.shape), &bytes).ok());
+      return bytes;
+    }
+    return std::vector<std::byte>();
+  };
+  for (const char* last : {"q_proj", "o_proj"}) {
+    const std::string module = std::string("model.layers.1.self_attn.") + last;
+    ASSERT_TRUE(errors->contains(module) && whole->contains(module));
+    EXPECT_LT(errors->at(module), 1e-6) << module;  // 11 digits of a zero point of up to 16
+    EXPECT_LT(errors->at(module) * 100, whole->at(module)) << module;
+    std::size_t same = 0;
+    const std::vector<std::byte> was = plane(*before, module, 0), is = plane(*after, module, 0);
+    ASSERT_EQ(was.size(), is.size());
+    for (std::size_t i = 0; i < was.size(); ++i) same += was[i] == is[i];
+    EXPECT_GT(same, was.size() * 9 / 10) << module;
   }
 }
 
@@ -197,7 +260,7 @@ TEST_F(EngineTargets, plans_are_adapted_to_the_widths_of_a_target) {
 }
 
 TEST_F(EngineTargets, engine_computes_with_the_values_of_the_files) {
-  for (const auto& [target, profile] : {std::pair{"awq", "uniform_4"}, {"gptq", "JANG_4M"}}) {
+  for (const auto& [target, profile] : {std::pair{"awq", "uniform_4"}, {"gptq", "JANG_4M"}, {"vllm-humming", "JANG_3M"}}) {
     SCOPED_TRACE(target);
     const auto bundle = convert_bundled(options(target, profile, plan::Method::rtn), target);
     ASSERT_TRUE(bundle.ok()) << bundle.status().message();

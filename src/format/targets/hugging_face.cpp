@@ -245,16 +245,18 @@ std::vector<std::string> plain_linears(const format::Bundle& bundle) {
   return modules;
 }
 
+std::vector<std::string> engine_names(const std::string& module) {
+  std::vector<std::string> names;
+  const std::size_t dot = module.rfind('.'), experts = module.find(kExperts);
+  if (experts != std::string::npos) names.push_back(module.substr(0, experts + kExperts.size() - 1));
+  for (const auto& [part, fused] : kFusedNames)
+    if (dot != std::string::npos && module.substr(dot + 1) == part) names.push_back(module.substr(0, dot + 1) + std::string(fused));
+  names.push_back(module);
+  return names;
+}
+
 bool names_a_module(const format::Bundle& bundle, const std::function<bool(const std::string&)>& is_such) {
-  const auto any_name = [&](const std::string& module) {
-    if (is_such(module)) return true;
-    const std::size_t dot = module.rfind('.'), experts = module.find(kExperts);
-    if (experts != std::string::npos && is_such(module.substr(0, experts + kExperts.size() - 1))) return true;
-    for (const auto& [part, fused] : kFusedNames)
-      if (dot != std::string::npos && module.substr(dot + 1) == part && is_such(module.substr(0, dot + 1) + std::string(fused)))
-        return true;
-    return false;
-  };
+  const auto any_name = [&](const std::string& module) { return std::ranges::any_of(engine_names(module), is_such); };
   return std::ranges::any_of(bundle.modules, [&](const format::BundleModule& m) { return any_name(m.path); }) ||
          std::ranges::any_of(bundle.plain, [&](int i) {
            return any_name(std::string(arch::module_of(bundle.checkpoint.tensors()[static_cast<std::size_t>(i)].info.name)));

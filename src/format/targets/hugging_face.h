@@ -48,6 +48,8 @@ struct ModulePattern {
 inline constexpr std::string_view kHead = "lm_head";
 // Modules of a directory that are linear maps by their names, and are not packed.
 [[nodiscard]] std::vector<std::string> plain_linears(const format::Bundle& bundle);
+// What an engine calls a module: the map that it fuses it into, or all experts of its layer, then the module itself.
+[[nodiscard]] std::vector<std::string> engine_names(const std::string& module);
 // Whether the name of a module, packed or not, or what an engine calls those that it fuses, is such.
 [[nodiscard]] bool names_a_module(const format::Bundle& bundle, const std::function<bool(const std::string&)>& is_such);
 

@@ -90,6 +90,7 @@ struct Rules {
   bool one_choice = false;        // one width and one group for everything that is packed
   int group_size = 0;             // where none is asked for; 0: the planner's own rule
   std::optional<DType> params{};  // the type of scales; empty: any
+  bool half_params = false;       // of 16 bits, whichever
   std::string_view profile{};     // what is made where no profile is asked for; empty: the program's default
   [[nodiscard]] bool allows(int bits) const { return widths.empty() || std::ranges::find(widths, bits) != widths.end(); }
 };

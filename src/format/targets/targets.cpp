@@ -9,6 +9,7 @@
 #include "format/targets/awq/awq.h"
 #include "format/targets/compressed_tensors/compressed_tensors.h"
 #include "format/targets/gptq/gptq.h"
+#include "format/targets/humming/humming.h"
 #include "format/targets/mlx/mlx.h"
 #include "format/targets/source_check.h"
 #include "format/targets/target.h"
@@ -48,8 +49,9 @@ Result<Described> describe_stored(const json::Value& config, std::span<const Ten
 }  // namespace
 
 std::span<const Target* const> targets() {
-  static const Target* const kTargets[] = {&mlx::target(), &compressed_tensors::vllm(), &compressed_tensors::vllm_symmetric(),
-                                           &awq::target(), &gptq::target()};
+  static const Target* const kTargets[] = {
+      &mlx::target(),  &compressed_tensors::vllm(), &compressed_tensors::vllm_symmetric(), &awq::target(),
+      &gptq::target(), &humming::target()};
   return kTargets;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the targets awq and gptq make of the families: names as published, fused maps alike, what stays in 16 bits and why, and plans that
-// keep to the rules for every model.
+// What the targets awq, gptq and vllm-humming make of the families: names as published, fused maps alike, what stays in 16 bits and why,
+// and plans that keep to the rules for every model.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -22,7 +22,7 @@ arch::Model spelled(const arch::testing::FakeModel& m, std::string_view target) 
 }
 
 TEST(EngineSpelling, what_stays_in_16_bits_says_why) {
-  for (const std::string_view target : {"awq", "gptq"}) {
+  for (const std::string_view target : {"awq", "gptq", "vllm-humming"}) {
     for (const arch::testing::NamedModel& named : arch::testing::all_models()) {
       SCOPED_TRACE(std::string(target) + " " + named.name);
       for (const arch::OutTensor& t : spelled(named.model, target).tensors) {
@@ -34,7 +34,7 @@ TEST(EngineSpelling, what_stays_in_16_bits_says_why) {
         }
         if (t.quantizable) {
           EXPECT_TRUE(t.kept.empty());
-          EXPECT_EQ(awq::matrix_rows(t) % (target == "gptq" ? 32 : 8), 0) << t.name;
+          EXPECT_EQ(awq::matrix_rows(t) % (target == "gptq" ? 32 : target == "awq" ? 8 : 1), 0) << t.name;
         }
       }
     }
@@ -56,7 +56,7 @@ TEST(EngineSpelling, fused_maps_are_kept_together) {
 // Sizes that the planner counts with are those of the parts, and a plan that is made keeps to the rules.
 TEST(EngineSpelling, plans_and_sizes_follow_the_rules) {
   int n_plans = 0;
-  for (const std::string_view name : {"awq", "gptq"}) {
+  for (const std::string_view name : {"awq", "gptq", "vllm-humming"}) {
     const Target& target = *find_target(name);
     const Rules rules = target.rules();
     for (const arch::testing::NamedModel& named : arch::testing::all_models()) {
@@ -66,6 +66,7 @@ TEST(EngineSpelling, plans_and_sizes_follow_the_rules) {
       options.target = &target;
       options.profile = "uniform_4";
       const auto plan = plan::make_plan(model, options);
+      if (!plan.ok() && !model.refusal.empty()) continue;  // vLLM does not open it anyway
       ASSERT_TRUE(plan.ok()) << plan.status().message();
       std::set<plan::Choice> choices;
       for (std::size_t i = 0; i < plan->tensors.size(); ++i) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "format/targets/dynamic_rules.h"
 #include "format/targets/hugging_face.h"
 
 namespace jang::targets::gptq {
@@ -34,23 +35,6 @@ struct Choice {
   int bits = 0, group_size = 0;
   friend auto operator<=>(const Choice&, const Choice&) = default;
 };
-
-// The module, and what an engine calls what it fuses it into.
-void add_names(const arch::OutTensor& t, std::vector<std::string>* names) {
-  names->push_back(linear_module(t));
-  const std::size_t experts = t.module.find(".experts.");
-  if (experts != std::string::npos)
-    names->push_back(t.module.substr(0, experts) + ".experts");
-  else if (t.unit != t.canonical)
-    names->push_back(t.unit);
-}
-
-void add_rules(const std::string& sign, std::vector<std::string> names, const Value& rule, Value* dynamic) {
-  std::vector<std::string> once;
-  for (std::string& name : names)
-    if (std::ranges::find(once, name) == once.end()) once.push_back(std::move(name));
-  for (const ModulePattern& p : module_patterns(once)) (*dynamic)[sign + p.text] = rule;
-}
 
 }  // namespace
 
@@ -103,9 +87,9 @@ Value quantization_config(const arch::Model& model, std::span<const TensorRecord
     if (!is_linear(t) || linear_module(t) == "lm_head") continue;
     const codec::WeightFormat* f = tensors[i].format;
     if (f == nullptr)
-      add_names(t, &plain);
+      add_rule_names(t, &plain);
     else if (Choice{f->bits, f->group_size} != most)
-      add_names(t, &others[{f->bits, f->group_size}]);
+      add_rule_names(t, &others[{f->bits, f->group_size}]);
   }
   Value dynamic = Value::object();
   for (const auto& [choice, names] : others) add_rules("+:", names, {{"bits", choice.bits}, {"group_size", choice.group_size}}, &dynamic);
