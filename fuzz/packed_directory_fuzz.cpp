@@ -3,7 +3,8 @@
 // "quantization": MLX's object, "model": other members of config.json, "tensors": {name: [dtype, shape]}, "numbers": [..]}; the numbers
 // fill the tensors of type I64 and those called g_idx, every other byte is 0x3c. Oracle: whatever they say, opening gives a Status, or
 // modules whose planes can all be read in the sizes of their format and tensors whose values can all be read, the same row by row as in one
-// piece; validating gives findings.
+// piece; validating gives findings. Bits that are solved for a repair fit the shapes that they were solved from, and with the map that
+// comes of them every module is found.
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "base/check.h"
 #include "format/safetensors.h"
 #include "format/targets/bundle.h"
+#include "format/targets/mlx/solve_quantization.h"
 #include "format/targets/packed_module.h"
 #include "format/targets/unpacked.h"
 #include "format/targets/validate.h"
@@ -115,6 +117,22 @@ void check_modules(jang::format::Bundle bundle) {
   }
 }
 
+// What `jang repair` makes of the folder.
+void check_solved() {
+  const auto checkpoint = jang::format::Checkpoint::open(folder().string());
+  if (!checkpoint.ok()) return;
+  const auto solved = jang::targets::mlx::solve_quantization(*checkpoint, nullptr);
+  if (!solved.ok()) return;
+  JANG_CHECK(!solved->modules.empty());
+  for (const jang::targets::mlx::SolvedModule& m : solved->modules) {
+    const auto last = [&](const char* name) {
+      return checkpoint->tensors()[static_cast<std::size_t>(checkpoint->find(m.path + name))].info.shape.back();
+    };
+    JANG_CHECK(last(".weight") * 32 == last(".scales") * m.bits * m.group_size);
+    JANG_CHECK(solved->config["quantization"].contains(m.path));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -123,6 +141,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto bundle = jang::format::open_bundle(folder().string());
   if (bundle.ok()) check_modules(std::move(bundle).value());
   (void)jang::format::validate(folder().string(), {.deep = true});
+  check_solved();
   fs::remove_all(folder());
   return 0;
 }

@@ -20,6 +20,7 @@
 #include "cli/logits.h"
 #include "cli/plan.h"
 #include "cli/profiles.h"
+#include "cli/repair.h"
 #include "cli/run.h"
 #include "cli/template.h"
 #include "cli/tokenize.h"
@@ -40,7 +41,7 @@ constexpr auto kFunctions = std::to_array<Row>({
     {"validate", run_validate}, {"logits", run_logits},     {"eval", run_eval},
     {"compare", run_compare},   {"tokenize", run_tokenize}, {"template", run_template},
     {"profiles", run_profiles}, {"doctor", run_doctor},     {"completion", run_completion},
-    {"version", run_version},   {"estimate", run_estimate},
+    {"version", run_version},   {"estimate", run_estimate}, {"repair", run_repair},
 });
 
 }  // namespace

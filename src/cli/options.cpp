@@ -86,6 +86,13 @@ constexpr auto kCommands = std::to_array<Command>({
      "jang inspect ./Qwen3-8B-JANG_4K --html model.html\n"
      "jang inspect ./Qwen3-8B ./Qwen3-8B-JANG_4K\n"
      "jang inspect ./Qwen3-8B --json"},
+    {"repair", "Write a bundle again whose config.json says wrong bits of its modules",
+     "DIR is a bundle for MLX, of JANG or any other maker, whose config.json has one width for all modules, wrong ones or none, so that "
+     "loaders refuse or misread it.\n"
+     "Bits and group follow from the shapes of the tensors and the sizes of the model; where they leave a choice that nothing decides, the "
+     "candidates are named and nothing is written.\n"
+     "Only config.json and the manifest of jang_config.json are new; the weights are hard links to the old files where that is possible.",
+     "jang repair ./Qwen3.5-35B-A3B-JANG_2S -o Qwen3.5-35B-A3B-repaired"},
     {"validate", "Check a converted model: files, shapes, configuration, values",
      "Compares the files with the index, config.json with jang_config.json and both with the tensors, and checks shapes and tokenizer "
      "files.\n"
@@ -169,6 +176,9 @@ constexpr auto kOptions = std::to_array<Option>({
     {"inspect", Kind::optional, "OTHER", 0, "", "", "", Offers::directory,
      "another model of which the differences are shown: tensors, bits, bytes, values, configuration, files", false},
     {"validate", Kind::positional, "DIR", 0, "", "", "", Offers::directory, "bundle to check", false},
+    {"repair", Kind::positional, "DIR", 0, "", "", "", Offers::directory,
+     "bundle to repair: a directory, or org/name in the local Hub cache", false},
+    {"repair", Kind::value, "--output", 'o', "DIR", "", "", Offers::directory, "directory to create", false},
     {"tokenize", Kind::positional, "MODEL", 0, "", "", "", Offers::file,
      "tokenizer.json, a directory that holds it, or org/name in the local Hub cache", false},
     {"template", Kind::positional, "MODEL", 0, "", "", "", Offers::directory,
@@ -275,7 +285,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"plan", Kind::flag, "--explain", 0, "", "", "", Offers::nothing, "list role, tier, rule, bits, group and bytes of every tensor",
      false},
     {"convert", Kind::flag, "--dry-run", 0, "", "", "", Offers::nothing, "print the plan and its exact sizes, write nothing", false},
-    {"convert calibrate distill export", Kind::flag, "--force", 0, "", "", "", Offers::nothing,
+    {"convert calibrate distill export repair", Kind::flag, "--force", 0, "", "", "", Offers::nothing,
      "replace an existing output, after success only", false},
     {"logits", Kind::value, "--ids", 0, "IDS", "", "", Offers::nothing, "token ids, separated by commas", false},
     {"logits", Kind::value, "--ids-file", 0, "FILE", "", "", Offers::file, "token ids in a file, separated by commas or white space",
@@ -376,8 +386,8 @@ constexpr auto kOptions = std::to_array<Option>({
      "where the arithmetic is done: an instruction set, or cuda, the first NVIDIA card; the output of convert and plan depends on "
      "it only by the text that --self samples",
      false},
-    {"convert plan estimate calibrate distill export run bench logits eval compare inspect validate tokenize template profiles doctor "
-     "version",
+    {"convert plan estimate calibrate distill export run bench logits eval compare inspect validate repair tokenize template profiles "
+     "doctor version",
      Kind::flag, "--json", 0, "", "", "", Offers::nothing, "print one JSON document instead of text", false},
     {"convert plan calibrate distill export eval compare", Kind::value, "--progress", 0, "HOW", "auto", "auto|json|off", Offers::nothing,
      "on stderr; auto: a bar on a terminal, plain lines elsewhere; json: JSON lines, version 1", false},

@@ -15,9 +15,9 @@ namespace jang::cli {
 namespace {
 
 TEST(Options, commands_of_the_contract_are_listed) {
-  const std::vector<std::string_view> expected = {"convert",  "plan",     "estimate", "calibrate", "distill",    "export", "run",
-                                                  "chat",     "bench",    "inspect",  "validate",  "logits",     "eval",   "compare",
-                                                  "tokenize", "template", "profiles", "doctor",    "completion", "version"};
+  const std::vector<std::string_view> expected = {"convert", "plan",     "estimate", "calibrate", "distill",  "export",     "run",
+                                                  "chat",    "bench",    "inspect",  "repair",    "validate", "logits",     "eval",
+                                                  "compare", "tokenize", "template", "profiles",  "doctor",   "completion", "version"};
   EXPECT_EQ(command_names(), expected);
   for (const Command& command : commands()) EXPECT_FALSE(command.summary.empty()) << command.name;
 }
