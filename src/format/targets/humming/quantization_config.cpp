@@ -17,6 +17,7 @@ namespace {
 using json::Value;
 
 constexpr std::size_t kMaxEntries = 1u << 20;
+constexpr std::int64_t kMostCompared = std::int64_t{1} << 26;  // parts of names with names, as NamePatterns bounds its questions
 constexpr std::string_view kDynamic = "dynamic", kIgnored[] = {"ignored_layers", "ignore", "modules_to_not_convert"};
 
 Status corrupt(std::string_view key, const std::string& why) {
@@ -145,7 +146,10 @@ Result<ModuleSchemes> ModuleSchemes::create(const Value& config) {
 }
 
 Result<bool> ModuleSchemes::names(const Entry& entry, const std::string& name) {
-  if (entry.expression < 0) return name.find(entry.text) != std::string::npos;
+  if (entry.expression < 0) {
+    if (++compared_ > kMostCompared) return Status(StatusCode::unsupported, "quantization_config: too many modules for so long an ignore");
+    return name.find(entry.text) != std::string::npos;
+  }
   return patterns_.matches(static_cast<std::size_t>(entry.expression), name);
 }
 

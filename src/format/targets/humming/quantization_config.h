@@ -55,6 +55,7 @@ class ModuleSchemes {
   Scheme whole_;
   std::vector<Entry> entries_;
   NamePatterns patterns_;
+  std::int64_t compared_ = 0;  // parts of names with names
 };
 
 // "4 bits, group 128, float zero points".
