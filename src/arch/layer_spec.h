@@ -83,7 +83,9 @@ struct DeltaSpec {
 
 // --- feed-forwards
 
-enum class Activation : std::uint8_t { silu, gelu_tanh, gelu };  // gelu: with the error function; gelu_tanh: approximated
+// gelu: with the error function; gelu_tanh: approximated. swiglu_oai (gpt-oss): bounds gate and up at 7, takes gate * sigmoid(1.702 gate),
+// and multiplies it by up + 1.
+enum class Activation : std::uint8_t { silu, gelu_tanh, gelu, swiglu_oai };
 
 // W_down (act(W_gate x) * W_up x), or W_down act(W_up x) without gate
 struct MlpSpec {
@@ -91,7 +93,7 @@ struct MlpSpec {
   Activation activation = Activation::silu;
   bool gated = true;
   bool fused = false;  // gate and up are one map gate_up_proj, gate first
-  float clamp = 0;     // limit of what gate and up give before the activation (gpt-oss: swiglu_limit); 0: none
+  float clamp = 0;     // limit of what gate and up give before the activation, where that has none of its own; 0: none
   bool operator==(const MlpSpec&) const = default;
 };
 

@@ -141,6 +141,7 @@ class Finder {
       if (s.shared->gated) readers.push_back(block + "shared_expert_gate");
     }
     add_norm(norms, readers);
+    if (s.expert.activation == Activation::swiglu_oai) return leave_out("mlp.experts.up_proj", "it is bounded, and one is added to it");
     add({.name = experts + "up_proj", .n = s.n_experts, .channels = s.expert.ffn, .head = s.expert.ffn}, Input::experts,
         {experts + "down_proj"});
     if (!s.shared) return;

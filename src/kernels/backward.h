@@ -46,6 +46,7 @@ struct RopeGradient {
 // Of Attend over whole texts.
 struct AttendGradient {
   Tensor q{}, k{}, v{};     // as attention sees them; [n, heads * head_dim], [n, kv_heads * head_dim], [n, kv_heads * value_dim]
+  Tensor sinks{};           // as in Attend; they have no gradient
   Tensor dout{};            // [n, heads * value_dim]
   Tensor dq{}, dk{}, dv{};  // of the shapes of q, k, v
   std::int64_t heads = 0, kv_heads = 0, window = 0;

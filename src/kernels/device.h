@@ -26,7 +26,9 @@
 
 namespace jang::kernels {
 
-enum class Activation : std::uint8_t { silu, gelu_tanh, sigmoid, gelu };  // gelu: x/2 (1 + erf(x / sqrt 2))
+// gelu: x/2 (1 + erf(x / sqrt 2)). swiglu_oai (gpt-oss): of a bounded gate, whose factor is bounded too and one larger (Device::glu).
+enum class Activation : std::uint8_t { silu, gelu_tanh, sigmoid, gelu, swiglu_oai };
+inline constexpr float kOaiSlope = 1.702f, kOaiLimit = 7.0f;
 
 // A linear map of one matrix, or one per expert, made ready by Device::upload.
 class Weight {
@@ -36,7 +38,7 @@ class Weight {
 
 struct WeightSource {
   std::span<const MatrixView> matrices;  // one, or one per expert: of one shape and format. Their bytes outlive the weight
-  std::span<const float> bias;           // [rows], or empty; copied
+  std::span<const float> bias;           // [rows] of each matrix, one after the other, or empty; copied
   Precision precision = Precision::exact;
 };
 
@@ -83,9 +85,11 @@ struct RopeStore {
 
 // Softmax attention with grouped queries: query head h reads key-value head h / (heads / kv_heads).
 //   out[i, h] = sum_j softmax_j(cap(scale * q[i, h] . k[j])) v[j],   j over visible positions: j <= p, and j > p - window when window > 0
-// where p is the position of row i and cap(s) = softcap * tanh(s / softcap), or s when softcap == 0.
+// where p is the position of row i and cap(s) = softcap * tanh(s / softcap), or s when softcap == 0. With sinks the softmax has one score
+// more, the sink of head h, to which no value belongs: it takes a part of the weights away.
 struct Attend {
   Tensor q{}, out{};  // [n, heads * head_dim], [n, heads * value_dim]
+  Tensor sinks{};     // [1, heads], or absent
   std::int64_t heads = 0, window = 0;
   float scale = 1, softcap = 0;
   KvLayer cache{};
@@ -175,7 +179,8 @@ class Device {
   // out[i] = x[rows[i]]. rows: i32 [n, 1].
   virtual void gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;
   virtual void add_norm(const AddNorm& op) = 0;
-  // out = act(gate) * up, or act(gate) without up. out may be gate or up.
+  // out = act(gate) * up, or act(gate) without up. out may be gate or up. swiglu_oai, with g = min(gate, kOaiLimit):
+  //   out = g sigmoid(kOaiSlope g) * (1 + up within [-kOaiLimit, kOaiLimit])
   virtual void glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& out) = 0;
   // out += sigmoid(gate) * x, one gate a row ([n, 1]); without gate out += x.
   virtual void add_gated(const Tensor& x, const Tensor& gate, const Tensor& out) = 0;
@@ -233,6 +238,9 @@ class Device {
 
   // Unsupported where it computes plain rules only (RouteRule::plain); asked before anything runs.
   [[nodiscard]] virtual Status check(const RouteRule& /*rule*/) const { return {}; }
+  // Unsupported where it has no kernel for that activation in glu, or for attention with sinks.
+  [[nodiscard]] virtual Status check(Activation /*activation*/) const { return {}; }
+  [[nodiscard]] virtual Status check(const Attend& /*op*/) const { return {}; }
 };
 
 }  // namespace jang::kernels

@@ -51,7 +51,8 @@ struct AttentionArgs {
   std::int64_t k_offset = 0, v_offset = 0;
   std::int64_t window = 0;
   float scale = 1, softcap = 0;
-  float* out = nullptr;  // same layout as q, its own stride
+  const float* sinks = nullptr;  // [n_heads] scores of no value in the softmax, or null
+  float* out = nullptr;          // same layout as q, its own stride
   std::int64_t out_stride = 0;
 };
 

@@ -21,7 +21,7 @@ Status Binder::take(const std::string& module, std::int64_t n_rows, std::int64_t
   if (const Status s = check_views(module, views, n_rows, n_cols); !s.ok()) return {StatusCode::corrupt, s.message()};
   const std::string bias = module + ".bias";
   if (weights_.vectors.contains(bias)) {
-    JANG_ASSIGN(out->bias, host_vector(bias, n_rows));
+    JANG_ASSIGN(out->bias, host_vector(bias, n_rows * static_cast<std::int64_t>(n_views)));
   }
   return upload(device_, out, views);
 }

@@ -22,7 +22,7 @@ struct Linear {
   std::string module;
   std::vector<kernels::MatrixView> views;  // all of one shape and format
   kernels::Precision precision = kernels::Precision::exact;
-  std::span<const float> bias;  // [n_rows] or empty
+  std::span<const float> bias;  // [n_rows] of each matrix, or empty
   std::int64_t n_rows = 0, n_cols = 0;
   std::int64_t n_active = 1;  // matrices that a token goes through
   std::unique_ptr<kernels::Weight> weight;

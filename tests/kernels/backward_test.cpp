@@ -136,13 +136,14 @@ TEST_P(EverySet, a_row_of_a_product_is_the_same_in_any_company) {
 struct AttentionCase {
   std::int64_t n = 70, heads = 4, kv = 2, dim = 6, window = 0;
   double softcap = 0, scale = 0.4;
+  Values sinks{};  // by head, or none
   [[nodiscard]] double loss(const std::vector<double>& q, const std::vector<double>& k, const std::vector<double>& v,
                             const Values& cotangent) const {
     double sum = 0;
     for (std::int64_t i = 0; i < n; ++i)
       for (std::int64_t h = 0; h < heads; ++h) {
         const std::int64_t from = h / (heads / kv), begin = window > 0 ? std::max<std::int64_t>(0, i + 1 - window) : 0;
-        double total = 0, weighted = 0;
+        double total = sinks.empty() ? 0.0 : std::exp(d(sinks[at(h)])), weighted = 0;
         for (std::int64_t j = begin; j <= i; ++j) {
           double s = 0, value = 0;
           for (std::int64_t c = 0; c < dim; ++c) {
@@ -161,7 +162,10 @@ struct AttentionCase {
 };
 
 TEST_P(EveryDeviceBackward, gradients_of_attention_go_through_windows_and_caps) {
-  for (const AttentionCase c : {AttentionCase{.softcap = 2}, AttentionCase{.window = 13}, AttentionCase{.n = 1}}) {
+  for (const AttentionCase& c : {AttentionCase{.softcap = 2}, AttentionCase{.window = 13}, AttentionCase{.n = 1},
+                                 AttentionCase{.n = 20, .window = 13, .sinks = {1.5f, -20.0f, 0.0f, 4.0f}}}) {
+    const Tensor sinks = c.sinks.empty() ? Tensor() : machine.tensor(c.sinks, c.heads);
+    if (!(*machine).check(Attend{.sinks = sinks}).ok()) continue;
     const Values q = random_values(c.n * c.heads * c.dim, 1), k = random_values(c.n * c.kv * c.dim, 2),
                  v = random_values(c.n * c.kv * c.dim, 3);
     const Values cotangent = random_values(c.n * c.heads * c.dim, 4);
@@ -170,6 +174,7 @@ TEST_P(EveryDeviceBackward, gradients_of_attention_go_through_windows_and_caps) 
     machine.backward().attend({.q = machine.tensor(q, c.heads * c.dim),
                                .k = machine.tensor(k, c.kv * c.dim),
                                .v = machine.tensor(v, c.kv * c.dim),
+                               .sinks = sinks,
                                .dout = machine.tensor(cotangent, c.heads * c.dim),
                                .dq = dq,
                                .dk = dk,
@@ -264,6 +269,29 @@ TEST_P(EveryDeviceBackward, gradients_of_the_cap_and_of_activations_are_slopes) 
     expect_slopes(
         machine.read(alone), x, [&](const auto& g) { return loss(g, ones); }, "without up");
   }
+}
+
+// Within the bounds and beyond them, where there is no slope.
+TEST_P(EveryDeviceBackward, gradients_of_bounded_gates_stop_at_the_bounds) {
+  if (!(*machine).check(Activation::swiglu_oai).ok()) GTEST_SKIP() << "the device has none";
+  const Values x = {-9, -3, 0.5f, 6.5f, 8, 12}, up = {8, -6, 0.25f, -9, 2, -1}, cotangent = random_values(6, 7);
+  const auto loss = [&](const auto& gate, const auto& other) {
+    double sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double g = std::min(static_cast<double>(gate[i]), 7.0), u = std::min(std::max(static_cast<double>(other[i]), -7.0), 7.0);
+      sum += g / (1 + std::exp(-1.702 * g)) * (1 + u) * d(cotangent[i]);
+    }
+    return sum;
+  };
+  const Tensor gate = machine.tensor(x, 6), other = machine.tensor(up, 6);
+  machine.backward().glu(Activation::swiglu_oai, gate, other, machine.tensor(cotangent, 6), gate, other);  // in place
+  const Values dgate = machine.read(gate), dup = machine.read(other);
+  expect_slopes(
+      dgate, x, [&](const auto& g) { return loss(g, up); }, "gate");
+  expect_slopes(
+      dup, up, [&](const auto& u) { return loss(x, u); }, "up");
+  EXPECT_EQ(dgate[4], 0.0f);
+  EXPECT_EQ(dup[0], 0.0f);
 }
 
 TEST_P(EveryDeviceBackward, gradients_of_centred_norms_are_slopes) {

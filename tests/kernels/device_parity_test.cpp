@@ -192,6 +192,7 @@ struct AttentionCase {
   KvType type = KvType::f32;
   std::int64_t heads = 0, kv_heads = 0, dim = 0, window = 0;
   float softcap = 0;
+  bool sinks = false;
 };
 
 // Sequence a: `prompt` tokens, the last `singles` of them one by one, then one in a batch beside five tokens of sequence b; rows of a come
@@ -239,6 +240,7 @@ Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t pr
                         batch);
     machine->attend({.q = q,
                      .out = rows,
+                     .sinks = c.sinks ? machine.tensor(random_values(c.heads, 84, 4.0f), 1, c.heads) : Tensor(),
                      .heads = c.heads,
                      .window = c.window,
                      .scale = 1.0f / std::sqrt(static_cast<float>(c.dim)),
@@ -260,11 +262,13 @@ Attended run_attention(Machine& machine, const AttentionCase& c, std::int64_t pr
 
 TEST_P(DeviceParity, attention_over_every_cache_is_the_reference) {
   const std::vector<AttentionCase> cases = {
-      {KvType::f32, 4, 2, 64, 0, 0},   {KvType::f16, 4, 4, 128, 0, 0},   {KvType::bf16, 8, 1, 128, 0, 30.0f},
-      {KvType::q8, 6, 2, 96, 0, 0},    {KvType::f16, 4, 1, 256, 70, 0},  {KvType::q8, 2, 1, 256, 300, 50},
-      {KvType::f32, 5, 1, 20, 33, 0},  {KvType::bf16, 2, 2, 72, 64, 0},  {KvType::f16, 20, 1, 64, 0, 0},
-      {KvType::f16, 8, 2, 64, 100, 0}, {KvType::bf16, 6, 2, 128, 70, 0}, {KvType::f16, 2, 1, 512, 0, 0}};
-  for (const AttentionCase& c : cases)
+      {KvType::f32, 4, 2, 64, 0, 0},        {KvType::f16, 4, 4, 128, 0, 0},   {KvType::bf16, 8, 1, 128, 0, 30.0f},
+      {KvType::q8, 6, 2, 96, 0, 0},         {KvType::f16, 4, 1, 256, 70, 0},  {KvType::q8, 2, 1, 256, 300, 50},
+      {KvType::f32, 5, 1, 20, 33, 0},       {KvType::bf16, 2, 2, 72, 64, 0},  {KvType::f16, 20, 1, 64, 0, 0},
+      {KvType::f16, 8, 2, 64, 100, 0},      {KvType::bf16, 6, 2, 128, 70, 0}, {KvType::f16, 2, 1, 512, 0, 0},
+      {KvType::f16, 8, 1, 64, 128, 0, true}};
+  for (const AttentionCase& c : cases) {
+    if (c.sinks && !machine->check(Attend{.sinks = machine.empty(1, c.heads)}).ok()) continue;
     for (const std::int64_t prompt : {3, 64, 90, 530}) {
       const std::string what = "heads " + std::to_string(c.heads) + " of " + std::to_string(c.dim) + ", type " +
                                std::to_string(static_cast<int>(c.type)) + ", prompt " + std::to_string(prompt);
@@ -281,6 +285,7 @@ TEST_P(DeviceParity, attention_over_every_cache_is_the_reference) {
       ASSERT_TRUE(single.queries == found.queries && single.keys == found.keys) << what << ": rotations depend on their batch";
       ASSERT_TRUE(single.values_of_first_page == found.values_of_first_page) << what;
     }
+  }
 }
 
 TEST_P(DeviceParity, a_float16_cache_reports_what_it_cannot_hold) {

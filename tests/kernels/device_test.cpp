@@ -159,6 +159,28 @@ TEST_P(EveryDevice, glu_is_its_formula_in_place_too) {
   }
 }
 
+// Of gpt-oss: gates bounded above, factors on both sides and one larger, values within the bounds and beyond.
+TEST_P(EveryDevice, glu_of_bounded_gates_is_its_formula_in_place_too) {
+  if (!machine->check(Activation::swiglu_oai).ok()) GTEST_SKIP() << "the device has none";
+  const Values gate = random_values(37 * 9, 7, 6.0f), up = random_values(37 * 9, 8, 6.0f);
+  std::vector<double> expected, alone;
+  int beyond = 0;
+  for (std::size_t i = 0; i < gate.size(); ++i) {
+    const double g = std::min(d(gate[i]), 7.0), u = std::min(std::max(d(up[i]), -7.0), 7.0);
+    beyond += g != d(gate[i]) && u != d(up[i]) ? 1 : 0;
+    alone.push_back(g * sigmoid(1.702 * g));
+    expected.push_back(alone.back() * (u + 1));
+  }
+  ASSERT_GT(beyond, 3);
+  const Tensor g = machine.tensor(gate, 37, 9), u = machine.tensor(up, 37, 9), out = machine.empty(37, 9);
+  machine->glu(Activation::swiglu_oai, g, {}, out);
+  expect_near(machine.read(out), alone, 4, "without up");
+  machine->glu(Activation::swiglu_oai, g, u, out);
+  expect_near(machine.read(out), expected, 60, "glu");
+  machine->glu(Activation::swiglu_oai, g, u, g);
+  EXPECT_EQ(machine.read(g), machine.read(out));
+}
+
 TEST_P(EveryDevice, add_gated_weighs_each_row) {
   const Values x = random_values(21 * 16, 9), gate = random_values(21, 10, 2.0f), before = random_values(21 * 16, 11);
   const Tensor out = machine.tensor(before, 21, 16), plain = machine.tensor(before, 21, 16);
@@ -361,7 +383,7 @@ TEST_P(EveryDevice, rope_turns_neighbours_or_nothing_and_norms_last) {
 }
 
 // Two sequences of a batch, one of them in the middle of its text, pages in disorder, against attention written out over all positions.
-TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
+void expect_rotated_attention(Machine& machine, const Values& sinks) {
   constexpr std::int64_t kHeads = 4, kKv = 2, kDim = 16, kHalf = 4;
   for (const std::int64_t window : {0, 50}) {
     const KvLayer cache{KvType::f32, kKv, kDim, kDim, 128};
@@ -407,7 +429,9 @@ TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
                            .sines = sines,
                            .cache = cache},
                           batch);
-      machine->attend({.q = tq, .out = out, .heads = kHeads, .window = window, .scale = 0.25f, .softcap = 20.0f, .cache = cache}, batch);
+      Attend attend{.q = tq, .out = out, .heads = kHeads, .window = window, .scale = 0.25f, .softcap = 20.0f, .cache = cache};
+      if (!sinks.empty()) attend.sinks = machine.tensor(sinks, 1, kHeads);
+      machine->attend(attend, batch);
 
       const auto rotated = [&](const Values& x, std::int64_t head_values, const Values& norm) {
         std::vector<double> heads = normed(x, kDim, norm, 1e-6, 0.0);
@@ -434,7 +458,7 @@ TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
           for (std::int64_t h = 0; h < kHeads; ++h) {
             const std::int64_t kv = h / (kHeads / kKv) * kDim;
             std::vector<double> mixed(kDim, 0.0);
-            double total = 0;
+            double total = sinks.empty() ? 0.0 : std::exp(d(sinks[at(h)]));
             for (std::int64_t p = window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0; p <= position; ++p) {
               double score = 0;
               for (std::int64_t j = 0; j < kDim; ++j) score += rq[at((row * kHeads + h) * kDim + j)] * keys[sequence][at(p)][at(kv + j)];
@@ -450,6 +474,15 @@ TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) {
       expect_near(machine.read(out), expected, 400.0 * kDim, "window " + std::to_string(window));
     }
   }
+}
+
+TEST_P(EveryDevice, rotated_attention_over_pages_is_the_formula) { expect_rotated_attention(machine, {}); }
+
+// Sinks that no score exceeds, that all do, and between.
+TEST_P(EveryDevice, sinks_take_a_part_of_the_weights) {
+  const Values sinks = {9.0f, -30.0f, 0.5f, 2.0f};
+  if (!machine->check(Attend{.sinks = machine.tensor(sinks, 1, 4)}).ok()) GTEST_SKIP() << "the device has none";
+  expect_rotated_attention(machine, sinks);
 }
 
 TEST_P(EveryDevice, the_delta_rule_carries_states_from_run_to_run) {
@@ -532,7 +565,7 @@ TEST_P(EveryDevice, the_delta_rule_carries_states_from_run_to_run) {
 }
 
 // Routing, grouped products and the weighted sum against every token on its own; -inf and ties included.
-TEST_P(EveryDevice, experts_equal_every_token_on_its_own) {
+void expect_experts(Machine& machine, bool biased) {
   constexpr std::int64_t kExperts = 6, kTop = 2, kIn = 64, kOut = 24;
   std::deque<TestMatrix> up, down;
   std::vector<MatrixView> up_views, down_views;
@@ -544,8 +577,13 @@ TEST_P(EveryDevice, experts_equal_every_token_on_its_own) {
     up_views.push_back(up[e].view());
     down_views.push_back(down[e].view());
   }
-  const Weight* up_weight = machine.weight(up_views);
-  const Weight* down_weight = machine.weight(down_views);
+  const Values up_bias = biased ? random_values(kExperts * kOut, 52) : Values(),
+               down_bias = biased ? random_values(kExperts * kIn, 53) : Values();
+  const Weight* up_weight = machine.weight(up_views, up_bias);
+  const Weight* down_weight = machine.weight(down_views, down_bias);
+  const auto bias_of = [&](const Values& all, std::int32_t e, std::int64_t rows) {
+    return biased ? Values(all.begin() + e * rows, all.begin() + (e + 1) * rows) : Values(at(rows), 0.0f);
+  };
   for (const std::int64_t n : {1, 2, 50}) {
     const Values x = random_values(n * kIn, 50);
     Values logits = random_values(n * kExperts, 51, 2.0f);
@@ -577,16 +615,25 @@ TEST_P(EveryDevice, experts_equal_every_token_on_its_own) {
         EXPECT_GE(slot[at(t * kTop + k)], begin[at(e)]) << "slot of the expert";
         EXPECT_LT(slot[at(t * kTop + k)], begin[at(e + 1)]);
         const Values row(x.begin() + t * kIn, x.begin() + (t + 1) * kIn);
-        const std::vector<double> h = product(row, 1, dequantized(up_views[at(e)]), kIn, {});
-        const Values w = dequantized(down_views[at(e)]);
-        for (std::int64_t i = 0; i < kIn; ++i)
-          for (std::int64_t j = 0; j < kOut; ++j)
-            sum[at(i)] += std::exp(d(logits[at(t * kExperts + e)])) / total * d(w[at(i * kOut + j)]) * h[at(j)];
+        const std::vector<double> h = product(row, 1, dequantized(up_views[at(e)]), kIn, bias_of(up_bias, e, kOut));
+        const Values w = dequantized(down_views[at(e)]), b = bias_of(down_bias, e, kIn);
+        const double weight = std::exp(d(logits[at(t * kExperts + e)])) / total;
+        for (std::int64_t i = 0; i < kIn; ++i) {
+          sum[at(i)] += weight * d(b[at(i)]);
+          for (std::int64_t j = 0; j < kOut; ++j) sum[at(i)] += weight * d(w[at(i * kOut + j)]) * h[at(j)];
+        }
       }
       expected.insert(expected.end(), sum.begin(), sum.end());
     }
     expect_near(machine.read(out), expected, kIn * kOut, "tokens " + std::to_string(n));
   }
+}
+
+TEST_P(EveryDevice, experts_equal_every_token_on_its_own) { expect_experts(machine, false); }
+
+TEST_P(EveryDevice, experts_have_biases_of_their_own) {
+  if (machine->name() == "cuda") GTEST_SKIP() << "the device refuses them";
+  expect_experts(machine, true);
 }
 
 // Experts and weights of one token by the definition of RouteRule, in double.

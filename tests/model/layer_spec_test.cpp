@@ -5,8 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 
 #include "tiny_decoder.h"
 
@@ -212,6 +214,42 @@ TEST(LayerSpec, a_first_token_of_latent_attention_gets_its_own_values) {
   EXPECT_LT(difference(expected, run(*without, s, {&id, 1})), 1e-5);
 }
 
+// An expert of its own biases, chosen alone: another bias of its last map moves the output by that, weighed by one.
+TEST(LayerSpec, experts_have_biases_of_their_own) {
+  const auto single = [](auto* e) {
+    e->top_k = 1;
+    e->expert_biases = e->norm_topk = true;
+    e->shared.reset();
+  };
+  SpecModel model(one_mixture(single));
+  const std::vector<float> before = logits_of(model);
+  std::vector<float>& biases = model.weights().vectors.at("model.layers.0.mlp.experts.down_proj.bias");
+  ASSERT_EQ(biases.size(), 4u * 128u);
+  std::vector<int> users;  // tokens that an expert's bias moves
+  for (std::size_t e = 0; e < 4; ++e) {
+    const std::vector<float> kept = biases;
+    for (std::size_t i = 0; i < 128; ++i) biases[e * 128 + i] += 1;
+    const std::vector<float> after = logits_of(model);
+    biases = kept;
+    int moved = 0;
+    const std::size_t vocab = before.size() / 30;
+    for (std::size_t t = 0; t < 30; ++t)
+      moved +=
+          std::equal(before.begin() + static_cast<std::ptrdiff_t>(t * vocab), before.begin() + static_cast<std::ptrdiff_t>((t + 1) * vocab),
+                     after.begin() + static_cast<std::ptrdiff_t>(t * vocab))
+              ? 0
+              : 1;
+    users.push_back(moved);
+  }
+  EXPECT_EQ(std::accumulate(users.begin(), users.end(), 0), 30) << "one layer, one expert a token";
+  EXPECT_GT(std::ranges::count_if(users, [](int n) { return n > 0; }), 1);
+  SpecModel bare(one_mixture(single));
+  bare.weights().vectors.erase("model.layers.0.mlp.experts.up_proj.bias");
+  const Status s = bare.decoder().status();
+  EXPECT_EQ(s.code(), StatusCode::corrupt);
+  EXPECT_NE(s.message().find("experts.up_proj"), std::string::npos) << s.message();
+}
+
 struct Refusal {
   std::string field;
   std::function<void(arch::AttentionSpec*)> attention;
@@ -220,9 +258,7 @@ struct Refusal {
 
 TEST(LayerSpec, what_no_kernel_computes_is_refused_by_name) {
   const Refusal refusals[] = {
-      {"sinks", [](auto* a) { a->sinks = true; }, {}},
       {"value_dim", [](auto* a) { a->value_dim = 16; }, {}},
-      {"expert_biases", {}, [](auto* e) { e->expert_biases = true; }},
       {"clamp", {}, [](auto* e) { e->expert.clamp = 7; }},
       {"clamp", {}, [](auto* e) { e->shared->mlp.clamp = 7; }},
   };

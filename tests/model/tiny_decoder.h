@@ -83,7 +83,7 @@ class TinyModel {
     described = std::move(result).value();
     std::mt19937 random(seed);
     for (const arch::OutTensor& t : described.tensors) {
-      const bool matrix = t.shape.size() >= 2 && t.role != arch::Role::conv;
+      const bool matrix = t.shape.size() >= 2 && t.role != arch::Role::conv && t.name != t.module;
       std::vector<float>& values = values_[matrix ? t.module : t.name];
       std::normal_distribution<float> normal(0.0f, matrix ? 0.1f : 0.2f);
       const float centre = t.role == arch::Role::norm ? 1.0f : 0.0f;
@@ -192,6 +192,7 @@ class SpecModel {
     matrix(at + "k_proj", s.k_size(), config_.hidden);
     matrix(at + "v_proj", s.v_size(), config_.hidden);
     matrix(at + "o_proj", config_.hidden, s.out_size());
+    if (s.sinks) vector(at + "sinks", s.n_heads, 0);
     if (!s.qk_norm) return;
     vector(at + "q_norm.weight", s.qk_norm_of_rows ? s.q_size() : s.key_dim, 1);
     vector(at + "k_norm.weight", s.qk_norm_of_rows ? s.k_size() : s.key_dim, 1);
@@ -236,6 +237,8 @@ class SpecModel {
     matrix(prefix + "mlp.gate", s.n_experts, config_.hidden);
     if (s.correction_bias) vector(prefix + "mlp.gate.e_score_correction_bias", s.n_experts, 0);
     add_mlp(prefix + "mlp.experts.", s.expert.ffn, s.n_experts);
+    for (const auto& [map, n_rows] : {std::pair{"gate_proj", s.expert.ffn}, {"up_proj", s.expert.ffn}, {"down_proj", config_.hidden}})
+      if (s.expert_biases) vector(prefix + "mlp.experts." + map + ".bias", s.n_experts * n_rows, 0);
     if (!s.shared) return;
     if (s.shared->gated) matrix(prefix + "mlp.shared_expert_gate", 1, config_.hidden);
     add_mlp(prefix + "mlp." + s.shared->name() + ".", s.shared->mlp.ffn);

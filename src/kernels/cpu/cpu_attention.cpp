@@ -94,6 +94,7 @@ AttentionArgs arguments(const Attend& op, const AttentionTask& t) {
   a.window = op.window;
   a.scale = op.scale;
   a.softcap = op.softcap;
+  if (op.sinks.exists()) a.sinks = row_of(op.sinks) + t.first_head;
   a.out = row_of(op.out, t.first_row) + t.first_head * c.value_dim;
   a.out_stride = op.out.stride;
   return a;

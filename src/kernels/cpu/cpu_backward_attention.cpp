@@ -22,6 +22,7 @@ struct Matrix {
 
 // One query head: p = softmax(cap(scale q k^T)), out = p v, so
 //   dv = p^T dout;  dp = dout v^T;  ds = p (dp - sum_j p_j dp_j), through the cap, times scale;  dq = ds k;  dk = ds^T q
+// A sink is a column of the softmax with dp = 0.
 class Head {
  public:
   Head(const Ops& ops, const AttendGradient& op, const SequenceRun& text, std::int64_t head)
@@ -32,6 +33,7 @@ class Head {
         key_dim_(op.q.columns / op.heads),
         value_dim_(op.v.columns / op.kv_heads),
         kv_head_(head / (op.heads / op.kv_heads)),
+        sink_(op.sinks.exists() ? row_of(op.sinks) + head : nullptr),
         q_(row_of(op.q, first_row_) + head * key_dim_),
         dout_(row_of(op.dout, first_row_) + head * value_dim_),
         dq_(row_of(op.dq, first_row_) + head * key_dim_),
@@ -84,7 +86,7 @@ class Head {
       slope[static_cast<std::size_t>(j)] = 1.0f - t * t;
       p[j] = op_.softcap * t;
     }
-    ops_.softmax(p, seen);
+    weigh(p, seen);
     double mean = 0;
     for (std::int64_t j = 0; j < seen; ++j) mean += static_cast<double>(p[j]) * static_cast<double>(dp[j]);
     for (std::int64_t j = 0; j < seen; ++j) {
@@ -93,9 +95,20 @@ class Head {
     }
   }
 
+  // Scores become weights.
+  void weigh(float* p, std::int64_t n) const {
+    if (sink_ == nullptr) return ops_.softmax(p, n);
+    thread_local std::vector<float> with_sink;
+    with_sink.assign(p, p + n);
+    with_sink.push_back(*sink_);
+    ops_.softmax(with_sink.data(), n + 1);
+    std::copy_n(with_sink.begin(), n, p);
+  }
+
   const Ops& ops_;
   const AttendGradient& op_;
   std::int64_t first_row_, n_, key_dim_, value_dim_, kv_head_;
+  const float* sink_;
   const float *q_, *dout_;
   float* dq_;
   Matrix keys_, values_, p_, ds_;  // keys and values by column

@@ -27,9 +27,20 @@ Activated activate(Activation activation, float x) {
     const float below = 0.5f * (1.0f + std::erf(x * kRootHalf));
     return {x * below, below + x * kDensity * std::exp(-0.5f * x * x)};
   }
+  if (activation == Activation::swiglu_oai) {
+    const float g = std::min(x, kOaiLimit), s = sigmoid(kOaiSlope * g);
+    return {g * s, x > kOaiLimit ? 0.0f : s * (1.0f + kOaiSlope * g * (1.0f - s))};
+  }
   const float s = sigmoid(x);
   if (activation == Activation::sigmoid) return {s, s * (1.0f - s)};
   return {x * s, s * (1.0f + x * (1.0f - s))};
+}
+
+// What the activated gate is multiplied by, and its slope by up.
+Activated factor_of(Activation activation, float up) {
+  if (activation != Activation::swiglu_oai) return {up, 1.0f};
+  const float bounded = std::clamp(up, -kOaiLimit, kOaiLimit);
+  return {1.0f + bounded, bounded == up ? 1.0f : 0.0f};
 }
 
 double dot(const float* a, const float* b, std::int64_t n) {
@@ -87,8 +98,9 @@ void CpuBackward::glu(Activation activation, const Tensor& gate, const Tensor& u
     float* du = dup.exists() ? row_of(dup, i) : nullptr;
     for (std::int64_t j = 0; j < dout.columns; ++j) {
       const Activated a = activate(activation, g[j]);
-      const float through_gate = d[j] * (u != nullptr ? u[j] : 1.0f) * a.slope;  // both are read before either is written
-      const float through_up = d[j] * a.value;
+      const Activated factor = u != nullptr ? factor_of(activation, u[j]) : Activated{1.0f, 0.0f};
+      const float through_gate = d[j] * factor.value * a.slope;  // both are read before either is written
+      const float through_up = d[j] * a.value * factor.slope;
       dg[j] = through_gate;
       if (du != nullptr) du[j] = through_up;
     }

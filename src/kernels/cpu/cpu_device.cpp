@@ -43,6 +43,14 @@ void gelu_rows(const float* x, const float* up, std::int64_t n, float* out) {
   }
 }
 
+// Activation::swiglu_oai; without up: the factor is 1.
+void oai_rows(const float* gate, const float* up, std::int64_t n, float* out) {
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float g = std::min(gate[j], kOaiLimit), factor = up != nullptr ? 1.0f + std::clamp(up[j], -kOaiLimit, kOaiLimit) : 1.0f;
+    out[j] = g / (1.0f + std::exp(-kOaiSlope * g)) * factor;
+  }
+}
+
 std::string describe(const MatrixFormat& f) {
   if (!f.packed()) return std::string(name(f.dtype));
   return std::to_string(f.bits) + " bits, group " + std::to_string(f.group_size) + ", " + std::string(name(f.param_dtype)) + " scales";
@@ -174,6 +182,7 @@ void CpuDevice::glu(Activation activation, const Tensor& gate, const Tensor& up,
       case Activation::silu: return ops_.silu_mul(row_of(gate, i), factors, n, to);
       case Activation::gelu_tanh: return ops_.gelu_mul(row_of(gate, i), factors, n, to);
       case Activation::gelu: return gelu_rows(row_of(gate, i), values_or_null(up, i), n, to);
+      case Activation::swiglu_oai: return oai_rows(row_of(gate, i), values_or_null(up, i), n, to);
       case Activation::sigmoid: break;
     }
     JANG_CHECK(to != row_of(gate, i));  // the op works in place of up

@@ -23,7 +23,7 @@ void run_piece(const RowTask& t, std::int64_t begin, std::int64_t n_rows) {
   const MatrixView part = t.matrix->rows(begin, n_rows);
   t.weight->kernel->matmul(part, t.inputs, t.n, t.y + begin, t.y_stride);
   if (t.weight->bias.empty()) return;
-  const float* bias = t.weight->bias.data();
+  const float* bias = t.weight->bias.data() + (t.matrix - t.weight->matrices.data()) * t.matrix->n_rows;
   for (std::int64_t i = 0; i < t.n; ++i)
     for (std::int64_t r = begin; r < begin + n_rows; ++r) t.y[i * t.y_stride + r] += bias[r];
 }

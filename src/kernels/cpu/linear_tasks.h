@@ -17,7 +17,7 @@ namespace jang::kernels {
 // The matrices of a map and the kernel that multiplies them.
 struct CpuWeight final : Weight {
   std::vector<MatrixView> matrices;
-  std::vector<float> bias;
+  std::vector<float> bias;  // [rows] of each matrix, or empty
   const LinearKernel* kernel = nullptr;
 
   [[nodiscard]] const MatrixFormat& format() const { return matrices.front().format; }

@@ -96,6 +96,8 @@ class CudaDevice final : public Device {
   void delta(const Delta& op, std::span<const SequenceRun> runs) override;
 
   [[nodiscard]] Status check(const RouteRule& rule) const override;
+  [[nodiscard]] Status check(Activation activation) const override;
+  [[nodiscard]] Status check(const Attend& op) const override;
   void route(const Route& op) override;
   void expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) override;
   void combine(const Tensor& x, const Routing& routing, const Tensor& out) override;

@@ -90,6 +90,16 @@ Status CudaDevice::check(const RouteRule& rule) const {
           "the device cuda routes by softmax alone: it computes no sigmoid, groups, correction or scale of a router"};
 }
 
+Status CudaDevice::check(Activation activation) const {
+  if (activation != Activation::swiglu_oai) return {};
+  return {StatusCode::unsupported, "the device cuda does not compute the clamped SwiGLU of gpt-oss"};
+}
+
+Status CudaDevice::check(const Attend& op) const {
+  if (!op.sinks.exists()) return {};
+  return {StatusCode::unsupported, "the device cuda computes no attention with sinks"};
+}
+
 void CudaDevice::route(const Route& op) {
   RouteArgs a;
   a.logits = rows_of(op.logits);

@@ -131,6 +131,8 @@ Status CudaDevice::upload_bias(std::span<const float> bias, CudaWeight* weight) 
 Result<std::unique_ptr<Weight>> CudaDevice::upload(const WeightSource& source) {
   const MatrixView& first = source.matrices.front();
   if (!supported(first.format)) return Status(StatusCode::unsupported, "no kernel of cuda for " + describe(first.format));
+  if (source.matrices.size() > 1 && !source.bias.empty())
+    return Status(StatusCode::unsupported, "the device cuda has no biases of experts");
   auto weight = std::make_unique<CudaWeight>();
   Matrices& m = weight->matrices;
   m = layout_of(first);

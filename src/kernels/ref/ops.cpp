@@ -111,6 +111,8 @@ void attention(const AttentionArgs& a) {
         p[index(j - begin)] = s;
         largest = std::max(largest, s);
       }
+      if (a.sinks != nullptr) largest = std::max(largest, d(a.sinks[h]));
+      if (a.sinks != nullptr) total = std::exp(d(a.sinks[h]) - largest);
       std::fill(sum.begin(), sum.end(), 0.0);
       for (std::int64_t j = begin; j < end; ++j) {
         const double e = std::exp(p[index(j - begin)] - largest);

@@ -10,7 +10,6 @@ namespace {
 using kernels::Tensor;
 
 Status check_spec(const std::string& block, const arch::AttentionSpec& s) {
-  if (s.sinks) return refuse(block, "sinks");
   if (s.value_dim != s.key_dim) return refuse(block, "a value_dim other than key_dim");
   if (s.gated && s.maps != arch::QkvMaps::apart) return refuse(block, "gated attention with one map for queries, keys and values");
   if (s.qk_norm_of_rows && s.qk_norm_last) return refuse(block, "qk_norm_of_rows behind RoPE");
@@ -67,6 +66,10 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Attenti
     JANG_TRY(binder.take(prefix + "qkv_proj", spec.qkv_size(), hidden, binder.precision(), &block->qkv));
   }
   JANG_TRY(binder.take(prefix + "o_proj", hidden, spec.out_size(), binder.precision(), &block->o));
+  if (spec.sinks) {
+    JANG_TRY(binder.vector(prefix + "sinks", spec.n_heads, &block->sinks));
+    JANG_TRY(binder.device().check(kernels::Attend{.sinks = block->sinks}).with_context("'" + prefix + "sinks'"));
+  }
   if (!spec.qk_norm) return {};
   JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.qk_norm_of_rows ? spec.q_size() : spec.key_dim, &block->q_norm));
   return binder.vector(prefix + "k_norm.weight", spec.qk_norm_of_rows ? spec.k_size() : spec.key_dim, &block->k_norm);
@@ -130,7 +133,14 @@ void run(Forward& f, const Attention& block, int layer) {
                        .norm_last = s.qk_norm_last,
                        .cache = cache},
                       f.kv());
-  f.device.attend({.q = q, .out = attended, .heads = s.n_heads, .window = s.window, .scale = s.scale, .softcap = s.softcap, .cache = cache},
+  f.device.attend({.q = q,
+                   .out = attended,
+                   .sinks = block.sinks,
+                   .heads = s.n_heads,
+                   .window = s.window,
+                   .scale = s.scale,
+                   .softcap = s.softcap,
+                   .cache = cache},
                   f.kv());
   if (f.kept != nullptr && s.gated) f.device.copy(attended, f.kept->attended.matrix(f.n, s.out_size()));
   if (s.gated) f.device.glu(kernels::Activation::sigmoid, gate, attended, attended);

@@ -22,6 +22,7 @@ struct Attention {
   Linear q, k, v, o;
   Linear qkv;                      // in the place of q, k and v unless these are apart
   kernels::Tensor q_norm, k_norm;  // [1, key_dim], or [1, row] of rows; absent without qk_norm
+  kernels::Tensor sinks;           // [1, n_heads], or absent
 };
 
 // Where the columns of one map for all lie: columns [column, column + n) are [part_column, part_column + n) of queries (part 0), keys (1)

@@ -55,6 +55,7 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
   pass.ops.attend({.q = w.q.matrix(f.n, s.q_size()),
                    .k = w.k.matrix(f.n, s.k_size()),
                    .v = w.v.matrix(f.n, s.v_size()),
+                   .sinks = block.sinks,
                    .dout = dattended,
                    .dq = dq,
                    .dk = dk,

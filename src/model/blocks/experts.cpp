@@ -27,7 +27,6 @@ void see_experts(Forward& f, std::initializer_list<const Linear*> maps, const Ro
 }
 
 Status check_spec(const std::string& block, const arch::ExpertsSpec& s) {
-  if (s.expert_biases) return refuse(block, "expert_biases");
   if (!s.expert.gated || s.expert.fused) return refuse(block, "experts without maps of their own for gate and up");
   return {};
 }
@@ -94,6 +93,7 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Experts
   using kernels::Precision;
   JANG_TRY(check_spec(prefix, spec));
   JANG_TRY(check_spec(prefix, spec.expert));
+  JANG_TRY(binder.device().check(kernel_of(spec.expert.activation)).with_context("'" + prefix + "experts'"));
   block->spec = spec;
   JANG_TRY(bind_rule(binder, prefix, spec, &block->rule));
   const std::int64_t hidden = binder.hidden(), ffn = spec.expert.ffn;
@@ -102,6 +102,9 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Experts
   JANG_TRY(binder.take(prefix + "experts.gate_proj", ffn, hidden, binder.precision(), &block->gate, n_experts));
   JANG_TRY(binder.take(prefix + "experts.up_proj", ffn, hidden, binder.precision(), &block->up, n_experts));
   JANG_TRY(binder.take(prefix + "experts.down_proj", hidden, ffn, binder.precision(), &block->down, n_experts));
+  for (const Linear* map : {&block->gate, &block->up, &block->down})
+    if (map->bias.empty() == spec.expert_biases)
+      return {StatusCode::corrupt, "'" + map->module + (spec.expert_biases ? "' has no biases" : "' has biases")};
   for (Linear* map : {&block->gate, &block->up, &block->down}) map->n_active = spec.top_k;
   if (!spec.shared) return {};
   if (spec.shared->gated) JANG_TRY(binder.take(prefix + "shared_expert_gate", 1, hidden, Precision::exact, &block->shared_router));

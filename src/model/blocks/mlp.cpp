@@ -38,6 +38,7 @@ Status check_spec(const std::string& block, const arch::MlpSpec& spec) {
 
 Status bind_block(Binder& binder, const std::string& prefix, const arch::MlpSpec& spec, Mlp* block) {
   JANG_TRY(check_spec(prefix, spec));
+  JANG_TRY(binder.device().check(kernel_of(spec.activation)).with_context("'" + prefix + "'"));
   block->spec = spec;
   const std::int64_t hidden = binder.hidden(), ffn = spec.ffn;
   if (spec.fused) {

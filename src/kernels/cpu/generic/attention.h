@@ -16,6 +16,7 @@
 namespace jang::kernels::generic {
 
 inline constexpr std::int64_t kKeys = kPagePositions;  // positions of a tile: a page
+inline constexpr float kLeast = -1e30f;                // below every score, finite: differences stay defined
 inline constexpr std::int64_t kPrefetchKv = 4096;      // bytes of rows ahead
 inline constexpr std::int64_t kQueryRows = 64;         // of a block, about
 inline constexpr int kMixRows = 4;                     // register tile of the sum over values: rows x V::kMixVectors
@@ -170,8 +171,11 @@ inline void attend_block(const AttentionArgs& a, const QueryBlock& b) {
         reinterpret_cast<const std::byte*>(a.q + (b.first_query + r / a.n_heads) * a.q_stride + r % a.n_heads * a.head_dim);
     load_kv<V>(KvType::f32, q, a.head_dim, b.dim, b.q + r * b.dim);
     std::memset(b.out + r * b.dim, 0, static_cast<std::size_t>(b.dim) * 4);
-    b.most[r] = -1e30f;  // below every score, finite: differences stay defined
+    b.most[r] = kLeast;
     b.sum[r] = 0;
+    if (a.sinks == nullptr || a.sinks[r % a.n_heads] < kLeast) continue;
+    b.most[r] = a.sinks[r % a.n_heads];
+    b.sum[r] = 1;  // exp(sink - sink)
   }
   const std::int64_t first = a.first_position + b.first_query, end = first + b.n_queries;
   const std::int64_t begin = a.window > 0 ? std::max<std::int64_t>(0, first - a.window + 1) : 0;
