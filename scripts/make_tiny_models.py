@@ -88,6 +88,8 @@ def recipes():
     alpha = dict(rope_type="dynamic", type="dynamic", alpha=50.0, factor=1.0, rope_theta=10000.0)
     olmo3_rope = dict(full_attention=dict(yarn, rope_theta=500000.0),
                       sliding_attention=dict(rope_type="default", rope_theta=500000.0))
+    gpt_oss = dict(TEXT, num_hidden_layers=4, head_dim=64, intermediate_size=64, num_local_experts=8, num_experts_per_tok=2,
+                   sliding_window=32, rope_parameters=dict(yarn, rope_theta=150000.0, truncate=True))
     bf16 = torch.bfloat16
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
@@ -102,6 +104,7 @@ def recipes():
         "deepseek_v3": ("DeepseekV3ForCausalLM", t("DeepseekV3Config")(**latent, q_lora_rank=96, n_shared_experts=1,
                         rope_parameters=temperature), torch.bfloat16, None),
         "olmoe": ("OlmoeForCausalLM", t("OlmoeConfig")(**wide, norm_topk_prob=False), torch.bfloat16, None),
+        "gpt_oss": ("GptOssForCausalLM", t("GptOssConfig")(**gpt_oss), torch.bfloat16, None),
         "llama-bf16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.bfloat16, None),
         "llama-fp16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.float16, None),
         "llama-fp32": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=llama3), torch.float32, None),
@@ -231,9 +234,11 @@ def build(out, tokenizer, name):
     model = t(model_class)(config).eval()
     generator = torch.Generator().manual_seed(99)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for key, parameter in model.named_parameters():
             if parameter.ndim <= 1:
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+            elif key.endswith("_proj_bias"):  # of experts, large enough for the bounds of their activation
+                parameter.add_(4 * torch.randn(parameter.shape, generator=generator))
         for key, buffer in model.named_buffers():
             if key.endswith("e_score_correction_bias"):
                 buffer.add_(0.1 * torch.randn(buffer.shape, generator=generator))

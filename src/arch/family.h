@@ -55,6 +55,7 @@ enum class Dim : std::uint8_t {
   latent_out,  // heads * v_head_dim
   nope_head,   // qk_nope_head_dim
   value_head,  // v_head_dim; the rotated part is `head`
+  heads,       // num_attention_heads
   n_dims,
 };
 

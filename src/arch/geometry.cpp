@@ -94,6 +94,7 @@ Status read_attention(const json::Value& text, Geometry* g) {
             fmt::format("config.json: num_attention_heads {} is not a multiple of num_key_value_heads {}", g->n_heads, g->n_kv_heads)};
   g->set(Dim::hidden, hidden);
   g->set(Dim::head, head);
+  g->set(Dim::heads, g->n_heads);
   g->set(Dim::q, g->n_heads * head);
   g->set(Dim::q_gated, 2 * g->n_heads * head);
   g->set(Dim::kv, g->n_kv_heads * head);

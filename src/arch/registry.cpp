@@ -16,6 +16,7 @@
 #include "arch/families/glm4.h"
 #include "arch/families/glm4_moe.h"
 #include "arch/families/gpt_neox.h"
+#include "arch/families/gpt_oss.h"
 #include "arch/families/granite.h"
 #include "arch/families/hunyuan_v1_dense.h"
 #include "arch/families/llama.h"
@@ -46,7 +47,7 @@ constexpr const Family* kFamilies[] = {
     &kLlama,      &kMistral,    &kQwen2,      &kQwen3,    &kQwen3Moe,     &kGemma3Text, &kGemma3,     &kQwen35,  &kQwen35Moe,
     &kQwen3Next,  &kQwen3Vl,    &kQwen3VlMoe, &kMistral3, &kMixtral,      &kQwen2Moe,   &kOlmoe,      &kGlm4Moe, &kMinimaxM2,
     &kDeepseekV2, &kDeepseekV3, &kPhi3,       &kGemma,    &kGemma2,       &kOlmo2,      &kOlmo3,      &kGranite, &kSmolLm3,
-    &kSeedOss,    &kCohere2,    &kExaone4,    &kGlm4,     &kHunyuanDense, &kErnie45,    &kStarcoder2, &kGptNeoX,
+    &kSeedOss,    &kCohere2,    &kExaone4,    &kGlm4,     &kHunyuanDense, &kErnie45,    &kStarcoder2, &kGptNeoX, &kGptOss,
 };
 
 }  // namespace

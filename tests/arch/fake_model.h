@@ -347,6 +347,35 @@ inline FakeModel qwen2_moe() {
   return m;
 }
 
+// Sinks, biases of every map and of every expert; experts as a bundle has them, and as sources are presented.
+inline FakeModel gpt_oss() {
+  FakeModel m{dense_config("gpt_oss", 2), {}};
+  for (const auto& [key, n] :
+       {std::pair{"num_local_experts", 4}, {"num_experts_per_tok", 2}, {"intermediate_size", 64}, {"sliding_window", 16}})
+    m.config[key] = n;
+  m.config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}};
+  m.config["layer_types"] = {"sliding_attention", "full_attention"};
+  m.config["attention_bias"] = true;
+  m.config["max_position_embeddings"] = 256;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l), experts = layer + ".mlp.experts.";
+    add_attention(&m, layer);
+    for (const char* p : {"q", "k", "v", "o"}) m.add(layer + ".self_attn." + p + "_proj.bias", {p[0] == 'q' || p[0] == 'o' ? 128 : 64});
+    m.add(layer + ".self_attn.sinks", {4});
+    m.add(layer + ".mlp.router.weight", {4, 128});
+    m.add(layer + ".mlp.router.bias", {4});
+    for (const char* p : {"gate", "up"}) {
+      m.add(experts + p + "_proj.weight", {4, 64, 128});
+      m.add(experts + p + "_proj.bias", {4, 64});
+    }
+    m.add(experts + "down_proj.weight", {4, 128, 64});
+    m.add(experts + "down_proj.bias", {4, 128});
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
 // Norms over all heads of queries and of keys.
 inline FakeModel olmoe() {
   FakeModel m{dense_config("olmoe", 2), {}};
@@ -408,7 +437,8 @@ inline std::vector<NamedModel> all_models() {
       {"minimax_m2", minimax_m2()},
       {"glm4_moe", glm4_moe()},
       {"deepseek_v2", deepseek(2)},
-      {"deepseek_v3", deepseek(3)}};
+      {"deepseek_v3", deepseek(3)},
+      {"gpt_oss", gpt_oss()}};
   for (auto& [name, model] : dense_families()) models.push_back({name, std::move(model)});
   return models;
 }

@@ -252,7 +252,7 @@ TEST(Generic, refusals_name_the_reason) {
   EXPECT_NE(generic().describe().status().code(), StatusCode::ok);  // no tensors
   FakeModel nobody = mixture("nobody");
   EXPECT_NE(nobody.describe()->refusal.find("no class for model type 'nobody'"), std::string::npos) << nobody.describe()->refusal;
-  FakeModel stranger = mixture("gpt_oss");
+  FakeModel stranger = mixture("phimoe");
   stranger.add("model.layers.0.mlp.experts.gate_up_proj", {2, 64, 32});
   EXPECT_NE(stranger.describe()->refusal.find("experts.gate_up_proj"), std::string::npos) << stranger.describe()->refusal;
   FakeModel renamed = mixture("granitemoehybrid");

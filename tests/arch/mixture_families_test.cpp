@@ -5,6 +5,7 @@
 
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
@@ -78,7 +79,17 @@ std::vector<PublicModel> public_models() {
                                              {"v_head_dim", 128},
                                              {"vocab_size", 102400}});
   lite["q_lora_rank"] = nullptr;
-  return {{"Mixtral_8x7B", mixtral, 46702792704},
+  const json::Value oss = numbers("gpt_oss", {{"hidden_size", 2880},
+                                              {"intermediate_size", 2880},
+                                              {"num_attention_heads", 64},
+                                              {"num_key_value_heads", 8},
+                                              {"head_dim", 64},
+                                              {"num_hidden_layers", 24},
+                                              {"num_local_experts", 32},
+                                              {"num_experts_per_tok", 4},
+                                              {"vocab_size", 201088}});
+  return {{"gpt_oss_20b", oss, 20914757184},
+          {"Mixtral_8x7B", mixtral, 46702792704},
           {"Qwen1_5_MoE_A2_7B", qwen, 14315784192},
           {"OLMoE_1B_7B", olmoe, 6919161856},
           {"DeepSeek_V2_Lite", lite, 15706484224}};
@@ -93,8 +104,9 @@ TEST_P(PublicMixture, the_rows_of_the_family_add_up_to_the_published_parameters)
   ASSERT_NE(family, nullptr);
   ASSERT_TRUE(family->edit(&config).ok());
   add_defaults(family->defaults, &config);
-  const auto geometry = read_geometry(config, family->reads);
+  auto geometry = read_geometry(config, family->reads);
   ASSERT_TRUE(geometry.ok()) << geometry.status().message();
+  geometry->tied = config["tie_word_embeddings"].get<bool>();
   std::int64_t total = 0;
   for (const Block& block : family->blocks)
     for (const Row& row : block) {
@@ -136,6 +148,9 @@ const Roles kGrouped = {
 const Roles kQueryNorms = {{"self_attn.q_norm.weight", Role::norm}, {"self_attn.k_norm.weight", Role::norm}};
 const Roles kQueryBiases = {
     {"self_attn.q_proj.bias", Role::bias}, {"self_attn.k_proj.bias", Role::bias}, {"self_attn.v_proj.bias", Role::bias}};
+const Roles kOssBiases = {
+    {"self_attn.o_proj.bias", Role::bias},      {"self_attn.sinks", Role::bias},          {"mlp.gate.bias", Role::bias},
+    {"mlp.experts.gate_proj.bias", Role::bias}, {"mlp.experts.up_proj.bias", Role::bias}, {"mlp.experts.down_proj.bias", Role::bias}};
 const Roles kCorrected = {{"mlp.gate.e_score_correction_bias", Role::bias}};
 const Roles kLatent = {{"self_attn.kv_a_proj_with_mqa.weight", Role::attn_k},
                        {"self_attn.kv_a_layernorm.weight", Role::norm},
@@ -151,6 +166,7 @@ TEST(MixtureFamilies, roles_are_those_of_the_published_names) {
   const Roles grouped = with(kExperts, kGrouped);
   EXPECT_EQ(roles_of(mixtral()), grouped);
   EXPECT_EQ(roles_of(olmoe()), with(grouped, kQueryNorms));
+  EXPECT_EQ(roles_of(gpt_oss()), with(with(grouped, kQueryBiases), kOssBiases));
   EXPECT_EQ(roles_of(minimax_m2()), with(with(grouped, kQueryNorms), kCorrected));
   EXPECT_EQ(roles_of(qwen2_moe()),
             with(with(with(grouped, kQueryBiases), shared("shared_expert")), {{"mlp.shared_expert_gate.weight", Role::shared_router}}));
@@ -169,6 +185,19 @@ TEST(MixtureFamilies, spelled_names_are_those_of_the_classes) {
                            "model.layers.0.block_sparse_moe.switch_mlp.down_proj.weight"})
     EXPECT_NE(find(*mini, name), nullptr) << name;
   EXPECT_TRUE(find(*mini, "model.layers.1.block_sparse_moe.e_score_correction_bias")->keep_dtype);
+  const auto names_of = [](const FakeModel& source) {
+    const auto model = source.describe();
+    EXPECT_TRUE(model.ok()) << model.status().message();
+    std::set<std::string> names;
+    for (const OutTensor& t : model->tensors)
+      if (t.layer == 1 && t.name.find("norm") == std::string::npos && t.name.find("self_attn") == std::string::npos)
+        names.insert(t.name.substr(std::string("model.layers.1.").size()));
+    return names;
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(names_of(gpt_oss()), (Names{"mlp.router.weight", "mlp.router.bias", "mlp.experts.gate_proj.weight",
+                                        "mlp.experts.gate_proj.bias", "mlp.experts.up_proj.weight", "mlp.experts.up_proj.bias",
+                                        "mlp.experts.down_proj.weight", "mlp.experts.down_proj.bias"}));
   const auto deep = deepseek(3).describe();
   ASSERT_TRUE(deep.ok()) << deep.status().message();
   const OutTensor* kv_b = find(*deep, "model.layers.1.self_attn.kv_b_proj.weight");
@@ -222,6 +251,17 @@ TEST(MixtureFamilies, routers_are_those_of_the_classes) {
   EXPECT_EQ(
       experts_of(graph_of(minimax_m2())),
       (ExpertsSpec{.n_experts = 4, .top_k = 2, .expert = {64}, .scoring = Scoring::sigmoid, .norm_topk = true, .correction_bias = true}));
+  const DecoderConfig oss = graph_of(gpt_oss());
+  EXPECT_EQ(experts_of(oss), (ExpertsSpec{.n_experts = 4,
+                                          .top_k = 2,
+                                          .expert = {64, Activation::swiglu_oai},
+                                          .scoring = Scoring::softmax_of_chosen,
+                                          .expert_biases = true}));
+  for (const std::size_t l : {std::size_t{0}, std::size_t{1}}) {
+    const auto& attention = std::get<AttentionSpec>(oss.layers[l].mixer);
+    EXPECT_TRUE(attention.sinks);
+    EXPECT_EQ(attention.window, l == 0 ? 16 : 0);
+  }
   const ExpertsSpec of_v3{.n_experts = 4,
                           .top_k = 2,
                           .expert = {64},
@@ -267,7 +307,7 @@ TEST(MixtureFamilies, what_the_engine_does_not_compute_is_refused_by_name) {
     json::Value value;
   };
   for (const auto& [model, key, value] : {Refused{olmoe(), "clip_qkv", 8.0}, Refused{deepseek(2), "topk_method", "noaux_tc"},
-                                          Refused{deepseek(3), "scoring_func", "softmax"}}) {
+                                          Refused{deepseek(3), "scoring_func", "softmax"}, Refused{gpt_oss(), "swiglu_limit", 8.0}}) {
     FakeModel changed = model;
     changed.config[key] = value;
     const auto described = changed.describe_canonical();
@@ -290,10 +330,11 @@ TEST(MixtureFamilies, what_a_class_of_mlx_would_not_open_is_refused_for_it) {
     EXPECT_TRUE(described.ok()) << described.status().message();
     return described.ok() ? described->refusal : "";
   };
-  for (const FakeModel& whole : {mixtral(), qwen2_moe(), olmoe(), minimax_m2(), glm4_moe(), deepseek(2), deepseek(3)})
+  for (const FakeModel& whole : {mixtral(), qwen2_moe(), olmoe(), minimax_m2(), glm4_moe(), deepseek(2), deepseek(3), gpt_oss()})
     EXPECT_EQ(whole.describe()->refusal, "") << whole.config["model_type"];
   EXPECT_NE(refusal(qwen2_moe(), "rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}).find("linear"), std::string::npos);
   EXPECT_NE(refusal(deepseek(2), "rope_scaling", nullptr).find("rope_scaling"), std::string::npos);
+  EXPECT_NE(refusal(gpt_oss(), "layer_types", {"full_attention", "full_attention"}).find("both kinds"), std::string::npos);
   FakeModel dense = qwen2_moe();
   dense.config["mlp_only_layers"] = json::Value::array({1});
   std::erase_if(dense.tensors, [](const TensorInfo& t) { return t.name.starts_with("model.layers.1.mlp."); });
@@ -306,7 +347,7 @@ TEST(MixtureFamilies, what_a_class_of_mlx_would_not_open_is_refused_for_it) {
 }
 
 TEST(MixtureFamilies, engines_that_want_other_names_are_not_given_ours) {
-  for (const FakeModel& model : {mixtral(), minimax_m2()})
+  for (const FakeModel& model : {mixtral(), minimax_m2(), gpt_oss()})
     EXPECT_NE(targets::describe_source(model.config, model.tensors, {}, targets::compressed_tensors::vllm())
                   ->refusal.find("names of the experts"),
               std::string::npos);

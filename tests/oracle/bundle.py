@@ -10,6 +10,7 @@ module's path, else the default), as mlx-lm reads them.
 """
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -208,7 +209,8 @@ SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", 
 
 def _bundle_name(bundle, key):
     """Name in the bundle of a transformers parameter that maps one to one."""
-    names = [key, "language_model." + key, key.replace(".mlp.", ".block_sparse_moe.")]
+    names = [key, "language_model." + key, key.replace(".mlp.", ".block_sparse_moe."), key.replace(".router.", ".router.layer."),
+             key.replace(".gate.moe_statics.", ".moe_statics.")]
     if key.startswith("gpt_neox."):  # the MLX class calls its layers h
         names = [key.replace("gpt_neox.layers.", "model.h.").replace("gpt_neox.", "model.")]
     if key in ("embed_out.weight", "lm_head.weight"):
@@ -225,11 +227,16 @@ def hf_value(bundle, key, shape, used):
         used.add(name)
         return bundle.dense(name)
 
-    if ".mlp.experts." in key:
-        prefix, rest = key.split(".mlp.experts.")
+    if match := re.fullmatch(r"(.*)\.(?:mlp|block_sparse_moe)\.experts\.(.*)", key):
+        prefix, rest = match.groups()
         found = [n for n in (prefix, "language_model." + prefix, prefix.replace("model.language_model.", "language_model.model."))]
-        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.")]
+        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.", ".mlp.experts.")]
         base = next(b for b in bases if bundle.has(b + "down_proj.weight"))
+        if bundle.config["model_type"] == "gpt_oss":  # transposed, gate and up in turns
+            leaf, maps = ("bias" if rest.endswith("_bias") else "weight"), (("gate_proj", "up_proj") if rest.startswith("gate_up") else ("down_proj",))
+            rows = np.stack([take(f"{base}{m}.{leaf}") for m in maps], axis=2)  # [E, out, maps(, in)]
+            rows = rows.reshape(rows.shape[0], -1, *rows.shape[3:])
+            return rows if leaf == "bias" else rows.swapaxes(1, 2)
         if rest == "gate_up_proj":
             return np.concatenate([take(base + "gate_proj.weight"), take(base + "up_proj.weight")], axis=-2)
         if rest == "down_proj":

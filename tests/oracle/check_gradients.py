@@ -49,7 +49,7 @@ def cotangents(logits, window):
 # Parts of names as these families are published, and as the program calls them.
 PARTS = (("gpt_neox.", ""), ("embed_in", "embed_tokens"), ("embed_out", "lm_head"), ("attention.query_key_value", "self_attn.qkv_proj"),
          ("attention.dense", "self_attn.o_proj"), ("mlp.dense_h_to_4h", "mlp.up_proj"), ("mlp.dense_4h_to_h", "mlp.down_proj"),
-         ("mlp.c_fc", "mlp.up_proj"), ("mlp.c_proj", "mlp.down_proj"))
+         ("mlp.c_fc", "mlp.up_proj"), ("mlp.c_proj", "mlp.down_proj"), ("block_sparse_moe.", "mlp."), ("mlp.router.", "mlp.gate."))
 
 
 def canonical(name):
@@ -65,13 +65,17 @@ def parameters_of(model):
     def stacked(parts):
         return np.stack([np.zeros(tuple(p.shape), np.float32) if p.grad is None else p.grad.numpy() for p in parts])
 
-    experts = {}
+    experts, in_turns = {}, model.config.model_type == "gpt_oss"  # experts transposed, gate and up in turns
     for name, p in model.named_parameters():
         name = canonical(name)
         listed = re.match(r"(.*)\.experts\.(\d+)\.(\w+)\.weight$", name)
         fused = re.match(r"(.*)\.experts\.(gate_up_proj|down_proj)$", name)
         if listed:
             experts.setdefault(f"{listed[1]}.experts.{listed[3]}", {})[int(listed[2])] = p
+        elif fused and in_turns:
+            maps = ("gate_proj", "up_proj") if fused[2] == "gate_up_proj" else ("down_proj",)
+            for i, part in enumerate(maps):
+                found[f"{fused[1]}.experts.{part}"] = lambda p=p, i=i, n=len(maps): p.grad.numpy().swapaxes(1, 2)[:, i::n]
         elif fused and fused[2] == "gate_up_proj":
             half = p.shape[1] // 2
             found[fused[1] + ".experts.gate_proj"] = lambda p=p, h=half: p.grad.numpy()[:, :h]

@@ -76,6 +76,7 @@ bool has_zero_centred_norms(const arch::Family& family) {
 bool renames_experts(const arch::Family& family) {
   return std::ranges::any_of(family.blocks, [](const arch::Block& block) {
     return std::ranges::any_of(block, [](const arch::Row& row) {
+      if (row.name.find(kExperts) != std::string_view::npos && row.name.ends_with(".bias")) return true;  // gpt_oss: fused, in turns
       return std::ranges::any_of(row.forms, [&](const arch::Form& form) {
         if (form.layout != arch::LayoutRule::stack_experts) return false;
         const std::string_view map = row.name.substr(row.name.find(kExperts) + kExperts.size());

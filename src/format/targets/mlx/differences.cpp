@@ -148,6 +148,10 @@ std::vector<std::string> differences(const arch::Family& family, const json::Val
     out.push_back(fmt::format("config.json sets {}, which mlx-lm's class of {} does not read: its answers will differ from the model's",
                               key, family.name));
   check_rope(family, habits, text, &out);
+  for (const FixedNumber& fixed : habits.fixed)
+    if (const json::Value* value = json::find(text, fixed.key); value != nullptr && *value != fixed.value)
+      out.push_back(fmt::format("config.json sets {} to {}, mlx-lm's class of {} always takes {}: its answers will differ from the model's",
+                                fixed.key, json::dump(*value), family.name, fixed.value));
   if (is_true(text, "use_bidirectional_attention"))
     out.push_back(
         fmt::format("config.json asks for use_bidirectional_attention, mlx-lm's class of {} is causal: its answers will differ "

@@ -2,7 +2,8 @@
 // The table, from reading the classes of mlx-lm 0.32. llama's tie_word_embeddings defaults to true there and to false in transformers;
 // qwen3's demands head_dim; gemma3's tie exactly when there is no lm_head; qwen3_5's know the text model under the wrapper's type only;
 // qwen3_next's shifts zero-centred norms at conversion and demands rope_theta, partial_rotary_factor and mlp_only_layers. finish_config and
-// arch's own tables see to these.
+// arch's own tables see to these. gpt_oss's has the numbers of its SwiGLU and its biases built in, and reads its experts from mxfp4 blocks
+// or in the form here, not from transformers' transposed one.
 #include "format/targets/mlx/families.h"
 
 #include <algorithm>
@@ -23,6 +24,8 @@ constexpr arch::Rename kGptNeoXParts[] = {
     {"mlp.dense_h_to_4h", "mlp.up_proj"},
     {"mlp.dense_4h_to_h", "mlp.down_proj"},
 };
+
+constexpr FixedNumber kGptOssNumbers[] = {{"swiglu_limit", 7.0}, {"swiglu_alpha", 1.702}};
 
 constexpr FamilyRow kRows[] = {
     {.family = "llama"},
@@ -72,6 +75,14 @@ constexpr FamilyRow kRows[] = {
      .head = OutputHead::always,
      .ffn_per_hidden = 4,
      .parts = kGptNeoXParts},
+    {.family = "gpt_oss",
+     .routers_8bit = true,
+     .has_window = true,
+     .stack = "experts",
+     .wants_both_kinds = true,
+     .always_biased = true,
+     .head = OutputHead::always,
+     .fixed = kGptOssNumbers},
 };
 
 }  // namespace

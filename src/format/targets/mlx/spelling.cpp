@@ -36,7 +36,7 @@ void swap_taps(Shape* shape) {
 void spell_tensor(const FamilyRow& row, std::span<const arch::Rename> parts, std::span<const TensorInfo> stored, OutTensor* t) {
   for (std::string* name : {&t->name, &t->module}) *name = arch::rename_parts_back(*name, parts);
   for (std::string* name : {&t->name, &t->module, &t->rule}) {
-    replace_part(name, kCanonicalExperts, kStackedExperts);
+    replace_part(name, kCanonicalExperts, ".mlp" + component(row.stack));
     if (!row.feed_forward.empty()) replace_part(name, kFeedForward, component(row.feed_forward));
   }
   if (row.bare_correction)
