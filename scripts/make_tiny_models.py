@@ -90,6 +90,8 @@ def recipes():
                       sliding_attention=dict(rope_type="default", rope_theta=500000.0))
     gpt_oss = dict(TEXT, num_hidden_layers=4, head_dim=64, intermediate_size=64, num_local_experts=8, num_experts_per_tok=2,
                    sliding_window=32, rope_parameters=dict(yarn, rope_theta=150000.0, truncate=True))
+    exaone_moe = dict(sliding, moe_intermediate_size=64, num_experts=8, num_experts_per_tok=2, num_shared_experts=1, n_group=1,
+                      topk_group=1, sliding_window_pattern=4)
     bf16 = torch.bfloat16
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
@@ -105,6 +107,13 @@ def recipes():
                         rope_parameters=temperature), torch.bfloat16, None),
         "olmoe": ("OlmoeForCausalLM", t("OlmoeConfig")(**wide, norm_topk_prob=False), torch.bfloat16, None),
         "gpt_oss": ("GptOssForCausalLM", t("GptOssConfig")(**gpt_oss), torch.bfloat16, None),
+        "granitemoe": ("GraniteMoeForCausalLM", t("GraniteMoeConfig")(**dict(wide, num_local_experts=wide["num_experts"],
+                       tie_word_embeddings=True), **multipliers), torch.bfloat16, None),
+        "ernie4_5_moe": ("Ernie4_5_MoeForCausalLM", t("Ernie4_5_MoeConfig")(**dict(DENSE, num_hidden_layers=3, head_dim=64),
+                         moe_intermediate_size=64, moe_num_experts=8, moe_k=2, moe_num_shared_experts=2), torch.bfloat16, None),
+        "dots1": ("Dots1ForCausalLM", t("Dots1Config")(**dict(deepseek, head_dim=64), n_shared_experts=2, norm_topk_prob=True),
+                  torch.bfloat16, None),
+        "exaone_moe": ("ExaoneMoeForCausalLM", t("ExaoneMoeConfig")(**exaone_moe), torch.bfloat16, None),
         "llama-bf16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.bfloat16, None),
         "llama-fp16": ("LlamaForCausalLM", t("LlamaConfig")(**llama), torch.float16, None),
         "llama-fp32": ("LlamaForCausalLM", t("LlamaConfig")(**llama, rope_parameters=llama3), torch.float32, None),
@@ -239,6 +248,8 @@ def build(out, tokenizer, name):
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
             elif key.endswith("_proj_bias"):  # of experts, large enough for the bounds of their activation
                 parameter.add_(4 * torch.randn(parameter.shape, generator=generator))
+            elif key.endswith("e_score_correction_bias"):
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
         for key, buffer in model.named_buffers():
             if key.endswith("e_score_correction_bias"):
                 buffer.add_(0.1 * torch.randn(buffer.shape, generator=generator))

@@ -8,8 +8,11 @@
 #include "arch/families/cohere2.h"
 #include "arch/families/deepseek_v2.h"
 #include "arch/families/deepseek_v3.h"
+#include "arch/families/dots1.h"
 #include "arch/families/ernie4_5.h"
+#include "arch/families/ernie4_5_moe.h"
 #include "arch/families/exaone4.h"
+#include "arch/families/exaone_moe.h"
 #include "arch/families/gemma.h"
 #include "arch/families/gemma2.h"
 #include "arch/families/gemma3_text.h"
@@ -18,6 +21,7 @@
 #include "arch/families/gpt_neox.h"
 #include "arch/families/gpt_oss.h"
 #include "arch/families/granite.h"
+#include "arch/families/granitemoe.h"
 #include "arch/families/hunyuan_v1_dense.h"
 #include "arch/families/llama.h"
 #include "arch/families/minimax_m2.h"
@@ -44,10 +48,10 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,      &kMistral,    &kQwen2,      &kQwen3,    &kQwen3Moe,     &kGemma3Text, &kGemma3,     &kQwen35,  &kQwen35Moe,
-    &kQwen3Next,  &kQwen3Vl,    &kQwen3VlMoe, &kMistral3, &kMixtral,      &kQwen2Moe,   &kOlmoe,      &kGlm4Moe, &kMinimaxM2,
-    &kDeepseekV2, &kDeepseekV3, &kPhi3,       &kGemma,    &kGemma2,       &kOlmo2,      &kOlmo3,      &kGranite, &kSmolLm3,
-    &kSeedOss,    &kCohere2,    &kExaone4,    &kGlm4,     &kHunyuanDense, &kErnie45,    &kStarcoder2, &kGptNeoX, &kGptOss,
+    &kLlama,   &kMistral,      &kQwen2,    &kQwen3,      &kQwen3Moe, &kGemma3Text, &kGemma3,     &kQwen35,     &kQwen35Moe,  &kQwen3Next,
+    &kQwen3Vl, &kQwen3VlMoe,   &kMistral3, &kMixtral,    &kQwen2Moe, &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,  &kDeepseekV2, &kDeepseekV3,
+    &kPhi3,    &kGemma,        &kGemma2,   &kOlmo2,      &kOlmo3,    &kGranite,    &kSmolLm3,    &kSeedOss,    &kCohere2,    &kExaone4,
+    &kGlm4,    &kHunyuanDense, &kErnie45,  &kStarcoder2, &kGptNeoX,  &kGptOss,     &kGraniteMoe, &kErnie45Moe, &kDots1,      &kExaoneMoe,
 };
 
 }  // namespace

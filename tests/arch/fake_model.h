@@ -376,6 +376,88 @@ inline FakeModel gpt_oss() {
   return m;
 }
 
+// The multipliers of Granite; gate and up of all experts in one tensor.
+inline FakeModel granitemoe() {
+  FakeModel m{dense_config("granitemoe", 2), {}};
+  for (const auto& [key, n] : {std::pair{"num_local_experts", 4}, {"num_experts_per_tok", 2}, {"intermediate_size", 64}}) m.config[key] = n;
+  for (const auto& [key, x] :
+       {std::pair{"embedding_multiplier", 6.0}, {"residual_multiplier", 0.5}, {"attention_multiplier", 0.1}, {"logits_scaling", 4.0}})
+    m.config[key] = x;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l), mixture = layer + ".block_sparse_moe.";
+    add_attention(&m, layer);
+    m.add(mixture + "router.layer.weight", {4, 128});
+    m.add(mixture + "input_linear.weight", {4, 128, 128});
+    m.add(mixture + "output_linear.weight", {4, 128, 64});
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
+// A dense layer, then mixtures with two shared experts and a correction; a block that predicts more tokens.
+inline FakeModel ernie4_5_moe() {
+  FakeModel m{dense_config("ernie4_5_moe", 2), {}};
+  for (const auto& [key, n] : {std::pair{"moe_num_experts", 4},
+                               {"moe_k", 2},
+                               {"moe_intermediate_size", 64},
+                               {"moe_num_shared_experts", 2},
+                               {"moe_layer_start_index", 1},
+                               {"moe_layer_end_index", -1}})
+    m.config[key] = n;
+  m.config["use_bias"] = false;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_deepseek_ffn(&m, layer, l, false);
+    if (l == 1) m.add(layer + ".mlp.moe_statics.e_score_correction_bias", {1, 4}, DType::f32);
+    add_norms(&m, layer);
+  }
+  m.add("model.mtp_block.0.mlp.up_proj.weight", {256, 128});
+  return m;
+}
+
+// The attention of Qwen3, the mixture of DeepSeek-V3; the way of choosing as published configs name it.
+inline FakeModel dots1() {
+  FakeModel m{dense_config("dots1", 2), {}};
+  add_deepseek_keys(&m);
+  m.config["scoring_func"] = "noaux_tc";
+  m.config["max_position_embeddings"] = 256;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_qk_norms(&m, layer);
+    add_deepseek_ffn(&m, layer, l, true);
+    add_norms(&m, layer);
+  }
+  return m;
+}
+
+// Windows on the first layer, the correction beside the router, a layer that predicts more tokens.
+inline FakeModel exaone_moe() {
+  FakeModel m{dense_config("exaone_moe", 2), {}};
+  for (const auto& [key, n] :
+       {std::pair{"num_experts", 4}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 64}, {"num_shared_experts", 2}})
+    m.config[key] = n;
+  m.config["is_moe_layer"] = {false, true};
+  m.config["sliding_window"] = 16;
+  m.config["sliding_window_pattern"] = "LG";
+  m.config["max_position_embeddings"] = 256;
+  add_ends(&m, "model", true);
+  for (int l = 0; l < 2; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_attention(&m, layer);
+    add_qk_norms(&m, layer);
+    add_deepseek_ffn(&m, layer, l, false);
+    if (l == 1) m.add(layer + ".mlp.e_score_correction_bias", {4}, DType::f32);
+    add_norms(&m, layer);
+  }
+  m.add("mtp.fc.weight", {128, 256});
+  return m;
+}
+
 // Norms over all heads of queries and of keys.
 inline FakeModel olmoe() {
   FakeModel m{dense_config("olmoe", 2), {}};
@@ -438,7 +520,11 @@ inline std::vector<NamedModel> all_models() {
       {"glm4_moe", glm4_moe()},
       {"deepseek_v2", deepseek(2)},
       {"deepseek_v3", deepseek(3)},
-      {"gpt_oss", gpt_oss()}};
+      {"gpt_oss", gpt_oss()},
+      {"granitemoe", granitemoe()},
+      {"ernie4_5_moe", ernie4_5_moe()},
+      {"dots1", dots1()},
+      {"exaone_moe", exaone_moe()}};
   for (auto& [name, model] : dense_families()) models.push_back({name, std::move(model)});
   return models;
 }

@@ -179,8 +179,8 @@ TEST(Generic, a_missing_expert_is_corrupt) {
 
 TEST(Generic, shapes_that_cannot_be_stacked_or_cut_are_corrupt) {
   for (const Shape& shape : {Shape{}, Shape{32}, Shape{2, 31, 32}, Shape{2, 0, 32}, Shape{1, 2, 64, 32}}) {
-    FakeModel m = mixture("granitemoe");
-    m.add("model.layers.0.block_sparse_moe.input_linear.weight", shape);
+    FakeModel m = mixture("mistral4");
+    m.add("model.layers.0.mlp.experts.gate_up_proj", shape);
     EXPECT_EQ(m.describe().status().code(), StatusCode::corrupt) << jang::to_string(shape);
   }
   for (const Shape& shape : {Shape{}, Shape{32}, Shape{2, 32, 32}}) {
@@ -192,8 +192,8 @@ TEST(Generic, shapes_that_cannot_be_stacked_or_cut_are_corrupt) {
   add_w123(&twice, 2);
   twice.add("model.layers.0.block_sparse_moe.switch_mlp.gate_proj.weight", {2, 96, 32});
   EXPECT_EQ(twice.describe().status().code(), StatusCode::corrupt);
-  FakeModel many = mixture("granitemoe");
-  many.add("model.layers.0.block_sparse_moe.input_linear.weight", {std::int64_t{1} << 30, 2, 1});
+  FakeModel many = mixture("mistral4");
+  many.add("model.layers.0.mlp.experts.gate_up_proj", {std::int64_t{1} << 30, 2, 1});
   EXPECT_EQ(many.describe().status().code(), StatusCode::corrupt);
   FakeModel far = mixture("phimoe");
   far.add("model.layers.0.block_sparse_moe.experts.999999999.w1.weight", {32, 32});
@@ -201,13 +201,13 @@ TEST(Generic, shapes_that_cannot_be_stacked_or_cut_are_corrupt) {
 }
 
 TEST(Generic, fused_experts_are_cut_and_share_a_decision) {
-  FakeModel m = mixture("granitemoe");
-  m.add("model.layers.0.block_sparse_moe.input_linear.weight", {2, 128, 32});
-  m.add("model.layers.0.block_sparse_moe.output_linear.weight", {2, 32, 64});
+  FakeModel m = mixture("mistral4");
+  m.add("model.layers.0.mlp.experts.gate_up_proj", {2, 128, 32});
+  m.add("model.layers.0.mlp.experts.down_proj", {2, 32, 64});
   const auto model = m.describe();
   ASSERT_TRUE(model.ok()) << model.status().message();
-  const OutTensor* gate = find(*model, "model.layers.0.block_sparse_moe.switch_mlp.gate_proj.weight");
-  const OutTensor* up = find(*model, "model.layers.0.block_sparse_moe.switch_mlp.up_proj.weight");
+  const OutTensor* gate = find(*model, "model.layers.0.mlp.switch_mlp.gate_proj.weight");
+  const OutTensor* up = find(*model, "model.layers.0.mlp.switch_mlp.up_proj.weight");
   ASSERT_TRUE(gate != nullptr && up != nullptr);
   EXPECT_EQ(gate->shape, (Shape{2, 64, 32}));
   EXPECT_EQ(gate->unit, up->unit);
@@ -216,7 +216,7 @@ TEST(Generic, fused_experts_are_cut_and_share_a_decision) {
   ASSERT_EQ(up->pieces.size(), 2u);
   EXPECT_EQ(up->pieces[0].row_begin, 64);
   EXPECT_EQ(up->pieces[1].row_begin, 192);
-  EXPECT_EQ(find(*model, "model.layers.0.block_sparse_moe.switch_mlp.down_proj.weight")->role, Role::expert_down);
+  EXPECT_EQ(find(*model, "model.layers.0.mlp.switch_mlp.down_proj.weight")->role, Role::expert_down);
 }
 
 TEST(Generic, what_the_class_transforms_is_kept) {
@@ -230,17 +230,17 @@ TEST(Generic, what_the_class_transforms_is_kept) {
 }
 
 TEST(Generic, what_the_class_leaves_out_is_no_reason_to_refuse) {
-  FakeModel m = mixture("ernie4_5_moe");
+  FakeModel m = mixture("mimo_v2_flash");
   for (const char* key : {"hidden_size", "intermediate_size"}) m.config[key] = 32;
   const std::string before = m.describe()->refusal;
-  m.add("model.layers.0.mlp.moe_statics.e_score_correction_bias", {1, 2});
+  m.add("model.mtp_block.0.mlp.up_proj.weight", {32, 32});
   EXPECT_EQ(m.describe()->refusal, before);
   m.add("model.layers.0.mlp.made_up.weight", {32, 32});
   EXPECT_NE(m.describe()->refusal, "");
 }
 
 TEST(Generic, layers_beyond_the_config_are_left_out) {
-  FakeModel m = mixture("dots1");
+  FakeModel m = mixture("bailing_moe");
   m.add("model.layers.1.self_attn.o_proj.weight", {32, 32});
   const auto model = m.describe();
   ASSERT_TRUE(model.ok());
@@ -267,7 +267,7 @@ TEST(Generic, refusals_name_the_reason) {
 }
 
 TEST(Generic, a_head_of_its_own_is_kept_where_the_class_can) {
-  FakeModel m = mixture("granitemoe");
+  FakeModel m = mixture("mistral4");
   m.config["tie_word_embeddings"] = true;
   const auto tie = doubtful_tie(m.config, m.tensors);
   ASSERT_TRUE(tie.has_value());

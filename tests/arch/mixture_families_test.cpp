@@ -88,11 +88,41 @@ std::vector<PublicModel> public_models() {
                                               {"num_local_experts", 32},
                                               {"num_experts_per_tok", 4},
                                               {"vocab_size", 201088}});
-  return {{"gpt_oss_20b", oss, 20914757184},
-          {"Mixtral_8x7B", mixtral, 46702792704},
-          {"Qwen1_5_MoE_A2_7B", qwen, 14315784192},
-          {"OLMoE_1B_7B", olmoe, 6919161856},
-          {"DeepSeek_V2_Lite", lite, 15706484224}};
+  json::Value granite = numbers("granitemoe", {{"hidden_size", 1024},
+                                               {"intermediate_size", 512},
+                                               {"num_attention_heads", 16},
+                                               {"num_key_value_heads", 8},
+                                               {"num_hidden_layers", 24},
+                                               {"num_local_experts", 32},
+                                               {"num_experts_per_tok", 8},
+                                               {"vocab_size", 49155}});
+  granite["tie_word_embeddings"] = true;
+  json::Value ernie = numbers("ernie4_5_moe", {{"hidden_size", 2560},
+                                               {"intermediate_size", 12288},
+                                               {"moe_intermediate_size", 1536},
+                                               {"num_attention_heads", 20},
+                                               {"num_key_value_heads", 4},
+                                               {"num_hidden_layers", 28},
+                                               {"moe_num_experts", 64},
+                                               {"moe_k", 6},
+                                               {"moe_num_shared_experts", 2},
+                                               {"moe_layer_start_index", 1},
+                                               {"vocab_size", 103424}});
+  ernie["tie_word_embeddings"] = true;
+  const json::Value dots = numbers("dots1", {{"hidden_size", 4096},
+                                             {"intermediate_size", 10944},
+                                             {"moe_intermediate_size", 1408},
+                                             {"num_attention_heads", 32},
+                                             {"num_key_value_heads", 32},
+                                             {"num_hidden_layers", 62},
+                                             {"n_routed_experts", 128},
+                                             {"n_shared_experts", 2},
+                                             {"num_experts_per_tok", 6},
+                                             {"first_k_dense_replace", 1},
+                                             {"vocab_size", 152064}});
+  return {{"gpt_oss_20b", oss, 20914757184},  {"granite_3_0_1b_a400m", granite, 1334628352}, {"ERNIE_4_5_21B_A3B", ernie, 21825437888},
+          {"dots_llm1", dots, 142774381696},  {"Mixtral_8x7B", mixtral, 46702792704},        {"Qwen1_5_MoE_A2_7B", qwen, 14315784192},
+          {"OLMoE_1B_7B", olmoe, 6919161856}, {"DeepSeek_V2_Lite", lite, 15706484224}};
 }
 
 class PublicMixture : public ::testing::TestWithParam<PublicModel> {};
@@ -167,6 +197,10 @@ TEST(MixtureFamilies, roles_are_those_of_the_published_names) {
   EXPECT_EQ(roles_of(mixtral()), grouped);
   EXPECT_EQ(roles_of(olmoe()), with(grouped, kQueryNorms));
   EXPECT_EQ(roles_of(gpt_oss()), with(with(grouped, kQueryBiases), kOssBiases));
+  EXPECT_EQ(roles_of(granitemoe()), grouped);
+  EXPECT_EQ(roles_of(ernie4_5_moe()), with(with(grouped, kCorrected), shared("shared_experts")));
+  for (const FakeModel& m : {dots1(), exaone_moe()})
+    EXPECT_EQ(roles_of(m), with(with(with(grouped, kQueryNorms), kCorrected), shared("shared_experts")));
   EXPECT_EQ(roles_of(minimax_m2()), with(with(grouped, kQueryNorms), kCorrected));
   EXPECT_EQ(roles_of(qwen2_moe()),
             with(with(with(grouped, kQueryBiases), shared("shared_expert")), {{"mlp.shared_expert_gate.weight", Role::shared_router}}));
@@ -198,6 +232,13 @@ TEST(MixtureFamilies, spelled_names_are_those_of_the_classes) {
   EXPECT_EQ(names_of(gpt_oss()), (Names{"mlp.router.weight", "mlp.router.bias", "mlp.experts.gate_proj.weight",
                                         "mlp.experts.gate_proj.bias", "mlp.experts.up_proj.weight", "mlp.experts.up_proj.bias",
                                         "mlp.experts.down_proj.weight", "mlp.experts.down_proj.bias"}));
+  EXPECT_EQ(names_of(granitemoe()), (Names{"block_sparse_moe.router.layer.weight", "block_sparse_moe.switch_mlp.gate_proj.weight",
+                                           "block_sparse_moe.switch_mlp.up_proj.weight", "block_sparse_moe.switch_mlp.down_proj.weight"}));
+  EXPECT_TRUE(names_of(ernie4_5_moe()).contains("mlp.moe_statics.e_score_correction_bias"));
+  EXPECT_TRUE(names_of(ernie4_5_moe()).contains("mlp.switch_mlp.up_proj.weight"));
+  EXPECT_TRUE(names_of(dots1()).contains("mlp.experts.up_proj.weight"));
+  EXPECT_TRUE(names_of(exaone_moe()).contains("mlp.gate.e_score_correction_bias"));
+  EXPECT_TRUE(names_of(exaone_moe()).contains("mlp.switch_mlp.up_proj.weight"));
   const auto deep = deepseek(3).describe();
   ASSERT_TRUE(deep.ok()) << deep.status().message();
   const OutTensor* kv_b = find(*deep, "model.layers.1.self_attn.kv_b_proj.weight");
@@ -262,6 +303,17 @@ TEST(MixtureFamilies, routers_are_those_of_the_classes) {
     EXPECT_TRUE(attention.sinks);
     EXPECT_EQ(attention.window, l == 0 ? 16 : 0);
   }
+  const DecoderConfig granite = graph_of(granitemoe());
+  EXPECT_EQ(experts_of(granite), (ExpertsSpec{.n_experts = 4, .top_k = 2, .expert = {64}, .scoring = Scoring::softmax_of_chosen}));
+  EXPECT_EQ(granite.embedding_scale, 12.0f);
+  EXPECT_EQ(std::get<AttentionSpec>(granite.layers[0].mixer).scale, 0.1f);
+  const DecoderConfig ernie = graph_of(ernie4_5_moe());
+  EXPECT_EQ(
+      experts_of(ernie),
+      (ExpertsSpec{
+          .n_experts = 4, .top_k = 2, .expert = {64}, .norm_topk = true, .correction_bias = true, .shared = SharedExpert{{128}, false}}));
+  EXPECT_TRUE(std::holds_alternative<MlpSpec>(ernie.layers[0].ffn));
+  EXPECT_TRUE(ernie.ropes[0].interleaved);
   const ExpertsSpec of_v3{.n_experts = 4,
                           .top_k = 2,
                           .expert = {64},
@@ -275,6 +327,15 @@ TEST(MixtureFamilies, routers_are_those_of_the_classes) {
   const DecoderConfig glm = graph_of(glm4_moe());
   EXPECT_EQ(experts_of(glm), of_v3);
   EXPECT_EQ(experts_of(graph_of(deepseek(3))), of_v3);
+  EXPECT_EQ(experts_of(graph_of(dots1())), of_v3);
+  ExpertsSpec of_exaone = of_v3;
+  of_exaone.weights_scale = 2.5f;
+  of_exaone.n_groups = 1;
+  const DecoderConfig exaone = graph_of(exaone_moe());
+  EXPECT_EQ(experts_of(exaone), of_exaone);
+  EXPECT_TRUE(std::holds_alternative<MlpSpec>(exaone.layers[0].ffn)) << "is_moe_layer";
+  EXPECT_EQ(std::get<AttentionSpec>(exaone.layers[0].mixer).window, 16);
+  EXPECT_EQ(std::get<AttentionSpec>(exaone.layers[1].mixer).rope, kNoRope) << "global layers do not rotate";
   EXPECT_TRUE(std::holds_alternative<MlpSpec>(glm.layers[0].ffn)) << "first_k_dense_replace";
   EXPECT_EQ(glm.ropes[0].dims, 16) << "half of every head";
   ExpertsSpec of_v2 = of_v3;
@@ -330,7 +391,8 @@ TEST(MixtureFamilies, what_a_class_of_mlx_would_not_open_is_refused_for_it) {
     EXPECT_TRUE(described.ok()) << described.status().message();
     return described.ok() ? described->refusal : "";
   };
-  for (const FakeModel& whole : {mixtral(), qwen2_moe(), olmoe(), minimax_m2(), glm4_moe(), deepseek(2), deepseek(3), gpt_oss()})
+  for (const FakeModel& whole : {mixtral(), qwen2_moe(), olmoe(), minimax_m2(), glm4_moe(), deepseek(2), deepseek(3), gpt_oss(),
+                                 granitemoe(), ernie4_5_moe(), dots1(), exaone_moe()})
     EXPECT_EQ(whole.describe()->refusal, "") << whole.config["model_type"];
   EXPECT_NE(refusal(qwen2_moe(), "rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}).find("linear"), std::string::npos);
   EXPECT_NE(refusal(deepseek(2), "rope_scaling", nullptr).find("rope_scaling"), std::string::npos);
@@ -347,7 +409,7 @@ TEST(MixtureFamilies, what_a_class_of_mlx_would_not_open_is_refused_for_it) {
 }
 
 TEST(MixtureFamilies, engines_that_want_other_names_are_not_given_ours) {
-  for (const FakeModel& model : {mixtral(), minimax_m2(), gpt_oss()})
+  for (const FakeModel& model : {mixtral(), minimax_m2(), gpt_oss(), granitemoe()})
     EXPECT_NE(targets::describe_source(model.config, model.tensors, {}, targets::compressed_tensors::vllm())
                   ->refusal.find("names of the experts"),
               std::string::npos);

@@ -37,8 +37,9 @@ QUICK_TRANSFORMERS = ("mixtral", "minimax_m2", "granitemoe", "ernie4_5_moe", "ne
 
 # Families of this project: check_arch_names and check_mlx put them to the test.
 LISTED = ("qwen2", "qwen3", "qwen3_moe", "gemma3_text", "gemma3", "qwen3_5", "qwen3_5_moe", "qwen3_next",
-          "mixtral", "qwen2_moe",  # these two: mlx-lm reads no head_dim, transformers and this program do
-          "gpt_oss")  # mlx-lm has its biases whatever attention_bias says
+          "mixtral", "qwen2_moe", "granitemoe",  # these three: mlx-lm reads no head_dim, transformers and this program do
+          "gpt_oss",  # mlx-lm has its biases whatever attention_bias says
+          "ernie4_5_moe")  # mlx-lm has no correction of the router's scores
 NEEDS = {"Metal": "needs a GPU of Apple's", "metal": "needs a GPU of Apple's", "GPU": "needs a GPU", "gpu": "needs a GPU"}  # by a word of the error
 NO_FORWARD = ("phi3small",)  # classes whose forward pass ends the process on a CPU
 

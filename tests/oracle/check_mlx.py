@@ -117,7 +117,7 @@ def cases(context):
             # random checkpoints are so small that norms and group parameters outweigh 3.5 bits per weight
             flags = ("-p", "auto", "--bpw", "6") if profile == "auto" else flags
             yield f"mlx_generates.tiny/{path.name}-{profile}", lambda p=path, f=flags: generates(context, p, f)
-            if any(word in MLX_DIFFERS.get(path.name, "") for word in ("softcap", "GELU", "factor")):  # windows are longer than the texts here
+            if any(word in MLX_DIFFERS.get(path.name, "") for word in ("softcap", "GELU", "factor", "correction")):  # windows are longer than the texts here
                 continue
             yield f"logits_match_transformers.tiny/{path.name}-{profile}", lambda p=path, f=flags: logits_match(context, p, f)
     if not tiny_checkpoints(context):

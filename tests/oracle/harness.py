@@ -24,7 +24,8 @@ MLX_DIFFERS = {"mistral": "its llama class has no sliding window", "qwen2-window
                "qwen3_moe-window": "no sliding window", "gemma3_text-softcap": "no softcap",
                "phi3-longrope": "its RoPE turns by the long factors at once", "gemma": "the exact GELU, not its approximation",
                "gemma2": "no sliding window", "starcoder2": "no sliding window, and the exact GELU",
-               "gpt_neox": "the approximation of GELU, not the exact one"}
+               "gpt_neox": "the approximation of GELU, not the exact one",
+               "ernie4_5_moe": "no correction of the router's scores"}
 
 
 class Fail(Exception):

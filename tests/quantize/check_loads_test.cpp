@@ -140,9 +140,9 @@ void write_packed(const fs::path& directory, const std::string& model_type, cons
 TEST_F(CheckLoadsTest, bundles_that_mlx_lm_refuses_are_not_valid) {
   const std::pair<const char*, const char*> bad[] = {
       {"minimax", "model.layers.0.block_sparse_moe.experts.0.w1"},
-      {"ernie4_5_moe", "model.layers.0.mlp.experts.0.gate_proj"},
+      {"Klear", "model.layers.0.mlp.experts.0.gate_proj"},
       {"nemotron_h", "backbone.layers.0.mixer.experts.0.up_proj"},
-      {"granitemoe", "model.layers.0.block_sparse_moe.input_linear"},
+      {"mistral4", "model.layers.0.mlp.experts.gate_up_proj"},
       {"nobody_knows", "model.layers.0.mlp.up_proj"},
   };
   for (const auto& [type, module] : bad) {

@@ -78,6 +78,7 @@ bool renames_experts(const arch::Family& family) {
     return std::ranges::any_of(block, [](const arch::Row& row) {
       if (row.name.find(kExperts) != std::string_view::npos && row.name.ends_with(".bias")) return true;  // gpt_oss: fused, in turns
       return std::ranges::any_of(row.forms, [&](const arch::Form& form) {
+        if (form.layout == arch::LayoutRule::first_half) return form.name.find(kExperts) == std::string_view::npos;
         if (form.layout != arch::LayoutRule::stack_experts) return false;
         const std::string_view map = row.name.substr(row.name.find(kExperts) + kExperts.size());
         return !form.name.ends_with(std::string(kExperts) + "*." + std::string(map));

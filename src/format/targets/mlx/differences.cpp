@@ -152,6 +152,11 @@ std::vector<std::string> differences(const arch::Family& family, const json::Val
     if (const json::Value* value = json::find(text, fixed.key); value != nullptr && *value != fixed.value)
       out.push_back(fmt::format("config.json sets {} to {}, mlx-lm's class of {} always takes {}: its answers will differ from the model's",
                                 fixed.key, json::dump(*value), family.name, fixed.value));
+  if (habits.drops_correction)
+    out.push_back(
+        fmt::format("mlx-lm's class of {} leaves out the correction by which experts are chosen: its answers will differ from the model's "
+                    "where that is not zero",
+                    family.name));
   if (is_true(text, "use_bidirectional_attention"))
     out.push_back(
         fmt::format("config.json asks for use_bidirectional_attention, mlx-lm's class of {} is causal: its answers will differ "
@@ -207,6 +212,8 @@ std::string kinds_refusal(const arch::Family& family, const json::Value& text) {
 std::string map_refusal(const arch::Family& family, const arch::Geometry& geometry) {
   if (family_row(family.name).always_biased && !geometry.attention_bias)
     return fmt::format("the model's maps have no biases, and mlx-lm's class of {} demands them", family.name);
+  if (family_row(family.name).never_biased && geometry.attention_bias)
+    return fmt::format("the model's maps of attention have biases, and mlx-lm's class of {} has no place for them", family.name);
   const int times = family_row(family.name).ffn_per_hidden;
   if (times == 0 || geometry.size(Dim::ffn) == times * geometry.size(Dim::hidden)) return {};
   return fmt::format(

@@ -3,7 +3,7 @@
 // qwen3's demands head_dim; gemma3's tie exactly when there is no lm_head; qwen3_5's know the text model under the wrapper's type only;
 // qwen3_next's shifts zero-centred norms at conversion and demands rope_theta, partial_rotary_factor and mlp_only_layers. finish_config and
 // arch's own tables see to these. gpt_oss's has the numbers of its SwiGLU and its biases built in, and reads its experts from mxfp4 blocks
-// or in the form here, not from transformers' transposed one.
+// or in the form here, not from transformers' transposed one; ernie4_5_moe's leaves the correction of its router out.
 #include "format/targets/mlx/families.h"
 
 #include <algorithm>
@@ -25,6 +25,7 @@ constexpr arch::Rename kGptNeoXParts[] = {
     {"mlp.dense_4h_to_h", "mlp.down_proj"},
 };
 
+constexpr arch::Rename kGraniteMoeParts[] = {{"mlp.router.layer", "mlp.gate"}};
 constexpr FixedNumber kGptOssNumbers[] = {{"swiglu_limit", 7.0}, {"swiglu_alpha", 1.702}};
 
 constexpr FamilyRow kRows[] = {
@@ -83,6 +84,15 @@ constexpr FamilyRow kRows[] = {
      .always_biased = true,
      .head = OutputHead::always,
      .fixed = kGptOssNumbers},
+    {.family = "granitemoe",
+     .routers_8bit = true,
+     .reads_head_dim = false,
+     .feed_forward = "block_sparse_moe",
+     .ends_8bit = true,
+     .parts = kGraniteMoeParts},
+    {.family = "ernie4_5_moe", .scales_rope = false, .drops_correction = true},
+    {.family = "dots1", .stack = "experts", .plain_router = true, .never_biased = true},
+    {.family = "exaone_moe", .has_window = true, .plain_router = true},
 };
 
 }  // namespace

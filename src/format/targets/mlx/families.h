@@ -36,10 +36,12 @@ struct FamilyRow {
   bool cuts_kv_b = false;                 // cuts kv_b_proj into heads when it loads it, and encodes it once more if it is packed
   bool plain_router = false;              // its router is a matrix of no module, which nothing can pack
   bool bare_correction = false;           // the correction of a router's scores lies beside its gate, not in it
+  bool drops_correction = false;          // leaves it out
   bool has_softcaps = false;
   std::string_view activation{};  // that the class computes whatever the config names; empty: the family's
   bool wants_both_kinds = false;  // of layers: with a window and without; it cannot be built of one kind
   bool always_biased = false;     // its maps of attention have biases, whatever the config says
+  bool never_biased = false;      // they have none
   OutputHead head = OutputHead::either;
   int ffn_per_hidden = 0;                // its MLP is so many times as wide as hidden_size, whatever the config says; 0: as the config says
   bool ends_8bit = false;                // its own predicate forces what blocks write, and the head, to 8 bits, group 64

@@ -77,7 +77,7 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
   for (OutTensor& t : model->tensors) {
     if (t.role == Role::vision) continue;  // towers.h
     spell_tensor(row, row.parts.empty() ? family.parts : row.parts, stored, &t);
-    const bool ends = t.role == Role::attn_o || t.role == Role::mlp_down || t.role == Role::lm_head;
+    const bool ends = t.role == Role::attn_o || t.role == Role::mlp_down || t.role == Role::expert_down || t.role == Role::lm_head;
     if (row.ends_8bit && ends) model->eight_bit_modules.push_back(t.module);
     if (row.routers_8bit && (t.role == Role::router || t.role == Role::shared_router)) model->eight_bit_modules.push_back(t.module);
   }

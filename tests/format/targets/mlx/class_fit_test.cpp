@@ -74,7 +74,7 @@ TEST(MlxFit, heads_that_the_class_does_not_make_are_refused) {
 
 TEST(MlxFit, heads_that_the_class_reads_may_have_any_width) {
   FakeModel m = helium(64);
-  m.config["model_type"] = "dots1";
+  m.config["model_type"] = "mellum";
   EXPECT_EQ(refusal(m).find("makes it"), std::string::npos) << refusal(m);
 }
 
