@@ -86,6 +86,7 @@ def recipes():
     gemma2 = dict(tied, sliding_window=32, query_pre_attn_scalar=64, attn_logit_softcapping=4.0, final_logit_softcapping=6.0)
     multipliers = dict(embedding_multiplier=6.0, residual_multiplier=0.25, attention_multiplier=0.05, logits_scaling=4.0)
     alpha = dict(rope_type="dynamic", type="dynamic", alpha=50.0, factor=1.0, rope_theta=10000.0)
+    dynamic = dict(rope_type="dynamic", factor=6.0, rope_theta=10000.0)
     olmo3_rope = dict(full_attention=dict(yarn, rope_theta=500000.0),
                       sliding_attention=dict(rope_type="default", rope_theta=500000.0))
     gpt_oss = dict(TEXT, num_hidden_layers=4, head_dim=64, intermediate_size=64, num_local_experts=8, num_experts_per_tok=2,
@@ -170,6 +171,14 @@ def recipes():
                        None),
         "gpt_neox": ("GPTNeoXForCausalLM", t("GPTNeoXConfig")(**{k: v for k, v in llama.items() if k != "num_key_value_heads"} | {"intermediate_size": 512}),
                      torch.float16, None),
+        "stablelm": ("StableLmForCausalLM", t("StableLmConfig")(**llama, use_qkv_bias=True), bf16, None),
+        "internlm3": ("LlamaForCausalLM", t("InternLM3Config")(**dict(llama, head_dim=32), attention_bias=True, mlp_bias=True,
+                      rope_parameters=dynamic), bf16, spell_internlm3),
+        "helium": ("HeliumForCausalLM", t("HeliumConfig")(**dict(llama, head_dim=32)), bf16, None),
+        "nemotron": ("NemotronForCausalLM", t("NemotronConfig")(**llama), bf16, None),
+        "phi": ("PhiForCausalLM", t("PhiConfig")(**llama), bf16, None),
+        "lfm2": ("Lfm2ForCausalLM", t("Lfm2Config")(**dict(tied, intermediate_size=380, block_multiple_of=64, norm_eps=1e-5),
+                 layer_types=["conv", "full_attention", "conv", "conv"]), bf16, None),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),
@@ -205,6 +214,14 @@ def publish_llama4(directory):
     path = directory / "config.json"
     config = json.loads(path.read_text())
     config["vision_config"].update(rope_theta=10000.0, vision_feature_layer=-1)
+    path.write_text(json.dumps(config))
+
+
+def spell_internlm3(directory):
+    """The switches under their published names; mlx-lm reads no others."""
+    path = directory / "config.json"
+    config = json.loads(path.read_text())
+    config.update(qkv_bias=config.pop("attention_bias"), bias=config.pop("mlp_bias"), architectures=["InternLM3ForCausalLM"])
     path.write_text(json.dumps(config))
 
 

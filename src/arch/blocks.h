@@ -78,6 +78,14 @@ inline constexpr Row kPlainMlp[] = {
     {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}},
 };
 
+// The same with biases where the config says so.
+inline constexpr Row kSwitchedPlainMlp[] = {
+    {"model.layers.*.mlp.up_proj.weight", Role::mlp_up, {Dim::ffn, Dim::hidden}},
+    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
+    {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}},
+    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}, When::mlp_bias},
+};
+
 // Routed experts: already stacked, fused in pairs, or one tensor each.
 inline constexpr Form kExpertGate[] = {
     {"model.layers.*.mlp.experts.gate_proj.weight", LayoutRule::whole},

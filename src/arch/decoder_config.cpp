@@ -32,8 +32,9 @@ Result<Activation> read_activation(const Traits& traits, const json::Value& text
   if (name == "silu" || name == "swish") return Activation::silu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new" || name == "gelu_fast") return Activation::gelu_tanh;
   if (name == "gelu") return Activation::gelu;
+  if (name == "relu2") return Activation::relu2;
   return Status(StatusCode::unsupported,
-                fmt::format("config.json: '{}' {} is not supported by the engine (silu, gelu and gelu_pytorch_tanh are)",
+                fmt::format("config.json: '{}' {} is not supported by the engine (silu, gelu, gelu_pytorch_tanh and relu2 are)",
                             traits.activation_key, json::quote(name)));
 }
 
@@ -200,6 +201,8 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
     layer.norms = traits.norms;
     if (g.has(When::delta_layer, l)) {
       layer.mixer = delta_of(traits, g);
+    } else if (g.has(When::conv_layer, l)) {
+      layer.mixer = ShortConvSpec{g.size(Dim::hidden), g.size(Dim::conv_kernel)};
     } else if (g.latent) {
       layer.mixer = latent;
     } else {
@@ -257,6 +260,7 @@ bool possible(const LatentSpec& a, const std::vector<Rope>& ropes) {
   return a.n_heads > 0 && a.q_rank >= 0 && a.kv_rank > 0 && a.nope_dim > 0 && a.value_dim > 0 && a.rope >= 0 &&
          static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims == a.rope_dim;
 }
+bool possible(const ShortConvSpec& c, const std::vector<Rope>&) { return c.channels > 0 && c.kernel > 1; }
 bool possible(const MlpSpec& m) { return m.ffn > 0 && m.clamp >= 0; }
 bool possible(const ExpertsSpec& e) {
   return e.top_k > 0 && e.n_groups > 0 && e.n_experts % e.n_groups == 0 && e.top_groups > 0 && e.top_groups <= e.n_groups &&

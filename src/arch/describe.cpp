@@ -19,7 +19,7 @@ namespace jang::arch {
 namespace {
 
 std::string_view kind(const Geometry& g) {
-  if (g.full_attention_interval > 0) return g.n_experts > 0 ? "hybrid_moe_ssm" : "hybrid_ssm";
+  if (g.full_attention_interval > 0 || !g.conv_layers.empty()) return g.n_experts > 0 ? "hybrid_moe_ssm" : "hybrid_ssm";
   return g.n_experts > 0 ? "moe" : "dense";
 }
 

@@ -47,6 +47,7 @@ enum class Dim : std::uint8_t {
   delta_qkvz,    // delta_qkv and the output gates of delta_v, interleaved per key head
   delta_ba,      // 2 value heads, interleaved per key head
   conv_kernel,
+  conv_in,     // 3 hidden: what a gated short convolution is made of
   q_rank,      // latent attention: q_lora_rank
   kv_rank,     // kv_lora_rank
   kv_latent,   // kv_lora_rank + qk_rope_head_dim
@@ -71,6 +72,7 @@ enum class When : std::uint8_t {
   moe_layer,             // layers with routed experts
   shared_expert,         // those of them with a shared expert
   delta_layer,           // layers with linear attention
+  conv_layer,            // layers with a gated short convolution
   attention_layer,       // layers with softmax attention
   attention_layer_bias,  // the same, when the config says attention_bias
   latent_queries,        // latent attention whose queries have a latent too
@@ -124,6 +126,7 @@ struct ConfigDefault {
 // Groups of config numbers a family has.
 inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
 inline constexpr std::uint8_t kReadsLatent = 32;
+inline constexpr std::uint8_t kReadsShortConv = 64;
 inline constexpr std::uint8_t kMayShareExpert = 16;  // kReadsSharedExpert where the config names one
 
 // Which layers see only the last `sliding_window` positions.
@@ -166,7 +169,9 @@ struct Family {
   std::string_view name;
   std::span<const std::string_view> model_types;
   std::span<const std::string_view> text_types{};  // of text_config, where the wrapper may hold other models too; empty: any
-  std::span<const Block> blocks;                   // in the order of the model; rows with a layer number are contiguous
+  // Switches of the config (true or false) that no row follows: a model with one of them on is described by common names, and does not run.
+  std::span<const std::string_view> unlisted_switches{};
+  std::span<const Block> blocks;  // in the order of the model; rows with a layer number are contiguous
   std::span<const Drop> drops{};
   std::span<const std::string_view> towers{};  // paths, behind the prefixes, of what is no part of the text model: Role::vision
   std::span<const Rename> prefixes{};

@@ -31,6 +31,7 @@ constexpr NumberKey kDeltaValueHeads{"linear_num_value_heads", 1, 1 << 14};
 constexpr NumberKey kDeltaKeyDim{"linear_key_head_dim", 1, 1 << 14};
 constexpr NumberKey kDeltaValueDim{"linear_value_head_dim", 1, 1 << 14};
 constexpr NumberKey kConvKernel{"linear_conv_kernel_dim", 2, 64};
+constexpr NumberKey kShortKernel{"conv_L_cache", 2, 64};
 constexpr NumberKey kQRank{"q_lora_rank", 0, 1 << 20};
 constexpr NumberKey kKvRank{"kv_lora_rank", 1, 1 << 20};
 constexpr NumberKey kNopeDim{"qk_nope_head_dim", 1, 1 << 14};
@@ -156,10 +157,28 @@ Status read_delta(const json::Value& text, Geometry* g) {
   return {};
 }
 
+// Every layer is one of two kinds, named in layer_types.
+Status read_short_conv(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(const std::int64_t kernel, required(text, kShortKernel));
+  g->set(Dim::conv_kernel, kernel);
+  g->set(Dim::conv_in, 3 * g->size(Dim::hidden));
+  const json::Value* types = json::find(text, "layer_types");
+  const Status bad(StatusCode::corrupt, fmt::format("config.json: layer_types must say of each of the {} layers whether it is \"conv\" or "
+                                                    "\"full_attention\"",
+                                                    g->n_layers));
+  if (types == nullptr || !types->is_array() || types->size() != static_cast<std::size_t>(g->n_layers)) return bad;
+  for (const json::Value& type : *types) {
+    if (type != "conv" && type != "full_attention") return bad;
+    g->conv_layers.push_back(type == "conv");
+  }
+  return {};
+}
+
 }  // namespace
 
 bool Geometry::has(When when, int layer) const {
   const bool delta = full_attention_interval > 0 && (layer + 1) % full_attention_interval != 0;
+  const bool conv = !conv_layers.empty() && layer >= 0 && conv_layers[static_cast<std::size_t>(layer)];
   const bool held_dense = !dense_only.empty() && layer >= 0 && dense_only[static_cast<std::size_t>(layer)];
   const bool moe = n_experts > 0 && !held_dense && (layer + 1) % sparse_step == 0;
   switch (when) {
@@ -173,8 +192,9 @@ bool Geometry::has(When when, int layer) const {
     case When::moe_layer: return moe;
     case When::shared_expert: return moe && size(Dim::shared_ffn) > 0;
     case When::delta_layer: return delta;
-    case When::attention_layer: return !delta;
-    case When::attention_layer_bias: return !delta && attention_bias;
+    case When::conv_layer: return conv;
+    case When::attention_layer: return !delta && !conv;
+    case When::attention_layer_bias: return !delta && !conv && attention_bias;
     case When::latent_queries: return latent && size(Dim::q_rank) > 0;
     case When::direct_queries: return latent && size(Dim::q_rank) == 0;
     case When::latent_queries_bias: return latent && size(Dim::q_rank) > 0 && attention_bias;
@@ -192,6 +212,7 @@ Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
   JANG_TRY((reads & kReadsLatent) ? read_latent(text, &g) : read_attention(text, &g));
   if (reads & kReadsMoe) JANG_TRY(read_moe(text, reads, &g));
   if (reads & kReadsDelta) JANG_TRY(read_delta(text, &g));
+  if (reads & kReadsShortConv) JANG_TRY(read_short_conv(text, &g));
   bool any_dense = false;
   for (int layer = 0; layer < g.n_layers; ++layer) any_dense = any_dense || g.has(When::dense_layer, layer);
   if (any_dense) {

@@ -20,6 +20,7 @@ struct Geometry {
   std::int64_t n_heads = 0, n_kv_heads = 0;
   bool attention_bias = false, attention_out_bias = false, mlp_bias = false, qk_norm = false, tied = false;
   bool latent = false;              // latent attention in every layer
+  std::vector<bool> conv_layers;    // by layer: has a gated short convolution; empty: none has
   int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
   int sparse_step = 1;              // every such layer is sparse
   std::vector<bool> dense_only;     // by layer: never sparse

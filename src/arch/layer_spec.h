@@ -81,11 +81,18 @@ struct DeltaSpec {
   bool operator==(const DeltaSpec&) const = default;
 };
 
+// Gated short convolution (LFM2): a causal depthwise convolution between two gates, all three made of x by one map.
+//   [b, c, u] = W_in x;  out = W_out (c * conv(b * u))
+struct ShortConvSpec {
+  std::int64_t channels = 0, kernel = 0;  // values of b, of c and of u; positions that a value is made of
+  bool operator==(const ShortConvSpec&) const = default;
+};
+
 // --- feed-forwards
 
-// gelu: with the error function; gelu_tanh: approximated. swiglu_oai (gpt-oss): bounds gate and up at 7, takes gate * sigmoid(1.702 gate),
-// and multiplies it by up + 1.
-enum class Activation : std::uint8_t { silu, gelu_tanh, gelu, swiglu_oai };
+// gelu: with the error function; gelu_tanh: approximated; relu2: max(x, 0)^2. swiglu_oai (gpt-oss): bounds gate and up at 7, takes
+// gate * sigmoid(1.702 gate), and multiplies it by up + 1.
+enum class Activation : std::uint8_t { silu, gelu_tanh, gelu, swiglu_oai, relu2 };
 
 // W_down (act(W_gate x) * W_up x), or W_down act(W_up x) without gate
 struct MlpSpec {
@@ -138,7 +145,7 @@ struct ExpertsSpec {
 enum class Norms : std::uint8_t { before, around, after, parallel, parallel_apart };
 
 struct LayerSpec {
-  std::variant<AttentionSpec, DeltaSpec, LatentSpec> mixer;
+  std::variant<AttentionSpec, DeltaSpec, LatentSpec, ShortConvSpec> mixer;
   std::variant<MlpSpec, ExpertsSpec> ffn;
   Norms norms = Norms::before;
   bool operator==(const LayerSpec&) const = default;

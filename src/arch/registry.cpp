@@ -22,15 +22,20 @@
 #include "arch/families/gpt_oss.h"
 #include "arch/families/granite.h"
 #include "arch/families/granitemoe.h"
+#include "arch/families/helium.h"
 #include "arch/families/hunyuan_v1_dense.h"
+#include "arch/families/internlm3.h"
+#include "arch/families/lfm2.h"
 #include "arch/families/llama.h"
 #include "arch/families/minimax_m2.h"
 #include "arch/families/mistral.h"
 #include "arch/families/mistral3.h"
 #include "arch/families/mixtral.h"
+#include "arch/families/nemotron.h"
 #include "arch/families/olmo2.h"
 #include "arch/families/olmo3.h"
 #include "arch/families/olmoe.h"
+#include "arch/families/phi.h"
 #include "arch/families/phi3.h"
 #include "arch/families/qwen2.h"
 #include "arch/families/qwen2_moe.h"
@@ -42,17 +47,24 @@
 #include "arch/families/qwen3_vl.h"
 #include "arch/families/seed_oss.h"
 #include "arch/families/smollm3.h"
+#include "arch/families/stablelm.h"
 #include "arch/families/starcoder2.h"
 
 namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,   &kMistral,      &kQwen2,    &kQwen3,      &kQwen3Moe, &kGemma3Text, &kGemma3,     &kQwen35,     &kQwen35Moe,  &kQwen3Next,
-    &kQwen3Vl, &kQwen3VlMoe,   &kMistral3, &kMixtral,    &kQwen2Moe, &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,  &kDeepseekV2, &kDeepseekV3,
-    &kPhi3,    &kGemma,        &kGemma2,   &kOlmo2,      &kOlmo3,    &kGranite,    &kSmolLm3,    &kSeedOss,    &kCohere2,    &kExaone4,
-    &kGlm4,    &kHunyuanDense, &kErnie45,  &kStarcoder2, &kGptNeoX,  &kGptOss,     &kGraniteMoe, &kErnie45Moe, &kDots1,      &kExaoneMoe,
+    &kLlama,    &kMistral,      &kQwen2,    &kQwen3,      &kQwen3Moe, &kGemma3Text, &kGemma3,     &kQwen35,     &kQwen35Moe,  &kQwen3Next,
+    &kQwen3Vl,  &kQwen3VlMoe,   &kMistral3, &kMixtral,    &kQwen2Moe, &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,  &kDeepseekV2, &kDeepseekV3,
+    &kPhi3,     &kGemma,        &kGemma2,   &kOlmo2,      &kOlmo3,    &kGranite,    &kSmolLm3,    &kSeedOss,    &kCohere2,    &kExaone4,
+    &kGlm4,     &kHunyuanDense, &kErnie45,  &kStarcoder2, &kGptNeoX,  &kGptOss,     &kGraniteMoe, &kErnie45Moe, &kDots1,      &kExaoneMoe,
+    &kStableLm, &kInternLm3,    &kHelium,   &kNemotron,   &kPhi,      &kLfm2,
 };
+
+bool is_on(const json::Value& config, std::string_view key) {
+  const json::Value* value = json::find(config, std::string(key).c_str());
+  return value != nullptr && *value == true;
+}
 
 }  // namespace
 
@@ -66,6 +78,8 @@ const Family* family_of(const json::Value& config) {
   if (!config.is_object()) return nullptr;
   const auto model_type = json::get_string(config, "model_type", "");
   const Family* family = model_type.ok() ? find_family(*model_type) : nullptr;
+  if (family != nullptr && std::ranges::any_of(family->unlisted_switches, [&](std::string_view key) { return is_on(config, key); }))
+    return nullptr;
   if (family == nullptr || family->text_types.empty()) return family;
   const json::Value* text = json::find(config, "text_config");
   const auto text_type = text != nullptr && text->is_object() ? json::get_string(*text, "model_type", "") : Result<std::string>("");

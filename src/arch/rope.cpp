@@ -176,11 +176,19 @@ Result<Rope> read_rope(const json::Value* given, const json::Value& text, const 
   }
   const bool has_alpha = defaults.fixed_alpha && rope.type == "dynamic" && json::find(parameters, "alpha") != nullptr;
   if (has_alpha) JANG_TRY(apply_alpha(parameters, &rope));
+  // Texts within max_position_embeddings turn plainly; theta grows with the length of longer ones.
+  const bool has_plain_part = rope.type == "dynamic" && !defaults.fixed_alpha && json::find(parameters, "factor") != nullptr;
+  if (has_plain_part) {
+    JANG_TRY(positive(parameters, "factor", 1).status());
+    rope.context = defaults.max_positions;
+  }
   if (rope.type != "default" && rope.type != "linear" && rope.type != "llama3" && rope.type != "yarn" && rope.type != "longrope" &&
-      !has_alpha)
-    return Status(StatusCode::unsupported, fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, llama3, "
-                                                       "yarn and longrope are)",
-                                                       json::quote(rope.type)));
+      !has_alpha && !has_plain_part)
+    return Status(
+        StatusCode::unsupported,
+        fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, dynamic with a factor, llama3, yarn "
+                    "and longrope are)",
+                    json::quote(rope.type)));
   for (const float f : rope.inv_freq)
     if (!std::isfinite(f)) return Status(StatusCode::corrupt, "config.json: RoPE frequencies are not finite");
   return rope;

@@ -117,6 +117,12 @@ class Finder {
         {block + "out_proj"});
   }
 
+  void add_mixer(const ShortConvSpec&, Norms norms) {
+    const std::string block = prefix_ + "conv.";
+    add_mixer_norm(norms, {block + "in_proj"});
+    leave_out("conv.in_proj", "a convolution between two gates lies between it and its reader");
+  }
+
   void add_norm(Norms norms, const Names& readers) {
     if (norms == Norms::parallel) return;  // the mixer's
     if (norms == Norms::after) return leave_out("post_attention_layernorm", "it comes after the mixer and is added to what no norm wrote");

@@ -57,6 +57,7 @@ struct AttendGradient {
 struct ConvGradient {
   Tensor x{}, weight{};  // [n, channels], [channels, kernel]
   Tensor dout{}, dx{};   // [n, channels]; dout is overwritten
+  bool silu = true;
 };
 
 // Of Delta over whole texts, the state before each being zero. Rows are contiguous.

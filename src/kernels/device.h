@@ -26,8 +26,9 @@
 
 namespace jang::kernels {
 
-// gelu: x/2 (1 + erf(x / sqrt 2)). swiglu_oai (gpt-oss): of a bounded gate, whose factor is bounded too and one larger (Device::glu).
-enum class Activation : std::uint8_t { silu, gelu_tanh, sigmoid, gelu, swiglu_oai };
+// gelu: x/2 (1 + erf(x / sqrt 2)); relu2: max(x, 0)^2; identity: x. swiglu_oai (gpt-oss): of a bounded gate, whose factor is bounded too
+// and one larger (Device::glu).
+enum class Activation : std::uint8_t { silu, gelu_tanh, sigmoid, gelu, relu2, identity, swiglu_oai };
 inline constexpr float kOaiSlope = 1.702f, kOaiLimit = 7.0f;
 
 // A linear map of one matrix, or one per expert, made ready by Device::upload.
@@ -95,12 +96,13 @@ struct Attend {
   KvLayer cache{};
 };
 
-// Causal depthwise convolution over the tokens of each run, then silu: out[t, c] = silu(sum_j weight[c, j] x[t - kernel + 1 + j, c]) where
-// x before a run's first token is its state [kernel - 1, channels], oldest first; states are updated. Rows are contiguous.
+// Causal depthwise convolution over the tokens of each run: out[t, c] = act(sum_j weight[c, j] x[t - kernel + 1 + j, c]) where x before a
+// run's first token is its state [kernel - 1, channels], oldest first; states are updated. act is silu, or nothing. Rows are contiguous.
 struct Conv {
   Tensor x{}, out{};                 // [n, channels]
   Tensor weight{};                   // [channels, kernel]
   std::span<const Tensor> states{};  // a run's each
+  bool silu = true;
 };
 
 // Gated delta rule (Gated DeltaNet, arXiv 2412.06464) per value head, which reads key head h / (value_heads / key_heads):

@@ -104,10 +104,11 @@ struct Ops {
   void (*kv_store)(KvType type, const float* x, std::int64_t head_dim, std::byte* row);
   void (*attention)(const AttentionArgs& a);
   void (*delta_rule)(const DeltaArgs& a);
-  // Causal depthwise convolution of n tokens over `channels`, then silu: out[t, c] = silu(sum_j weight[c, j] x[t - kernel + 1 + j, c])
-  // where x before the first token is `state` [kernel - 1, channels], oldest first; state is updated. x [n, channels] contiguous, out too.
-  void (*conv_silu)(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, float* state,
-                    float* out);
+  // Causal depthwise convolution of n tokens over `channels`: out[t, c] = act(sum_j weight[c, j] x[t - kernel + 1 + j, c]) where x before
+  // the first token is `state` [kernel - 1, channels], oldest first; state is updated. act is silu, or nothing. x [n, channels] contiguous,
+  // out too.
+  void (*conv)(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, bool silu, float* state,
+               float* out);
   // In place softmax; returns nothing. -inf entries become 0.
   void (*softmax)(float* x, std::int64_t n);
   // log(sum(exp(x))) with the maximum taken out, in double.

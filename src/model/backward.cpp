@@ -15,6 +15,7 @@
 #include "model/blocks/gated_delta_backward.h"
 #include "model/blocks/latent_attention_backward.h"
 #include "model/blocks/mlp_backward.h"
+#include "model/blocks/short_conv_backward.h"
 #include "model/decoder_impl.h"
 
 namespace jang::model {

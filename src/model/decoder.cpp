@@ -26,6 +26,17 @@ Status out_of_memory(std::int64_t n) {
 
 Status Forward::out_of_memory() const { return model::out_of_memory(n); }
 
+Status Forward::ready_states(int layer) const {
+  for (const BatchItem& item : batch) {
+    const RecurrentState* state = item.sequence->recurrent(layer);
+    if (state == nullptr) return out_of_memory();
+    if (state->position != item.sequence->length())
+      return {StatusCode::invalid_argument, fmt::format("recurrent layer {} has taken in {} tokens, the sequence is at {}", layer,
+                                                        state->position, item.sequence->length())};
+  }
+  return {};
+}
+
 void Forward::see(std::initializer_list<const Linear*> maps, int expert, const Tensor& x) const {
   if (probe == nullptr) return;
   std::vector<std::string_view> modules;

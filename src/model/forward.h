@@ -43,6 +43,9 @@ struct Forward {
 
   [[nodiscard]] kernels::KvBatch kv() const { return {&batch.front().sequence->pool().store(), runs, pages}; }
   [[nodiscard]] Status out_of_memory() const;
+  // The states of a recurrent layer exist for the batch's sequences and have seen what their sequences have. Errors: out_of_memory,
+  // invalid_argument.
+  [[nodiscard]] Status ready_states(int layer) const;
   // Tokens of a chunk of an MLP or expert block; for a backward all of them, so that the workspace holds them all at the end.
   [[nodiscard]] std::int64_t chunk_tokens() const {
     return kept != nullptr ? n : std::min(n, device.has_own_memory() ? kMlpTokensOfCard : kMlpTokens);

@@ -19,6 +19,9 @@ Status bind_part(Binder& binder, const std::string& prefix, const arch::DeltaSpe
 Status bind_part(Binder& binder, const std::string& prefix, const arch::LatentSpec& spec, Layer* layer) {
   return bind_block(binder, prefix + "self_attn.", spec, &layer->mixer.emplace<LatentAttention>());
 }
+Status bind_part(Binder& binder, const std::string& prefix, const arch::ShortConvSpec& spec, Layer* layer) {
+  return bind_block(binder, prefix + "conv.", spec, &layer->mixer.emplace<ShortConv>());
+}
 Status bind_part(Binder& binder, const std::string& prefix, const arch::MlpSpec& spec, Layer* layer) {
   return bind_block(binder, prefix + "mlp.", spec, &layer->ffn.emplace<Mlp>());
 }
@@ -59,6 +62,7 @@ void add_maps(std::initializer_list<Linear*> some, std::vector<Linear*>* maps) {
 void add_maps(Attention& b, std::vector<Linear*>* maps) { add_maps({&b.qkv, &b.q, &b.k, &b.v, &b.o}, maps); }
 void add_maps(GatedDelta& b, std::vector<Linear*>* maps) { add_maps({&b.qkv, &b.z, &b.b, &b.a, &b.qkvz, &b.ba, &b.out}, maps); }
 void add_maps(LatentAttention& b, std::vector<Linear*>* maps) { add_maps({&b.q, &b.q_a, &b.q_b, &b.kv_a, &b.kv_b, &b.o}, maps); }
+void add_maps(ShortConv& b, std::vector<Linear*>* maps) { add_maps({&b.in, &b.out}, maps); }
 void add_maps(Mlp& b, std::vector<Linear*>* maps) { add_maps({&b.gate_up, &b.gate, &b.up, &b.down}, maps); }
 void add_maps(Experts& b, std::vector<Linear*>* maps) {
   add_maps({&b.router, &b.gate, &b.up, &b.down, &b.shared_router}, maps);

@@ -12,6 +12,7 @@
 #include "model/blocks/gated_delta.h"
 #include "model/blocks/latent_attention.h"
 #include "model/blocks/mlp.h"
+#include "model/blocks/short_conv.h"
 #include "model/weights.h"
 
 namespace jang::model {
@@ -25,7 +26,7 @@ struct Layer {
   arch::Norms norms = arch::Norms::before;
   NormWeights mixer_norm, ffn_norm;              // of what the blocks read: not with Norms::after; parallel ones may share the mixer's
   kernels::Tensor mixer_out_norm, ffn_out_norm;  // of what they write: with Norms::around and after only
-  std::variant<Attention, GatedDelta, LatentAttention> mixer;
+  std::variant<Attention, GatedDelta, LatentAttention, ShortConv> mixer;
   std::variant<Mlp, Experts> ffn;
 };
 

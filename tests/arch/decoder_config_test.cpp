@@ -197,6 +197,53 @@ TEST(DecoderConfig, traits_of_the_dense_families) {
   EXPECT_TRUE(first<AttentionSpec>(configured(dense_model("hunyuan_v1_dense")).value()).qk_norm_last);
 }
 
+TEST(DecoderConfig, traits_of_families_with_layer_norm) {
+  const auto stablelm = configured(dense_model("stablelm"));
+  ASSERT_TRUE(stablelm.ok()) << stablelm.status().message();
+  EXPECT_TRUE(stablelm->norm.centred && stablelm->norm.offset == 0);
+  EXPECT_EQ(stablelm->ropes.front().dims, 8);
+  const auto nemotron = configured(dense_model("nemotron"));
+  ASSERT_TRUE(nemotron.ok()) << nemotron.status().message();
+  EXPECT_TRUE(nemotron->norm.centred && nemotron->norm.offset == 1);
+  EXPECT_EQ(first<MlpSpec>(*nemotron).activation, Activation::relu2);
+  EXPECT_EQ(nemotron->ropes.front().dims, 16);
+  const auto phi = configured(dense_model("phi"));
+  ASSERT_TRUE(phi.ok()) << phi.status().message();
+  EXPECT_EQ(phi->layers.front().norms, Norms::parallel);
+  EXPECT_FALSE(first<MlpSpec>(*phi).gated);
+}
+
+TEST(DecoderConfig, lfm2_convolves_where_its_layers_do_not_attend) {
+  const auto types = configured(dense_model("lfm2"));
+  ASSERT_TRUE(types.ok()) << types.status().message();
+  EXPECT_EQ(first<ShortConvSpec>(*types), (ShortConvSpec{128, 3}));
+  EXPECT_TRUE(std::get<AttentionSpec>(types->layers[1].mixer).qk_norm);
+  EXPECT_EQ(first<MlpSpec>(*types).ffn, 128) << "190, adjusted";
+  FakeModel listed = dense_model("lfm2");
+  listed.config.erase("layer_types");
+  listed.config["full_attn_idxs"] = json::Value::array({1});
+  EXPECT_EQ(configured(listed)->layers, types->layers);
+  listed.config["block_ff_dim"] = 128;
+  listed.config["block_auto_adjust_ff_dim"] = false;
+  EXPECT_EQ(configured(listed)->layers, types->layers);
+  for (const json::Value& bad : {json::Value{"conv"}, json::Value{"conv", "sliding_attention"}, json::Value("conv")}) {
+    listed.config["layer_types"] = bad;
+    EXPECT_EQ(configured(listed).status().code(), StatusCode::corrupt) << json::dump(bad);
+  }
+}
+
+TEST(DecoderConfig, models_that_no_row_of_their_family_describes_are_not_run) {
+  for (const auto& [family, key] :
+       {std::pair{"stablelm", "qk_layernorm"}, {"stablelm", "use_parallel_residual"}, {"phi", "qk_layernorm"}, {"lfm2", "conv_bias"}}) {
+    FakeModel m = dense_model(family);
+    m.config[key] = false;
+    EXPECT_TRUE(configured(m).ok()) << family << " " << key;
+    m.config[key] = true;
+    EXPECT_EQ(configured(m).status().code(), StatusCode::unsupported) << family << " " << key;
+    EXPECT_TRUE(m.describe().ok()) << "it still converts";
+  }
+}
+
 TEST(DecoderConfig, traits_of_gemma) {
   FakeModel m = gemma3_text(7);
   m.config["query_pre_attn_scalar"] = 64;

@@ -81,6 +81,60 @@ inline FakeModel gpt_neox() {
   return m;
 }
 
+inline LayerTensors biased_norms() { return two_norms() + vectors({"input_layernorm.bias", "post_attention_layernorm.bias"}); }
+
+// LayerNorm and biases of queries, keys and values under a switch of its own.
+inline FakeModel stablelm() {
+  FakeModel m = dense_family("stablelm", {{"layer_norm_eps", 1e-6}, {"use_qkv_bias", true}, {"partial_rotary_factor", 0.25}},
+                             attention_maps() + qkv_biases() + gated_maps() + biased_norms());
+  m.add("model.norm.bias", {128});
+  return m;
+}
+
+// No gate, no bias but those of the norms.
+inline FakeModel nemotron() {
+  FakeModel m = dense_family(
+      "nemotron", {{"norm_eps", 1e-6}, {"hidden_act", "relu2"}},
+      attention_maps() + biased_norms() + LayerTensors{{"mlp.up_proj.weight", {256, 128}}, {"mlp.down_proj.weight", {128, 256}}});
+  m.add("model.norm.bias", {128});
+  return m;
+}
+
+// One norm for both branches; a bias on every map, the head's included.
+inline FakeModel phi() {
+  LayerTensors layer = attention_maps() + qkv_biases() +
+                       vectors({"self_attn.dense.bias", "mlp.fc2.bias", "input_layernorm.weight", "input_layernorm.bias"}) +
+                       LayerTensors{{"mlp.fc1.weight", {256, 128}}, {"mlp.fc1.bias", {256}}, {"mlp.fc2.weight", {128, 256}}};
+  for (LayerTensor& t : layer)
+    if (t.name == "self_attn.o_proj.weight") t.name = "self_attn.dense.weight";
+  FakeModel m = dense_family("phi", {{"layer_norm_eps", 1e-6}, {"hidden_act", "gelu_new"}}, layer);
+  m.find("model.norm.weight")->name = "model.final_layernorm.weight";
+  m.add("model.final_layernorm.bias", {128});
+  m.add("lm_head.bias", {512});
+  return m;
+}
+
+// A convolution between gates, then attention; the MLP as wide as a config says that adjusts it, 128 for 190.
+inline FakeModel lfm2() {
+  FakeModel m = dense_family("lfm2", {{"norm_eps", 1e-6}, {"conv_L_cache", 3}, {"layer_types", {"conv", "full_attention"}}},
+                             vectors({"operator_norm.weight", "ffn_norm.weight"}) + LayerTensors{{"feed_forward.w1.weight", {128, 128}},
+                                                                                                 {"feed_forward.w3.weight", {128, 128}},
+                                                                                                 {"feed_forward.w2.weight", {128, 128}}},
+                             false);
+  m.config.update(json::Value{{"block_ff_dim", 190}, {"block_multiple_of", 64}, {"block_auto_adjust_ff_dim", true}});
+  m.config.erase("intermediate_size");
+  m.find("model.norm.weight")->name = "model.embedding_norm.weight";
+  const std::string conv = "model.layers.0.conv.", attention = "model.layers.1.self_attn.";
+  m.add(conv + "in_proj.weight", {384, 128});
+  m.add(conv + "out_proj.weight", {128, 128});
+  m.add(conv + "conv.weight", {128, 1, 3});
+  for (const LayerTensor& t : attention_maps())
+    m.add("model.layers.1." + (t.name == "self_attn.o_proj.weight" ? "self_attn.out_proj.weight" : t.name), t.shape);
+  m.add(attention + "q_layernorm.weight", {32});
+  m.add(attention + "k_layernorm.weight", {32});
+  return m;
+}
+
 inline std::vector<std::pair<std::string, FakeModel>> dense_families() {
   const LayerTensors head_norms = vectors({"self_attn.q_norm.weight", "self_attn.k_norm.weight"}, 32);
   const LayerTensors row_norms = {{"self_attn.q_norm.weight", {128}}, {"self_attn.k_norm.weight", {64}}};
@@ -122,6 +176,15 @@ inline std::vector<std::pair<std::string, FakeModel>> dense_families() {
       {"ernie4_5", dense_family("ernie4_5", json::Value::object(), attention_maps() + gated_maps() + two_norms())},
       {"starcoder2", starcoder2()},
       {"gpt_neox", gpt_neox()},
+      {"stablelm", stablelm()},
+      {"internlm3", dense_family("internlm3", {{"qkv_bias", true}, {"bias", true}},
+                                 attention_maps() + qkv_biases() + gated_maps() + two_norms() +
+                                     vectors({"self_attn.o_proj.bias", "mlp.down_proj.bias"}) +
+                                     vectors({"mlp.gate_proj.bias", "mlp.up_proj.bias"}, 256))},
+      {"helium", dense_family("helium", {{"attention_bias", false}, {"mlp_bias", false}}, attention_maps() + gated_maps() + two_norms())},
+      {"nemotron", nemotron()},
+      {"phi", phi()},
+      {"lfm2", lfm2()},
   };
 }
 

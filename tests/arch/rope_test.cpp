@@ -123,6 +123,13 @@ TEST(Rope, a_fixed_alpha_stretches_theta_where_the_class_reads_it) {
             StatusCode::corrupt);
 }
 
+TEST(Rope, dynamic_turns_plainly_up_to_the_length_that_the_model_knows) {
+  const auto dynamic = rope({{"rope_type", "dynamic"}, {"factor", 6.0}}, json::Value::object(), {.max_positions = 512});
+  ASSERT_TRUE(dynamic.ok()) << dynamic.status().message();
+  EXPECT_EQ(dynamic->inv_freq, rope(json::Value::object())->inv_freq);
+  EXPECT_EQ(dynamic->context, 512);
+}
+
 TEST(Rope, broken_numbers_are_corrupt_and_other_types_unsupported) {
   for (const char* key : {"rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor"})
     for (const json::Value& bad : {json::Value(0), json::Value(-1), json::Value(1e300), json::Value("x"), json::Value::array()}) {

@@ -123,6 +123,10 @@ TEST(ScaleGroups, of_families_that_fuse_add_side_by_side_or_normalise_behind) {
       {"olmo2", {{"self_attn.v_proj", {"self_attn.o_proj"}}, {"mlp.up_proj", {"mlp.down_proj"}}}},
       {"cohere2", {{"self_attn.v_proj", {"self_attn.o_proj"}}, {"mlp.up_proj", {"mlp.down_proj"}}}},
       {"gpt_neox", {{"input_layernorm", {"self_attn.qkv_proj"}}, {"post_attention_layernorm", {"mlp.up_proj"}}}},
+      {"lfm2",
+       {{"input_layernorm", {"conv.in_proj"}},
+        {"post_attention_layernorm", {"mlp.gate_proj", "mlp.up_proj"}},
+        {"mlp.up_proj", {"mlp.down_proj"}}}},
       {"starcoder2",
        {{"input_layernorm", kQkv}, {"self_attn.v_proj", {"self_attn.o_proj"}}, {"post_attention_layernorm", {"mlp.up_proj"}}}},
   };
@@ -136,7 +140,8 @@ TEST(ScaleGroups, of_families_that_fuse_add_side_by_side_or_normalise_behind) {
 
 TEST(ScaleGroups, every_map_of_every_family_is_read_by_one_group) {
   // The test above says what these leave.
-  const std::set<std::string> kPartly = {"phi3", "olmo2", "olmo3", "cohere2", "exaone4", "glm4", "starcoder2", "gpt_neox", "gpt_oss"};
+  const std::set<std::string> kPartly = {"phi3",       "olmo2",    "olmo3",    "cohere2", "exaone4", "glm4",
+                                         "starcoder2", "gpt_neox", "nemotron", "phi",     "lfm2",    "gpt_oss"};
   const auto models = all_models();
   ASSERT_FALSE(models.empty());
   for (const NamedModel& named : models) {

@@ -243,14 +243,21 @@ TEST_P(EveryDeviceBackward, gradients_of_the_cap_and_of_activations_are_slopes) 
   machine.backward().softcap(machine.tensor(x, 8), 4.0f, dlogits);
   const Values capped = machine.read(dlogits);
   for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(d(capped[i]), d(cotangent[i]) * (1 - d(x[i]) * d(x[i]) / 16), 1e-6);
-  for (const Activation a : {Activation::silu, Activation::gelu_tanh, Activation::sigmoid, Activation::gelu}) {
+  for (const Activation a :
+       {Activation::silu, Activation::gelu_tanh, Activation::sigmoid, Activation::gelu, Activation::relu2, Activation::identity}) {
     const auto loss = [&](const auto& gate, const auto& other) {
       double sum = 0;
       for (std::size_t i = 0; i < x.size(); ++i) {
         const double g = gate[i], s = 1 / (1 + std::exp(-g));
         const double gelu = 0.5 * g * (1 + std::tanh(0.79788456080286535588 * (g + 0.044715 * g * g * g)));
         const double exact = 0.5 * g * (1 + std::erf(g / std::sqrt(2.0)));
-        const double value = a == Activation::silu ? g * s : a == Activation::sigmoid ? s : a == Activation::gelu ? exact : gelu;
+        const double squared = g > 0 ? g * g : 0;
+        const double value = a == Activation::silu       ? g * s
+                             : a == Activation::sigmoid  ? s
+                             : a == Activation::gelu     ? exact
+                             : a == Activation::relu2    ? squared
+                             : a == Activation::identity ? g
+                                                         : gelu;
         sum += value * other[i] * d(cotangent[i]);
       }
       return sum;
@@ -292,6 +299,39 @@ TEST_P(EveryDeviceBackward, gradients_of_bounded_gates_stop_at_the_bounds) {
       dup, up, [&](const auto& u) { return loss(x, u); }, "up");
   EXPECT_EQ(dgate[4], 0.0f);
   EXPECT_EQ(dup[0], 0.0f);
+}
+
+// Two texts, of which neither sees the other, with the activation and without.
+TEST_P(EveryDeviceBackward, gradients_of_the_convolution_are_slopes) {
+  constexpr std::int64_t kChannels = 5, kKernel = 3;
+  const SequenceRun texts[] = {{0, 4, 0}, {4, 2, 0}};
+  const Values x = random_values(6 * kChannels, 5), weight = random_values(kChannels * kKernel, 6),
+               cotangent = random_values(6 * kChannels, 7);
+  for (const bool silu : {true, false}) {
+    const auto loss = [&](const std::vector<double>& at) {
+      double total = 0;
+      for (const SequenceRun& text : texts)
+        for (std::int64_t t = 0; t < text.n_rows; ++t)
+          for (std::int64_t c = 0; c < kChannels; ++c) {
+            double sum = 0;
+            for (std::int64_t j = 0; j < kKernel; ++j)
+              if (const std::int64_t from = t - kKernel + 1 + j; from >= 0)
+                sum += d(weight[static_cast<std::size_t>(c * kKernel + j)]) *
+                       at[static_cast<std::size_t>((text.first_row + from) * kChannels + c)];
+            const double value = silu ? sum / (1 + std::exp(-sum)) : sum;
+            total += value * d(cotangent[static_cast<std::size_t>((text.first_row + t) * kChannels + c)]);
+          }
+      return total;
+    };
+    const Tensor dx = machine.tensor(x, kChannels);
+    machine.backward().conv({.x = machine.tensor(x, kChannels),
+                             .weight = machine.tensor(weight, kKernel),
+                             .dout = machine.tensor(cotangent, kChannels),
+                             .dx = dx,
+                             .silu = silu},
+                            texts);
+    expect_slopes(machine.read(dx), x, loss, silu ? "with silu" : "without");
+  }
 }
 
 TEST_P(EveryDeviceBackward, gradients_of_centred_norms_are_slopes) {

@@ -141,6 +141,8 @@ TEST_P(EveryDevice, glu_is_its_formula_in_place_too) {
       {Activation::silu, [](double x) { return x * sigmoid(x); }},
       {Activation::gelu_tanh, [](double x) { return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))); }},
       {Activation::gelu, [](double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }},
+      {Activation::relu2, [](double x) { return x > 0 ? x * x : 0; }},
+      {Activation::identity, [](double x) { return x; }},
       {Activation::sigmoid, [](double x) { return sigmoid(x); }}};
   for (const auto& [kind, act] : kinds) {
     const Values gate = random_values(37 * 9, 7, 3.0f), up = random_values(37 * 9, 8);

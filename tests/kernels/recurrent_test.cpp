@@ -147,8 +147,10 @@ TEST(Convolution, backends_match_the_sum) {
           return t < 0 ? state[(t + kernel - 1) * channels + c] : x[t * channels + c];
         };
         for (const NamedOps* o : op_tables()) {
-          std::vector<float> carried = state, out(x.size());
-          o->conv_silu(x.data(), n, channels, weight.data(), kernel, carried.data(), out.data());
+          std::vector<float> carried = state, carried_too = state, out(x.size()), sums(x.size());
+          o->conv(x.data(), n, channels, weight.data(), kernel, true, carried.data(), out.data());
+          o->conv(x.data(), n, channels, weight.data(), kernel, false, carried_too.data(), sums.data());
+          ASSERT_EQ(carried, carried_too) << o->name;
           for (std::int64_t t = 0; t < n; ++t) {
             for (std::int64_t c = 0; c < channels; ++c) {
               double sum = 0;
@@ -157,6 +159,7 @@ TEST(Convolution, backends_match_the_sum) {
               // At most five products of a few units each, and an exponential: some thirty roundings of values about 1.
               ASSERT_NEAR(static_cast<double>(out[t * channels + c]), sum / (1 + std::exp(-sum)), 2e-6)
                   << o->name << " kernel " << kernel << " channels " << channels << " token " << t;
+              ASSERT_NEAR(static_cast<double>(sums[t * channels + c]), sum, 2e-6) << o->name << " kernel " << kernel;
             }
           }
           for (std::int64_t j = 0; j < kernel - 1; ++j)
@@ -173,9 +176,9 @@ TEST(Convolution, state_carries_over_calls) {
   const std::vector<float> x = random_values(n * channels, random, 1.0f), weight = random_values(channels * kernel, random, 1.0f);
   for (const NamedOps* o : op_tables()) {
     std::vector<float> at_once((kernel - 1) * channels, 0.0f), in_steps = at_once, whole(x.size()), one(x.size());
-    o->conv_silu(x.data(), n, channels, weight.data(), kernel, at_once.data(), whole.data());
+    o->conv(x.data(), n, channels, weight.data(), kernel, true, at_once.data(), whole.data());
     for (std::int64_t t = 0; t < n; ++t)
-      o->conv_silu(x.data() + t * channels, 1, channels, weight.data(), kernel, in_steps.data(), one.data() + t * channels);
+      o->conv(x.data() + t * channels, 1, channels, weight.data(), kernel, true, in_steps.data(), one.data() + t * channels);
     EXPECT_EQ(one, whole) << o->name;
     EXPECT_EQ(in_steps, at_once) << o->name;
   }

@@ -227,6 +227,12 @@ class SpecModel {
     matrix(at + "kv_b_proj", s.kv_size(), s.kv_rank);
     matrix(at + "o_proj", config_.hidden, s.out_size());
   }
+  void add(const std::string& prefix, const arch::ShortConvSpec& s) {
+    const std::string at = prefix + "conv.";
+    matrix(at + "in_proj", 3 * s.channels, config_.hidden);
+    matrix(at + "out_proj", config_.hidden, s.channels);
+    vector(at + "conv.weight", s.channels * s.kernel, 0);
+  }
   void add_mlp(const std::string& at, std::int64_t ffn, std::int64_t n = 1) {
     matrix(at + "gate_proj", ffn, config_.hidden, n);
     matrix(at + "up_proj", ffn, config_.hidden, n);

@@ -247,7 +247,7 @@ def hf_value(bundle, key, shape, used):
     if name is None:
         raise KeyError(f"the bundle has nothing for {key}")
     value = take(name)
-    if key.endswith("conv1d.weight"):
+    if key.endswith(("conv1d.weight", "conv.conv.weight")):
         value = value.transpose(0, 2, 1)
     if bundle.config["model_type"].startswith(ZERO_CENTRED) and value.ndim == 1 and key.endswith(SHIFTED_NORMS):
         value = value - np.float32(1)

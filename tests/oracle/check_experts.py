@@ -191,7 +191,7 @@ NOT_FOR_TRANSFORMERS = ("head_dim", "attention_bias", "use_bias", "rope_scaling"
 
 # Classes of families with rows of their own that make maps of one width, or with biases, whatever the config says: there it says so.
 AS_WIDE = {"granite": {"head_dim": 16}, "phi3": {"head_dim": 16}, "starcoder2": {"head_dim": 16, "use_bias": True},
-           "gpt_neox": {"intermediate_size": 256, "attention_bias": True}}
+           "gpt_neox": {"intermediate_size": 256, "attention_bias": True}, **{t: {"head_dim": 16} for t in ("stablelm", "internlm3", "helium", "phi", "lfm2")}}
 
 # Settings that a class of mlx-lm does not follow, or cannot be built with: no bundle may come of them that does not open there.
 WIDE_HEADS = {"head_dim": 32}  # of hidden_size 64 and 4 heads; not olmoe: the norm of transformers' class is over hidden_size, whatever it says

@@ -49,7 +49,10 @@ def cotangents(logits, window):
 # Parts of names as these families are published, and as the program calls them.
 PARTS = (("gpt_neox.", ""), ("embed_in", "embed_tokens"), ("embed_out", "lm_head"), ("attention.query_key_value", "self_attn.qkv_proj"),
          ("attention.dense", "self_attn.o_proj"), ("mlp.dense_h_to_4h", "mlp.up_proj"), ("mlp.dense_4h_to_h", "mlp.down_proj"),
-         ("mlp.c_fc", "mlp.up_proj"), ("mlp.c_proj", "mlp.down_proj"), ("block_sparse_moe.", "mlp."), ("mlp.router.", "mlp.gate."))
+         ("block_sparse_moe.", "mlp."), ("mlp.router.", "mlp.gate."), ("mlp.c_fc", "mlp.up_proj"), ("mlp.c_proj", "mlp.down_proj"),
+         ("self_attn.dense", "self_attn.o_proj"), ("mlp.fc1", "mlp.up_proj"),
+         ("mlp.fc2", "mlp.down_proj"), ("feed_forward.w1", "mlp.gate_proj"), ("feed_forward.w2", "mlp.down_proj"),
+         ("feed_forward.w3", "mlp.up_proj"), ("self_attn.out_proj", "self_attn.o_proj"))
 
 
 def canonical(name):

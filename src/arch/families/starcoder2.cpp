@@ -8,14 +8,8 @@
 namespace jang::arch {
 namespace {
 
-constexpr Row kMlp[] = {
-    {"model.layers.*.mlp.up_proj.weight", Role::mlp_up, {Dim::ffn, Dim::hidden}},
-    {"model.layers.*.mlp.up_proj.bias", Role::bias, {Dim::ffn}, When::mlp_bias},
-    {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}},
-    {"model.layers.*.mlp.down_proj.bias", Role::bias, {Dim::hidden}, When::mlp_bias},
-};
-constexpr Block kBlocks[] = {blocks::kEmbedding,      blocks::kAttention, blocks::kAttentionBiases, kMlp,
-                             blocks::kTwoBiasedNorms, blocks::kBiasedHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding,        blocks::kAttention,      blocks::kAttentionBiases,
+                             blocks::kSwitchedPlainMlp, blocks::kTwoBiasedNorms, blocks::kBiasedHead};
 constexpr std::string_view kTypes[] = {"starcoder2"};
 constexpr Rename kParts[] = {{"mlp.c_fc", "mlp.up_proj"}, {"mlp.c_proj", "mlp.down_proj"}};
 constexpr ConfigDefault kDefaults[] = {{"norm_epsilon", "1e-05"},

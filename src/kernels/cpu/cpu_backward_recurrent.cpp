@@ -164,11 +164,11 @@ class DeltaHead {
   std::vector<float> q_, k_, decay_, beta_, starts_, states_, ds_, memory_, change_, du_;
 };
 
-// y = silu(s), s[t] = sum_j w[j] x[t - kernel + 1 + j]: first ds in the place of dout, then every x takes from the s that read it.
-void convolution_back(const ConvGradient& op, const Parallel& parallel) {
-  const std::int64_t n = op.x.rows, channels = op.x.columns, kernel = op.weight.columns;
+// y = silu(s), s[t] = sum_j w[j] x[t - kernel + 1 + j]: ds in the place of dout.
+void silu_of_sums_back(const ConvGradient& op, const Parallel& parallel) {
+  const std::int64_t channels = op.x.columns, kernel = op.weight.columns;
   const float* w = row_of(op.weight);
-  parallel.run(n, channels * (kernel + 10), [&](std::int64_t t) {
+  parallel.run(op.x.rows, channels * (kernel + 10), [&](std::int64_t t) {
     float* d = row_of(op.dout, t);
     for (std::int64_t c = 0; c < channels; ++c) {
       float s = 0;
@@ -178,6 +178,13 @@ void convolution_back(const ConvGradient& op, const Parallel& parallel) {
       d[c] *= gate * (1.0f + s * (1.0f - gate));
     }
   });
+}
+
+// First ds in the place of dout, then every x takes from the s that read it.
+void convolution_back(const ConvGradient& op, const Parallel& parallel) {
+  const std::int64_t n = op.x.rows, channels = op.x.columns, kernel = op.weight.columns;
+  const float* w = row_of(op.weight);
+  if (op.silu) silu_of_sums_back(op, parallel);
   parallel.run(n, channels * kernel, [&](std::int64_t t) {
     float* dx = row_of(op.dx, t);
     for (std::int64_t c = 0; c < channels; ++c) {
@@ -192,7 +199,7 @@ void convolution_back(const ConvGradient& op, const Parallel& parallel) {
 // The rows of one text.
 ConvGradient text_of(const ConvGradient& op, const SequenceRun& text) {
   const auto rows = [&](const Tensor& t) { return t.row_range(text.first_row, text.n_rows); };
-  return {.x = rows(op.x), .weight = op.weight, .dout = rows(op.dout), .dx = rows(op.dx)};
+  return {.x = rows(op.x), .weight = op.weight, .dout = rows(op.dout), .dx = rows(op.dx), .silu = op.silu};
 }
 DeltaGradient text_of(const DeltaGradient& op, const SequenceRun& text) {
   DeltaGradient one = op;

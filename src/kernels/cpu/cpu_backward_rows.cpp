@@ -31,6 +31,8 @@ Activated activate(Activation activation, float x) {
     const float g = std::min(x, kOaiLimit), s = sigmoid(kOaiSlope * g);
     return {g * s, x > kOaiLimit ? 0.0f : s * (1.0f + kOaiSlope * g * (1.0f - s))};
   }
+  if (activation == Activation::relu2) return x < 0.0f ? Activated{0.0f, 0.0f} : Activated{x * x, 2.0f * x};
+  if (activation == Activation::identity) return {x, 1.0f};
   const float s = sigmoid(x);
   if (activation == Activation::sigmoid) return {s, s * (1.0f - s)};
   return {x * s, s * (1.0f + x * (1.0f - s))};

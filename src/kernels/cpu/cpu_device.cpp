@@ -51,6 +51,19 @@ void oai_rows(const float* gate, const float* up, std::int64_t n, float* out) {
   }
 }
 
+// out = max(x, 0)^2 * up; without up: no factor.
+void relu2_rows(const float* x, const float* up, std::int64_t n, float* out) {
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float v = x[j] < 0.0f ? 0.0f : x[j] * x[j];  // not a number stays so
+    out[j] = up != nullptr ? v * up[j] : v;
+  }
+}
+
+// out = x * up, or x without up.
+void product_rows(const float* x, const float* up, std::int64_t n, float* out) {
+  for (std::int64_t j = 0; j < n; ++j) out[j] = up != nullptr ? x[j] * up[j] : x[j];
+}
+
 std::string describe(const MatrixFormat& f) {
   if (!f.packed()) return std::string(name(f.dtype));
   return std::to_string(f.bits) + " bits, group " + std::to_string(f.group_size) + ", " + std::string(name(f.param_dtype)) + " scales";
@@ -183,6 +196,8 @@ void CpuDevice::glu(Activation activation, const Tensor& gate, const Tensor& up,
       case Activation::gelu_tanh: return ops_.gelu_mul(row_of(gate, i), factors, n, to);
       case Activation::gelu: return gelu_rows(row_of(gate, i), values_or_null(up, i), n, to);
       case Activation::swiglu_oai: return oai_rows(row_of(gate, i), values_or_null(up, i), n, to);
+      case Activation::relu2: return relu2_rows(row_of(gate, i), values_or_null(up, i), n, to);
+      case Activation::identity: return product_rows(row_of(gate, i), values_or_null(up, i), n, to);
       case Activation::sigmoid: break;
     }
     JANG_CHECK(to != row_of(gate, i));  // the op works in place of up

@@ -66,7 +66,7 @@ void CpuDevice::conv(const Conv& op, std::span<const SequenceRun> runs) {
     float* out = row_of(op.out, runs[r].first_row);
     float* state = row_of(op.states[r]);
     if (n < 2 * kConvTokens) {
-      ops_.conv_silu(in, n, channels, weight, kernel, state, out);
+      ops_.conv(in, n, channels, weight, kernel, op.silu, state, out);
       continue;
     }
     const std::int64_t blocks = n / kConvTokens;  // the last one takes the rest
@@ -76,7 +76,7 @@ void CpuDevice::conv(const Conv& op, std::span<const SequenceRun> runs) {
     for (std::int64_t b = 1; b < blocks; ++b) std::copy_n(in + (b * kConvTokens - kept) * channels, state_size, states + b * state_size);
     parallel_.each(blocks, [&](std::int64_t b) {
       const std::int64_t begin = b * kConvTokens, end = b + 1 == blocks ? n : begin + kConvTokens;
-      ops_.conv_silu(in + begin * channels, end - begin, channels, weight, kernel, states + b * state_size, out + begin * channels);
+      ops_.conv(in + begin * channels, end - begin, channels, weight, kernel, op.silu, states + b * state_size, out + begin * channels);
     });
     std::copy_n(states + (blocks - 1) * state_size, state_size, state);
   }

@@ -314,13 +314,13 @@ __global__ void __launch_bounds__(kThreads) delta_norms_kernel(DeltaShape s, con
 
 }  // namespace
 
-void conv_back(const float* x, const float* weight, float* dout, float* dx, std::int64_t channels, std::int64_t kernel, const Runs& texts,
-               Stream stream) {
+void conv_back(const float* x, const float* weight, float* dout, float* dx, std::int64_t channels, std::int64_t kernel, bool silu,
+               const Runs& texts, Stream stream) {
   std::int32_t longest = 0;
   for (int i = 0; i < texts.n; ++i) longest = texts.run[i].n_rows > longest ? texts.run[i].n_rows : longest;
   const dim3 grid(blocks_of(channels, kThreads), static_cast<unsigned>(longest < 4096 ? longest : 4096), static_cast<unsigned>(texts.n));
   const int c = static_cast<int>(channels), k = static_cast<int>(kernel);
-  launch(conv_sums_kernel, grid, dim3(kThreads), 0, stream, x, weight, dout, c, k, texts);
+  if (silu) launch(conv_sums_kernel, grid, dim3(kThreads), 0, stream, x, weight, dout, c, k, texts);
   launch(conv_inputs_kernel, grid, dim3(kThreads), 0, stream, weight, dout, dx, c, k, texts);
 }
 

@@ -8,8 +8,8 @@
 namespace jang::kernels::cuda {
 
 // x, dout, dx: [rows, channels], contiguous; weight: [channels, kernel]; dout is overwritten. The runs have no states.
-void conv_back(const float* x, const float* weight, float* dout, float* dx, std::int64_t channels, std::int64_t kernel, const Runs& texts,
-               Stream stream);
+void conv_back(const float* x, const float* weight, float* dout, float* dx, std::int64_t channels, std::int64_t kernel, bool silu,
+               const Runs& texts, Stream stream);
 
 // Largest states.
 inline constexpr std::int32_t kMostDeltaKeys = 256, kMostDeltaValues = 256;

@@ -127,6 +127,8 @@ __device__ __forceinline__ float2 activate(int activation, float x) {
     const float below = 0.5f * (1.0f + erff(x * 0.707106781f));
     return make_float2(x * below, below + x * 0.398942280f * expf(-0.5f * x * x));  // 1 / sqrt(2 pi)
   }
+  if (activation == 4) return x < 0.0f ? make_float2(0.0f, 0.0f) : make_float2(x * x, 2.0f * x);
+  if (activation == 5) return make_float2(x, 1.0f);
   const float s = sigmoid(x);
   if (activation == 2) return make_float2(s, s * (1.0f - s));
   return make_float2(x * s, s * (1.0f + x * (1.0f - s)));

@@ -30,7 +30,7 @@ struct NormBackArgs {
 };
 void norm_back(const NormBackArgs& a, Stream stream);
 
-// 0 silu, 1 gelu_tanh, 2 sigmoid, 3 gelu. dgate and dup may be any of the inputs; up and dup may be null together.
+// 0 silu, 1 gelu_tanh, 2 sigmoid, 3 gelu, 4 relu2, 5 identity. dgate and dup may be any of the inputs; up and dup may be null together.
 struct GluBackArgs {
   Rows gate, up, dout, dgate, dup;
   std::int64_t n = 0, columns = 0;

@@ -20,7 +20,8 @@ void CudaBackward::conv(const ConvGradient& op, std::span<const SequenceRun> tex
     Runs list;
     for (std::size_t i = begin; i < std::min(texts.size(), begin + kRunsPerLaunch); ++i)
       list.run[list.n++] = {static_cast<std::int32_t>(texts[i].first_row), static_cast<std::int32_t>(texts[i].n_rows), nullptr};
-    conv_back(address(op.x), address(op.weight), address(op.dout), address(op.dx), op.x.columns, op.weight.columns, list, device_.stream());
+    conv_back(address(op.x), address(op.weight), address(op.dout), address(op.dx), op.x.columns, op.weight.columns, op.silu, list,
+              device_.stream());
   }
   device_.launched("gradient of conv");
 }

@@ -23,7 +23,7 @@ void for_lists(std::span<const SequenceRun> runs, std::span<const Tensor> states
 
 void CudaDevice::conv(const Conv& op, std::span<const SequenceRun> runs) {
   for_lists(runs, op.states, [&](const Runs& list) {
-    cuda::conv(address(op.x), address(op.out), address(op.weight), op.x.columns, op.weight.columns, list, stream());
+    cuda::conv(address(op.x), address(op.out), address(op.weight), op.x.columns, op.weight.columns, op.silu, list, stream());
   });
   launched("conv");
 }

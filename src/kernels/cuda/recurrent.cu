@@ -11,7 +11,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr float kL2Eps = 1e-6f;
 
-__global__ void conv_kernel(const float* x, float* out, const float* weight, int channels, int kernel, Runs runs) {
+__global__ void conv_kernel(const float* x, float* out, const float* weight, int channels, int kernel, bool silu, Runs runs) {
   begin_kernel();
   const Run& run = runs.run[blockIdx.z];
   const int c = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -24,7 +24,7 @@ __global__ void conv_kernel(const float* x, float* out, const float* weight, int
                                    : x[static_cast<std::int64_t>(run.first_row + from) * channels + c];
       sum = fmaf(weight[static_cast<std::int64_t>(c) * kernel + j], value, sum);
     }
-    out[static_cast<std::int64_t>(run.first_row + t) * channels + c] = sum / (1.0f + expf(-sum));
+    out[static_cast<std::int64_t>(run.first_row + t) * channels + c] = silu ? sum / (1.0f + expf(-sum)) : sum;
   }
 }
 
@@ -121,12 +121,13 @@ __global__ void __launch_bounds__(kColumns* kParts)
 
 }  // namespace
 
-void conv(const float* x, float* out, const float* weight, std::int64_t channels, std::int64_t kernel, const Runs& runs, Stream stream) {
+void conv(const float* x, float* out, const float* weight, std::int64_t channels, std::int64_t kernel, bool silu, const Runs& runs,
+          Stream stream) {
   std::int32_t longest = 0;
   for (int i = 0; i < runs.n; ++i) longest = runs.run[i].n_rows > longest ? runs.run[i].n_rows : longest;
   const unsigned blocks = blocks_of(channels, kThreads), n = static_cast<unsigned>(runs.n);
   launch(conv_kernel, dim3(blocks, static_cast<unsigned>(longest < 4096 ? longest : 4096), n), dim3(kThreads), 0, stream, x, out, weight,
-         static_cast<int>(channels), static_cast<int>(kernel), runs);
+         static_cast<int>(channels), static_cast<int>(kernel), silu, runs);
   if (kernel > 1)
     launch(conv_state_kernel, dim3(blocks, 1, n), dim3(kThreads), 0, stream, x, static_cast<int>(channels), static_cast<int>(kernel), runs);
 }

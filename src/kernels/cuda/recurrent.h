@@ -7,7 +7,8 @@
 namespace jang::kernels::cuda {
 
 // Runs of one launch; x and out: [rows, channels], contiguous; weight: [channels, kernel]. The states of the runs are updated.
-void conv(const float* x, float* out, const float* weight, std::int64_t channels, std::int64_t kernel, const Runs& runs, Stream stream);
+void conv(const float* x, float* out, const float* weight, std::int64_t channels, std::int64_t kernel, bool silu, const Runs& runs,
+          Stream stream);
 
 struct DeltaShape {
   std::int32_t key_heads = 0, value_heads = 0, key_dim = 0, value_dim = 0;

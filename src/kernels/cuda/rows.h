@@ -35,7 +35,7 @@ void add_norm(const AddNormArgs& a, Stream stream);
 // t + threads and so on; warps are summed up, then their sums.
 [[nodiscard]] constexpr unsigned norm_threads(std::int64_t columns) { return columns >= 2048 ? 1024 : columns >= 512 ? 256 : 64; }
 
-// 0 silu, 1 gelu_tanh, 2 sigmoid, 3 gelu. up.at null: no factor.
+// 0 silu, 1 gelu_tanh, 2 sigmoid, 3 gelu, 4 relu2, 5 identity. up.at null: no factor.
 void glu(int activation, const Rows& gate, const Rows& up, const Rows& out, std::int64_t n, std::int64_t columns, Stream stream);
 
 // gate.at null: plain sum.

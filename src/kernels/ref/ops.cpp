@@ -149,7 +149,8 @@ void delta_rule(const DeltaArgs& a) {
   for (std::int64_t i = 0; i < size; ++i) a.state[i] = static_cast<float>(s[index(i)]);
 }
 
-void conv_silu(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, float* state, float* out) {
+void conv(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, bool silu, float* state,
+          float* out) {
   const std::int64_t past = kernel - 1;
   std::vector<float> all(state, state + past * channels);  // state and tokens in one sequence
   all.insert(all.end(), x, x + n * channels);
@@ -157,7 +158,7 @@ void conv_silu(const float* x, std::int64_t n, std::int64_t channels, const floa
     for (std::int64_t c = 0; c < channels; ++c) {
       double sum = 0;
       for (std::int64_t j = 0; j < kernel; ++j) sum += d(weight[c * kernel + j]) * d(all[index((t + j) * channels + c)]);
-      out[t * channels + c] = static_cast<float>(sum * sigmoid(sum));
+      out[t * channels + c] = static_cast<float>(silu ? sum * sigmoid(sum) : sum);
     }
   }
   std::copy(all.end() - past * channels, all.end(), state);
@@ -201,7 +202,7 @@ const Ops kOps{.dequantize_row = dequantize_row,
                .kv_store = kv_store,
                .attention = attention,
                .delta_rule = delta_rule,
-               .conv_silu = conv_silu,
+               .conv = conv,
                .softmax = softmax,
                .log_sum_exp = log_sum_exp,
                .product = product};

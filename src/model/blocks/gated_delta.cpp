@@ -2,8 +2,6 @@
 // Gated DeltaNet: projections brought into one layout, convolution and delta rule over the states of the sequences, gate and output.
 #include "model/blocks/gated_delta.h"
 
-#include <fmt/format.h>
-
 #include "model/bind.h"
 
 namespace jang::model {
@@ -47,18 +45,6 @@ void project(Forward& f, const GatedDelta& block, const Tensor& x, const Tensor&
   cut_fused(f, block.spec, fused, fused_ba, mixed, z, ba);
 }
 
-// The states of the batch's sequences exist and have seen what their sequences have.
-Status ready_states(const Forward& f, int layer) {
-  for (const BatchItem& item : f.batch) {
-    const RecurrentState* state = item.sequence->recurrent(layer);
-    if (state == nullptr) return f.out_of_memory();
-    if (state->position != item.sequence->length())
-      return {StatusCode::invalid_argument, fmt::format("recurrent layer {} has taken in {} tokens, the sequence is at {}", layer,
-                                                        state->position, item.sequence->length())};
-  }
-  return {};
-}
-
 }  // namespace
 
 LayerCache cache_of(const arch::DeltaSpec& spec) {
@@ -96,7 +82,7 @@ Status reserve(Forward& f, const GatedDelta& block, int layer) {
               w.attended.reserve(d, values);
   if (c.interleaved) room = room && w.fused.reserve(d, mixed + values) && w.fused_ba.reserve(d, ba);
   if (f.kept != nullptr) room = room && f.kept->qkv.reserve(d, mixed) && f.kept->ba.reserve(d, ba) && f.kept->mixed.reserve(d, values);
-  return room ? ready_states(f, layer) : f.out_of_memory();
+  return room ? f.ready_states(layer) : f.out_of_memory();
 }
 
 void run(Forward& f, const GatedDelta& block, int layer) {

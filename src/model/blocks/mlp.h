@@ -20,6 +20,7 @@ struct Mlp {
 [[nodiscard]] constexpr kernels::Activation kernel_of(arch::Activation a) {
   if (a == arch::Activation::gelu) return kernels::Activation::gelu;
   if (a == arch::Activation::swiglu_oai) return kernels::Activation::swiglu_oai;
+  if (a == arch::Activation::relu2) return kernels::Activation::relu2;
   return a == arch::Activation::silu ? kernels::Activation::silu : kernels::Activation::gelu_tanh;
 }
 // What the workspace holds of `chunk` tokens: what is activated, and what that is multiplied by (absent in a plain MLP).

@@ -182,6 +182,10 @@ std::string layers_refusal(const arch::Family& family, const arch::Geometry& geo
   if (habits.linear_rope_only && rope != nullptr && rope->is_object() && !rope->empty() && text_at(*rope, "type", "") != "linear")
     return fmt::format("config.json asks for a RoPE other than \"linear\" (under the key 'type'), and mlx-lm's class of {} takes no other",
                        family.name);
+  if (!habits.rope_types.empty() && rope != nullptr && rope->is_object() && !rope->empty())
+    if (const std::string type = text_at(*rope, "rope_type", ""); std::ranges::find(habits.rope_types, type) == habits.rope_types.end())
+      return fmt::format("config.json asks for the RoPE type {} (under the key 'rope_type'), and mlx-lm's class of {} takes {}",
+                         json::quote(type), family.name, fmt::join(habits.rope_types, " and "));
   return {};
 }
 
@@ -200,13 +204,14 @@ std::string kinds_refusal(const arch::Family& family, const json::Value& text) {
   const json::Value* types = json::find(text, "layer_types");
   const std::int64_t n_layers = number_at(text, "num_hidden_layers", 0);
   bool sliding = n_layers > 0 && family.traits.window_period > 1, full = n_layers >= family.traits.window_period;
+  const bool convolves = (family.reads & arch::kReadsShortConv) != 0;
   if (types != nullptr && types->is_array()) {
-    sliding = std::ranges::find(*types, "sliding_attention") != types->end();
+    sliding = std::ranges::find(*types, convolves ? "conv" : "sliding_attention") != types->end();
     full = std::ranges::find(*types, "full_attention") != types->end();
   }
   if (sliding && full) return {};
-  return fmt::format("mlx-lm's class of {} asks for layers of both kinds, with a sliding window and without, and the model has one",
-                     family.name);
+  return fmt::format("mlx-lm's class of {} asks for layers of both kinds, with a {} and without, and the model has one", family.name,
+                     convolves ? "convolution" : "sliding window");
 }
 
 std::string map_refusal(const arch::Family& family, const arch::Geometry& geometry) {

@@ -27,6 +27,7 @@ constexpr arch::Rename kGptNeoXParts[] = {
 
 constexpr arch::Rename kGraniteMoeParts[] = {{"mlp.router.layer", "mlp.gate"}};
 constexpr FixedNumber kGptOssNumbers[] = {{"swiglu_limit", 7.0}, {"swiglu_alpha", 1.702}};
+constexpr std::string_view kInternLm3Ropes[] = {"linear", "dynamic"};
 
 constexpr FamilyRow kRows[] = {
     {.family = "llama"},
@@ -68,6 +69,12 @@ constexpr FamilyRow kRows[] = {
     {.family = "hunyuan_v1_dense"},
     {.family = "ernie4_5", .scales_rope = false},
     {.family = "starcoder2", .scales_rope = false, .reads_head_dim = false, .activation = "gelu", .always_biased = true},
+    {.family = "stablelm", .scales_rope = false, .reads_head_dim = false, .head = OutputHead::always},
+    {.family = "internlm3", .reads_head_dim = false, .rope_types = kInternLm3Ropes},
+    {.family = "helium", .scales_rope = false, .reads_head_dim = false, .head = OutputHead::always},
+    {.family = "nemotron", .linear_rope_only = true},
+    {.family = "phi", .scales_rope = false, .reads_head_dim = false, .head = OutputHead::always},
+    {.family = "lfm2", .scales_rope = false, .reads_head_dim = false, .wants_both_kinds = true, .head = OutputHead::never},
     {.family = "gpt_neox",
      .scales_rope = false,
      .reads_head_dim = false,

@@ -39,14 +39,15 @@ struct FamilyRow {
   bool drops_correction = false;          // leaves it out
   bool has_softcaps = false;
   std::string_view activation{};  // that the class computes whatever the config names; empty: the family's
-  bool wants_both_kinds = false;  // of layers: with a window and without; it cannot be built of one kind
+  bool wants_both_kinds = false;  // of layers: with a window, or a convolution, and without; it cannot be built of one kind
   bool always_biased = false;     // its maps of attention have biases, whatever the config says
   bool never_biased = false;      // they have none
   OutputHead head = OutputHead::either;
   int ffn_per_hidden = 0;                // its MLP is so many times as wide as hidden_size, whatever the config says; 0: as the config says
   bool ends_8bit = false;                // its own predicate forces what blocks write, and the head, to 8 bits, group 64
   std::span<const FixedNumber> fixed{};  // numbers that it has built in
-  std::span<const arch::Rename> parts{};  // of names: the class's to canonical ones; empty: those of the published model
+  std::span<const arch::Rename> parts{};           // of names: the class's to canonical ones; empty: those of the published model
+  std::span<const std::string_view> rope_types{};  // ends the load of a config whose rope_scaling names none of these; empty: of none
 };
 
 // Every listed family has a row; a test checks it.

@@ -100,7 +100,8 @@ void unspell_family(const arch::Family& family, std::vector<TensorInfo>* tensors
     t.name = arch::rename_parts(std::move(t.name), family_row(family.name).parts);
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
     replace_part(&t.name, ".block_sparse_moe.switch_mlp.", ".block_sparse_moe.experts.");
-    if (!arch::ends_with_path(t.name, "conv1d.weight") || t.shape.empty()) continue;
+    const bool is_convolution = arch::ends_with_path(t.name, "conv1d.weight") || arch::ends_with_path(t.name, "conv.conv.weight");
+    if (!is_convolution || t.shape.empty()) continue;
     has_convolutions = true;
     if (t.shape.back() != 1)
       has_published_ones = true;

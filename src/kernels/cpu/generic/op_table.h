@@ -21,7 +21,7 @@ constexpr Ops ops() {
           .kv_store = kv_store<V>,
           .attention = attention<V>,
           .delta_rule = delta_rule<V>,
-          .conv_silu = conv_silu<V>,
+          .conv = conv<V>,
           .softmax = softmax<V>,
           .log_sum_exp = log_sum_exp<V>,
           .product = product<V>};

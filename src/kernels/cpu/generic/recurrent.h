@@ -97,7 +97,8 @@ inline void load_taps(const float* weight, std::int64_t kernel, std::int64_t lef
 }
 
 template <class V>
-void conv_silu(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, float* state, float* out) {
+void conv(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, bool silu, float* state,
+          float* out) {
   const std::int64_t past = kernel - 1;
   const auto row = [&](std::int64_t t) { return t < 0 ? state + (t + past) * channels : x + t * channels; };
   float* taps = scratch(kernel * V::kLanes);
@@ -107,7 +108,7 @@ void conv_silu(const float* x, std::int64_t n, std::int64_t channels, const floa
     for (std::int64_t t = 0; t < n; ++t) {
       auto sum = V::set1(0.0f);
       for (std::int64_t j = 0; j < kernel; ++j) sum = V::fma(V::load(taps + j * V::kLanes), load_some<V>(row(t - past + j) + c, left), sum);
-      store_some<V>(out + t * channels + c, left, sigmoid_times<V>(sum, sum));
+      store_some<V>(out + t * channels + c, left, silu ? sigmoid_times<V>(sum, sum) : sum);
     }
   }
   // Sources lie behind or in x, so oldest first never overwrites one that is still needed.

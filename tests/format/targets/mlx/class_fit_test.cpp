@@ -35,11 +35,11 @@ TEST(MlxFit, absent_heads_are_derived) {
 }
 
 // A decoder of one layer with heads of `head` values, of a class that derives their width.
-FakeModel helium(int head) {
-  FakeModel m{dense_config("helium", 1), {}};
+FakeModel minicpm(int head) {
+  FakeModel m{dense_config("minicpm", 1), {}};
   m.config["head_dim"] = head;
   m.config["max_position_embeddings"] = 64;
-  m.config["attention_bias"] = m.config["mlp_bias"] = false;
+  for (const auto& [key, n] : {std::pair{"dim_model_base", 32.0}, {"scale_depth", 1.4}, {"scale_emb", 12.0}}) m.config[key] = n;
   add_ends(&m, "model", true);
   const std::string layer = "model.layers.0";
   m.add(layer + ".self_attn.q_proj.weight", {4 * head, 128});
@@ -58,10 +58,11 @@ std::string refusal(const FakeModel& m) {
 }
 
 TEST(MlxFit, heads_that_the_class_does_not_make_are_refused) {
-  EXPECT_EQ(refusal(helium(32)), "");
-  EXPECT_NE(refusal(helium(64)).find("'helium' makes it [128, 128]: it has heads of hidden_size / num_attention_heads"), std::string::npos)
-      << refusal(helium(64));
-  FakeModel silent = helium(64);  // the config says what the class makes, the tensors are others
+  EXPECT_EQ(refusal(minicpm(32)), "");
+  EXPECT_NE(refusal(minicpm(64)).find("'minicpm' makes it [128, 128]: it has heads of hidden_size / num_attention_heads"),
+            std::string::npos)
+      << refusal(minicpm(64));
+  FakeModel silent = minicpm(64);  // the config says what the class makes, the tensors are others
   silent.config["head_dim"] = 32;
   EXPECT_NE(refusal(silent).find("makes it [128, 128]"), std::string::npos);
   FakeModel qwen2 = dense("qwen2", 1);
@@ -73,7 +74,7 @@ TEST(MlxFit, heads_that_the_class_does_not_make_are_refused) {
 }
 
 TEST(MlxFit, heads_that_the_class_reads_may_have_any_width) {
-  FakeModel m = helium(64);
+  FakeModel m = minicpm(64);
   m.config["model_type"] = "mellum";
   EXPECT_EQ(refusal(m).find("makes it"), std::string::npos) << refusal(m);
 }
@@ -90,7 +91,7 @@ TEST(MlxFit, a_bias_that_the_class_demands_must_be_there) {
 }
 
 TEST(MlxFit, a_bias_that_the_class_never_takes_is_refused) {
-  FakeModel m = helium(32);
+  FakeModel m = minicpm(32);
   m.add("model.layers.0.self_attn.o_proj.bias", {128});
   EXPECT_NE(refusal(m).find("no place for tensor 'model.layers.0.self_attn.o_proj.bias' [128]"), std::string::npos) << refusal(m);
 }

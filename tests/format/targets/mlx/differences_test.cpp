@@ -150,6 +150,27 @@ TEST(Differences, a_class_that_wants_layers_of_both_kinds_refuses_one_kind) {
   }
 }
 
+TEST(Differences, lfm2_wants_a_convolution_and_attention) {
+  FakeModel m = model_of("lfm2");
+  EXPECT_EQ(m.describe()->refusal, "");
+  EXPECT_EQ(m.describe()->config["full_attn_idxs"], json::Value::array({1}));
+  std::erase_if(m.tensors, [](const TensorInfo& t) { return t.name.starts_with("model.layers.1."); });
+  m.config["num_hidden_layers"] = 1;
+  m.config["layer_types"] = json::Value::array({"conv"});
+  EXPECT_NE(m.describe()->refusal.find("with a convolution and without"), std::string::npos) << m.describe()->refusal;
+}
+
+TEST(Differences, a_rope_type_that_ends_the_load_is_refused) {
+  FakeModel m = model_of("internlm3");
+  m.config["rope_scaling"] = {{"rope_type", "dynamic"}, {"factor", 6.0}};
+  EXPECT_EQ(m.describe()->refusal, "");
+  for (const json::Value& scaling :
+       {json::Value{{"rope_type", "llama3"}, {"factor", 8.0}}, json::Value{{"type", "dynamic"}, {"factor", 6.0}}}) {
+    m.config["rope_scaling"] = scaling;
+    EXPECT_NE(m.describe()->refusal.find("takes linear and dynamic"), std::string::npos) << m.describe()->refusal;
+  }
+}
+
 TEST(Differences, biases_that_the_class_demands_are_asked_for) {
   FakeModel m = model_of("starcoder2");
   m.config["use_bias"] = false;
