@@ -10,6 +10,7 @@ shapes and computes the values.
 
 import json
 import re
+from unittest import mock
 
 import numpy as np
 from bundle import read_tensors, reference_logits, unpack
@@ -63,19 +64,22 @@ def ask_the_package(tensors, modules, schemes, values):
         from humming.schema import HummingInputSchema, HummingWeightSchema
     except Exception:
         return ""
-    weight.ops.unpack_weight = lambda words, bits: torch.from_numpy(unpack(words.numpy().view(np.uint32), bits).astype(np.int32))
-    torch.Tensor.cuda = lambda tensor: tensor
-    for module, scheme in zip(modules, schemes):
-        schema = HummingWeightSchema.from_config(scheme)
-        require(HummingInputSchema.from_config(scheme) == HummingInputSchema(), f"{module}: the scheme rounds activations")
-        names = ("weight", "weight_scale", "zero_point")
-        parts = {n: to_torch(tensors[f"{module}.{n}"]) for n in names if f"{module}.{n}" in tensors}
-        out, columns = values[module + ".weight"].shape
-        schema.validate_tensors(parts, out, columns, parts["weight_scale"].dtype)
-        # Their float32 products round twice, ours once.
-        theirs = schema.dequant_tensors(parts).float().numpy()
-        largest = float(np.abs(values[module + ".weight"]).max())
-        require(np.abs(theirs - values[module + ".weight"]).max() <= largest * 2.0**-20, f"humming-kernels has other values of {module}")
+    def unpacked(words, bits):
+        return torch.from_numpy(unpack(words.numpy().view(np.uint32), bits).astype(np.int32))
+
+    with mock.patch.object(weight.ops, "unpack_weight", unpacked), mock.patch.object(torch.Tensor, "cuda", lambda tensor: tensor):
+        for module, scheme in zip(modules, schemes):
+            schema = HummingWeightSchema.from_config(scheme)
+            require(HummingInputSchema.from_config(scheme) == HummingInputSchema(), f"{module}: the scheme rounds activations")
+            names = ("weight", "weight_scale", "zero_point")
+            parts = {n: to_torch(tensors[f"{module}.{n}"]) for n in names if f"{module}.{n}" in tensors}
+            out, columns = values[module + ".weight"].shape
+            schema.validate_tensors(parts, out, columns, parts["weight_scale"].dtype)
+            # Their float32 products round twice, ours once.
+            theirs = schema.dequant_tensors(parts).float().numpy()
+            largest = float(np.abs(values[module + ".weight"]).max())
+            off = float(np.abs(theirs - values[module + ".weight"]).max())
+            require(off <= largest * 2.0**-20, f"humming-kernels has other values of {module}, off by {off:.1e}")
     return "; humming-kernels takes them and has the same values"
 
 
