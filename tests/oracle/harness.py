@@ -27,6 +27,10 @@ MLX_DIFFERS = {"mistral": "its llama class has no sliding window", "qwen2-window
                "gpt_neox": "the approximation of GELU, not the exact one",
                "ernie4_5_moe": "no correction of the router's scores"}
 
+# Tiny checkpoints of which a quick run makes two comparisons: the source's logits, and those of a bundle. They are made of blocks that others
+# are compared in at length, or that tests of ops and models compare on every device.
+BRIEF = ("gpt_oss", "granitemoe", "ernie4_5_moe", "dots1", "exaone_moe")
+
 
 class Fail(Exception):
     pass
