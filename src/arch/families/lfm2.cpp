@@ -66,8 +66,8 @@ Status set_width(json::Value* text) {
   return {};
 }
 
-// layer_types of the layers with attention, which old configs list; transformers reads the list only where there are no types, mlx-lm reads
-// it first: what is written agrees.
+// layer_types of the layers with attention, which old configs list. transformers reads the list only where there are no types, loaders may
+// read it first: what is written agrees.
 Status set_layer_types(json::Value* text) {
   JANG_ASSIGN(const std::int64_t n_layers, json::get_int(*text, "num_hidden_layers", 0, 0, 10000));
   if (json::find(*text, "layer_types") == nullptr) {
