@@ -174,7 +174,7 @@ TEST_F(EngineTest, a_config_that_lies_is_refused) {
       {"num_experts_per_tok", 99},    {"moe_intermediate_size", 64},
       {"rms_norm_eps", -1},           {"rope_theta", 0},
       {"hidden_act", "relu"},         {"model_type", "none"},
-      {"num_experts_per_tok", "two"}, {"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 2.0}}}};
+      {"num_experts_per_tok", "two"}, {"rope_scaling", {{"rope_type", "dynamic"}, {"factor", -2.0}}}};
   int i = 0;
   for (const auto& [key, value] : lies) {
     const auto edit = [&, k = key, v = value](json::Value* config) { (*config)[k] = v; };

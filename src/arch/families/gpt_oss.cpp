@@ -15,14 +15,21 @@ namespace jang::arch {
 namespace {
 
 constexpr Row kSinks[] = {{"model.layers.*.self_attn.sinks", Role::bias, {Dim::heads}}};
+// Stacked, as files of the model have them once they are opened; one tensor each in directories for engines.
+constexpr Form kGate[] = {{"model.layers.*.mlp.experts.gate_proj.weight"},
+                          {"model.layers.*.mlp.experts.*.gate_proj.weight", LayoutRule::stack_experts}};
+constexpr Form kUp[] = {{"model.layers.*.mlp.experts.up_proj.weight"},
+                        {"model.layers.*.mlp.experts.*.up_proj.weight", LayoutRule::stack_experts}};
+constexpr Form kDown[] = {{"model.layers.*.mlp.experts.down_proj.weight"},
+                          {"model.layers.*.mlp.experts.*.down_proj.weight", LayoutRule::stack_experts}};
 constexpr Row kMixture[] = {
     {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}},
     {"model.layers.*.mlp.gate.bias", Role::bias, {Dim::experts}},
-    {"model.layers.*.mlp.experts.gate_proj.weight", Role::expert_gate, {Dim::experts, Dim::expert_ffn, Dim::hidden}},
+    {"model.layers.*.mlp.experts.gate_proj.weight", Role::expert_gate, {Dim::experts, Dim::expert_ffn, Dim::hidden}, When::always, kGate},
     {"model.layers.*.mlp.experts.gate_proj.bias", Role::bias, {Dim::experts, Dim::expert_ffn}},
-    {"model.layers.*.mlp.experts.up_proj.weight", Role::expert_up, {Dim::experts, Dim::expert_ffn, Dim::hidden}},
+    {"model.layers.*.mlp.experts.up_proj.weight", Role::expert_up, {Dim::experts, Dim::expert_ffn, Dim::hidden}, When::always, kUp},
     {"model.layers.*.mlp.experts.up_proj.bias", Role::bias, {Dim::experts, Dim::expert_ffn}},
-    {"model.layers.*.mlp.experts.down_proj.weight", Role::expert_down, {Dim::experts, Dim::hidden, Dim::expert_ffn}},
+    {"model.layers.*.mlp.experts.down_proj.weight", Role::expert_down, {Dim::experts, Dim::hidden, Dim::expert_ffn}, When::always, kDown},
     {"model.layers.*.mlp.experts.down_proj.bias", Role::bias, {Dim::experts, Dim::hidden}},
 };
 constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases, kSinks, kMixture,

@@ -17,16 +17,19 @@ constexpr Form kGate[] = {
     {"model.layers.*.mlp.experts.gate_proj.weight"},
     {"model.layers.*.block_sparse_moe.experts.gate_proj.weight"},
     {"model.layers.*.block_sparse_moe.input_linear.weight", LayoutRule::first_half},
+    {"model.layers.*.mlp.experts.*.gate_proj.weight", LayoutRule::stack_experts},
 };
 constexpr Form kUp[] = {
     {"model.layers.*.mlp.experts.up_proj.weight"},
     {"model.layers.*.block_sparse_moe.experts.up_proj.weight"},
     {"model.layers.*.block_sparse_moe.input_linear.weight", LayoutRule::second_half},
+    {"model.layers.*.mlp.experts.*.up_proj.weight", LayoutRule::stack_experts},
 };
 constexpr Form kDown[] = {
     {"model.layers.*.mlp.experts.down_proj.weight"},
     {"model.layers.*.block_sparse_moe.experts.down_proj.weight"},
     {"model.layers.*.block_sparse_moe.output_linear.weight"},
+    {"model.layers.*.mlp.experts.*.down_proj.weight", LayoutRule::stack_experts},
 };
 constexpr Row kMixture[] = {
     {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}, When::moe_layer, kRouter},
