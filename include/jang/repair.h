@@ -26,7 +26,8 @@ struct RepairReport {
   std::vector<RepairedModule> changed;  // those of which config.json said something else
   std::vector<std::string> removed;     // entries that named no module
   std::size_t n_linked = 0, n_copied = 0;
-  std::uint64_t file_bytes = 0;  // of weights
+  std::uint64_t file_bytes = 0;   // of weights
+  std::vector<std::string> left;  // files of the model that were not copied, and why: links out of the directory
 };
 
 // Writes `output`, a new directory: config.json, and the manifest of jang_config.json where there is one, with the bits and groups that the

@@ -2,6 +2,9 @@
 // See the header.
 #include "jang/repair.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -44,6 +47,7 @@ Status add_files(const format::Checkpoint& checkpoint, bool has_record, format::
   for (const InputFile& file : checkpoint.files())
     JANG_TRY(add_file(file.path(), fs::path(file.path()).filename().string(), writer, report));
   JANG_ASSIGN(const targets::SideFiles side, targets::find_side_files(checkpoint.path(), targets::mlx::target()));
+  report->left = side.left;
   std::error_code ec;
   for (const std::string& name : side.names) {
     const bool is_written = name == "config.json" || name == kIndexFile || (has_record && name == targets::kJangConfig);
@@ -56,6 +60,15 @@ Status add_files(const format::Checkpoint& checkpoint, bool has_record, format::
   return add_index(checkpoint.path() + "/" + std::string(kIndexFile), writer);
 }
 
+// Refuses an output whose swap would take the source away: it is the source, or holds it.
+Status check_output(const std::string& source, const std::string& output) {
+  std::error_code ec;
+  const fs::path from = fs::canonical(source, ec), to = fs::weakly_canonical(output, ec);
+  const auto differs = std::mismatch(to.begin(), to.end(), from.begin(), from.end());
+  if (ec || differs.first != to.end()) return {};
+  return {StatusCode::invalid_argument, fmt::format("output {} is the source itself, or holds it; choose another -o", output)};
+}
+
 }  // namespace
 
 Result<RepairReport> repair_model(const std::string& name, const std::string& output, bool force, const RunOptions& run) {
@@ -63,6 +76,7 @@ Result<RepairReport> repair_model(const std::string& name, const std::string& ou
   report.output = without_trailing_slash(output);
   if (report.output.empty()) return Status(StatusCode::invalid_argument, "no output directory is named");
   JANG_ASSIGN(const std::string directory, find_input(name, run));
+  JANG_TRY(check_output(directory, report.output));
   const Result<format::Checkpoint> opened_source = format::Checkpoint::open(directory);
   if (!opened_source.ok()) return as_input_failure(opened_source.status());
   const format::Checkpoint& checkpoint = *opened_source;

@@ -49,7 +49,7 @@ void add_factor(const json::Value& text, json::Value* parameters) {
 
 // Writes effective parameters where old configs have them: theta, and unless the type is "default" the rest as a scaling object.
 void write_rope(json::Value parameters, const char* theta_key, bool has_scaling, bool reads_top, json::Value* text) {
-  if (const json::Value* theta = json::find(parameters, "rope_theta"); theta && theta->is_number()) (*text)[theta_key] = *theta;
+  if (const json::Value* theta = json::find(parameters, "rope_theta")) (*text)[theta_key] = *theta;  // whoever reads it checks it
   if (!has_scaling || rope_type(parameters) == "default") return;
   parameters.erase("rope_theta");
   agree_on_type(&parameters);

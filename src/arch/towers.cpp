@@ -39,6 +39,7 @@ struct Tower {
   std::string_view layers_key;
   std::int64_t layers_otherwise;
   std::span<const TowerTensor> tensors;
+  std::span<const std::string_view> deepstack_types{};  // which of the model types join pictures to text at several depths
 };
 
 using enum Extent;
@@ -134,7 +135,7 @@ constexpr TowerTensor kPixtralTensors[] = {
 };
 
 constexpr Tower kTowers[] = {
-    {kQwenTypes, kQwenNumbers, "depth", 27, kQwenTensors},
+    {kQwenTypes, kQwenNumbers, "depth", 27, kQwenTensors, std::span(kQwenTypes).first(2)},
     {kSiglipTypes, kSiglipNumbers, "num_hidden_layers", 12, kSiglipTensors},
     {kPixtralTypes, kPixtralNumbers, "num_hidden_layers", 24, kPixtralTensors},
 };
@@ -148,14 +149,18 @@ struct TowerSizes {
   [[nodiscard]] std::int64_t count(Repeat r) const { return r == Repeat::once ? 1 : r == Repeat::layers ? layers : deepstack; }
 };
 
-Result<TowerSizes> read_sizes(const Tower& tower, const json::Value& config, const json::Value& vision) {
+Result<TowerSizes> read_sizes(const Tower& tower, std::string_view type, const json::Value& config, const json::Value& vision) {
   TowerSizes s;
   for (const ConfigNumber& n : tower.numbers) {
     JANG_ASSIGN(s[n.extent], json::get_int(vision, n.key, n.otherwise, 1, kMostExtent));
   }
   JANG_ASSIGN(s.layers, json::get_int(vision, tower.layers_key, tower.layers_otherwise, 1, kMostLayers));
-  if (const json::Value* at = json::find(vision, "deepstack_visual_indexes"); at != nullptr && at->is_array())
-    s.deepstack = std::min(static_cast<std::int64_t>(at->size()), kMostLayers);
+  // Of qwen3_vl alone, whose default are three.
+  const bool taps = !tower.deepstack_types.empty() && std::ranges::find(tower.deepstack_types, type) != tower.deepstack_types.end();
+  const json::Value* at = json::find(vision, "deepstack_visual_indexes");
+  if (at != nullptr && (!at->is_array() || static_cast<std::int64_t>(at->size()) > s.layers))
+    return Status(StatusCode::corrupt, "config.json: 'deepstack_visual_indexes' must list layers of the vision tower");
+  if (taps) s.deepstack = at == nullptr ? 3 : static_cast<std::int64_t>(at->size());
   const json::Value* nested = json::find(config, "text_config");
   JANG_ASSIGN(s[text], json::get_int(nested != nullptr && nested->is_object() ? *nested : config, "hidden_size", 1, 1, kMostExtent));
   const json::Value& merging = json::find(vision, "spatial_merge_size") != nullptr ? vision : config;
@@ -195,7 +200,7 @@ Result<std::vector<TensorInfo>> expected_towers(const json::Value& config, DType
   const auto tower =
       std::ranges::find_if(kTowers, [&](const Tower& t) { return std::ranges::find(t.model_types, type) != t.model_types.end(); });
   if (vision == nullptr || !vision->is_object() || tower == std::end(kTowers)) return tensors;
-  JANG_ASSIGN(const TowerSizes sizes, read_sizes(*tower, config, *vision));
+  JANG_ASSIGN(const TowerSizes sizes, read_sizes(*tower, type, config, *vision));
   for (const TowerTensor& t : tower->tensors)
     for (std::int64_t i = 0; i < sizes.count(t.repeat); ++i) {
       std::string name(t.name);

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/json.h"
+#include "cli/terminal.h"
 #include "cli/units.h"
 #include "jang/repair.h"
 
@@ -49,6 +50,7 @@ std::string repair_document(const RepairReport& done) {
   v["linked"] = done.n_linked;
   v["copied"] = done.n_copied;
   v["file_bytes"] = done.file_bytes;
+  v["left"] = done.left;
   return dump(v, 2) + "\n";
 }
 
@@ -58,6 +60,8 @@ int run_repair(const Arguments& arguments, const Surroundings& surroundings) {
   const std::string source = arguments.value("DIR");
   const Result<RepairReport> done = repair_model(source, arguments.value("--output"), arguments.has("--force"));
   if (!done.ok()) return fail(fmt::format("cannot repair {}", source), "repair", done.status(), surroundings.stderr_color);
+  for (const std::string& why : done->left)
+    print_message(fmt::format("{}not copied: {}\n", styled("warning: ", Style::yellow, surroundings.stderr_color), printable(why)));
   return finish(arguments.has("--json") ? repair_document(*done) : repair_text(*done, source), surroundings);
 }
 

@@ -38,6 +38,10 @@ TEST(ConfigEdit, default_rope_has_no_scaling) {
   ASSERT_TRUE(flatten_rope(&text).ok());
   EXPECT_FALSE(text.contains("rope_scaling"));
   EXPECT_EQ(text["rope_theta"], 1e6);
+
+  text["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", "wide"}};
+  ASSERT_TRUE(flatten_rope(&text).ok());
+  EXPECT_EQ(text["rope_theta"], "wide");  // for the reader to refuse, not lost
 }
 
 TEST(ConfigEdit, rope_by_layer_type_gives_two_bases) {

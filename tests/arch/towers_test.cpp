@@ -49,6 +49,12 @@ TEST(Towers, numbers_that_are_none_are_refused) {
     config["vision_config"]["hidden_size"] = bad;
     EXPECT_EQ(expected_towers(config, DType::bf16).status().code(), StatusCode::corrupt) << bad.dump();
   }
+  const json::Value listed = {{"model_type", "qwen3_vl"}, {"text_config", {{"hidden_size", 64}}}, {"vision_config", {{"depth", 2}}}};
+  for (const json::Value& bad : {json::Value("x"), json::Value(5), json::Value::array({0, 1, 2})}) {
+    json::Value config = listed;
+    config["vision_config"]["deepstack_visual_indexes"] = bad;
+    EXPECT_EQ(expected_towers(config, DType::bf16).status().code(), StatusCode::corrupt) << bad.dump();
+  }
   json::Value config = gemma3();
   config["vision_config"]["num_hidden_layers"] = 1 << 20;
   EXPECT_EQ(expected_towers(config, DType::bf16).status().code(), StatusCode::corrupt);

@@ -52,6 +52,25 @@ TEST_F(Repair, bundles_that_lost_their_map_answer_as_before) {
   EXPECT_TRUE(contains(forced.out, "by the model's shapes; it said 2 bits, group 64")) << forced.out;
 }
 
+TEST_F(Repair, the_source_is_never_replaced_and_links_out_of_it_are_told) {
+  namespace fs = std::filesystem;
+  ASSERT_EQ(run({"convert", kBundledModel, "-p", "JANG_2S", "-o", path("sound"), "-q"}).code, 0);
+  std::ofstream(path("sound") + "/NOTES.txt") << "mine";
+  fs::create_directory_symlink(path("sound"), path("link"));
+  for (const std::string& output : {path("sound"), path("sound") + "/../sound/", path("link"), dir_.string()}) {
+    const ProgramOutcome refused = run({"repair", path("sound"), "-o", output, "--force"});
+    EXPECT_EQ(refused.code, 2) << output << refused.err;
+    EXPECT_TRUE(fs::exists(path("sound") + "/NOTES.txt"));
+  }
+  EXPECT_EQ(run({"repair", path("link"), "-o", path("sound"), "--force"}).code, 2);
+
+  fs::rename(path("sound") + "/tokenizer.json", path("other.json"));
+  fs::create_symlink(path("other.json"), path("sound") + "/tokenizer.json");
+  const ProgramOutcome done = run({"repair", path("sound"), "-o", path("new")});
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_TRUE(contains(done.err, "not copied: tokenizer.json")) << done.err;
+}
+
 TEST_F(Repair, what_cannot_be_repaired_leaves_nothing_behind) {
   EXPECT_EQ(run({"repair", kBundledModel, "-o", path("new")}).code, 2);  // nothing is packed
   EXPECT_EQ(run({"repair", path("nowhere"), "-o", path("new")}).code, 3);

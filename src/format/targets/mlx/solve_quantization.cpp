@@ -11,8 +11,12 @@
 #include <set>
 
 #include "arch/expected.h"
+#include "arch/family.h"
+#include "arch/path.h"
+#include "arch/registry.h"
 #include "base/checked.h"
 #include "codec/affine.h"
+#include "format/targets/mlx/families.h"
 #include "format/targets/mlx/quantization.h"
 #include "format/targets/targets.h"
 
@@ -177,8 +181,16 @@ class Solver {
     arch::SourceFacts facts;
     facts.file_format = c_.file_format();
     for (const Target* target : targets()) target->published(c_.config(), &infos, &facts);
-    for (std::size_t i = 0; i < packed_.size(); ++i)
-      if (const auto found = columns_of.find(infos[i].name); found != columns_of.end()) inputs_[packed_[i].path] = found->second;
+    const arch::Family* family = arch::family_of(c_.config());
+    const std::string_view feed_forward = family == nullptr ? std::string_view() : family_row(family->name).feed_forward;
+    for (std::size_t i = 0; i < packed_.size(); ++i) {
+      auto found = columns_of.find(infos[i].name);
+      if (found == columns_of.end() && !feed_forward.empty()) {  // the class's word for what the family calls mlp
+        arch::replace_path(&infos[i].name, feed_forward, "mlp");
+        found = columns_of.find(infos[i].name);
+      }
+      if (found != columns_of.end()) inputs_[packed_[i].path] = found->second;
+    }
   }
 
   // bits and group_size of an entry of the map, the default's where it lacks them; none where it is no entry.
