@@ -61,9 +61,10 @@ constexpr const Family* kFamilies[] = {
     &kStableLm, &kInternLm3,    &kHelium,   &kNemotron,   &kPhi,      &kLfm2,
 };
 
-bool is_on(const json::Value& config, std::string_view key) {
+// What is no boolean may mean anything.
+bool may_be_on(const json::Value& config, std::string_view key) {
   const json::Value* value = json::find(config, std::string(key).c_str());
-  return value != nullptr && *value == true;
+  return value != nullptr && *value != false;
 }
 
 }  // namespace
@@ -78,7 +79,7 @@ const Family* family_of(const json::Value& config) {
   if (!config.is_object()) return nullptr;
   const auto model_type = json::get_string(config, "model_type", "");
   const Family* family = model_type.ok() ? find_family(*model_type) : nullptr;
-  if (family != nullptr && std::ranges::any_of(family->unlisted_switches, [&](std::string_view key) { return is_on(config, key); }))
+  if (family != nullptr && std::ranges::any_of(family->unlisted_switches, [&](std::string_view key) { return may_be_on(config, key); }))
     return nullptr;
   if (family == nullptr || family->text_types.empty()) return family;
   const json::Value* text = json::find(config, "text_config");

@@ -239,8 +239,11 @@ TEST(DecoderConfig, models_that_no_row_of_their_family_describes_are_not_run) {
     FakeModel m = dense_model(family);
     m.config[key] = false;
     EXPECT_TRUE(configured(m).ok()) << family << " " << key;
+    for (const json::Value& on : {json::Value(true), json::Value("yes"), json::Value(1)}) {
+      m.config[key] = on;
+      EXPECT_EQ(configured(m).status().code(), StatusCode::unsupported) << family << " " << key << " " << on.dump();
+    }
     m.config[key] = true;
-    EXPECT_EQ(configured(m).status().code(), StatusCode::unsupported) << family << " " << key;
     EXPECT_TRUE(m.describe().ok()) << "it still converts";
   }
 }
