@@ -112,6 +112,15 @@ inline std::vector<std::string> compared_devices() {
   return names;
 }
 
+// A test on a device by its name, with three threads.
+class DeviceFixture : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (!machine.problem().empty()) GTEST_SKIP() << machine.problem();
+  }
+  Machine machine{GetParam(), 3};
+};
+
 // Relative to the largest value expected; `terms`: of the longest sum, each rounded to float32.
 inline void expect_near(const Values& found, const std::vector<double>& expected, double terms, const std::string& what) {
   ASSERT_EQ(found.size(), expected.size()) << what;
@@ -125,6 +134,18 @@ inline void expect_near(const Values& found, const std::vector<double>& expected
 inline Values dequantized(const MatrixView& w) {
   Values out(at(w.n_rows * w.n_cols));
   for (std::int64_t r = 0; r < w.n_rows; ++r) find_ops("ref")->dequantize_row(w, r, out.data() + r * w.n_cols);
+  return out;
+}
+
+// RMS norm of rows of n values: x / sqrt(mean(x^2) + eps) * (weight + offset), or without factor where there is no weight.
+inline std::vector<double> normed(const Values& x, std::int64_t n, const Values& weight, double eps, double offset) {
+  std::vector<double> out;
+  for (std::size_t r = 0; r < x.size(); r += at(n)) {
+    double sum = 0;
+    for (std::size_t j = 0; j < at(n); ++j) sum += d(x[r + j]) * d(x[r + j]);
+    for (std::size_t j = 0; j < at(n); ++j)
+      out.push_back(d(x[r + j]) / std::sqrt(sum / static_cast<double>(n) + eps) * (weight.empty() ? 1.0 : d(weight[j]) + offset));
+  }
   return out;
 }
 
