@@ -45,6 +45,8 @@ struct Access {
 [[nodiscard]] Status as_input_failure(const Status& status);
 // Resolves a name and opens the source. Errors never are invalid_argument.
 [[nodiscard]] Result<std::string> find_input(const std::string& name, const RunOptions& run);
+// A path as a name that others can be made of: "out/" is "out".
+[[nodiscard]] std::string without_trailing_slash(std::string path);
 // The observer of the options, or one that swallows everything.
 [[nodiscard]] Observer& observer_of(const RunOptions& run);
 // Threads, backend, observer and cancel flag.

@@ -2,6 +2,7 @@
 // See the header.
 #include "jang/distill.h"
 
+#include <array>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@
 #include "distill/distill.h"
 #include "distill/student.h"
 #include "distill/write_bundle.h"
+#include "format/bundle_writer.h"
 #include "format/targets/bundle.h"
 #include "format/targets/targets.h"
 #include "json/json.h"
@@ -66,14 +68,7 @@ Status check_output(const std::string& output, const std::string& bundle, const 
     return {StatusCode::not_found, "the folder of the output, " + folder.string() + ", does not exist"};
   if (!fs::exists(fs::symlink_status(output, ec))) return {};
   if (!fs::exists(output, ec)) return {StatusCode::invalid_argument, output + " is a link to nothing; remove it, or choose another -o"};
-  for (const std::string& input : {bundle, source})
-    if (fs::equivalent(output, input, ec))
-      return {StatusCode::invalid_argument, "output " + output + " is " + input + " itself; choose another -o"};
-  for (const std::string& input : {bundle, source}) {
-    const fs::path inside = fs::canonical(input, ec).lexically_relative(fs::canonical(output, ec));
-    if (!inside.empty() && *inside.begin() != "..")
-      return {StatusCode::invalid_argument, input + " lies in the output " + output + ", which would be replaced; choose another -o"};
-  }
+  JANG_TRY(format::check_apart(output, std::array{bundle, source}));
   if (force && fs::exists(output + "/config.json", ec)) return {};
   if (force) return {StatusCode::invalid_argument, output + " exists and is no model directory: it is not replaced"};
   return {StatusCode::invalid_argument, output + " exists already; choose another -o, or --force to replace it"};
@@ -130,11 +125,6 @@ distill::Options training_options(const DistillationOptions& options) {
 }
 
 }  // namespace
-
-std::string without_trailing_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
 
 std::vector<std::string_view> distillation_phases(const DistillationOptions& options) {
   std::vector<std::string_view> phases = distill::phases_of(training_options(options));

@@ -12,8 +12,6 @@ namespace jang {
 
 // Phases that distill_directory announces, in order.
 [[nodiscard]] std::vector<std::string_view> distillation_phases(const DistillationOptions& options);
-// A path as a name that others can be made of: "out/" is "out".
-[[nodiscard]] std::string without_trailing_slash(std::string path);
 // Everything that can be refused before the work; `output`: may be empty where it is not known yet.
 [[nodiscard]] Status check_distillation(const DistillationOptions& options, const std::string& output);
 // Trains the bundle `directory` against `source`, both directories, and writes `output`; tells `observer` in the place of run.observer.

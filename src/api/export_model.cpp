@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "api/access.h"
-#include "api/distilling.h"
 #include "base/phases.h"
 #include "format/hub.h"
 #include "format/targets/target.h"

@@ -2,14 +2,10 @@
 // See the header.
 #include "jang/repair.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
 #include "api/access.h"
-#include "api/distilling.h"
 #include "base/file.h"
 #include "format/bundle_writer.h"
 #include "format/checkpoint_files.h"
@@ -60,15 +56,6 @@ Status add_files(const format::Checkpoint& checkpoint, bool has_record, format::
   return add_index(checkpoint.path() + "/" + std::string(kIndexFile), writer);
 }
 
-// Refuses an output whose swap would take the source away: it is the source, or holds it.
-Status check_output(const std::string& source, const std::string& output) {
-  std::error_code ec;
-  const fs::path from = fs::canonical(source, ec), to = fs::weakly_canonical(output, ec);
-  const auto differs = std::mismatch(to.begin(), to.end(), from.begin(), from.end());
-  if (ec || differs.first != to.end()) return {};
-  return {StatusCode::invalid_argument, fmt::format("output {} is the source itself, or holds it; choose another -o", output)};
-}
-
 }  // namespace
 
 Result<RepairReport> repair_model(const std::string& name, const std::string& output, bool force, const RunOptions& run) {
@@ -76,7 +63,7 @@ Result<RepairReport> repair_model(const std::string& name, const std::string& ou
   report.output = without_trailing_slash(output);
   if (report.output.empty()) return Status(StatusCode::invalid_argument, "no output directory is named");
   JANG_ASSIGN(const std::string directory, find_input(name, run));
-  JANG_TRY(check_output(directory, report.output));
+  JANG_TRY(format::check_apart(report.output, {&directory, 1}));
   const Result<format::Checkpoint> opened_source = format::Checkpoint::open(directory);
   if (!opened_source.ok()) return as_input_failure(opened_source.status());
   const format::Checkpoint& checkpoint = *opened_source;

@@ -11,6 +11,11 @@ Status as_input_failure(const Status& status) {
   return status.code() == StatusCode::invalid_argument ? Status(StatusCode::not_found, status.message()) : status;
 }
 
+std::string without_trailing_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
 Result<std::string> find_input(const std::string& name, const RunOptions& run) {
   Result<std::string> directory = find_model(name, run.hub);
   return directory.ok() ? directory : as_input_failure(directory.status());

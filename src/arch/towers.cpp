@@ -155,7 +155,7 @@ Result<TowerSizes> read_sizes(const Tower& tower, std::string_view type, const j
     JANG_ASSIGN(s[n.extent], json::get_int(vision, n.key, n.otherwise, 1, kMostExtent));
   }
   JANG_ASSIGN(s.layers, json::get_int(vision, tower.layers_key, tower.layers_otherwise, 1, kMostLayers));
-  // Of qwen3_vl alone, whose default are three.
+  // The Qwen3-VL models alone have them; without the key three.
   const bool taps = !tower.deepstack_types.empty() && std::ranges::find(tower.deepstack_types, type) != tower.deepstack_types.end();
   const json::Value* at = json::find(vision, "deepstack_visual_indexes");
   if (at != nullptr && (!at->is_array() || static_cast<std::int64_t>(at->size()) > s.layers))

@@ -57,6 +57,20 @@ Status clear_stale(const std::string& partial) {
 
 }  // namespace
 
+Status check_apart(const std::string& output, std::span<const std::string> inputs) {
+  std::error_code ec;
+  if (!fs::exists(output, ec)) return {};
+  for (const std::string& input : inputs)
+    if (fs::equivalent(output, input, ec))
+      return {StatusCode::invalid_argument, "output " + output + " is " + input + " itself; choose another -o"};
+  for (const std::string& input : inputs) {
+    const fs::path inside = fs::canonical(input, ec).lexically_relative(fs::canonical(output, ec));
+    if (!inside.empty() && *inside.begin() != "..")
+      return {StatusCode::invalid_argument, input + " lies in the output " + output + ", which would be replaced; choose another -o"};
+  }
+  return {};
+}
+
 Result<BundleWriter> BundleWriter::create(const std::string& output, bool force, const std::vector<PlannedFile>& files) {
   std::error_code ec;
   BundleWriter w;

@@ -24,6 +24,10 @@ struct PlannedFile {
   std::uint64_t bytes = 0;
 };
 
+// Refuses an output whose swap would take an input away: it is that input, or holds it. Nothing stands in the way of what does not exist.
+// Errors: invalid_argument.
+[[nodiscard]] Status check_apart(const std::string& output, std::span<const std::string> inputs);
+
 class BundleWriter {
  public:
   // Creates the partial directory, reserves `files` and writes their headers. With `force` an existing `output` that is a model directory

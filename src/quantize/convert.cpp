@@ -4,8 +4,6 @@
 
 #include <sys/resource.h>
 
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include "base/clock.h"
@@ -27,8 +25,6 @@
 
 namespace jang::quantize {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::uint64_t peak_rss_bytes() {
   rusage usage{};
@@ -110,14 +106,6 @@ std::string recorded_method(const plan::Plan& plan, const json::Value& origin) {
   return method != nullptr && method->is_string() ? method->get<std::string>() : "unknown";
 }
 
-// Refuses an output that is the source, or lies where the swap would destroy it.
-Status check_output(const Source& source, const std::string& output) {
-  std::error_code ec;
-  if (fs::exists(output, ec) && fs::equivalent(output, source.checkpoint.path(), ec))
-    return Status(StatusCode::invalid_argument, "output " + output + " is the source itself; choose another -o");
-  return {};
-}
-
 // Names and shapes of the source's model are those of one target.
 Status check_target(const Source& source, const plan::Plan& plan) {
   if (source.target == plan.target) return {};
@@ -134,7 +122,7 @@ Result<ConvertReport> convert(const Source& source, const plan::Plan& plan, cons
   JANG_ASSIGN(const std::unique_ptr<kernels::Device> device, kernels::open_device(run.backend, nullptr));
   JANG_TRY(check_target(source, plan));
   JANG_TRY(check_loadable(source.model, *source.target));
-  JANG_TRY(check_output(source, output));
+  JANG_TRY(format::check_apart(output, {&source.checkpoint.path(), 1}));
   Importance importance;
   ChannelScales scales;
   if (!plan.statistics.empty()) {
