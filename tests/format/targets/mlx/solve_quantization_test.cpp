@@ -152,6 +152,33 @@ TEST_F(SolveQuantization, planted_faults_are_solved_by_the_shapes_of_the_model) 
   }
 }
 
+TEST_F(SolveQuantization, mixtures_under_the_words_of_their_class_are_solved_by_shapes) {
+  int n_tried = 0;
+  for (const arch::testing::NamedModel& m : arch::testing::all_models()) {
+    if (m.name != "granitemoe" && m.name != "mixtral") continue;
+    SCOPED_TRACE(m.name);
+    ++n_tried;
+    const auto spelled = targets::describe_source(m.model.config, m.model.tensors);
+    ASSERT_TRUE(spelled.ok()) << spelled.status().message();
+    config_ = spelled->config;
+    tensors_.clear();
+    truth_.clear();
+    for (const arch::OutTensor& t : spelled->tensors) {
+      if (!t.quantizable) {
+        tensors_.push_back({t.name, DType::f16, t.shape});
+        continue;
+      }
+      truth_[t.module] = {2, 64};
+      pack(t.module, t.shape, {2, 64});
+    }
+    const bool has_stacks =
+        std::ranges::any_of(truth_, [](const auto& row) { return row.first.find("block_sparse_moe") != std::string::npos; });
+    EXPECT_TRUE(has_stacks);
+    EXPECT_EQ(expect_solved(), static_cast<int>(truth_.size()));
+  }
+  EXPECT_EQ(n_tried, 2);
+}
+
 TEST_F(SolveQuantization, entries_that_name_nothing_go_and_plain_ones_stay) {
   map()["model.layers.7.mlp.up_proj"] = entry({4, 64});
   map()["model.norm"] = false;
