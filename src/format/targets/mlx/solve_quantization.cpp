@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "arch/bind.h"
 #include "arch/expected.h"
 #include "arch/family.h"
 #include "arch/path.h"
@@ -182,11 +183,12 @@ class Solver {
     facts.file_format = c_.file_format();
     for (const Target* target : targets()) target->published(c_.config(), &infos, &facts);
     const arch::Family* family = arch::family_of(c_.config());
-    const std::string_view feed_forward = family == nullptr ? std::string_view() : family_row(family->name).feed_forward;
+    const FamilyRow* const row = family == nullptr ? nullptr : &family_row(family->name);
     for (std::size_t i = 0; i < packed_.size(); ++i) {
       auto found = columns_of.find(infos[i].name);
-      if (found == columns_of.end() && !feed_forward.empty()) {  // the class's word for what the family calls mlp
-        arch::replace_path(&infos[i].name, feed_forward, "mlp");
+      if (found == columns_of.end() && row != nullptr) {  // the class's words for what the family calls otherwise
+        if (!row->feed_forward.empty()) arch::replace_path(&infos[i].name, row->feed_forward, "mlp");
+        infos[i].name = arch::rename_parts(std::move(infos[i].name), row->parts);
         found = columns_of.find(infos[i].name);
       }
       if (found != columns_of.end()) inputs_[packed_[i].path] = found->second;
