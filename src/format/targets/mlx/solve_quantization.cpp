@@ -209,6 +209,21 @@ class Solver {
     if (own != nullptr && own->is_boolean()) return std::nullopt;
     return entry_of(own, entry_of(map_, std::nullopt));
   }
+  // What holds for the module: its own entry, else the default; null where there is neither.
+  const Value* entry_for(const std::string& path) const {
+    const Value* own = map_ != nullptr ? json::find(*map_, path) : nullptr;
+    return own != nullptr ? own : map_;
+  }
+  // mlx-lm takes an entry without a mode as affine, whatever the default's mode is.
+  static bool is_affine(const Value* entry) {
+    const Value* mode = entry != nullptr && entry->is_object() ? json::find(*entry, "mode") : nullptr;
+    return mode == nullptr || *mode == "affine";
+  }
+  static std::string words_of(const Value* entry, const std::optional<Pair>& said) {
+    if (entry == nullptr) return "nothing";
+    if (said) return text_of(*said) + (is_affine(entry) ? "" : ", mode " + json::find(*entry, "mode")->dump());
+    return *entry == false ? "that it is not packed" : "no bits and group that are whole numbers";
+  }
   std::optional<Pair> said_by_manifest(const std::string& path) const {
     return manifest_ == nullptr ? std::nullopt : entry_of(json::find(*manifest_, path), std::nullopt);
   }
@@ -216,8 +231,9 @@ class Solver {
   // Adds the module, or returns the pairs that it could have.
   Result<std::vector<Pair>> solve(const Packed& p, std::vector<SolvedModule>* modules) const {
     const std::optional<Pair> said = said_by_config(p.path), noted = said_by_manifest(p.path);
+    const Value* const entry = entry_for(p.path);
     const auto is = [&](const Pair& pair, std::string_view by) {
-      modules->push_back({p.path, pair.bits, pair.group_size, said ? text_of(*said) : "nothing", by, said == pair});
+      modules->push_back({p.path, pair.bits, pair.group_size, words_of(entry, said), by, said == pair && is_affine(entry)});
       return std::vector<Pair>{};
     };
     std::vector<Pair> pairs = p.pairs();

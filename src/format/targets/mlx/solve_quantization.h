@@ -27,9 +27,9 @@ namespace jang::targets::mlx {
 struct SolvedModule {
   std::string path;
   int bits = 0, group_size = 0;
-  std::string said{};      // "2 bits, group 64" as config.json had it; "nothing"
+  std::string said{};      // "2 bits, group 64" as config.json had it, "nothing" where it had no entry; for messages
   std::string_view by{};   // what decided: "the model's shapes", "sizes of config.json", "config.json", "the manifest", "the only pair"
-  bool was_right = false;  // config.json said the same
+  bool was_right = false;  // config.json said the same, of the mode affine
 };
 
 struct SolvedQuantization {

@@ -134,6 +134,7 @@ TEST_F(SolveQuantization, planted_faults_are_solved_by_the_shapes_of_the_model) 
        },
        1},
       {[&] { map()["lm_head"] = false; }, 1},  // said to be plain
+      {[&] { map()["lm_head"]["mode"] = "mxfp4"; }, 1},
       {[&] {
          map()["model.layers.7.mlp.up_proj"] = entry({4, 64});
        },
@@ -150,6 +151,23 @@ TEST_F(SolveQuantization, planted_faults_are_solved_by_the_shapes_of_the_model) 
     fault();
     EXPECT_EQ(expect_solved(), wrong);
   }
+}
+
+TEST_F(SolveQuantization, says_what_an_entry_had) {
+  map()["lm_head"]["mode"] = "mxfp4";
+  map()["model.embed_tokens"] = false;
+  map()["model.layers.0.mlp.up_proj"] = {{"bits", "4"}, {"group_size", 64}};
+  const auto solved = solve();
+  ASSERT_TRUE(solved.ok()) << solved.status().message();
+  std::map<std::string, std::string> said;
+  for (const SolvedModule& m : solved->modules) said[m.path] = m.said;
+  EXPECT_NE(said["lm_head"].find("mode \"mxfp4\""), std::string::npos) << said["lm_head"];
+  EXPECT_EQ(said["model.embed_tokens"], "that it is not packed");
+  EXPECT_EQ(said["model.layers.0.mlp.up_proj"], "no bits and group that are whole numbers");
+  config_.erase("quantization");
+  const auto bare = solve();
+  ASSERT_TRUE(bare.ok()) << bare.status().message();
+  EXPECT_EQ(bare->modules.front().said, "nothing");
 }
 
 TEST_F(SolveQuantization, mixtures_under_the_words_of_their_class_are_solved_by_shapes) {
