@@ -47,6 +47,10 @@ Status clear_stale(const std::string& partial) {
   if (!fs::exists(fs::symlink_status(partial, ec))) return {};
   if (!fs::is_directory(fs::symlink_status(partial, ec)))
     return Status(StatusCode::invalid_argument, partial + " exists and is not a directory; remove it");
+  // Writers lock their directory before anything else is in it, so one with files and no lock is somebody's own.
+  if (!fs::exists(fs::symlink_status(partial + "/" + kLockName, ec)) && !fs::is_empty(partial, ec))
+    return Status(StatusCode::invalid_argument,
+                  partial + " is in the way, and no interrupted conversion left it; remove it, or choose another -o");
   int fd = -1;
   JANG_TRY(lock_directory(partial, &fd));
   fs::remove_all(partial, ec);

@@ -113,11 +113,24 @@ TEST_F(BundleWriterTest, second_writer_to_one_output_is_refused) {
 
 TEST_F(BundleWriterTest, leftovers_of_a_killed_writer_are_cleared) {
   fs::create_directories(output_ + ".partial");
+  std::ofstream(output_ + ".partial/.lock");
   std::ofstream(output_ + ".partial/a") << "torn";
   auto w = filled();
   ASSERT_TRUE(w.ok()) << w.status().message();
   ASSERT_TRUE(w->publish().ok());
   EXPECT_EQ(text_of(output_ + "/a"), "headdata");
+}
+
+TEST_F(BundleWriterTest, a_directory_that_no_writer_left_stays) {
+  const std::string mine = output_ + ".partial/a";
+  fs::create_directories(output_ + ".partial");
+  ASSERT_TRUE(filled().ok());  // killed before it could lock
+  fs::create_directories(output_ + ".partial");
+  std::ofstream(mine) << "mine";
+  auto w = filled();
+  ASSERT_FALSE(w.ok());
+  EXPECT_EQ(w.status().code(), StatusCode::invalid_argument) << w.status().message();
+  EXPECT_EQ(text_of(mine), "mine");
 }
 
 TEST_F(BundleWriterTest, missing_parent_directory_is_a_write_error) {
