@@ -18,6 +18,7 @@ Result<Bundle> open_bundle(const std::string& path, const OpenOptions& options) 
   const targets::Target& target = targets::writer_of(checkpoint);
   Bundle bundle{std::move(checkpoint), &target, nullptr, false, {}, {}};
   JANG_ASSIGN(bundle.jang_config, targets::read_record(path));
+  JANG_TRY(targets::check_rotation(bundle.jang_config));
   if (const Status found = target.read(&bundle); !found.ok()) return bundle.checkpoint.settle(found, false);
   return bundle;
 }

@@ -154,6 +154,16 @@ Result<Value> read_record(const std::string& directory) {
   return Value(nullptr);
 }
 
+Status check_rotation(const Value& record) {
+  const Value* quantization = object_member(record, "quantization");
+  const Value* rotated = quantization != nullptr ? json::find(*quantization, "hadamard_rotation") : nullptr;
+  if (rotated == nullptr || rotated->is_null() || *rotated == false) return {};
+  return {StatusCode::unsupported,
+          fmt::format("the weights are rotated (hadamard_rotation in {}), which stock mlx-lm does not undo either; convert the source "
+                      "without a rotation",
+                      kJangConfig)};
+}
+
 Value origin_of(const Value& record, std::string_view target) {
   Value origin = {{"target", target}};
   if (const Value* quantization = object_member(record, "quantization"))

@@ -42,6 +42,9 @@ inline constexpr std::string_view kEngineRecord = "jang_record.json", kJangConfi
 
 // The record of a directory, null where it has none. Errors: those of reading JSON.
 [[nodiscard]] Result<json::Value> read_record(const std::string& directory);
+// Errors: unsupported where the record says that weights were rotated (upstream's `convert --hadamard`), which only its own loader undoes:
+// to everyone else they are another model's.
+[[nodiscard]] Status check_rotation(const json::Value& record);
 // What a conversion of a packed directory keeps of its record (Record::origin): {"target", and of its quantization all but the manifest}.
 [[nodiscard]] json::Value origin_of(const json::Value& record, std::string_view target);
 // Whether channels of a directory were rescaled before they were packed, so that its weights are not those of its source: as its own record

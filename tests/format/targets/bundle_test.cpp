@@ -63,6 +63,20 @@ class BundleTest : public ::testing::Test {
   json::Value config_, jang_;
 };
 
+TEST_F(BundleTest, rotated_weights_are_refused) {
+  jang_["quantization"]["hadamard_rotation"] = false;
+  write();
+  EXPECT_TRUE(open_bundle(dir_.string()).ok());
+  for (const json::Value& rotated : {json::Value(true), json::Value("block"), json::Value(1)}) {
+    jang_["quantization"]["hadamard_rotation"] = rotated;
+    write();
+    const auto opened = open_bundle(dir_.string());
+    ASSERT_FALSE(opened.ok()) << rotated;
+    EXPECT_EQ(opened.status().code(), StatusCode::unsupported);
+    EXPECT_NE(opened.status().message().find("hadamard_rotation"), std::string::npos) << opened.status().message();
+  }
+}
+
 TEST_F(BundleTest, sound_bundle_has_no_findings) {
   write();
   EXPECT_EQ(findings("error") + findings("warning"), "");
