@@ -43,6 +43,7 @@ CHECKS = {  # module: packages it needs
     "check_compressed_tensors": ("numpy", "torch", "transformers", "safetensors", "compressed_tensors"),
     "check_awq_gptq": ("numpy", "torch", "transformers", "safetensors"),
     "check_humming": ("numpy", "torch", "transformers"),
+    "check_jang_tools": ("numpy", "mlx", "mlx_lm", "jang_tools"),
     "check_float4": ("numpy", "torch", "transformers", "safetensors"),
     "check_eval": ("numpy", "scipy", "torch", "transformers", "tokenizers"),
 }
