@@ -114,7 +114,7 @@ void conv_silu(benchmark::State& state, const Ops& ops) {
   const std::vector<float> x = random_values(n * channels), weight = random_values(4 * channels);
   std::vector<float> carried(3 * channels), out(x.size());
   for (auto _ : state) {
-    ops.conv(x.data(), n, channels, weight.data(), 4, true, carried.data(), out.data());
+    ops.conv(x.data(), n, channels, weight.data(), nullptr, 4, true, carried.data(), out.data());
     benchmark::ClobberMemory();
   }
   rate(state, "values/s", static_cast<double>(n * channels));

@@ -206,6 +206,7 @@ constexpr auto kHeaderElsewhere = std::to_array<Exemption>({
     {"kernels/cpu/cpu_backward_linear.cpp", "src/kernels/cpu/cpu_backward.h"},
     {"kernels/cpu/cpu_backward_attention.cpp", "src/kernels/cpu/cpu_backward.h"},
     {"kernels/cpu/cpu_backward_recurrent.cpp", "src/kernels/cpu/cpu_backward.h"},
+    {"kernels/cpu/cpu_backward_scan.cpp", "src/kernels/cpu/cpu_backward.h"},
     {"kernels/cpu/cpu_backward_training.cpp", "src/kernels/cpu/cpu_backward.h"},
     {"kernels/cuda/cuda_backward_training.cpp", "src/kernels/cuda/cuda_backward.h"},
 });

@@ -39,10 +39,11 @@ GramCounts gram_counts(const arch::DecoderConfig& config) {
   GramCounts counts;
   const auto hidden = static_cast<double>(config.hidden);
   for (const arch::LayerSpec& layer : config.layers) {
-    counts.add(hidden, 1, 1);
+    if (!std::holds_alternative<arch::NoMixer>(layer.mixer)) counts.add(hidden, 1, 1);
     if (const auto* attention = std::get_if<arch::AttentionSpec>(&layer.mixer))
       counts.add(static_cast<double>(attention->out_size()), 1, 1);
     if (const auto* delta = std::get_if<arch::DeltaSpec>(&layer.mixer)) counts.add(static_cast<double>(delta->v_size()), 1, 1);
+    if (const auto* mamba = std::get_if<arch::MambaSpec>(&layer.mixer)) counts.add(static_cast<double>(mamba->inner()), 1, 1);
     if (const auto* conv = std::get_if<arch::ShortConvSpec>(&layer.mixer)) counts.add(static_cast<double>(conv->channels), 1, 1);
     if (const auto* mlp = std::get_if<arch::MlpSpec>(&layer.ffn)) add_mlp(*mlp, hidden, 1, 1, &counts);
     if (const auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn)) {

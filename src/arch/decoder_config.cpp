@@ -114,11 +114,23 @@ DeltaSpec delta_of(const Traits& traits, const Geometry& g) {
           g.size(Dim::delta_head_v),    g.size(Dim::conv_kernel), traits.delta_interleaved};
 }
 
+// Numbers of the geometry; what they hold for a class's steps and norm its family says.
+MambaSpec mamba_of(const Geometry& g, float eps) {
+  MambaSpec m;
+  m.heads = g.size(Dim::mamba_heads);
+  m.head_dim = g.size(Dim::mamba_inner) / m.heads;
+  m.groups = g.mamba_groups;
+  m.state_dim = (g.size(Dim::mamba_conv) - m.inner()) / 2 / m.groups;
+  m.conv_kernel = g.size(Dim::conv_kernel);
+  m.eps = eps;
+  return m;
+}
+
 Result<ExpertsSpec> read_experts(const Traits& traits, const Geometry& g, const json::Value& text, Activation activation) {
   ExpertsSpec e;
   e.n_experts = g.n_experts;
-  e.expert = {g.size(Dim::expert_ffn), activation};
-  if (g.size(Dim::shared_ffn) > 0) e.shared = SharedExpert{{g.size(Dim::shared_ffn), activation}, true};
+  e.expert = {g.size(Dim::expert_ffn), activation, traits.gated_mlp};
+  if (g.size(Dim::shared_ffn) > 0) e.shared = SharedExpert{{g.size(Dim::shared_ffn), activation, traits.gated_mlp}, true};
   JANG_ASSIGN(e.norm_topk, json::get_bool(text, "norm_topk_prob", false));
   if (traits.always_norm_topk) e.norm_topk = true;
   JANG_ASSIGN(e.top_k, json::get_int(text, "num_experts_per_tok", 8, 1, 4096));
@@ -187,7 +199,7 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
   LatentSpec latent;
   if (g.latent) {
     JANG_ASSIGN(latent, read_latent(g, text));
-  } else {
+  } else if (g.n_heads > 0) {
     JANG_ASSIGN(attention, read_attention(traits, g, text));
   }
   std::optional<ExpertsSpec> experts;  // read when the first layer asks for them
@@ -203,6 +215,10 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
       layer.mixer = delta_of(traits, g);
     } else if (g.has(When::conv_layer, l)) {
       layer.mixer = ShortConvSpec{g.size(Dim::hidden), g.size(Dim::conv_kernel)};
+    } else if (g.has(When::mamba_layer, l)) {
+      layer.mixer = mamba_of(g, c->norm.eps);
+    } else if (!g.has(When::attention_layer, l)) {
+      layer.mixer = NoMixer{};
     } else if (g.latent) {
       layer.mixer = latent;
     } else {
@@ -210,8 +226,11 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
       a.window = windows[static_cast<std::size_t>(l)];
       a.rope = a.window > 0 && traits.local_theta != 0 ? kLocalRope : 0;
     }
+    if (!g.kinds.empty()) layer.norms = Norms::single;
     if (g.has(When::moe_layer, l))
       layer.ffn = *experts;
+    else if (!g.has(When::dense_layer, l))
+      layer.ffn = NoFfn{};
     else
       layer.ffn = MlpSpec{g.size(Dim::ffn), activation, traits.gated_mlp, traits.fused_mlp};
     c->layers.push_back(layer);
@@ -222,6 +241,7 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
 // Where each kind of layer has its RoPE, the local one behind that of full attention: one flat object (rope_scaling where it has anything
 // in it, else rope_parameters), or one object per kind, rope_scaling laid over that of full attention.
 Status read_ropes(const Traits& traits, const Geometry& g, const json::Value& text, DecoderConfig* c) {
+  if (g.n_heads == 0) return {};  // nothing attends
   const json::Value* scaling = json::find(text, "rope_scaling");
   const json::Value* parameters = json::find(text, "rope_parameters");
   if (parameters != nullptr && !parameters->is_object()) return corrupt("rope_parameters must be an object");
@@ -261,6 +281,13 @@ bool possible(const LatentSpec& a, const std::vector<Rope>& ropes) {
          static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims == a.rope_dim;
 }
 bool possible(const ShortConvSpec& c, const std::vector<Rope>&) { return c.channels > 0 && c.kernel > 1; }
+bool possible(const MambaSpec& m, const std::vector<Rope>&) {
+  return m.heads > 0 && m.head_dim > 0 && m.groups > 0 && m.heads % m.groups == 0 && m.state_dim > 0 && m.conv_kernel > 1 &&
+         m.norm_groups >= 0 && (m.norm_groups == 0 || m.inner() % m.norm_groups == 0) && m.eps >= 0 && m.least_step >= 0 &&
+         m.least_step <= m.most_step;
+}
+bool possible(const NoMixer&, const std::vector<Rope>&) { return true; }
+bool possible(const NoFfn&) { return true; }
 bool possible(const MlpSpec& m) { return m.ffn > 0 && m.clamp >= 0; }
 bool possible(const ExpertsSpec& e) {
   return e.top_k > 0 && e.n_groups > 0 && e.n_experts % e.n_groups == 0 && e.top_groups > 0 && e.top_groups <= e.n_groups &&
@@ -271,7 +298,10 @@ bool possible(const ExpertsSpec& e) {
 Status check_layers(const DecoderConfig& c) {
   for (int l = 0; l < c.n_layers(); ++l) {
     const LayerSpec& layer = c.layers[static_cast<std::size_t>(l)];
-    if (!std::visit([&](const auto& mixer) { return possible(mixer, c.ropes); }, layer.mixer) ||
+    const bool one = std::holds_alternative<NoMixer>(layer.mixer) != std::holds_alternative<NoFfn>(layer.ffn);
+    const bool none = std::holds_alternative<NoMixer>(layer.mixer) && std::holds_alternative<NoFfn>(layer.ffn);
+    if (none || one != (layer.norms == Norms::single) ||
+        !std::visit([&](const auto& mixer) { return possible(mixer, c.ropes); }, layer.mixer) ||
         !std::visit([](const auto& ffn) { return possible(ffn); }, layer.ffn))
       return corrupt(fmt::format("the numbers of layer {} do not make a {} layer", l, c.family));
   }

@@ -19,7 +19,8 @@ namespace jang::arch {
 namespace {
 
 std::string_view kind(const Geometry& g) {
-  if (g.full_attention_interval > 0 || !g.conv_layers.empty()) return g.n_experts > 0 ? "hybrid_moe_ssm" : "hybrid_ssm";
+  if (g.full_attention_interval > 0 || !g.conv_layers.empty() || !g.mamba_layers.empty())
+    return g.n_experts > 0 ? "hybrid_moe_ssm" : "hybrid_ssm";
   return g.n_experts > 0 ? "moe" : "dense";
 }
 
@@ -33,7 +34,7 @@ Result<Model> describe_family(const Family& family, const json::Value& config, s
   const json::Value& text = *language_config(family, &model.config);
   JANG_TRY(bind_tensors(family, &geometry, text, sources, facts, &model));
   model.architecture_kind = kind(geometry);
-  model.attention = geometry.latent ? "mla" : attention_kind(geometry.n_heads, geometry.n_kv_heads);
+  model.attention = geometry.n_heads == 0 ? "none" : geometry.latent ? "mla" : attention_kind(geometry.n_heads, geometry.n_kv_heads);
   model.n_layers = geometry.n_layers;
   model.n_experts = geometry.n_experts;
   model.tied = geometry.tied;

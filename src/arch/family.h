@@ -47,16 +47,21 @@ enum class Dim : std::uint8_t {
   delta_qkvz,    // delta_qkv and the output gates of delta_v, interleaved per key head
   delta_ba,      // 2 value heads, interleaved per key head
   conv_kernel,
-  conv_in,     // 3 hidden: what a gated short convolution is made of
-  q_rank,      // latent attention: q_lora_rank
-  kv_rank,     // kv_lora_rank
-  kv_latent,   // kv_lora_rank + qk_rope_head_dim
-  latent_q,    // heads * (qk_nope_head_dim + qk_rope_head_dim)
-  latent_kv,   // heads * (qk_nope_head_dim + v_head_dim)
-  latent_out,  // heads * v_head_dim
-  nope_head,   // qk_nope_head_dim
-  value_head,  // v_head_dim; the rotated part is `head`
-  heads,       // num_attention_heads
+  mamba_in,     // Mamba2: what its one map makes: gates, conv_channels, steps
+  mamba_conv,   // channels of its convolution: values, B and C of all groups
+  mamba_inner,  // heads * values of one
+  mamba_heads,
+  shared_gate_up,  // 2 shared_ffn
+  conv_in,         // 3 hidden: what a gated short convolution is made of
+  q_rank,          // latent attention: q_lora_rank
+  kv_rank,         // kv_lora_rank
+  kv_latent,       // kv_lora_rank + qk_rope_head_dim
+  latent_q,        // heads * (qk_nope_head_dim + qk_rope_head_dim)
+  latent_kv,       // heads * (qk_nope_head_dim + v_head_dim)
+  latent_out,      // heads * v_head_dim
+  nope_head,       // qk_nope_head_dim
+  value_head,      // v_head_dim; the rotated part is `head`
+  heads,           // num_attention_heads
   n_dims,
 };
 
@@ -73,6 +78,9 @@ enum class When : std::uint8_t {
   shared_expert,         // those of them with a shared expert
   delta_layer,           // layers with linear attention
   conv_layer,            // layers with a gated short convolution
+  mamba_layer,           // layers with a state space of Mamba2
+  mamba_conv_bias,       // those of them whose convolution has a bias: config: mamba_conv_bias
+  mamba_bias,            // and whose maps have biases: config: mamba_proj_bias
   attention_layer,       // layers with softmax attention
   attention_layer_bias,  // the same, when the config says attention_bias
   latent_queries,        // latent attention whose queries have a latent too
@@ -127,6 +135,7 @@ struct ConfigDefault {
 inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
 inline constexpr std::uint8_t kReadsLatent = 32;
 inline constexpr std::uint8_t kReadsShortConv = 64;
+inline constexpr std::uint8_t kReadsMamba = 128;     // and the kind of every layer
 inline constexpr std::uint8_t kMayShareExpert = 16;  // kReadsSharedExpert where the config names one
 
 // Which layers see only the last `sliding_window` positions.

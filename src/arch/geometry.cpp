@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "arch/family.h"
 
 namespace jang::arch {
@@ -32,6 +34,11 @@ constexpr NumberKey kDeltaKeyDim{"linear_key_head_dim", 1, 1 << 14};
 constexpr NumberKey kDeltaValueDim{"linear_value_head_dim", 1, 1 << 14};
 constexpr NumberKey kConvKernel{"linear_conv_kernel_dim", 2, 64};
 constexpr NumberKey kShortKernel{"conv_L_cache", 2, 64};
+constexpr NumberKey kMambaHeads{"mamba_n_heads", 1, 1 << 14};
+constexpr NumberKey kMambaHeadDim{"mamba_d_head", 1, 1 << 14};
+constexpr NumberKey kMambaGroups{"mamba_n_groups", 1, 1 << 14};
+constexpr NumberKey kMambaState{"mamba_d_state", 1, 1 << 14};
+constexpr NumberKey kMambaKernel{"mamba_d_conv", 2, 64};
 constexpr NumberKey kQRank{"q_lora_rank", 0, 1 << 20};
 constexpr NumberKey kKvRank{"kv_lora_rank", 1, 1 << 20};
 constexpr NumberKey kNopeDim{"qk_nope_head_dim", 1, 1 << 14};
@@ -127,6 +134,7 @@ Status read_moe(const json::Value& text, std::uint8_t reads, Geometry* g) {
   if ((reads & kReadsSharedExpert) || ((reads & kMayShareExpert) && json::find(text, kSharedFfn.key) != nullptr)) {
     JANG_ASSIGN(const std::int64_t shared_ffn, required(text, kSharedFfn));
     g->set(Dim::shared_ffn, shared_ffn);
+    g->set(Dim::shared_gate_up, 2 * shared_ffn);
   }
   if (!(reads & kReadsSparseStep)) return {};  // every layer of these classes is sparse
   JANG_ASSIGN(const std::int64_t step, optional(text, kSparseStep, 1));
@@ -174,13 +182,68 @@ Status read_short_conv(const json::Value& text, Geometry* g) {
   return {};
 }
 
+// A character for every layer's one block: "M*-E", as Nemotron-H has it.
+Status read_pattern(const json::Value& pattern, Geometry* g) {
+  constexpr std::string_view kLetters = "M*-E";  // in the order of LayerKind
+  const Status bad(StatusCode::corrupt, fmt::format("config.json: hybrid_override_pattern must have one of the characters {} for each of "
+                                                    "the {} layers",
+                                                    kLetters, g->n_layers));
+  if (!pattern.is_string()) return bad;
+  const std::string letters = pattern.get<std::string>();
+  if (letters.size() != static_cast<std::size_t>(g->n_layers)) return bad;
+  for (const char letter : letters) {
+    const std::size_t kind = kLetters.find(letter);
+    if (kind == std::string_view::npos) return bad;
+    g->kinds.push_back(static_cast<LayerKind>(kind));
+    g->mamba_layers.push_back(g->kinds.back() == LayerKind::mamba);
+  }
+  return {};
+}
+
+Status read_mamba_layers(const json::Value& text, Geometry* g) {
+  if (const json::Value* pattern = json::find(text, "hybrid_override_pattern"); pattern != nullptr) return read_pattern(*pattern, g);
+  const json::Value* types = json::find(text, "layer_types");
+  const Status bad(StatusCode::corrupt, fmt::format("config.json: layer_types must say of each of the {} layers whether it is \"mamba\" or "
+                                                    "\"attention\"",
+                                                    g->n_layers));
+  if (types == nullptr || !types->is_array() || types->size() != static_cast<std::size_t>(g->n_layers)) return bad;
+  for (const json::Value& type : *types) {
+    if (type != "mamba" && type != "attention") return bad;
+    g->mamba_layers.push_back(type == "mamba");
+  }
+  return {};
+}
+
+Status read_mamba(const json::Value& text, Geometry* g) {
+  JANG_TRY(read_mamba_layers(text, g));
+  JANG_ASSIGN(const std::int64_t heads, required(text, kMambaHeads));
+  JANG_ASSIGN(const std::int64_t head, required(text, kMambaHeadDim));
+  JANG_ASSIGN(const std::int64_t groups, optional(text, kMambaGroups, 1));
+  JANG_ASSIGN(const std::int64_t state, required(text, kMambaState));
+  JANG_ASSIGN(const std::int64_t kernel, required(text, kMambaKernel));
+  JANG_ASSIGN(g->mamba_conv_bias, json::get_bool(text, "mamba_conv_bias", true));
+  JANG_ASSIGN(g->mamba_bias, json::get_bool(text, "mamba_proj_bias", false));
+  if (heads % groups != 0)
+    return {StatusCode::corrupt, fmt::format("config.json: mamba_n_heads {} is not a multiple of mamba_n_groups {}", heads, groups)};
+  const std::int64_t inner = heads * head, channels = inner + 2 * groups * state;
+  g->mamba_groups = groups;
+  g->set(Dim::mamba_inner, inner);
+  g->set(Dim::mamba_conv, channels);
+  g->set(Dim::mamba_in, inner + channels + heads);
+  g->set(Dim::mamba_heads, heads);
+  g->set(Dim::conv_kernel, kernel);
+  return {};
+}
+
 }  // namespace
 
 bool Geometry::has(When when, int layer) const {
   const bool delta = full_attention_interval > 0 && (layer + 1) % full_attention_interval != 0;
   const bool conv = !conv_layers.empty() && layer >= 0 && conv_layers[static_cast<std::size_t>(layer)];
   const bool held_dense = !dense_only.empty() && layer >= 0 && dense_only[static_cast<std::size_t>(layer)];
-  const bool moe = n_experts > 0 && !held_dense && (layer + 1) % sparse_step == 0;
+  const bool mamba = !mamba_layers.empty() && layer >= 0 && mamba_layers[static_cast<std::size_t>(layer)];
+  const bool attention = !delta && !conv && !mamba && may_be(LayerKind::attention, layer);
+  const bool moe = n_experts > 0 && !held_dense && (layer + 1) % sparse_step == 0 && may_be(LayerKind::moe, layer);
   switch (when) {
     case When::always: return true;
     case When::untied: return !tied;
@@ -188,13 +251,16 @@ bool Geometry::has(When when, int layer) const {
     case When::qk_norm: return qk_norm;
     case When::attention_out_bias: return attention_out_bias;
     case When::mlp_bias: return mlp_bias;
-    case When::dense_layer: return !moe;
+    case When::dense_layer: return !moe && may_be(LayerKind::dense, layer);
     case When::moe_layer: return moe;
     case When::shared_expert: return moe && size(Dim::shared_ffn) > 0;
     case When::delta_layer: return delta;
     case When::conv_layer: return conv;
-    case When::attention_layer: return !delta && !conv;
-    case When::attention_layer_bias: return !delta && !conv && attention_bias;
+    case When::mamba_layer: return mamba;
+    case When::mamba_conv_bias: return mamba && mamba_conv_bias;
+    case When::mamba_bias: return mamba && mamba_bias;
+    case When::attention_layer: return attention;
+    case When::attention_layer_bias: return attention && attention_bias;
     case When::latent_queries: return latent && size(Dim::q_rank) > 0;
     case When::direct_queries: return latent && size(Dim::q_rank) == 0;
     case When::latent_queries_bias: return latent && size(Dim::q_rank) > 0 && attention_bias;
@@ -209,8 +275,17 @@ Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
   g.n_layers = static_cast<int>(n_layers);
   JANG_ASSIGN(const std::int64_t vocab, required(text, kVocab));
   g.set(Dim::vocab, vocab);
-  JANG_TRY((reads & kReadsLatent) ? read_latent(text, &g) : read_attention(text, &g));
-  if (reads & kReadsMoe) JANG_TRY(read_moe(text, reads, &g));
+  if (reads & kReadsMamba) JANG_TRY(read_mamba(text, &g));
+  const bool attends = g.kinds.empty() || std::ranges::find(g.kinds, LayerKind::attention) != g.kinds.end();
+  if (attends) {
+    JANG_TRY((reads & kReadsLatent) ? read_latent(text, &g) : read_attention(text, &g));
+  } else {
+    JANG_ASSIGN(const std::int64_t hidden, required(text, kHidden));
+    g.set(Dim::hidden, hidden);
+  }
+  const bool no_mixture =
+      !g.kinds.empty() && std::ranges::find(g.kinds, LayerKind::moe) == g.kinds.end();  // whatever numbers it would have
+  if ((reads & kReadsMoe) && !no_mixture) JANG_TRY(read_moe(text, reads, &g));
   if (reads & kReadsDelta) JANG_TRY(read_delta(text, &g));
   if (reads & kReadsShortConv) JANG_TRY(read_short_conv(text, &g));
   bool any_dense = false;

@@ -13,20 +13,31 @@
 
 namespace jang::arch {
 
+// The one block of a layer of models whose layers have one (Norms::single).
+enum class LayerKind : std::uint8_t { mamba, attention, dense, moe };
+
 // Everything the config says about sizes, range checked.
 struct Geometry {
   std::array<std::int64_t, static_cast<std::size_t>(Dim::n_dims)> sizes{};  // by Dim; 0 = not in this model
   int n_layers = 0, n_experts = 0;
   std::int64_t n_heads = 0, n_kv_heads = 0;
   bool attention_bias = false, attention_out_bias = false, mlp_bias = false, qk_norm = false, tied = false;
-  bool latent = false;              // latent attention in every layer
-  std::vector<bool> conv_layers;    // by layer: has a gated short convolution; empty: none has
+  bool latent = false;             // latent attention in every layer
+  std::vector<bool> conv_layers;   // by layer: has a gated short convolution; empty: none has
+  std::vector<bool> mamba_layers;  // by layer: has a state space; empty: none has
+  std::vector<LayerKind> kinds;    // by layer; empty: layers have a mixer and a feed-forward
+  std::int64_t mamba_groups = 0;
+  bool mamba_conv_bias = false, mamba_bias = false;
   int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
   int sparse_step = 1;              // every such layer is sparse
   std::vector<bool> dense_only;     // by layer: never sparse
   [[nodiscard]] std::int64_t size(Dim d) const { return sizes[static_cast<std::size_t>(d)]; }
   void set(Dim d, std::int64_t n) { sizes[static_cast<std::size_t>(d)] = n; }
   [[nodiscard]] bool has(When when, int layer) const;
+  // Of a layer whose one block is something else: false.
+  [[nodiscard]] bool may_be(LayerKind kind, int layer) const {
+    return kinds.empty() || (layer >= 0 && kinds[static_cast<std::size_t>(layer)] == kind);
+  }
 };
 
 // `text`: the object with the language model's numbers. Errors: corrupt, naming the key and the range.

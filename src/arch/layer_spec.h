@@ -8,11 +8,13 @@
 //   Norms::after           h = x + norm(mixer(x));        out = h + norm(ffn(h))
 //   Norms::parallel        out = x + mixer(norm(x)) + ffn(norm(x)), one norm for both
 //   Norms::parallel_apart  out = x + mixer(norm(x)) + ffn(norm(x)), a norm for each
+//   Norms::single          out = x + mixer(norm(x)) or x + ffn(norm(x)): the layer has one block, and the other is absent
 //
 // The types have a place for more than is computed: a block refuses, when it is bound, the fields it has no kernel for (model/blocks/).
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <variant>
 
@@ -88,6 +90,26 @@ struct ShortConvSpec {
   bool operator==(const ShortConvSpec&) const = default;
 };
 
+// Mamba2 (arXiv 2405.21060): a selective state space behind a causal depthwise convolution with a SiLU, both made of x by one map. Head h
+// reads B and C of group h / (heads / groups).
+//   [z, u, dt] = W_in x;  [x', B, C] = silu(conv(u));  y = scan(x', B, C, dt);  out = W_out norm(y * silu(z)), or norm(y) * silu(z)
+struct MambaSpec {
+  std::int64_t heads = 0, head_dim = 0, groups = 1, state_dim = 0, conv_kernel = 0;
+  std::int64_t norm_groups = 1;  // equal parts of a row that are normalised one by one; 0: there is no norm
+  bool norm_first = false;       // the gate comes behind the norm
+  float eps = 1e-5f;             // of that norm
+  float least_step = 0, most_step = std::numeric_limits<float>::max();   // between which steps of time are held
+  [[nodiscard]] std::int64_t inner() const { return heads * head_dim; }  // values of z, of x' and of y
+  [[nodiscard]] std::int64_t conv_channels() const { return inner() + 2 * groups * state_dim; }
+  [[nodiscard]] std::int64_t in_size() const { return inner() + conv_channels() + heads; }
+  bool operator==(const MambaSpec&) const = default;
+};
+
+// With Norms::single, of a layer that is a feed-forward alone.
+struct NoMixer {
+  bool operator==(const NoMixer&) const = default;
+};
+
 // --- feed-forwards
 
 // gelu: with the error function; gelu_tanh: approximated; relu2: max(x, 0)^2. swiglu_oai (gpt-oss): bounds gate and up at 7, takes
@@ -140,13 +162,18 @@ struct ExpertsSpec {
   bool operator==(const ExpertsSpec&) const = default;
 };
 
+// With Norms::single, of a layer that is a mixer alone.
+struct NoFfn {
+  bool operator==(const NoFfn&) const = default;
+};
+
 // --- layers
 
-enum class Norms : std::uint8_t { before, around, after, parallel, parallel_apart };
+enum class Norms : std::uint8_t { before, around, after, parallel, parallel_apart, single };
 
 struct LayerSpec {
-  std::variant<AttentionSpec, DeltaSpec, LatentSpec, ShortConvSpec> mixer;
-  std::variant<MlpSpec, ExpertsSpec> ffn;
+  std::variant<AttentionSpec, DeltaSpec, LatentSpec, ShortConvSpec, MambaSpec, NoMixer> mixer;
+  std::variant<MlpSpec, ExpertsSpec, NoFfn> ffn;
   Norms norms = Norms::before;
   bool operator==(const LayerSpec&) const = default;
 };

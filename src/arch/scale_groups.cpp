@@ -123,10 +123,23 @@ class Finder {
     leave_out("conv.in_proj", "a convolution between two gates lies between it and its reader");
   }
 
+  // The skip of the scan goes by heads, and its other values through a SiLU: only the norm behind it has channels of its own.
+  void add_mixer(const MambaSpec& s, Norms norms) {
+    const std::string block = prefix_ + "mamba.";
+    add_mixer_norm(norms, {block + "in_proj"});
+    if (s.norm_groups == 0) return leave_out("mamba.in_proj", "a state space lies between it and its reader");
+    add({.name = block + "gated_norm", .is_norm = true, .channels = s.inner(), .head = s.inner()}, Input::delta, {block + "out_proj"});
+  }
+
+  void add_mixer(const NoMixer&, Norms) {}
+  void add_ffn(const NoFfn&, Norms) {}
+
   void add_norm(Norms norms, const Names& readers) {
     if (norms == Norms::parallel) return;  // the mixer's
     if (norms == Norms::after) return leave_out("post_attention_layernorm", "it comes after the mixer and is added to what no norm wrote");
-    const char* name = norms == Norms::around ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+    const char* name = norms == Norms::around   ? "pre_feedforward_layernorm"
+                       : norms == Norms::single ? "input_layernorm"
+                                                : "post_attention_layernorm";
     add({.name = prefix_ + name, .is_norm = true, .channels = config_.hidden, .head = config_.hidden}, Input::ffn, readers);
   }
 
@@ -141,12 +154,16 @@ class Finder {
 
   void add_ffn(const ExpertsSpec& s, Norms norms) {
     const std::string block = prefix_ + "mlp.", experts = block + "experts.", shared = s.shared ? block + s.shared->name() + "." : "";
-    Names readers = {block + "gate", experts + "gate_proj", experts + "up_proj"};
+    Names readers = {block + "gate", experts + "up_proj"};
+    if (s.expert.gated) readers.push_back(experts + "gate_proj");
     if (s.shared) {
-      readers.insert(readers.end(), {shared + "gate_proj", shared + "up_proj"});
+      const arch::MlpSpec& mlp = s.shared->mlp;
+      readers.push_back(shared + (mlp.fused ? "gate_up_proj" : "up_proj"));
+      if (mlp.gated && !mlp.fused) readers.push_back(shared + "gate_proj");
       if (s.shared->gated) readers.push_back(block + "shared_expert_gate");
     }
     add_norm(norms, readers);
+    if (!s.expert.gated) return leave_out("mlp.experts.up_proj", "an activation lies between it and its reader");
     if (s.expert.activation == Activation::swiglu_oai) return leave_out("mlp.experts.up_proj", "it is bounded, and one is added to it");
     add({.name = experts + "up_proj", .n = s.n_experts, .channels = s.expert.ffn, .head = s.expert.ffn}, Input::experts,
         {experts + "down_proj"});

@@ -13,6 +13,7 @@
 //   rows of v                               columns of o; the query heads of a key-value head   a mean over positions, a sigmoid gate
 //                                           read the same channels
 //   the norm inside a Gated DeltaNet        columns of out; all heads share its channels        silu(z) *
+//   the norm inside a Mamba2                columns of out                                      nothing
 //   norm before the head                    an untied head                                      nothing
 //
 // A producer is rescaled only when every map that reads it is known: one that were left behind would read x / s. Formulas and what happens

@@ -56,6 +56,7 @@ struct AttendGradient {
 // Of Conv over whole texts, the state before each being zero. Rows are contiguous.
 struct ConvGradient {
   Tensor x{}, weight{};  // [n, channels], [channels, kernel]
+  Tensor bias{};         // [1, channels], or absent
   Tensor dout{}, dx{};   // [n, channels]; dout is overwritten
   bool silu = true;
 };
@@ -67,6 +68,16 @@ struct DeltaGradient {
   Tensor a_log{}, dt_bias{};  // [1, value_heads]
   Tensor dout{};              // [n, value_heads * value_dim]
   Tensor dqkv{}, dba{};
+};
+
+// Of Scan over whole texts, the state before each being zero. A step held at a bound has no slope. ddt may be dt.
+struct ScanGradient {
+  std::int64_t heads = 0, groups = 0, head_dim = 0, state_dim = 0;
+  float least_step = 0, most_step = 0;
+  Tensor xbc{}, dt{};                 // as Scan was given them; dt: [n, heads], any stride
+  Tensor a_log{}, dt_bias{}, skip{};  // [1, heads]
+  Tensor dout{};                      // [n, heads * head_dim]
+  Tensor dxbc{}, ddt{};
 };
 
 // dw = dy^T x, for some rows of a matrix: dy: [n, those rows], any stride; x: [n, columns]; dw: [rows, columns].
@@ -157,6 +168,7 @@ class Backward {
   virtual void attend(const AttendGradient& op, std::span<const SequenceRun> texts) = 0;
   virtual void conv(const ConvGradient& op, std::span<const SequenceRun> texts) = 0;
   virtual void delta(const DeltaGradient& op, std::span<const SequenceRun> texts) = 0;
+  virtual void scan(const ScanGradient& op, std::span<const SequenceRun> texts) = 0;
 
   // --- experts
 

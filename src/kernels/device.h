@@ -96,13 +96,15 @@ struct Attend {
   KvLayer cache{};
 };
 
-// Causal depthwise convolution over the tokens of each run: out[t, c] = act(sum_j weight[c, j] x[t - kernel + 1 + j, c]) where x before a
-// run's first token is its state [kernel - 1, channels], oldest first; states are updated. act is silu, or nothing. Rows are contiguous.
+// Causal depthwise convolution over the tokens of each run: out[t, c] = act(sum_j weight[c, j] x[t - kernel + 1 + j, c] + bias[c]) where x
+// before a run's first token is its state [kernel - 1, channels], oldest first; states are updated. act is silu, or nothing. Rows are
+// contiguous.
 struct Conv {
   Tensor x{}, out{};                 // [n, channels]
   Tensor weight{};                   // [channels, kernel]
   std::span<const Tensor> states{};  // a run's each
   bool silu = true;
+  Tensor bias{};  // [1, channels], or absent
 };
 
 // Gated delta rule (Gated DeltaNet, arXiv 2412.06464) per value head, which reads key head h / (value_heads / key_heads):
@@ -116,6 +118,20 @@ struct Delta {
   Tensor a_log{}, dt_bias{};         // [1, value_heads]
   std::span<const Tensor> states{};  // a run's each: [value_heads * key_dim, value_dim], updated
   Tensor out{};                      // [n, value_heads * value_dim], contiguous
+};
+
+// Scan of Mamba2's selective state space (arXiv 2405.21060) per head, which reads B and C of group h / (heads / groups):
+//   step = softplus(dt + dt_bias) within [least_step, most_step];  S <- exp(-exp(a_log) step_t) S + B_t (step_t x_t)^T
+//   out_t = S^T C_t + skip x_t
+// steps is overwritten.
+struct Scan {
+  std::int64_t heads = 0, groups = 0, head_dim = 0, state_dim = 0;
+  float least_step = 0, most_step = 0;
+  Tensor xbc{};                       // [n, heads * head_dim + 2 * groups * state_dim]: x of all heads, B of all groups, C of all groups
+  Tensor steps{};                     // [n, 2 * heads]: all dt, then room for as many values
+  Tensor a_log{}, dt_bias{}, skip{};  // [1, heads]
+  std::span<const Tensor> states{};   // a run's each: [heads * state_dim, head_dim], updated
+  Tensor out{};                       // [n, heads * head_dim]
 };
 
 // Which experts take which tokens. A slot is one (token, choice) pair; slots are ordered by expert, then token.
@@ -210,6 +226,7 @@ class Device {
 
   virtual void conv(const Conv& op, std::span<const SequenceRun> runs) = 0;
   virtual void delta(const Delta& op, std::span<const SequenceRun> runs) = 0;
+  virtual void scan(const Scan& op, std::span<const SequenceRun> runs) = 0;
 
   // --- experts
 
@@ -240,9 +257,10 @@ class Device {
 
   // Unsupported where it computes plain rules only (RouteRule::plain); asked before anything runs.
   [[nodiscard]] virtual Status check(const RouteRule& /*rule*/) const { return {}; }
-  // Unsupported where it has no kernel for that activation in glu, or for attention with sinks.
+  // Unsupported where it has no kernel for that activation in glu, for attention with sinks, or for scans and convolutions with a bias.
   [[nodiscard]] virtual Status check(Activation /*activation*/) const { return {}; }
   [[nodiscard]] virtual Status check(const Attend& /*op*/) const { return {}; }
+  [[nodiscard]] virtual Status check(const Scan& /*op*/) const { return {}; }
 };
 
 }  // namespace jang::kernels

@@ -56,9 +56,13 @@ struct AttentionArgs {
   std::int64_t out_stride = 0;
 };
 
-// Gated delta rule of one value head over n consecutive tokens (Gated DeltaNet, arXiv 2412.06464), the state carried along:
-//   S <- exp(g_t) S;  S <- S + k_t (beta_t (v_t - S^T k_t))^T;  out_t = S^T q_t
+// Linear recurrence of one value head over n consecutive tokens, the state carried along. With `corrects` the gated delta rule (Gated
+// DeltaNet, arXiv 2412.06464), without it the scan of Mamba2 (arXiv 2405.21060), whose B is k, whose C is q and whose step is beta:
+//   S <- exp(g_t) S;  S <- S + k_t (beta_t (v_t - S^T k_t))^T;  out_t = S^T q_t + skip v_t            (corrects)
+//   S <- exp(g_t) S;  S <- S + k_t (beta_t v_t)^T;              out_t = S^T q_t + skip v_t
 struct DeltaArgs {
+  bool corrects = true;
+  float skip = 0;
   std::int64_t n = 0, key_dim = 0, value_dim = 0;
   const float* q = nullptr;  // [n, key_dim] at stride qk_stride: already normalised and scaled
   const float* k = nullptr;
@@ -104,11 +108,11 @@ struct Ops {
   void (*kv_store)(KvType type, const float* x, std::int64_t head_dim, std::byte* row);
   void (*attention)(const AttentionArgs& a);
   void (*delta_rule)(const DeltaArgs& a);
-  // Causal depthwise convolution of n tokens over `channels`: out[t, c] = act(sum_j weight[c, j] x[t - kernel + 1 + j, c]) where x before
-  // the first token is `state` [kernel - 1, channels], oldest first; state is updated. act is silu, or nothing. x [n, channels] contiguous,
-  // out too.
-  void (*conv)(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, bool silu, float* state,
-               float* out);
+  // Causal depthwise convolution of n tokens over `channels`: out[t, c] = act(sum_j weight[c, j] x[t - kernel + 1 + j, c] + bias[c]) where
+  // x before the first token is `state` [kernel - 1, channels], oldest first; state is updated. act is silu, or nothing; bias null: none.
+  // x [n, channels] contiguous, out too.
+  void (*conv)(const float* x, std::int64_t n, std::int64_t channels, const float* weight, const float* bias, std::int64_t kernel,
+               bool silu, float* state, float* out);
   // In place softmax; returns nothing. -inf entries become 0.
   void (*softmax)(float* x, std::int64_t n);
   // log(sum(exp(x))) with the maximum taken out, in double.

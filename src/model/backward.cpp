@@ -14,6 +14,7 @@
 #include "model/blocks/experts_backward.h"
 #include "model/blocks/gated_delta_backward.h"
 #include "model/blocks/latent_attention_backward.h"
+#include "model/blocks/mamba_backward.h"
 #include "model/blocks/mlp_backward.h"
 #include "model/blocks/short_conv_backward.h"
 #include "model/decoder_impl.h"
@@ -31,6 +32,9 @@ void run_back(BackwardPass& pass, const Mlp& block, const Tensor& x, const Tenso
 void run_back(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
   backward(pass, block, x, dout, dx);
 }
+// What a layer lacks has no gradient, and nobody asks for it.
+void run_back(BackwardPass&, const arch::NoFfn&, const Tensor&, const Tensor&, const Tensor&) {}
+void run_back(BackwardPass&, const arch::NoMixer&, int, const Tensor&, const Tensor&, const Tensor&) {}
 template <typename Mixer>
 void run_back(BackwardPass& pass, const Mixer& block, int layer, const Tensor& x, const Tensor& dout, const Tensor& dx) {
   backward(pass, block, layer, x, dout, dx);
@@ -205,6 +209,11 @@ void Gradients::Impl::layer_back(BackwardPass& pass, const LayerRun& run, const 
   if (layer.norms == arch::Norms::parallel || layer.norms == arch::Norms::parallel_apart) return parallel_back(pass, run, d);
   const auto of = [&](const Array& array) { return hidden(array, run.before.rows); };
   const Tensor dnormed = of(space.normed);
+  if (layer.norms == arch::Norms::single) {
+    const bool mixes = std::holds_alternative<arch::NoFfn>(layer.ffn);
+    mixes ? mixer_back(pass, run, d, dnormed) : ffn_back(pass, run, d, dnormed);
+    return in_norm_back(run.before, layer.mixer_norm, dnormed, d);
+  }
   ffn_back(pass, run, out_norm_back(of(inside.workspace.branch), layer.ffn_out_norm, d), dnormed);
   in_norm_back(of(x), layer.ffn_norm, dnormed, d);
   mixer_back(pass, run, out_norm_back(of(mixer_branch), layer.mixer_out_norm, d), dnormed);

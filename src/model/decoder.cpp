@@ -187,6 +187,8 @@ void Decoder::Impl::run_mixer(Forward& f, int l, const Tensor& x) {
 void Decoder::Impl::run_ffn(Forward& f, int l, const Tensor& x) {
   const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
   const Tensor branch = workspace.branch.matrix(f.n, config.hidden), in = ffn_input(layer, f.n);
+  if (layer.norms == arch::Norms::single)  // the mixer's branch is the layer's, or there is none yet
+    return std::visit([&](const auto& ffn) { run(f, ffn, in, branch); }, layer.ffn);
   const bool parallel = layer.norms == arch::Norms::parallel || layer.norms == arch::Norms::parallel_apart;
   add(branch, layer.mixer_out_norm, parallel ? NormWeights() : layer.ffn_norm, x, in);
   if (layer.norms == arch::Norms::after) device.copy(x, in);

@@ -22,6 +22,17 @@ Status bind_part(Binder& binder, const std::string& prefix, const arch::LatentSp
 Status bind_part(Binder& binder, const std::string& prefix, const arch::ShortConvSpec& spec, Layer* layer) {
   return bind_block(binder, prefix + "conv.", spec, &layer->mixer.emplace<ShortConv>());
 }
+Status bind_part(Binder& binder, const std::string& prefix, const arch::MambaSpec& spec, Layer* layer) {
+  return bind_block(binder, prefix + "mamba.", spec, &layer->mixer.emplace<Mamba>());
+}
+Status bind_part(Binder&, const std::string&, const arch::NoMixer& spec, Layer* layer) {
+  layer->mixer = spec;
+  return {};
+}
+Status bind_part(Binder&, const std::string&, const arch::NoFfn& spec, Layer* layer) {
+  layer->ffn = spec;
+  return {};
+}
 Status bind_part(Binder& binder, const std::string& prefix, const arch::MlpSpec& spec, Layer* layer) {
   return bind_block(binder, prefix + "mlp.", spec, &layer->ffn.emplace<Mlp>());
 }
@@ -40,7 +51,7 @@ Status bind_norms(Binder& binder, const std::string& prefix, arch::Norms norms, 
   layer->norms = norms;
   if (norms != after) JANG_TRY(bind_norm(binder, prefix + "input_layernorm", 1, &layer->mixer_norm));
   if (norms == before || norms == parallel_apart) return bind_norm(binder, prefix + "post_attention_layernorm", 1, &layer->ffn_norm);
-  if (norms == parallel) return {};
+  if (norms == parallel || norms == single) return {};
   JANG_TRY(binder.vector(prefix + "post_attention_layernorm.weight", binder.hidden(), &layer->mixer_out_norm));
   if (norms == around) JANG_TRY(bind_norm(binder, prefix + "pre_feedforward_layernorm", 1, &layer->ffn_norm));
   return binder.vector(prefix + "post_feedforward_layernorm.weight", binder.hidden(), &layer->ffn_out_norm);
@@ -63,6 +74,9 @@ void add_maps(Attention& b, std::vector<Linear*>* maps) { add_maps({&b.qkv, &b.q
 void add_maps(GatedDelta& b, std::vector<Linear*>* maps) { add_maps({&b.qkv, &b.z, &b.b, &b.a, &b.qkvz, &b.ba, &b.out}, maps); }
 void add_maps(LatentAttention& b, std::vector<Linear*>* maps) { add_maps({&b.q, &b.q_a, &b.q_b, &b.kv_a, &b.kv_b, &b.o}, maps); }
 void add_maps(ShortConv& b, std::vector<Linear*>* maps) { add_maps({&b.in, &b.out}, maps); }
+void add_maps(Mamba& b, std::vector<Linear*>* maps) { add_maps({&b.in, &b.out}, maps); }
+void add_maps(arch::NoMixer&, std::vector<Linear*>*) {}
+void add_maps(arch::NoFfn&, std::vector<Linear*>*) {}
 void add_maps(Mlp& b, std::vector<Linear*>* maps) { add_maps({&b.gate_up, &b.gate, &b.up, &b.down}, maps); }
 void add_maps(Experts& b, std::vector<Linear*>* maps) {
   add_maps({&b.router, &b.gate, &b.up, &b.down, &b.shared_router}, maps);

@@ -7,10 +7,12 @@
 #include <variant>
 #include <vector>
 
+#include "model/blocks/absent.h"
 #include "model/blocks/attention.h"
 #include "model/blocks/experts.h"
 #include "model/blocks/gated_delta.h"
 #include "model/blocks/latent_attention.h"
+#include "model/blocks/mamba.h"
 #include "model/blocks/mlp.h"
 #include "model/blocks/short_conv.h"
 #include "model/weights.h"
@@ -25,9 +27,10 @@ struct NormWeights {
 struct Layer {
   arch::Norms norms = arch::Norms::before;
   NormWeights mixer_norm, ffn_norm;              // of what the blocks read: not with Norms::after; parallel ones may share the mixer's
+                                                 // and a single block has it, whichever it is
   kernels::Tensor mixer_out_norm, ffn_out_norm;  // of what they write: with Norms::around and after only
-  std::variant<Attention, GatedDelta, LatentAttention, ShortConv> mixer;
-  std::variant<Mlp, Experts> ffn;
+  std::variant<Attention, GatedDelta, LatentAttention, ShortConv, Mamba, arch::NoMixer> mixer;
+  std::variant<Mlp, Experts, arch::NoFfn> ffn;
 };
 
 struct Graph {

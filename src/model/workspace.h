@@ -41,7 +41,7 @@ struct Workspace {
   Array queries, q_latent, latent, kv_row;      // latent attention: of q_proj; of latents; r and c of a position
   Array q_slots, latent_slots, value_slots;     // by head, then token
   Array head_begin, head_tokens;                // i32, of a routing of every token to every head
-  Array fused, fused_ba, qkv, z, ba, mixed;     // gated delta
+  Array fused, fused_ba, qkv, z, ba, mixed;     // gated delta; fused, mixed, qkv and ba of Mamba2
   Array mlp_gate, mlp_up;                       // of a chunk of tokens
   Array router, shared_gate, shared, gathered;  // experts, of a chunk of tokens
   Array slot_gate, slot_up, slot_out;           // by slot
@@ -53,7 +53,7 @@ struct Workspace {
 struct Kept {
   Array q, k, attended;             // attention: before norm and rotation; before the gate
   Array q_latent, latent;           // latent attention: before the norms
-  Array qkv, ba, mixed;             // gated delta: what the rule was given, what it gave
+  Array qkv, ba, mixed;             // gated delta: what the rule was given, what it gave; the latter of Mamba2
   Array activated, slot_activated;  // act(gate) * up of the MLP, or of the shared expert; by slot
   Array router;                     // logits of the router
 };

@@ -148,8 +148,8 @@ TEST(Convolution, backends_match_the_sum) {
         };
         for (const NamedOps* o : op_tables()) {
           std::vector<float> carried = state, carried_too = state, out(x.size()), sums(x.size());
-          o->conv(x.data(), n, channels, weight.data(), kernel, true, carried.data(), out.data());
-          o->conv(x.data(), n, channels, weight.data(), kernel, false, carried_too.data(), sums.data());
+          o->conv(x.data(), n, channels, weight.data(), nullptr, kernel, true, carried.data(), out.data());
+          o->conv(x.data(), n, channels, weight.data(), nullptr, kernel, false, carried_too.data(), sums.data());
           ASSERT_EQ(carried, carried_too) << o->name;
           for (std::int64_t t = 0; t < n; ++t) {
             for (std::int64_t c = 0; c < channels; ++c) {
@@ -176,9 +176,9 @@ TEST(Convolution, state_carries_over_calls) {
   const std::vector<float> x = random_values(n * channels, random, 1.0f), weight = random_values(channels * kernel, random, 1.0f);
   for (const NamedOps* o : op_tables()) {
     std::vector<float> at_once((kernel - 1) * channels, 0.0f), in_steps = at_once, whole(x.size()), one(x.size());
-    o->conv(x.data(), n, channels, weight.data(), kernel, true, at_once.data(), whole.data());
+    o->conv(x.data(), n, channels, weight.data(), nullptr, kernel, true, at_once.data(), whole.data());
     for (std::int64_t t = 0; t < n; ++t)
-      o->conv(x.data() + t * channels, 1, channels, weight.data(), kernel, true, in_steps.data(), one.data() + t * channels);
+      o->conv(x.data() + t * channels, 1, channels, weight.data(), nullptr, kernel, true, in_steps.data(), one.data() + t * channels);
     EXPECT_EQ(one, whole) << o->name;
     EXPECT_EQ(in_steps, at_once) << o->name;
   }

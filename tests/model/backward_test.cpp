@@ -220,6 +220,13 @@ TEST(Backward, gradients_are_the_slopes_where_every_layer_is_another) {
   expect_slopes(made.value());
 }
 
+TEST(Backward, gradients_are_the_slopes_where_layers_have_one_block) {
+  const SpecModel model(one_block_layers());
+  auto made = model.decoder();
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  expect_slopes(made.value());
+}
+
 TEST_P(EveryDecoderBackward, the_reference_agrees_and_threads_do_not_change_a_bit) {
   const TinyModel model(GetParam().model);
   ThreadPool pool(3);

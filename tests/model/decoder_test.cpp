@@ -158,7 +158,8 @@ TEST_P(EveryDecoder, truncate_forgets_and_clone_goes_its_own_way) {
   const bool can_go_back = s.truncate(20);
   const auto& layers = d.config().layers;
   EXPECT_EQ(can_go_back, std::ranges::none_of(layers, [](const auto& l) {
-              return std::holds_alternative<arch::DeltaSpec>(l.mixer) || std::holds_alternative<arch::ShortConvSpec>(l.mixer);
+              return std::holds_alternative<arch::DeltaSpec>(l.mixer) || std::holds_alternative<arch::ShortConvSpec>(l.mixer) ||
+                     std::holds_alternative<arch::MambaSpec>(l.mixer);
             }));
   if (can_go_back) {
     EXPECT_EQ(run(d, s, other), expected);
@@ -184,6 +185,10 @@ TEST_P(EveryDecoder, cache_types_stay_close) {
   auto made = smooth.decoder();
   ASSERT_TRUE(made.ok()) << smooth.error << made.status().message();
   HostDecoder d = std::move(made).value();
+  if (std::ranges::none_of(d.config().layers, [](const auto& l) {
+        return std::holds_alternative<arch::AttentionSpec>(l.mixer) || std::holds_alternative<arch::LatentSpec>(l.mixer);
+      }))
+    GTEST_SKIP() << "no layer keeps keys and values";
   const auto ids = tokens(40);
   Sequence exact = sequence(d);
   const auto expected = head(d, run(d, exact, ids));

@@ -250,6 +250,31 @@ TEST(LayerSpec, experts_have_biases_of_their_own) {
   EXPECT_NE(s.message().find("experts.up_proj"), std::string::npos) << s.message();
 }
 
+// The layers of a model stand for themselves: bits do not change with the company, in batches or alone.
+TEST(LayerSpec, layers_of_one_block_equal_each_sequence_alone_bit_for_bit) {
+  const SpecModel model(one_block_layers());
+  auto d = model.decoder(), ref = model.decoder(kernels::open_device("ref", nullptr));
+  ASSERT_TRUE(d.ok() && ref.ok()) << d.status().message() << ref.status().message();
+  expect_each_sequence_as_alone(d.value());
+  const auto ids = tokens(40);
+  Sequence s = d->sequence(), r = ref->sequence();
+  EXPECT_LT(difference(head(*ref, run(*ref, r, ids)), head(*d, run(*d, s, ids))), 5e-5);
+}
+
+TEST(LayerSpec, a_state_space_follows_its_limits_and_normalises_by_parts) {
+  const auto logits = [](const std::function<void(arch::MambaSpec*)>& edit) {
+    arch::DecoderConfig c = one_block_layers();
+    edit(&std::get<arch::MambaSpec>(c.layers[0].mixer));
+    return logits_of(SpecModel(c));
+  };
+  const auto plain = logits([](auto*) {});
+  EXPECT_EQ(logits([](auto* m) { m->least_step = 1e-9f; }), plain);
+  EXPECT_NE(logits([](auto* m) { m->least_step = 1.0f; }), plain);
+  EXPECT_NE(logits([](auto* m) { m->most_step = 0.5f; }), plain);
+  EXPECT_NE(logits([](auto* m) { m->norm_groups = 1; }), plain);
+  EXPECT_NE(logits([](auto* m) { m->eps = 0.1f; }), plain);
+}
+
 struct Refusal {
   std::string field;
   std::function<void(arch::AttentionSpec*)> attention;
@@ -269,6 +294,13 @@ TEST(LayerSpec, what_no_kernel_computes_is_refused_by_name) {
     EXPECT_EQ(s.code(), StatusCode::unsupported) << refusal.field;
     EXPECT_NE(s.message().find(refusal.field), std::string::npos) << s.message();
     EXPECT_NE(s.message().find("model.layers.0."), std::string::npos) << s.message();
+  }
+  for (const auto& [field, groups, norm_first] : {std::tuple{"a gate behind the norm", 1, true}, {"a gate without a norm", 0, false}}) {
+    arch::DecoderConfig c = one_block_layers();
+    auto& mixer = std::get<arch::MambaSpec>(c.layers[0].mixer);
+    mixer.norm_groups = groups;
+    mixer.norm_first = norm_first;
+    EXPECT_NE(SpecModel(c).decoder().status().message().find(field), std::string::npos) << field;
   }
   arch::DecoderConfig c = varied_config();
   std::get<arch::MlpSpec>(c.layers[0].ffn).clamp = 7;

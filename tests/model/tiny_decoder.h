@@ -124,7 +124,8 @@ class SpecModel {
     for (int l = 0; l < config_.n_layers(); ++l) {
       const arch::LayerSpec& layer = config_.layers[static_cast<std::size_t>(l)];
       const std::string prefix = prefix_of(l);
-      for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) vector(prefix + norm + ".weight", config_.hidden, 1);
+      vector(prefix + "input_layernorm.weight", config_.hidden, 1);
+      if (layer.norms != arch::Norms::single) vector(prefix + "post_attention_layernorm.weight", config_.hidden, 1);
       for (const char* norm : {"pre_feedforward_layernorm", "post_feedforward_layernorm"})
         if (layer.norms == arch::Norms::around) vector(prefix + norm + ".weight", config_.hidden, 1);
       const auto add = [&](const auto& spec) { this->add(prefix, spec); };
@@ -233,21 +234,32 @@ class SpecModel {
     matrix(at + "out_proj", config_.hidden, s.channels);
     vector(at + "conv.weight", s.channels * s.kernel, 0);
   }
-  void add_mlp(const std::string& at, std::int64_t ffn, std::int64_t n = 1) {
-    matrix(at + "gate_proj", ffn, config_.hidden, n);
+  void add(const std::string& prefix, const arch::MambaSpec& s) {
+    const std::string at = prefix + "mamba.";
+    matrix(at + "in_proj", s.in_size(), config_.hidden);
+    matrix(at + "out_proj", config_.hidden, s.inner());
+    vector(at + "conv1d.weight", s.conv_channels() * s.conv_kernel, 0);
+    vector(at + "conv1d.bias", s.conv_channels(), 0);
+    for (const char* of_heads : {"A_log", "dt_bias", "D"}) vector(at + of_heads, s.heads, 0);
+    if (s.norm_groups > 0) vector(at + "gated_norm.weight", s.inner(), 1);
+  }
+  void add(const std::string&, const arch::NoMixer&) {}
+  void add(const std::string&, const arch::NoFfn&) {}
+  void add_mlp(const std::string& at, std::int64_t ffn, std::int64_t n = 1, bool gated = true) {
+    if (gated) matrix(at + "gate_proj", ffn, config_.hidden, n);
     matrix(at + "up_proj", ffn, config_.hidden, n);
     matrix(at + "down_proj", config_.hidden, ffn, n);
   }
-  void add(const std::string& prefix, const arch::MlpSpec& s) { add_mlp(prefix + "mlp.", s.ffn); }
+  void add(const std::string& prefix, const arch::MlpSpec& s) { add_mlp(prefix + "mlp.", s.ffn, 1, s.gated); }
   void add(const std::string& prefix, const arch::ExpertsSpec& s) {
     matrix(prefix + "mlp.gate", s.n_experts, config_.hidden);
     if (s.correction_bias) vector(prefix + "mlp.gate.e_score_correction_bias", s.n_experts, 0);
-    add_mlp(prefix + "mlp.experts.", s.expert.ffn, s.n_experts);
+    add_mlp(prefix + "mlp.experts.", s.expert.ffn, s.n_experts, s.expert.gated);
     for (const auto& [map, n_rows] : {std::pair{"gate_proj", s.expert.ffn}, {"up_proj", s.expert.ffn}, {"down_proj", config_.hidden}})
       if (s.expert_biases) vector(prefix + "mlp.experts." + map + ".bias", s.n_experts * n_rows, 0);
     if (!s.shared) return;
     if (s.shared->gated) matrix(prefix + "mlp.shared_expert_gate", 1, config_.hidden);
-    add_mlp(prefix + "mlp." + s.shared->name() + ".", s.shared->mlp.ffn);
+    add_mlp(prefix + "mlp." + s.shared->name() + ".", s.shared->mlp.ffn, 1, s.shared->mlp.gated);
   }
 
   arch::DecoderConfig config_;
@@ -292,6 +304,25 @@ inline arch::DecoderConfig varied_config() {
               {arch::DeltaSpec{1, 2, 16, 32, 3, true},
                arch::ExpertsSpec{.n_experts = 3, .top_k = 1, .expert = {32, silu}, .shared = arch::SharedExpert{{32, gelu_tanh}, true}},
                arch::Norms::around}};
+  return c;
+}
+
+// Layers of one block each, as Nemotron-H has them, and one of two; experts and an MLP without gates.
+inline arch::DecoderConfig one_block_layers() {
+  using enum arch::Activation;
+  arch::DecoderConfig c = varied_config();
+  const arch::MambaSpec wide{.heads = 6, .head_dim = 20, .groups = 2, .state_dim = 12, .conv_kernel = 4, .norm_groups = 2};
+  const arch::MambaSpec narrow{
+      .heads = 2, .head_dim = 40, .groups = 1, .state_dim = 33, .conv_kernel = 3, .eps = 1e-3f, .least_step = 0.4f, .most_step = 1.2f};
+  const arch::ExpertsSpec experts{
+      .n_experts = 3, .top_k = 3, .expert = {48, relu2, false}, .shared = arch::SharedExpert{{40, relu2, false}, false}};
+  arch::AttentionSpec attention = std::get<arch::AttentionSpec>(c.layers[0].mixer);
+  attention.rope = arch::kNoRope;
+  c.layers = {{wide, arch::NoFfn{}, arch::Norms::single},
+              {arch::NoMixer{}, arch::MlpSpec{96, relu2, false}, arch::Norms::single},
+              {attention, arch::NoFfn{}, arch::Norms::single},
+              {arch::NoMixer{}, experts, arch::Norms::single},
+              {narrow, arch::MlpSpec{64, silu}, arch::Norms::before}};
   return c;
 }
 

@@ -111,6 +111,10 @@ class GuardedDevice final : public kernels::CpuDevice {
     const Opened opened(this);
     CpuDevice::delta(op, runs);
   }
+  void scan(const kernels::Scan& op, std::span<const kernels::SequenceRun> runs) override {
+    const Opened opened(this);
+    CpuDevice::scan(op, runs);
+  }
   void route(const kernels::Route& op) override {
     const Opened opened(this);
     CpuDevice::route(op);
@@ -228,6 +232,10 @@ class GuardedDevice final : public kernels::CpuDevice {
     void delta(const kernels::DeltaGradient& op, std::span<const kernels::SequenceRun> texts) override {
       const Opened opened(device_);
       CpuBackward::delta(op, texts);
+    }
+    void scan(const kernels::ScanGradient& op, std::span<const kernels::SequenceRun> texts) override {
+      const Opened opened(device_);
+      CpuBackward::scan(op, texts);
     }
     void combine(const kernels::Tensor& x, const kernels::Routing& routing, const kernels::Tensor& dout, const kernels::Tensor& dx,
                  const kernels::Tensor& dweights) override {

@@ -3,7 +3,7 @@
 // of the instruction set (kernels/ops.h).
 //
 // Members are defined by subject: cpu_backward_linear.cpp, cpu_backward_rows.cpp, cpu_backward_attention.cpp, cpu_backward_recurrent.cpp,
-// cpu_backward_training.cpp.
+// cpu_backward_scan.cpp, cpu_backward_training.cpp.
 #pragma once
 
 #include "base/aligned_buffer.h"
@@ -37,6 +37,7 @@ class CpuBackward : public Backward {
   void attend(const AttendGradient& op, std::span<const SequenceRun> texts) override;
   void conv(const ConvGradient& op, std::span<const SequenceRun> texts) override;
   void delta(const DeltaGradient& op, std::span<const SequenceRun> texts) override;
+  void scan(const ScanGradient& op, std::span<const SequenceRun> texts) override;
 
   void combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) override;
   void route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) override;

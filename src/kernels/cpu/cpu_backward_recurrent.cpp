@@ -164,14 +164,14 @@ class DeltaHead {
   std::vector<float> q_, k_, decay_, beta_, starts_, states_, ds_, memory_, change_, du_;
 };
 
-// y = silu(s), s[t] = sum_j w[j] x[t - kernel + 1 + j]: ds in the place of dout.
+// y = silu(s), s[t] = sum_j w[j] x[t - kernel + 1 + j] + bias: ds in the place of dout.
 void silu_of_sums_back(const ConvGradient& op, const Parallel& parallel) {
   const std::int64_t channels = op.x.columns, kernel = op.weight.columns;
   const float* w = row_of(op.weight);
   parallel.run(op.x.rows, channels * (kernel + 10), [&](std::int64_t t) {
     float* d = row_of(op.dout, t);
     for (std::int64_t c = 0; c < channels; ++c) {
-      float s = 0;
+      float s = op.bias.exists() ? row_of(op.bias)[c] : 0.0f;
       for (std::int64_t j = std::max<std::int64_t>(0, kernel - 1 - t); j < kernel; ++j)
         s += w[c * kernel + j] * row_of(op.x, t - kernel + 1 + j)[c];
       const float gate = sigmoid(s);
@@ -199,7 +199,7 @@ void convolution_back(const ConvGradient& op, const Parallel& parallel) {
 // The rows of one text.
 ConvGradient text_of(const ConvGradient& op, const SequenceRun& text) {
   const auto rows = [&](const Tensor& t) { return t.row_range(text.first_row, text.n_rows); };
-  return {.x = rows(op.x), .weight = op.weight, .dout = rows(op.dout), .dx = rows(op.dx), .silu = op.silu};
+  return {.x = rows(op.x), .weight = op.weight, .bias = op.bias, .dout = rows(op.dout), .dx = rows(op.dx), .silu = op.silu};
 }
 DeltaGradient text_of(const DeltaGradient& op, const SequenceRun& text) {
   DeltaGradient one = op;

@@ -55,6 +55,7 @@ class CpuDevice : public Device {
 
   void conv(const Conv& op, std::span<const SequenceRun> runs) override;
   void delta(const Delta& op, std::span<const SequenceRun> runs) override;
+  void scan(const Scan& op, std::span<const SequenceRun> runs) override;
 
   void route(const Route& op) override;
   void expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) override;

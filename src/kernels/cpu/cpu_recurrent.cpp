@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolution and gated delta rule on the CPU: tokens in parallel up to the rule, value heads in parallel through it.
+// Convolution, gated delta rule and scan on the CPU: tokens in parallel up to the rule, heads in parallel through it.
 #include <algorithm>
 #include <cmath>
 
@@ -53,6 +53,39 @@ DeltaArgs arguments(const Delta& op, const SequenceRun& run, const Tensor& state
   return a;
 }
 
+// One token's dt becomes its step, and behind it the logarithm of the decay.
+void prepare_steps(const Scan& op, float* steps) {
+  const float* a_log = row_of(op.a_log);
+  const float* dt_bias = row_of(op.dt_bias);
+  for (std::int64_t h = 0; h < op.heads; ++h) {
+    steps[h] = std::clamp(softplus(steps[h] + dt_bias[h]), op.least_step, op.most_step);
+    steps[op.heads + h] = -std::exp(a_log[h]) * steps[h];
+  }
+}
+
+// The scan of one head over one run: keys are B, queries C.
+DeltaArgs arguments(const Scan& op, const SequenceRun& run, const Tensor& state, std::int64_t head) {
+  const float* xbc = row_of(op.xbc, run.first_row);
+  const float* steps = row_of(op.steps, run.first_row);
+  DeltaArgs a;
+  a.corrects = false;
+  a.skip = row_of(op.skip)[head];
+  a.n = run.n_rows;
+  a.key_dim = op.state_dim;
+  a.value_dim = op.head_dim;
+  a.v = xbc + head * op.head_dim;
+  a.k = xbc + op.heads * op.head_dim + head / (op.heads / op.groups) * op.state_dim;
+  a.q = a.k + op.groups * op.state_dim;
+  a.qk_stride = a.v_stride = op.xbc.stride;
+  a.beta = steps + head;
+  a.g = steps + op.heads + head;
+  a.gate_stride = op.steps.stride;
+  a.state = row_of(state, head * op.state_dim);
+  a.out = row_of(op.out, run.first_row) + head * op.head_dim;
+  a.out_stride = op.out.stride;
+  return a;
+}
+
 }  // namespace
 
 // Blocks of a run after the first start from the inputs before them instead of the stored state, so they are independent; the last block's
@@ -60,13 +93,14 @@ DeltaArgs arguments(const Delta& op, const SequenceRun& run, const Tensor& state
 void CpuDevice::conv(const Conv& op, std::span<const SequenceRun> runs) {
   const std::int64_t channels = op.x.columns, kernel = op.weight.columns, kept = kernel - 1, state_size = kept * channels;
   const float* weight = row_of(op.weight);
+  const float* bias = op.bias.exists() ? row_of(op.bias) : nullptr;
   for (std::size_t r = 0; r < runs.size(); ++r) {
     const std::int64_t n = runs[r].n_rows;
     const float* in = row_of(op.x, runs[r].first_row);
     float* out = row_of(op.out, runs[r].first_row);
     float* state = row_of(op.states[r]);
     if (n < 2 * kConvTokens) {
-      ops_.conv(in, n, channels, weight, kernel, op.silu, state, out);
+      ops_.conv(in, n, channels, weight, bias, kernel, op.silu, state, out);
       continue;
     }
     const std::int64_t blocks = n / kConvTokens;  // the last one takes the rest
@@ -76,7 +110,8 @@ void CpuDevice::conv(const Conv& op, std::span<const SequenceRun> runs) {
     for (std::int64_t b = 1; b < blocks; ++b) std::copy_n(in + (b * kConvTokens - kept) * channels, state_size, states + b * state_size);
     parallel_.each(blocks, [&](std::int64_t b) {
       const std::int64_t begin = b * kConvTokens, end = b + 1 == blocks ? n : begin + kConvTokens;
-      ops_.conv(in + begin * channels, end - begin, channels, weight, kernel, op.silu, states + b * state_size, out + begin * channels);
+      ops_.conv(in + begin * channels, end - begin, channels, weight, bias, kernel, op.silu, states + b * state_size,
+                out + begin * channels);
     });
     std::copy_n(states + (blocks - 1) * state_size, state_size, state);
   }
@@ -87,6 +122,13 @@ void CpuDevice::delta(const Delta& op, std::span<const SequenceRun> runs) {
                 [&](std::int64_t i) { prepare_token(ops_, op, row_of(op.qkv, i), row_of(op.ba, i)); });
   for (std::size_t r = 0; r < runs.size(); ++r)
     parallel_.run(op.value_heads, runs[r].n_rows * op.key_dim * op.value_dim / 2,
+                  [&](std::int64_t head) { ops_.delta_rule(arguments(op, runs[r], op.states[r], head)); });
+}
+
+void CpuDevice::scan(const Scan& op, std::span<const SequenceRun> runs) {
+  parallel_.run(op.xbc.rows, 40 * op.heads, [&](std::int64_t i) { prepare_steps(op, row_of(op.steps, i)); });
+  for (std::size_t r = 0; r < runs.size(); ++r)
+    parallel_.run(op.heads, runs[r].n_rows * op.state_dim * op.head_dim / 2,
                   [&](std::int64_t head) { ops_.delta_rule(arguments(op, runs[r], op.states[r], head)); });
 }
 

@@ -39,6 +39,7 @@ class CudaBackward final : public Backward {
   void attend(const AttendGradient& op, std::span<const SequenceRun> texts) override;
   void conv(const ConvGradient& op, std::span<const SequenceRun> texts) override;
   void delta(const DeltaGradient& op, std::span<const SequenceRun> texts) override;
+  void scan(const ScanGradient& op, std::span<const SequenceRun> texts) override;
 
   void combine(const Tensor& x, const Routing& routing, const Tensor& dout, const Tensor& dx, const Tensor& dweights) override;
   void route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights, const Tensor& dlogits) override;

@@ -90,4 +90,9 @@ void CudaBackward::delta(const DeltaGradient& op, std::span<const SequenceRun> t
   device_.launched("gradient of delta");
 }
 
+void CudaBackward::scan(const ScanGradient& /*op*/, std::span<const SequenceRun> /*texts*/) {
+  const Status status = device_.check(Scan{});
+  device_.fail(status.code(), status.message());
+}
+
 }  // namespace jang::kernels::cuda

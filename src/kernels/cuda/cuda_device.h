@@ -94,10 +94,12 @@ class CudaDevice final : public Device {
 
   void conv(const Conv& op, std::span<const SequenceRun> runs) override;
   void delta(const Delta& op, std::span<const SequenceRun> runs) override;
+  void scan(const Scan& op, std::span<const SequenceRun> runs) override;
 
   [[nodiscard]] Status check(const RouteRule& rule) const override;
   [[nodiscard]] Status check(Activation activation) const override;
   [[nodiscard]] Status check(const Attend& op) const override;
+  [[nodiscard]] Status check(const Scan& op) const override;
   void route(const Route& op) override;
   void expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) override;
   void combine(const Tensor& x, const Routing& routing, const Tensor& out) override;

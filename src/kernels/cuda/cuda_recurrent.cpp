@@ -40,4 +40,14 @@ void CudaDevice::delta(const Delta& op, std::span<const SequenceRun> runs) {
   launched("delta");
 }
 
+Status CudaDevice::check(const Scan& /*op*/) const {
+  return {StatusCode::unsupported, "the device cuda does not compute the state spaces of Mamba2"};
+}
+
+// Whoever has asked check() does not come here.
+void CudaDevice::scan(const Scan& op, std::span<const SequenceRun> /*runs*/) {
+  const Status status = check(op);
+  fail(status.code(), status.message());
+}
+
 }  // namespace jang::kernels::cuda

@@ -135,13 +135,13 @@ void delta_rule(const DeltaArgs& a) {
     for (double& x : s) x *= decay;
     for (std::int64_t c = 0; c < a.value_dim; ++c) {
       double kv = 0;
-      for (std::int64_t r = 0; r < a.key_dim; ++r) kv += s[index(r * a.value_dim + c)] * d(k[r]);
+      for (std::int64_t r = 0; r < a.key_dim && a.corrects; ++r) kv += s[index(r * a.value_dim + c)] * d(k[r]);
       u[index(c)] = beta * (d(a.v[t * a.v_stride + c]) - kv);
     }
     for (std::int64_t r = 0; r < a.key_dim; ++r)
       for (std::int64_t c = 0; c < a.value_dim; ++c) s[index(r * a.value_dim + c)] += d(k[r]) * u[index(c)];
     for (std::int64_t c = 0; c < a.value_dim; ++c) {
-      double out = 0;
+      double out = d(a.skip) * d(a.v[t * a.v_stride + c]);
       for (std::int64_t r = 0; r < a.key_dim; ++r) out += s[index(r * a.value_dim + c)] * d(q[r]);
       a.out[t * a.out_stride + c] = static_cast<float>(out);
     }
@@ -149,14 +149,14 @@ void delta_rule(const DeltaArgs& a) {
   for (std::int64_t i = 0; i < size; ++i) a.state[i] = static_cast<float>(s[index(i)]);
 }
 
-void conv(const float* x, std::int64_t n, std::int64_t channels, const float* weight, std::int64_t kernel, bool silu, float* state,
-          float* out) {
+void conv(const float* x, std::int64_t n, std::int64_t channels, const float* weight, const float* bias, std::int64_t kernel, bool silu,
+          float* state, float* out) {
   const std::int64_t past = kernel - 1;
   std::vector<float> all(state, state + past * channels);  // state and tokens in one sequence
   all.insert(all.end(), x, x + n * channels);
   for (std::int64_t t = 0; t < n; ++t) {
     for (std::int64_t c = 0; c < channels; ++c) {
-      double sum = 0;
+      double sum = bias != nullptr ? d(bias[c]) : 0.0;
       for (std::int64_t j = 0; j < kernel; ++j) sum += d(weight[c * kernel + j]) * d(all[index((t + j) * channels + c)]);
       out[t * channels + c] = static_cast<float>(silu ? sum * sigmoid(sum) : sum);
     }

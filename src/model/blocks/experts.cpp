@@ -27,7 +27,7 @@ void see_experts(Forward& f, std::initializer_list<const Linear*> maps, const Ro
 }
 
 Status check_spec(const std::string& block, const arch::ExpertsSpec& s) {
-  if (!s.expert.gated || s.expert.fused) return refuse(block, "experts without maps of their own for gate and up");
+  if (s.expert.fused) return refuse(block, "experts without maps of their own for gate and up");
   return {};
 }
 
@@ -62,7 +62,7 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   const Tensor logits = w.router.matrix(n, moe.n_experts);
   const Routing routing{w.route_weights.matrix(n, moe.top_k), w.route_slots.matrix(n, moe.top_k, DType::i32),
                         w.route_tokens.matrix(slots, 1, DType::i32), w.route_begin.matrix(moe.n_experts + 1, 1, DType::i32)};
-  const Tensor gate = w.slot_gate.matrix(slots, ffn), up = w.slot_up.matrix(slots, ffn);
+  const auto [gate, up] = slot_inputs_of(w, moe, slots);
   const Tensor activated = f.kept != nullptr ? f.kept->slot_activated.matrix(slots, ffn) : gate;
   const Tensor slot_out = w.slot_out.matrix(slots, x.columns);
 
@@ -75,9 +75,15 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   if (f.kept != nullptr) f.device.copy(logits, f.kept->router.matrix(n, moe.n_experts));
   f.device.route({logits, block.rule, routing});
 
-  see_experts(f, {&block.gate, &block.up}, routing, x, false);
-  const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
-  f.device.expert_linear(x, false, routing, maps);
+  if (moe.expert.gated) {
+    see_experts(f, {&block.gate, &block.up}, routing, x, false);
+    const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
+    f.device.expert_linear(x, false, routing, maps);
+  } else {
+    see_experts(f, {&block.up}, routing, x, false);
+    const kernels::LinearOut map[] = {{block.up.weight.get(), gate}};
+    f.device.expert_linear(x, false, routing, map);
+  }
   f.device.glu(kernel_of(moe.expert.activation), gate, up, activated);
   see_experts(f, {&block.down}, routing, activated, true);
   const kernels::LinearOut down[] = {{block.down.weight.get(), slot_out}};
@@ -89,6 +95,11 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
 
 }  // namespace
 
+MlpInputs slot_inputs_of(const Workspace& workspace, const arch::ExpertsSpec& spec, std::int64_t slots) {
+  const Tensor gate = workspace.slot_gate.matrix(slots, spec.expert.ffn);
+  return {gate, spec.expert.gated ? workspace.slot_up.matrix(slots, spec.expert.ffn) : Tensor()};
+}
+
 Status bind_block(Binder& binder, const std::string& prefix, const arch::ExpertsSpec& spec, Experts* block) {
   using kernels::Precision;
   JANG_TRY(check_spec(prefix, spec));
@@ -99,11 +110,11 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Experts
   const std::int64_t hidden = binder.hidden(), ffn = spec.expert.ffn;
   const auto n_experts = static_cast<std::size_t>(spec.n_experts);
   JANG_TRY(binder.take(prefix + "gate", spec.n_experts, hidden, Precision::exact, &block->router));
-  JANG_TRY(binder.take(prefix + "experts.gate_proj", ffn, hidden, binder.precision(), &block->gate, n_experts));
+  if (spec.expert.gated) JANG_TRY(binder.take(prefix + "experts.gate_proj", ffn, hidden, binder.precision(), &block->gate, n_experts));
   JANG_TRY(binder.take(prefix + "experts.up_proj", ffn, hidden, binder.precision(), &block->up, n_experts));
   JANG_TRY(binder.take(prefix + "experts.down_proj", hidden, ffn, binder.precision(), &block->down, n_experts));
   for (const Linear* map : {&block->gate, &block->up, &block->down})
-    if (map->bias.empty() == spec.expert_biases)
+    if (map->exists() && map->bias.empty() == spec.expert_biases)
       return {StatusCode::corrupt, "'" + map->module + (spec.expert_biases ? "' has no biases" : "' has biases")};
   for (Linear* map : {&block->gate, &block->up, &block->down}) map->n_active = spec.top_k;
   if (!spec.shared) return {};
@@ -116,8 +127,9 @@ Status reserve(Forward& f, const Experts& block) {
   kernels::Device& d = f.device;
   const arch::ExpertsSpec& moe = block.spec;
   const std::int64_t chunk = f.chunk_tokens(), slots = chunk * moe.top_k, ffn = slots * moe.expert.ffn;
-  bool room = w.router.reserve(d, chunk * moe.n_experts) && w.slot_gate.reserve(d, ffn) && w.slot_up.reserve(d, ffn) &&
-              w.slot_out.reserve(d, slots * f.hidden) && w.route_weights.reserve(d, slots) && w.route_slots.reserve(d, slots, DType::i32) &&
+  bool room = w.router.reserve(d, chunk * moe.n_experts) && w.slot_gate.reserve(d, ffn) &&
+              (!moe.expert.gated || w.slot_up.reserve(d, ffn)) && w.slot_out.reserve(d, slots * f.hidden) &&
+              w.route_weights.reserve(d, slots) && w.route_slots.reserve(d, slots, DType::i32) &&
               w.route_tokens.reserve(d, slots, DType::i32) && w.route_begin.reserve(d, moe.n_experts + 1, DType::i32);
   if (f.kept != nullptr) room = room && f.kept->slot_activated.reserve(d, ffn) && f.kept->router.reserve(d, chunk * moe.n_experts);
   if (f.probe != nullptr) room = room && w.gathered.reserve(d, chunk * f.hidden);

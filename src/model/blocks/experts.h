@@ -23,6 +23,9 @@ struct Experts {
   Linear shared_router;  // its gate
 };
 
+// What the workspace holds by slot, as inputs_of says it of an MLP.
+[[nodiscard]] MlpInputs slot_inputs_of(const Workspace& workspace, const arch::ExpertsSpec& spec, std::int64_t slots);
+
 [[nodiscard]] Status bind_block(Binder& binder, const std::string& prefix, const arch::ExpertsSpec& spec, Experts* block);
 // The memory of a forward. Errors: out_of_memory.
 [[nodiscard]] Status reserve(Forward& f, const Experts& block);

@@ -54,7 +54,7 @@ void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const T
     return;
   const Routing routing{w.route_weights.matrix(n, moe.top_k), w.route_slots.matrix(n, moe.top_k, DType::i32),
                         w.route_tokens.matrix(slots, 1, DType::i32), w.route_begin.matrix(moe.n_experts + 1, 1, DType::i32)};
-  const Tensor gate = w.slot_gate.matrix(slots, ffn), up = w.slot_up.matrix(slots, ffn);
+  const auto [gate, up] = slot_inputs_of(w, moe, slots);
   const Tensor slot_out = w.slot_out.matrix(slots, hidden), dslots = space.slots.matrix(slots, hidden);
   const Tensor dactivated = space.slot_ffn.matrix(slots, ffn), dweights = space.weights.matrix(n, moe.top_k);
   const Tensor dlogits = space.router.matrix(n, moe.n_experts);
@@ -65,9 +65,15 @@ void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const T
   pass.ops.expert_linear(down, routing, false, dactivated);
   pass.ops.glu(kernel_of(moe.expert.activation), gate, up, dactivated, gate, up);
   f.device.gather_rows(x, routing.tokens, slot_out);
-  hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, slot_out);
-  const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
-  pass.ops.expert_linear(maps, routing, false, dslots);
+  if (moe.expert.gated) {
+    hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, slot_out);
+    const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
+    pass.ops.expert_linear(maps, routing, false, dslots);
+  } else {
+    hand_over(pass, {{&block.up, gate}}, routing, slot_out);
+    const LinearGradient map[] = {{block.up.weight.get(), gate}};
+    pass.ops.expert_linear(map, routing, false, dslots);
+  }
 
   pass.ops.route(f.kept->router.matrix(n, moe.n_experts), block.rule, routing, dweights, dlogits);
   pass.weight(block.router, dlogits, x);
