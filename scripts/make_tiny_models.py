@@ -93,6 +93,12 @@ def recipes():
                    sliding_window=32, rope_parameters=dict(yarn, rope_theta=150000.0, truncate=True))
     exaone_moe = dict(sliding, moe_intermediate_size=64, num_experts=8, num_experts_per_tok=2, num_shared_experts=1, n_group=1,
                       topk_group=1, sliding_window_pattern=4)
+    nemotron_h = dict({k: v for k, v in DENSE.items() if k != "num_hidden_layers"}, head_dim=32, mamba_num_heads=8, mamba_head_dim=32,
+                      ssm_state_size=32, n_groups=2, conv_kernel=4, chunk_size=16, n_routed_experts=8, num_experts_per_tok=2,
+                      moe_intermediate_size=64, moe_shared_expert_intermediate_size=96, routed_scaling_factor=1.5,
+                      layers_block_type=["linear_attention", "moe", "full_attention", "mlp", "linear_attention"])
+    granite_4 = dict(DENSE, tie_word_embeddings=True, mamba_n_heads=8, mamba_d_head=32, mamba_d_state=32, mamba_n_groups=1,
+                     mamba_chunk_size=16, shared_intermediate_size=96, layer_types=["linear_attention", "full_attention"], **multipliers)
     bf16 = torch.bfloat16
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
@@ -179,6 +185,14 @@ def recipes():
         "phi": ("PhiForCausalLM", t("PhiConfig")(**llama), bf16, None),
         "lfm2": ("Lfm2ForCausalLM", t("Lfm2Config")(**dict(tied, intermediate_size=380, block_multiple_of=64, norm_eps=1e-5),
                  layer_types=["conv", "full_attention", "conv", "conv"]), bf16, None),
+        "nemotron_h": ("NemotronHForCausalLM", t("NemotronHConfig")(**nemotron_h), bf16, None),
+        "granitemoehybrid": ("GraniteMoeHybridForCausalLM", t("GraniteMoeHybridConfig")(**dict(granite_4, intermediate_size=64),
+                             num_local_experts=8, num_experts_per_tok=2), bf16, None),
+        "granitemoehybrid-dense": ("GraniteMoeHybridForCausalLM", t("GraniteMoeHybridConfig")(**granite_4, num_local_experts=0,
+                                   position_embedding_type="rope"), bf16, None),
+        "mamba2": ("Mamba2ForCausalLM", t("Mamba2Config")(vocab_size=VOCAB, hidden_size=128, num_hidden_layers=3, num_heads=8, head_dim=32,
+                   state_size=32, n_groups=1, conv_kernel=4, chunk_size=16, initializer_range=0.08, pad_token_id=0, bos_token_id=0,
+                   eos_token_id=0), bf16, None),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),

@@ -31,12 +31,13 @@ struct Source {
   bool used = false;
 };
 
-// Whether parts of names are as published: a part occurs that no canonical name has. A published part may be the canonical name of another
-// one, so names that are canonical already must stay as they are.
+// Whether parts of names are as published: a part occurs that no canonical name has, in what is not left out. A published part may be the
+// canonical name of another one, so names that are canonical already must stay as they are.
 bool has_published_parts(const Family& family, std::span<const TensorInfo> sources) {
   return std::ranges::any_of(family.parts, [&](const Rename& r) {
     if (std::ranges::find(family.parts, r.from, &Rename::to) != family.parts.end()) return false;
     return std::ranges::any_of(sources, [&](const TensorInfo& t) {
+      if (std::ranges::any_of(family.drops, [&](const Drop& d) { return starts_with_path(t.name, d.prefix); })) return false;
       std::string name = t.name;
       replace_path(&name, r.from, r.to);
       return name != t.name;
@@ -255,9 +256,12 @@ Status Binder::stack_experts(const Form& form, int layer, OutTensor* out) {
 }
 
 Status Binder::cut_half(const Form& form, Source* source, OutTensor* out) {
-  const std::int64_t n_experts = out->shape[0], n_rows = out->shape[1];
+  const bool experts = out->shape.size() == 3;  // else one matrix
+  const std::int64_t n_experts = experts ? out->shape[0] : 1, n_rows = out->shape[experts ? 1 : 0];
+  Shape fused = out->shape;
+  fused[experts ? 1 : 0] *= 2;
   OutTensor whole;  // checks the fused tensor as one
-  JANG_TRY(use(source, {n_experts, 2 * n_rows, out->shape[2]}, &whole));
+  JANG_TRY(use(source, fused, &whole));
   out->source_dtype = whole.source_dtype;
   const std::int64_t skip = form.layout == LayoutRule::second_half ? n_rows : 0;
   for (std::int64_t e = 0; e < n_experts; ++e) out->pieces.push_back({source->index, e * 2 * n_rows + skip, n_rows});

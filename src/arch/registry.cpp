@@ -22,16 +22,19 @@
 #include "arch/families/gpt_oss.h"
 #include "arch/families/granite.h"
 #include "arch/families/granitemoe.h"
+#include "arch/families/granitemoehybrid.h"
 #include "arch/families/helium.h"
 #include "arch/families/hunyuan_v1_dense.h"
 #include "arch/families/internlm3.h"
 #include "arch/families/lfm2.h"
 #include "arch/families/llama.h"
+#include "arch/families/mamba2.h"
 #include "arch/families/minimax_m2.h"
 #include "arch/families/mistral.h"
 #include "arch/families/mistral3.h"
 #include "arch/families/mixtral.h"
 #include "arch/families/nemotron.h"
+#include "arch/families/nemotron_h.h"
 #include "arch/families/olmo2.h"
 #include "arch/families/olmo3.h"
 #include "arch/families/olmoe.h"
@@ -54,11 +57,13 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,    &kMistral,      &kQwen2,    &kQwen3,      &kQwen3Moe, &kGemma3Text, &kGemma3,     &kQwen35,     &kQwen35Moe,  &kQwen3Next,
-    &kQwen3Vl,  &kQwen3VlMoe,   &kMistral3, &kMixtral,    &kQwen2Moe, &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,  &kDeepseekV2, &kDeepseekV3,
-    &kPhi3,     &kGemma,        &kGemma2,   &kOlmo2,      &kOlmo3,    &kGranite,    &kSmolLm3,    &kSeedOss,    &kCohere2,    &kExaone4,
-    &kGlm4,     &kHunyuanDense, &kErnie45,  &kStarcoder2, &kGptNeoX,  &kGptOss,     &kGraniteMoe, &kErnie45Moe, &kDots1,      &kExaoneMoe,
-    &kStableLm, &kInternLm3,    &kHelium,   &kNemotron,   &kPhi,      &kLfm2,
+    &kLlama,    &kMistral,    &kQwen2,      &kQwen3,        &kQwen3Moe,   &kGemma3Text,       &kGemma3,
+    &kQwen35,   &kQwen35Moe,  &kQwen3Next,  &kQwen3Vl,      &kQwen3VlMoe, &kMistral3,         &kMixtral,
+    &kQwen2Moe, &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,    &kDeepseekV2, &kDeepseekV3,       &kPhi3,
+    &kGemma,    &kGemma2,     &kOlmo2,      &kOlmo3,        &kGranite,    &kSmolLm3,          &kSeedOss,
+    &kCohere2,  &kExaone4,    &kGlm4,       &kHunyuanDense, &kErnie45,    &kStarcoder2,       &kGptNeoX,
+    &kGptOss,   &kGraniteMoe, &kErnie45Moe, &kDots1,        &kExaoneMoe,  &kStableLm,         &kInternLm3,
+    &kHelium,   &kNemotron,   &kPhi,        &kLfm2,         &kNemotronH,  &kGraniteMoeHybrid, &kMamba2,
 };
 
 // What is no boolean may mean anything.

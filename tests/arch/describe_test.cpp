@@ -140,6 +140,9 @@ TEST_P(EveryFamily, config_number_out_of_range_is_corrupt) {
     // Heads of gpt_neox and stablelm follow from hidden_size, whatever head_dim says; the first has no grouped queries either.
     if (GetParam().name == "stablelm" && key == std::string("head_dim")) continue;
     if (GetParam().name == "gpt_neox" && (key == std::string("num_key_value_heads") || key == std::string("head_dim"))) continue;
+    // Nemotron-H counts the kinds of its layers, Mamba2 has no heads of attention.
+    if (GetParam().name == "nemotron_h" && key == std::string("num_hidden_layers")) continue;
+    if (GetParam().name == "mamba2" && (key == std::string("num_attention_heads") || key == std::string("num_key_value_heads"))) continue;
     for (const json::Value& bad : {json::Value(0), json::Value(-1), json::Value(std::numeric_limits<std::int64_t>::max()), json::Value("8"),
                                    json::Value(1.5), json::Value::array()}) {
       FakeModel m = GetParam().model;

@@ -79,6 +79,11 @@ TEST(ExpectedTensors, every_number_out_of_range_or_missing_is_refused_by_name) {
     const bool wrapped = m.model.config.contains("text_config");
     for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}) {
       SCOPED_TRACE(m.name + " " + key);
+      // The first counts the kinds of its layers, the second attends to nothing.
+      if (m.name == (std::string_view(key) == "num_hidden_layers"     ? "nemotron_h"
+                     : std::string_view(key) == "num_attention_heads" ? "mamba2"
+                                                                      : ""))
+        continue;
       json::Value config = m.model.config;
       (wrapped ? config["text_config"] : config)[key] = -1;
       const auto refused = expected_tensors(config);

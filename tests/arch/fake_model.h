@@ -479,6 +479,7 @@ inline FakeModel olmoe() {
 }  // namespace jang::arch::testing
 
 #include "fake_dense.h"
+#include "fake_hybrid.h"
 
 namespace jang::arch::testing {
 
@@ -524,7 +525,11 @@ inline std::vector<NamedModel> all_models() {
       {"granitemoe", granitemoe()},
       {"ernie4_5_moe", ernie4_5_moe()},
       {"dots1", dots1()},
-      {"exaone_moe", exaone_moe()}};
+      {"exaone_moe", exaone_moe()},
+      {"nemotron_h", nemotron_h()},
+      {"granitemoehybrid", granitemoehybrid(true)},
+      {"granitemoehybrid_dense", granitemoehybrid(false)},
+      {"mamba2", mamba2()}};
   for (auto& [name, model] : dense_families()) models.push_back({name, std::move(model)});
   return models;
 }

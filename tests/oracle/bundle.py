@@ -211,6 +211,8 @@ def _bundle_name(bundle, key):
     """Name in the bundle of a transformers parameter that maps one to one."""
     names = [key, "language_model." + key, key.replace(".mlp.", ".block_sparse_moe."), key.replace(".router.", ".router.layer."),
              key.replace(".gate.moe_statics.", ".moe_statics.")]
+    if key.startswith("model.") and bundle.config["model_type"] == "nemotron_h":
+        names = [key.replace("model.", "backbone.", 1)]
     if key.startswith("gpt_neox."):  # the MLX class calls its layers h
         names = [key.replace("gpt_neox.layers.", "model.h.").replace("gpt_neox.", "model.")]
     if key in ("embed_out.weight", "lm_head.weight"):
@@ -243,6 +245,11 @@ def hf_value(bundle, key, shape, used):
             return take(base + "down_proj.weight")
         expert, projection, _ = rest.split(".")
         return take(f"{base}{projection}.weight")[int(expert)]
+    if match := re.fullmatch(r"model\.(.*\.mixer)\.experts\.(up|down)_proj", key):  # two maps an expert
+        return take(f"backbone.{match[1]}.switch_mlp.fc{1 if match[2] == 'up' else 2}.weight")
+    if match := re.fullmatch(r"(.*)\.shared_mlp\.(input|output)_linear\.weight", key):
+        if not bundle.has(key):  # alone, the MLX class has it in three maps
+            return np.concatenate([take(f"{match[1]}.mlp.{m}.weight") for m in (("gate_proj", "up_proj") if match[2] == "input" else ("down_proj",))])
     name = _bundle_name(bundle, key)
     if name is None:
         raise KeyError(f"the bundle has nothing for {key}")
@@ -260,7 +267,9 @@ def transformers_config(directory):
     """transformers config of a bundle or source directory, quantization objects dropped."""
     from transformers import CONFIG_MAPPING, AutoConfig
 
-    config = json.loads((Path(directory) / "config.json").read_text())
+    # transformers writes numbers that JSON lacks as objects, and reads them so from files only
+    number = lambda o: float(o["__float__"]) if set(o) == {"__float__"} else o
+    config = json.loads((Path(directory) / "config.json").read_text(), object_hook=number)
     for key in ("quantization", "quantization_config"):
         config.pop(key, None)
     model_type = config.pop("model_type")

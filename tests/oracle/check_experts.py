@@ -191,7 +191,9 @@ NOT_FOR_TRANSFORMERS = ("head_dim", "attention_bias", "use_bias", "rope_scaling"
 
 # Classes of families with rows of their own that make maps of one width, or with biases, whatever the config says: there it says so.
 AS_WIDE = {"granite": {"head_dim": 16}, "phi3": {"head_dim": 16}, "starcoder2": {"head_dim": 16, "use_bias": True},
-           "gpt_neox": {"intermediate_size": 256, "attention_bias": True}, **{t: {"head_dim": 16} for t in ("stablelm", "internlm3", "helium", "phi", "lfm2")}}
+           "gpt_neox": {"intermediate_size": 256, "attention_bias": True},
+           "granitemoehybrid": {"head_dim": 16, "shared_intermediate_size": 128},  # alone, the MLP is as wide as the first in one, the second in the other
+           **{t: {"head_dim": 16} for t in ("stablelm", "internlm3", "helium", "phi", "lfm2")}}
 
 # Settings that a class of mlx-lm does not follow, or cannot be built with: no bundle may come of them that does not open there.
 WIDE_HEADS = {"head_dim": 32}  # of hidden_size 64 and 4 heads; not olmoe: the norm of transformers' class is over hidden_size, whatever it says
@@ -239,7 +241,7 @@ def cases(context):
             continue
         yield f"experts_open.{name}", lambda n=name: one_class(context, n, AS_WIDE.get(n, {}))
         for i, form in enumerate(mlx_classes.DENSE_FORMS.get(name, ())[:1]):
-            yield f"experts_open.{name}-dense{i or ''}", lambda n=name, f=form: one_class(context, n, f)
+            yield f"experts_open.{name}-dense{i or ''}", lambda n=name, f=form: one_class(context, n, {**f, **AS_WIDE.get(n, {})})
         if name in mlx_classes.VARIANTS and not context.quick:
             for i, form in enumerate(mlx_classes.VARIANTS[name]):
                 yield f"experts_open.{name}-{i + 1}", lambda n=name, f=form: one_class(context, n, f)

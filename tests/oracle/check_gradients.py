@@ -47,12 +47,15 @@ def cotangents(logits, window):
 
 
 # Parts of names as these families are published, and as the program calls them.
-PARTS = (("gpt_neox.", ""), ("embed_in", "embed_tokens"), ("embed_out", "lm_head"), ("attention.query_key_value", "self_attn.qkv_proj"),
+PARTS = (("gpt_neox.", ""), ("backbone.", ""), ("embed_in", "embed_tokens"), ("embed_out", "lm_head"), ("attention.query_key_value", "self_attn.qkv_proj"),
          ("attention.dense", "self_attn.o_proj"), ("mlp.dense_h_to_4h", "mlp.up_proj"), ("mlp.dense_4h_to_h", "mlp.down_proj"),
          ("block_sparse_moe.", "mlp."), ("mlp.router.", "mlp.gate."), ("mlp.c_fc", "mlp.up_proj"), ("mlp.c_proj", "mlp.down_proj"),
          ("self_attn.dense", "self_attn.o_proj"), ("mlp.fc1", "mlp.up_proj"),
          ("mlp.fc2", "mlp.down_proj"), ("feed_forward.w1", "mlp.gate_proj"), ("feed_forward.w2", "mlp.down_proj"),
-         ("feed_forward.w3", "mlp.up_proj"), ("self_attn.out_proj", "self_attn.o_proj"))
+         ("feed_forward.w3", "mlp.up_proj"), ("self_attn.out_proj", "self_attn.o_proj"), ("embeddings", "embed_tokens"),
+         *((f"mixer.{m}", f"mamba.{m}") for m in ("in_proj", "out_proj")), *((f"mixer.{m}_proj", f"self_attn.{m}_proj") for m in "qkvo"),
+         ("mixer.", "mlp."), ("shared_mlp.input_linear", "mlp.shared_experts.gate_up_proj"),
+         ("shared_mlp.output_linear", "mlp.shared_experts.down_proj"))
 
 
 def canonical(name):
@@ -72,7 +75,8 @@ def parameters_of(model):
     for name, p in model.named_parameters():
         name = canonical(name)
         listed = re.match(r"(.*)\.experts\.(\d+)\.(\w+)\.weight$", name)
-        fused = re.match(r"(.*)\.experts\.(gate_up_proj|down_proj)$", name)
+        fused = re.match(r"(.*)\.experts\.(gate_up_proj|up_proj|down_proj)$", name)
+        alone = re.match(r"(.*)\.shared_experts\.(gate_up_proj|down_proj)\.weight$", name) if not getattr(model.config, "num_local_experts", 1) else None
         if listed:
             experts.setdefault(f"{listed[1]}.experts.{listed[3]}", {})[int(listed[2])] = p
         elif fused and in_turns:
@@ -84,7 +88,13 @@ def parameters_of(model):
             found[fused[1] + ".experts.gate_proj"] = lambda p=p, h=half: p.grad.numpy()[:, :h]
             found[fused[1] + ".experts.up_proj"] = lambda p=p, h=half: p.grad.numpy()[:, h:]
         elif fused:
-            found[fused[1] + ".experts.down_proj"] = lambda p=p: p.grad.numpy()
+            found[f"{fused[1]}.experts.{fused[2]}"] = lambda p=p: p.grad.numpy()
+        elif alone and alone[2] == "gate_up_proj":  # without experts gate and up are maps of their own here
+            half = p.shape[0] // 2
+            found[alone[1] + ".gate_proj"] = lambda p=p, h=half: p.grad.numpy()[None, :h]
+            found[alone[1] + ".up_proj"] = lambda p=p, h=half: p.grad.numpy()[None, h:]
+        elif alone:
+            found[alone[1] + ".down_proj"] = lambda p=p: p.grad.numpy()[None]
         elif name.endswith(".weight") and p.dim() == 2:
             found[name[: -len(".weight")]] = lambda p=p: p.grad.numpy()[None]
     for name, parts in experts.items():

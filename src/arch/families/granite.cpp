@@ -41,7 +41,8 @@ Status specify(const json::Value& text, DecoderConfig* c) {
   c->embedding_scale = embedding / residual;
   c->norm.eps /= residual * residual;
   c->logit_scale = 1 / logits;
-  for (LayerSpec& layer : c->layers) std::get<AttentionSpec>(layer.mixer).scale = attention;
+  for (LayerSpec& layer : c->layers)
+    if (auto* mixer = std::get_if<AttentionSpec>(&layer.mixer); mixer != nullptr) mixer->scale = attention;
   return {};
 }
 

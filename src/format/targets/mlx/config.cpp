@@ -29,8 +29,10 @@ void finish_config(const arch::Family& family, const FamilyRow& row, const arch:
   if (!row.model_type.empty()) (*config)["model_type"] = row.model_type;
   const bool nested = family.text_config && json::find(*config, "text_config") != nullptr;
   json::Value* text = nested ? &(*config)["text_config"] : config;
-  add(text, "num_key_value_heads", geometry.n_kv_heads);
-  add(text, "head_dim", geometry.size(arch::Dim::head));
+  if (geometry.n_heads > 0) {
+    add(text, "num_key_value_heads", geometry.n_kv_heads);
+    add(text, "head_dim", geometry.size(arch::Dim::head));
+  }
   if (nested && row.vocab_at_top) (*config)["vocab_size"] = geometry.size(arch::Dim::vocab);
   text = nested ? &(*config)["text_config"] : config;  // an insertion above may have moved it
   (*text)["tie_word_embeddings"] = geometry.tied;

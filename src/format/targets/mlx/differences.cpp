@@ -152,6 +152,11 @@ std::vector<std::string> differences(const arch::Family& family, const json::Val
     if (const json::Value* value = json::find(text, fixed.key); value != nullptr && *value != fixed.value)
       out.push_back(fmt::format("config.json sets {} to {}, mlx-lm's class of {} always takes {}: its answers will differ from the model's",
                                 fixed.key, json::dump(*value), family.name, fixed.value));
+  if (habits.norms_whole_rows && number_at(text, "mamba_n_groups", 1) > 1)
+    out.push_back(
+        fmt::format("config.json sets mamba_n_groups to {}, mlx-lm's class of {} normalises the groups of a state space as one row: its "
+                    "answers will differ from the model's",
+                    number_at(text, "mamba_n_groups", 1), family.name));
   if (habits.drops_correction)
     out.push_back(
         fmt::format("mlx-lm's class of {} leaves out the correction by which experts are chosen: its answers will differ from the model's "

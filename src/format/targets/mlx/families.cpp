@@ -26,6 +26,38 @@ constexpr arch::Rename kGptNeoXParts[] = {
 };
 
 constexpr arch::Rename kGraniteMoeParts[] = {{"mlp.router.layer", "mlp.gate"}};
+constexpr arch::Rename kNemotronHParts[] = {
+    {"backbone", "model"},
+    {"embeddings", "embed_tokens"},
+    {"mixer.in_proj", "mamba.in_proj"},
+    {"mixer.out_proj", "mamba.out_proj"},
+    {"mixer.conv1d", "mamba.conv1d"},
+    {"mixer.A_log", "mamba.A_log"},
+    {"mixer.D", "mamba.D"},
+    {"mixer.dt_bias", "mamba.dt_bias"},
+    {"mixer.norm", "mamba.gated_norm"},
+    {"mixer.q_proj", "self_attn.q_proj"},
+    {"mixer.k_proj", "self_attn.k_proj"},
+    {"mixer.v_proj", "self_attn.v_proj"},
+    {"mixer.o_proj", "self_attn.o_proj"},
+    {"mixer.up_proj", "mlp.up_proj"},
+    {"mixer.down_proj", "mlp.down_proj"},
+    {"mixer.gate", "mlp.gate"},
+    {"mixer.experts", "mlp.experts"},  // of published files; the class has the two below
+    {"mixer.switch_mlp.fc1", "mlp.experts.up_proj"},
+    {"mixer.switch_mlp.fc2", "mlp.experts.down_proj"},
+    {"mixer.shared_experts", "mlp.shared_experts"},
+    {"norm", "input_layernorm"},
+    {"norm_f", "norm"},
+};
+constexpr arch::Rename kGraniteHybridParts[] = {
+    {"mamba.norm", "mamba.gated_norm"},
+    {"block_sparse_moe.router.layer", "mlp.gate"},
+    {"block_sparse_moe.switch_mlp", "mlp.experts"},
+    {"shared_mlp.input_linear", "mlp.shared_experts.gate_up_proj"},
+    {"shared_mlp.output_linear", "mlp.shared_experts.down_proj"},
+};
+constexpr FixedNumber kMamba2Numbers[] = {{"layer_norm_epsilon", 1e-5}};  // of the norms before the blocks
 constexpr FixedNumber kGptOssNumbers[] = {{"swiglu_limit", 7.0}, {"swiglu_alpha", 1.702}};
 constexpr std::string_view kInternLm3Ropes[] = {"linear", "dynamic"};
 
@@ -97,6 +129,14 @@ constexpr FamilyRow kRows[] = {
      .feed_forward = "block_sparse_moe",
      .ends_8bit = true,
      .parts = kGraniteMoeParts},
+    {.family = "nemotron_h", .plain_router = true, .head = OutputHead::always, .parts = kNemotronHParts},
+    {.family = "granitemoehybrid",
+     .routers_8bit = true,
+     .scales_rope = false,
+     .reads_head_dim = false,
+     .norms_whole_rows = true,
+     .parts = kGraniteHybridParts},
+    {.family = "mamba2", .scales_rope = false, .norms_whole_rows = true, .fixed = kMamba2Numbers, .parts = kNemotronHParts},
     {.family = "ernie4_5_moe", .scales_rope = false, .drops_correction = true},
     {.family = "dots1", .stack = "experts", .plain_router = true, .never_biased = true},
     {.family = "exaone_moe", .has_window = true, .plain_router = true},

@@ -36,6 +36,7 @@ struct FamilyRow {
   bool cuts_kv_b = false;                 // cuts kv_b_proj into heads when it loads it, and encodes it once more if it is packed
   bool plain_router = false;              // its router is a matrix of no module, which nothing can pack
   bool bare_correction = false;           // the correction of a router's scores lies beside its gate, not in it
+  bool norms_whole_rows = false;          // what a state space gives is normalised as one row, whatever its groups
   bool drops_correction = false;          // leaves it out
   bool has_softcaps = false;
   std::string_view activation{};  // that the class computes whatever the config names; empty: the family's

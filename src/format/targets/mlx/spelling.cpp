@@ -96,7 +96,11 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
 // a model without one, by the format that those tools and our writer name in every file.
 void unspell_family(const arch::Family& family, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) {
   bool has_convolutions = false, has_published_ones = false;
+  const auto left_out = [&](const std::string& name) {  // said under the name that it has
+    return std::ranges::any_of(family.drops, [&](const arch::Drop& d) { return arch::starts_with_path(name, d.prefix); });
+  };
   for (TensorInfo& t : *tensors) {
+    if (left_out(t.name)) continue;
     t.name = arch::rename_parts(std::move(t.name), family_row(family.name).parts);
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
     replace_part(&t.name, ".block_sparse_moe.switch_mlp.", ".block_sparse_moe.experts.");
