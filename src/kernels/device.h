@@ -147,15 +147,17 @@ struct Routing {
 //   p = softmax(z), or sigmoid(z);  s = p + correction
 //   with n_groups equal groups of neighbours, only the top_groups of the largest group scores are open: the sum of the two largest s of a
 //   group, or with one of them the largest
-//   chosen = the top_k largest open s, the lower index first when equal;  w = scale * p[chosen], divided by their sum when normalized
+//   chosen = the top_k largest open s, the lower index first when equal;  w = scale * p[chosen], divided by their sum when normalized,
+//   and multiplied by the number of the expert where experts have some
 struct RouteRule {
   bool normalized = false;
   bool sigmoid = false;
   float scale = 1;
   std::int64_t n_groups = 1, top_groups = 1;
-  int group_best = 2;   // scores that make that of a group: 1 or 2
-  Tensor correction{};  // f32 [1, experts], or absent
-  [[nodiscard]] bool plain() const { return !sigmoid && scale == 1 && n_groups == 1 && !correction.exists(); }
+  int group_best = 2;      // scores that make that of a group: 1 or 2
+  Tensor correction{};     // f32 [1, experts], or absent
+  Tensor expert_scales{};  // f32 [1, experts], or absent
+  [[nodiscard]] bool plain() const { return !sigmoid && scale == 1 && n_groups == 1 && !correction.exists() && !expert_scales.exists(); }
 };
 
 struct Route {
@@ -163,6 +165,9 @@ struct Route {
   RouteRule rule;
   Routing routing;  // written
 };
+
+// A product of all rows with one row of factors: glu with an `up` whose stride is 0.
+struct RowFactors {};
 
 class Backward;
 
@@ -197,7 +202,8 @@ class Device {
   // out[i] = x[rows[i]]. rows: i32 [n, 1].
   virtual void gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;
   virtual void add_norm(const AddNorm& op) = 0;
-  // out = act(gate) * up, or act(gate) without up. out may be gate or up. swiglu_oai, with g = min(gate, kOaiLimit):
+  // out = act(gate) * up, or act(gate) without up. out may be gate or up; up may be one row for all, of stride 0 (RowFactors). swiglu_oai,
+  // with g = min(gate, kOaiLimit):
   //   out = g sigmoid(kOaiSlope g) * (1 + up within [-kOaiLimit, kOaiLimit])
   virtual void glu(Activation activation, const Tensor& gate, const Tensor& up, const Tensor& out) = 0;
   // out += sigmoid(gate) * x, one gate a row ([n, 1]); without gate out += x.
@@ -257,10 +263,12 @@ class Device {
 
   // Unsupported where it computes plain rules only (RouteRule::plain); asked before anything runs.
   [[nodiscard]] virtual Status check(const RouteRule& /*rule*/) const { return {}; }
-  // Unsupported where it has no kernel for that activation in glu, for attention with sinks, or for scans and convolutions with a bias.
+  // Unsupported where it has no kernel for that activation in glu, for attention with sinks, for scans and convolutions with a bias, or for
+  // one row of factors.
   [[nodiscard]] virtual Status check(Activation /*activation*/) const { return {}; }
   [[nodiscard]] virtual Status check(const Attend& /*op*/) const { return {}; }
   [[nodiscard]] virtual Status check(const Scan& /*op*/) const { return {}; }
+  [[nodiscard]] virtual Status check(RowFactors /*op*/) const { return {}; }
 };
 
 }  // namespace jang::kernels

@@ -144,6 +144,19 @@ TEST_P(EveryDevice, glu_is_its_formula_in_place_too) {
   }
 }
 
+TEST_P(EveryDevice, glu_takes_one_row_of_factors_for_all) {
+  if (!machine->check(RowFactors{}).ok()) GTEST_SKIP() << "the device says so when a model is bound";
+  const Values x = random_values(37 * 9, 7), factors = random_values(9, 8);
+  const Tensor t = machine.tensor(x, 37, 9);
+  Tensor row = machine.tensor(factors, 1, 9);
+  row.rows = 37;
+  row.stride = 0;
+  machine->glu(Activation::identity, t, row, t);
+  std::vector<double> expected;
+  for (std::size_t i = 0; i < x.size(); ++i) expected.push_back(d(x[i]) * d(factors[i % 9]));
+  expect_near(machine.read(t), expected, 1, "one row");
+}
+
 // Of gpt-oss: gates bounded above, factors on both sides and one larger, values within the bounds and beyond.
 TEST_P(EveryDevice, glu_of_bounded_gates_is_its_formula_in_place_too) {
   if (!machine->check(Activation::swiglu_oai).ok()) GTEST_SKIP() << "the device has none";
@@ -374,7 +387,7 @@ TEST_P(EveryDevice, experts_have_biases_of_their_own) {
 
 // Experts and weights of one token by the definition of RouteRule, in double.
 std::vector<std::pair<std::int32_t, double>> chosen_by(const RouteRule& rule, std::span<const float> z, std::span<const float> correction,
-                                                       std::size_t top_k) {
+                                                       std::span<const float> scales, std::size_t top_k) {
   const std::size_t n = z.size(), size = n / at(rule.n_groups);
   std::vector<double> p(n), s(n), of_group(at(rule.n_groups));
   double all = 0;
@@ -397,13 +410,14 @@ std::vector<std::pair<std::int32_t, double>> chosen_by(const RouteRule& rule, st
   double sum = 0;
   for (const std::int32_t e : order) sum += p[at(e)];
   std::vector<std::pair<std::int32_t, double>> chosen;
-  for (const std::int32_t e : order) chosen.emplace_back(e, d(rule.scale) * p[at(e)] / (rule.normalized ? sum : 1));
+  for (const std::int32_t e : order) chosen.emplace_back(e, d(rule.scale) * d(scales[at(e)]) * p[at(e)] / (rule.normalized ? sum : 1));
   return chosen;
 }
 
 TEST_P(EveryDevice, rules_of_routing_are_what_they_say) {
   constexpr std::int64_t kN = 40, kExperts = 12, kTop = 3;
   const Values logits = random_values(kN * kExperts, 60, 2.0f), pushed = random_values(kExperts, 61, 0.5f), none(kExperts, 0.0f);
+  const Values scaled = random_values(kExperts, 62, 2.0f), plain_scales(kExperts, 1.0f);
   const RouteRule rules[] = {
       {.normalized = true, .scale = 2.5f},
       {.normalized = false, .sigmoid = true},
@@ -414,7 +428,9 @@ TEST_P(EveryDevice, rules_of_routing_are_what_they_say) {
     for (const bool corrected : {false, true}) {
       RouteRule rule = plain;
       const Values& correction = corrected ? pushed : none;
+      const Values& scales = corrected ? scaled : plain_scales;
       if (corrected) rule.correction = machine.tensor(correction, 1, kExperts);
+      if (corrected) rule.expert_scales = machine.tensor(scales, 1, kExperts);
       if (!machine->check(rule).ok()) GTEST_SKIP() << "the device says so when a model is bound";
       const Routing routing{machine.empty(kN, kTop), machine.empty(kN, kTop, DType::i32), machine.empty(kN * kTop, 1, DType::i32),
                             machine.empty(kExperts + 1, 1, DType::i32)};
@@ -422,12 +438,12 @@ TEST_P(EveryDevice, rules_of_routing_are_what_they_say) {
       const std::vector<std::int32_t> begin = machine.read_ints(routing.begin), slots = machine.read_ints(routing.slots);
       const Values weights = machine.read(routing.weights);
       for (std::int64_t t = 0; t < kN; ++t) {
-        const auto expected = chosen_by(rule, std::span(logits).subspan(at(t * kExperts), kExperts), correction, kTop);
+        const auto expected = chosen_by(rule, std::span(logits).subspan(at(t * kExperts), kExperts), correction, scales, kTop);
         for (std::int64_t c = 0; c < kTop; ++c) {
           const auto& [expert, weight] = expected[at(c)];
           const std::int32_t slot = slots[at(t * kTop + c)];
           EXPECT_TRUE(slot >= begin[at(expert)] && slot < begin[at(expert + 1)]) << "token " << t << " choice " << c;
-          EXPECT_NEAR(d(weights[at(t * kTop + c)]), weight, 1e-6 * std::max(1.0, weight));
+          EXPECT_NEAR(d(weights[at(t * kTop + c)]), weight, 1e-6 * std::max(1.0, std::abs(weight)));
         }
       }
     }

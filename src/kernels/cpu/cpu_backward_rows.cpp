@@ -131,7 +131,7 @@ void CpuBackward::combine(const Tensor& x, const Routing& routing, const Tensor&
   });
 }
 
-// With w = scale * p[chosen] (/ s, s their sum) and p = softmax(logits) or sigmoid(logits):
+// With w = scale * p[chosen] (/ s, s their sum), the scale being an expert's own too, and p = softmax(logits) or sigmoid(logits):
 //   dp[chosen] = scale * dw (normalized: scale * (dw - sum_c p_c dw_c / s) / s)
 //   softmax: dlogits = p * (dp - sum_j p_j dp_j);   sigmoid: dlogits = dp * p * (1 - p)
 void CpuBackward::route(const Tensor& logits, const RouteRule& rule, const Routing& routing, const Tensor& dweights,
@@ -143,13 +143,15 @@ void CpuBackward::route(const Tensor& logits, const RouteRule& rule, const Routi
       std::ranges::transform(p, p.begin(), sigmoid);
     else
       ops_.softmax(p.data(), n_experts);
-    const float* dw = row_of(dweights, t);
+    std::vector<float> dw(row_of(dweights, t), row_of(dweights, t) + top_k);
     const auto* slots = row_of<const std::int32_t>(routing.slots, t);
+    for (std::int64_t c = 0; rule.expert_scales.exists() && c < top_k; ++c)
+      dw[static_cast<std::size_t>(c)] *= row_of(rule.expert_scales)[expert_of(routing, slots[c])];
     double sum = 0, mean = 0;  // of the chosen probabilities; of dw over the weights
     for (std::int64_t c = 0; c < top_k; ++c) {
       const float chosen = p[static_cast<std::size_t>(expert_of(routing, slots[c]))];
       sum += static_cast<double>(chosen);
-      mean += static_cast<double>(chosen) * static_cast<double>(dw[c]);
+      mean += static_cast<double>(chosen) * static_cast<double>(dw[static_cast<std::size_t>(c)]);
     }
     mean /= sum;
     float* d = row_of(dlogits, t);
@@ -157,7 +159,7 @@ void CpuBackward::route(const Tensor& logits, const RouteRule& rule, const Routi
     double all = 0;
     for (std::int64_t c = 0; c < top_k; ++c) {
       const std::int64_t e = expert_of(routing, slots[c]);
-      const double by_weight = static_cast<double>(dw[c]) * static_cast<double>(rule.scale);
+      const double by_weight = static_cast<double>(dw[static_cast<std::size_t>(c)]) * static_cast<double>(rule.scale);
       const double dp = rule.normalized ? (by_weight - mean * static_cast<double>(rule.scale)) / sum : by_weight;
       d[e] = static_cast<float>(dp);
       all += static_cast<double>(p[static_cast<std::size_t>(e)]) * dp;

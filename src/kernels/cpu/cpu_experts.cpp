@@ -54,6 +54,8 @@ void choose(const RouteRule& rule, std::span<const float> p, std::int64_t top_k,
     sum += weight[k];
   }
   for (std::int64_t k = 0; k < top_k; ++k) weight[k] = (rule.normalized ? weight[k] / sum : weight[k]) * rule.scale;
+  if (!rule.expert_scales.exists()) return;
+  for (std::int64_t k = 0; k < top_k; ++k) weight[k] *= row_of(rule.expert_scales)[expert[k]];
 }
 
 // begin, slots and tokens of a routing from the chosen experts [n * top_k].

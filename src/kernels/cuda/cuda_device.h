@@ -100,6 +100,7 @@ class CudaDevice final : public Device {
   [[nodiscard]] Status check(Activation activation) const override;
   [[nodiscard]] Status check(const Attend& op) const override;
   [[nodiscard]] Status check(const Scan& op) const override;
+  [[nodiscard]] Status check(RowFactors op) const override;
   void route(const Route& op) override;
   void expert_linear(const Tensor& x, bool by_slot, const Routing& routing, std::span<const LinearOut> outs) override;
   void combine(const Tensor& x, const Routing& routing, const Tensor& out) override;

@@ -87,7 +87,7 @@ void CudaDevice::gram(const Tensor& x, const Tensor& out) {
 Status CudaDevice::check(const RouteRule& rule) const {
   if (rule.plain()) return {};
   return {StatusCode::unsupported,
-          "the device cuda routes by softmax alone: it computes no sigmoid, groups, correction or scale of a router"};
+          "the device cuda routes by softmax alone: it computes no sigmoid, groups, correction or scales of a router"};
 }
 
 Status CudaDevice::check(Activation activation) const {
@@ -98,6 +98,10 @@ Status CudaDevice::check(Activation activation) const {
 Status CudaDevice::check(const Attend& op) const {
   if (!op.sinks.exists()) return {};
   return {StatusCode::unsupported, "the device cuda computes no attention with sinks"};
+}
+
+Status CudaDevice::check(RowFactors /*op*/) const {
+  return {StatusCode::unsupported, "the device cuda does not multiply what a layer gives by a number of the layer"};
 }
 
 void CudaDevice::route(const Route& op) {
