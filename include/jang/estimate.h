@@ -60,7 +60,7 @@ struct ModelEstimate {
   int n_layers = 0, n_experts = 0, experts_per_token = 0;
   std::uint64_t params = 0;         // of the text model
   std::uint64_t tower_params = 0;   // of a vision tower and its projector, which stay in 16 bits
-  std::uint64_t active_params = 0;  // all but the experts that a token does not choose; a table of embeddings counts whole
+  std::uint64_t active_params = 0;  // without experts not chosen and rows of per-layer embeddings not looked up; embeddings count whole
   std::uint64_t source_bytes = 0;   // all these tensors in the config's type
   std::string source_type;          // "BF16"
   std::int64_t context = 0;

@@ -46,7 +46,9 @@ GramCounts gram_counts(const arch::DecoderConfig& config) {
     if (const auto* mamba = std::get_if<arch::MambaSpec>(&layer.mixer)) counts.add(static_cast<double>(mamba->inner()), 1, 1);
     if (const auto* conv = std::get_if<arch::ShortConvSpec>(&layer.mixer)) counts.add(static_cast<double>(conv->channels), 1, 1);
     if (const auto* mlp = std::get_if<arch::MlpSpec>(&layer.ffn)) add_mlp(*mlp, hidden, 1, 1, &counts);
-    if (const auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn)) {
+    const auto* both = std::get_if<arch::MlpAndExpertsSpec>(&layer.ffn);
+    if (both != nullptr) add_mlp(both->mlp, hidden, 1, 1, &counts);
+    if (const auto* experts = both != nullptr ? &both->experts : std::get_if<arch::ExpertsSpec>(&layer.ffn)) {
       add_mlp(experts->expert, hidden, static_cast<double>(experts->top_k), static_cast<double>(experts->n_experts), &counts);
       if (experts->shared) add_mlp(experts->shared->mlp, hidden, 1, 1, &counts);
     }

@@ -71,8 +71,10 @@ Status add_towers(const json::Value& config, std::vector<TensorInfo>* tensors, s
 
 std::int64_t experts_per_token(const arch::DecoderConfig& config) {
   std::int64_t most = 0;
-  for (const arch::LayerSpec& layer : config.layers)
+  for (const arch::LayerSpec& layer : config.layers) {
     if (const auto* experts = std::get_if<arch::ExpertsSpec>(&layer.ffn)) most = std::max(most, experts->top_k);
+    if (const auto* both = std::get_if<arch::MlpAndExpertsSpec>(&layer.ffn)) most = std::max(most, both->experts.top_k);
+  }
   return most;
 }
 
@@ -81,12 +83,12 @@ bool is_routed(arch::Role role) {
          role == arch::Role::expert_down;
 }
 
-// Of every stack of experts a token runs `top_k`.
+// Of every stack of experts a token runs `top_k`; of per-layer embeddings it reads one row.
 std::uint64_t active_params(const arch::Model& model, std::int64_t top_k) {
   std::int64_t active = 0;
   for (const arch::OutTensor& t : model.tensors) {
     if (t.role == arch::Role::vision) continue;
-    const std::int64_t n = elements(t.shape);
+    const std::int64_t n = t.role == arch::Role::layer_embedding ? columns(t.shape) : elements(t.shape);
     active += is_routed(t.role) && top_k > 0 ? n / t.shape.front() * std::min(top_k, t.shape.front()) : n;
   }
   return static_cast<std::uint64_t>(active);

@@ -51,6 +51,8 @@ enum class Role : std::uint8_t {
   shared_down,    // shared expert
   shared_router,  // gate of the shared expert, [1, hidden]
   router,
+  layer_embedding,  // of all tokens for every layer, looked up only: [vocab, layers * size]
+  layer_input,      // maps to and from what a layer adds of it
   norm,
   bias,
   conv,

@@ -72,13 +72,14 @@ class Binder {
     return it == by_name_.end() ? nullptr : &it->second;
   }
   const TensorInfo& info_of(const Source& s) const { return sources_[static_cast<std::size_t>(s.index)]; }
-  Shape shape_of(const Row& row) const;
+  Shape shape_of(const Row& row, int layer) const;
   Status bind_row(const Row& row, int layer);
   Status take(const Form& form, int layer, OutTensor* out);
   Status stack_experts(const Form& form, int layer, OutTensor* out);
   Status cut_half(const Form& form, Source* source, OutTensor* out);
   Status use(Source* source, const Shape& expected, OutTensor* out);
   Status missing(std::string_view canonical, std::string_view why) const;
+  bool is_of_shared_keys(const std::vector<std::string_view>& parts) const;
 
   const Family& family_;
   const bool published_;  // parts of names are
@@ -186,10 +187,10 @@ Status Binder::bind_rows() {
   return {};
 }
 
-Shape Binder::shape_of(const Row& row) const {
+Shape Binder::shape_of(const Row& row, int layer) const {
   Shape shape;
   for (const Dim d : row.shape)
-    if (d != Dim::none) shape.push_back(geometry_.size(d));
+    if (d != Dim::none) shape.push_back(geometry_.size(d, layer));
   return shape;
 }
 
@@ -199,7 +200,7 @@ Status Binder::bind_row(const Row& row, int layer) {
   out.name = expand(row.name, layer);
   out.module = module_of(out.name);
   out.canonical = out.unit = out.module;
-  out.shape = shape_of(row);
+  out.shape = shape_of(row, layer);
   out.role = row.role == Role::embedding && geometry_.tied ? Role::tied_embedding : row.role;
   out.rule = rule_name(family_, row.name);
   out.layer = layer;
@@ -294,6 +295,13 @@ Status Binder::missing(std::string_view canonical, std::string_view why) const {
                                            canonical, why, family_.name, geometry_.n_layers)};
 }
 
+// Published files hold maps of keys and values, which nothing reads, in layers that have none of their own.
+bool Binder::is_of_shared_keys(const std::vector<std::string_view>& parts) const {
+  constexpr std::string_view kModules[] = {"k_proj", "v_proj", "k_norm", "v_norm"};
+  return parts.size() > 4 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.first_shared && parts[3] == "self_attn" &&
+         std::ranges::find(kModules, parts[4]) != std::end(kModules);
+}
+
 Status Binder::settle_leftovers() {
   std::vector<std::string> left_out, filled;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -309,6 +317,10 @@ Status Binder::settle_leftovers() {
       continue;
     }
     const auto parts = split_path(canonical_[i]);
+    if (is_of_shared_keys(parts)) {
+      model_->dropped.push_back({name, "the layer reads the keys and values of an earlier one"});
+      continue;
+    }
     const bool beyond = parts.size() > 2 && parts[1] == "layers" && component_number(parts[2]) >= geometry_.n_layers;
     if (beyond && family_.more_layers) {
       model_->dropped.push_back({name, "multi-token-prediction layer: the decoder has none"});

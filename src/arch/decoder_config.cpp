@@ -57,9 +57,12 @@ Status read_model(const Traits& traits, const Geometry& g, const json::Value& te
   if (traits.logit_softcap) {
     JANG_ASSIGN(c->logit_softcap, read_softcap(text, "final_logit_softcapping"));
   }
-  JANG_ASSIGN(const bool bidirectional, json::get_bool(text, "use_bidirectional_attention", false));
-  if (bidirectional)
+  const json::Value* bidirectional = json::find(text, "use_bidirectional_attention");  // Gemma 4: "vision" is among pictures only
+  if (bidirectional != nullptr && *bidirectional != false && *bidirectional != "vision")
     return {StatusCode::unsupported, "config.json: use_bidirectional_attention: an embedding model, the engine runs causal decoders"};
+  c->layer_inputs = g.size(Dim::layer_inputs);
+  c->layer_vocab = g.size(Dim::layer_vocab);
+  c->layer_embedding_scale = std::sqrt(static_cast<float>(g.size(Dim::layer_input)) / 2);
   JANG_ASSIGN(c->max_positions, json::get_int(text, "max_position_embeddings", traits.max_positions, 1, kMaxPositions));
   return {};
 }
@@ -223,16 +226,25 @@ Status read_layers(const Traits& traits, const Geometry& g, const json::Value& t
       layer.mixer = latent;
     } else {
       AttentionSpec& a = layer.mixer.emplace<AttentionSpec>(attention);
+      a.key_dim = a.value_dim = g.size(Dim::head, l);
+      a.n_kv_heads = g.size(Dim::kv, l) / a.key_dim;
+      a.k_is_v = g.has(When::own_keys, l) && !g.has(When::own_values, l);
+      // Of the layers with keys of their own the last of the same kind.
+      for (int owner = g.first_shared - 1; a.kv_of < 0 && l >= g.first_shared && owner >= 0; --owner)
+        if (g.full_layers[static_cast<std::size_t>(owner)] == g.full_layers[static_cast<std::size_t>(l)]) a.kv_of = owner;
       a.window = windows[static_cast<std::size_t>(l)];
       a.rope = a.window > 0 && traits.local_theta != 0 ? kLocalRope : 0;
     }
     if (!g.kinds.empty()) layer.norms = Norms::single;
+    const MlpSpec mlp{g.size(Dim::ffn, l), activation, traits.gated_mlp, traits.fused_mlp};
     if (g.has(When::moe_layer, l))
       layer.ffn = *experts;
     else if (!g.has(When::dense_layer, l))
       layer.ffn = NoFfn{};
     else
-      layer.ffn = MlpSpec{g.size(Dim::ffn), activation, traits.gated_mlp, traits.fused_mlp};
+      layer.ffn = mlp;
+    if (experts && !g.full_layers.empty()) layer.ffn = MlpAndExpertsSpec{mlp, *experts, 1 / std::sqrt(static_cast<float>(c->hidden))};
+    if (g.size(Dim::layer_input) > 0) layer.input = LayerInputSpec{g.size(Dim::layer_input), activation};
     c->layers.push_back(layer);
   }
   return {};
@@ -259,7 +271,9 @@ Status read_ropes(const Traits& traits, const Geometry& g, const json::Value& te
   json::Value of_full = full != nullptr ? *full : json::Value::object();
   if (!of_full.is_object()) return corrupt("rope_parameters.full_attention must be an object");
   if (scaling != nullptr) of_full.update(*scaling);
-  JANG_ASSIGN(Rope rope, read_rope(&of_full, text, "rope_theta", g.size(Dim::head), defaults));
+  std::int64_t full_head = g.full_sizes[static_cast<std::size_t>(Dim::head)];
+  if (full_head == 0) full_head = g.size(Dim::head);
+  JANG_ASSIGN(Rope rope, read_rope(&of_full, text, "rope_theta", full_head, defaults));
   defaults.theta = traits.local_theta;
   JANG_ASSIGN(Rope local_rope, read_rope(local, text, "rope_local_base_freq", g.size(Dim::head), defaults));
   c->ropes = {std::move(rope), std::move(local_rope)};
@@ -295,9 +309,24 @@ bool possible(const ExpertsSpec& e) {
          (!e.shared || possible(e.shared->mlp));
 }
 
+bool possible(const MlpAndExpertsSpec& both) { return possible(both.mlp) && possible(both.experts); }
+
+// Keys and values of another layer: an earlier one, with heads of the same numbers and keys of its own.
+bool shares_possible_keys(const DecoderConfig& c, int l) {
+  const auto* reader = std::get_if<AttentionSpec>(&c.layers[static_cast<std::size_t>(l)].mixer);
+  if (reader == nullptr || reader->kv_of < 0) return true;
+  if (reader->kv_of >= l) return false;
+  const auto* owner = std::get_if<AttentionSpec>(&c.layers[static_cast<std::size_t>(reader->kv_of)].mixer);
+  return owner != nullptr && owner->kv_of < 0 && owner->n_kv_heads == reader->n_kv_heads && owner->key_dim == reader->key_dim &&
+         owner->value_dim == reader->value_dim && owner->window == reader->window;
+}
+
 Status check_layers(const DecoderConfig& c) {
   for (int l = 0; l < c.n_layers(); ++l) {
     const LayerSpec& layer = c.layers[static_cast<std::size_t>(l)];
+    const std::int64_t input = layer.input ? layer.input->size : 0;
+    if (input * c.n_layers() != c.layer_inputs) return corrupt(fmt::format("layer {} reads no part of the per-layer inputs", l));
+    if (!shares_possible_keys(c, l)) return corrupt(fmt::format("layer {} reads keys that no layer before it has", l));
     const bool one = std::holds_alternative<NoMixer>(layer.mixer) != std::holds_alternative<NoFfn>(layer.ffn);
     const bool none = std::holds_alternative<NoMixer>(layer.mixer) && std::holds_alternative<NoFfn>(layer.ffn);
     if (none || one != (layer.norms == Norms::single) ||
@@ -309,6 +338,13 @@ Status check_layers(const DecoderConfig& c) {
 }
 
 }  // namespace
+
+bool DecoderConfig::layers_stand_alone() const {
+  return layer_inputs == 0 && std::ranges::none_of(layers, [](const LayerSpec& layer) {
+           const auto* attention = std::get_if<AttentionSpec>(&layer.mixer);
+           return attention != nullptr && attention->kv_of >= 0;
+         });
+}
 
 Result<DecoderConfig> decoder_config(const Family& family, const Model& described) {
   const json::Value& text = text_of(family, described.config);

@@ -35,8 +35,15 @@ struct DecoderConfig {
   float logit_softcap = 0;  // 0: none
   std::vector<Rope> ropes;  // AttentionSpec::rope says which
   std::vector<LayerSpec> layers;
+  // Per-layer inputs p: of every token a row r of a table of its own, beside what a map W makes of its embedding e (scaled as the model
+  // does). They are cut into equal parts, one a layer (LayerInputSpec), and the norm is of a part:
+  //   p = (norm(W e / sqrt(hidden)) + sqrt(size of a part) r) / sqrt(2)
+  std::int64_t layer_inputs = 0, layer_vocab = 0;  // values of all layers, rows of the table; 0: none
+  float layer_embedding_scale = 1;                 // of r, in p
 
   [[nodiscard]] int n_layers() const { return static_cast<int>(layers.size()); }
+  // Whether a layer needs nothing but the hidden states before it: neither the tokens nor the keys of another layer.
+  [[nodiscard]] bool layers_stand_alone() const;
 };
 
 // `described`: of arch::describe. Errors: unsupported (a family nobody listed; an activation or RoPE type no kernel has), corrupt (a number

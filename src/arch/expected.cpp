@@ -35,7 +35,7 @@ DType config_type(const json::Value& config) {
 }
 
 // Families whose published checkpoints hold gate and up of the experts in one tensor, so that they share a decision.
-constexpr std::string_view kFusing[] = {"qwen3_5_moe"};
+constexpr std::string_view kFusing[] = {"qwen3_5_moe", "gemma4_text", "gemma4"};
 
 class ExpectedRows {
  public:
@@ -60,7 +60,7 @@ class ExpectedRows {
     if (!geometry_.has(row.when, layer)) return {};
     Shape shape;
     for (const Dim d : row.shape)
-      if (d != Dim::none) shape.push_back(geometry_.size(d));
+      if (d != Dim::none) shape.push_back(geometry_.size(d, layer));
     std::string_view name = row.name;
     if (std::ranges::find(kFusing, family_.name) != std::end(kFusing)) {
       const auto half = std::ranges::find_if(

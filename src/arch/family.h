@@ -62,6 +62,10 @@ enum class Dim : std::uint8_t {
   nope_head,       // qk_nope_head_dim
   value_head,      // v_head_dim; the rotated part is `head`
   heads,           // num_attention_heads
+  // Per-layer inputs: vocab_size_per_layer_input, hidden_size_per_layer_input, and that times num_hidden_layers.
+  layer_vocab,
+  layer_input,
+  layer_inputs,
   n_dims,
 };
 
@@ -86,6 +90,9 @@ enum class When : std::uint8_t {
   latent_queries,        // latent attention whose queries have a latent too
   direct_queries,        // latent attention without one
   latent_queries_bias,   // the first, when the config says attention_bias
+  own_keys,              // layers that do not share the keys and values of an earlier one
+  own_values,            // those of them whose values are not their keys
+  layer_inputs,          // models with per-layer inputs
 };
 
 enum class LayoutRule : std::uint8_t {
@@ -132,11 +139,13 @@ struct ConfigDefault {
 };
 
 // Groups of config numbers a family has.
-inline constexpr std::uint8_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
-inline constexpr std::uint8_t kReadsLatent = 32;
-inline constexpr std::uint8_t kReadsShortConv = 64;
-inline constexpr std::uint8_t kReadsMamba = 128;     // and the kind of every layer
-inline constexpr std::uint8_t kMayShareExpert = 16;  // kReadsSharedExpert where the config names one
+inline constexpr std::uint16_t kReadsMoe = 1, kReadsSharedExpert = 2, kReadsDelta = 4, kReadsSparseStep = 8;
+inline constexpr std::uint16_t kReadsLatent = 32;
+inline constexpr std::uint16_t kReadsShortConv = 64;
+inline constexpr std::uint16_t kReadsMamba = 128;  // and the kind of every layer
+// Gemma 4: sizes by the kind of a layer, shared keys and values, per-layer inputs
+inline constexpr std::uint16_t kReadsLayerKinds = 512;
+inline constexpr std::uint16_t kMayShareExpert = 16;  // kReadsSharedExpert where the config names one
 
 // Which layers see only the last `sliding_window` positions.
 enum class WindowRule : std::uint8_t {
@@ -187,7 +196,7 @@ struct Family {
   // Parts of names, one or more whole components, as the model is published and as they are canonical. In order, each where it occurs.
   std::span<const Rename> parts{};
   std::span<const ConfigDefault> defaults{};
-  std::uint8_t reads = 0;
+  std::uint16_t reads = 0;
   bool text_config = false;  // the language model's numbers may sit in "text_config"
   // A component of names that only copies of another spelling have, which no row can read: they are described by common names.
   std::string_view foreign{};

@@ -31,6 +31,10 @@ struct NameRow {
 
 constexpr NameRow kNames[] = {
     {"embed_tokens", Role::embedding},
+    {"embed_tokens_per_layer", Role::layer_embedding},  // Gemma 3n, and Gemma 4 where no table has it
+    {"per_layer_model_projection", Role::layer_input},
+    {"per_layer_input_gate", Role::layer_input},
+    {"per_layer_projection", Role::layer_input},
     {"wte", Role::embedding},
     {"tok_embeddings", Role::embedding},
     {"word_embeddings", Role::embedding},

@@ -45,6 +45,11 @@ constexpr NumberKey kNopeDim{"qk_nope_head_dim", 1, 1 << 14};
 constexpr NumberKey kRopeDim{"qk_rope_head_dim", 2, 1 << 14};
 constexpr NumberKey kValueDim{"v_head_dim", 1, 1 << 14};
 constexpr NumberKey kInterval{"full_attention_interval", 2, 10000};
+constexpr NumberKey kFullHeadDim{"global_head_dim", 1, 1 << 14};
+constexpr NumberKey kFullKvHeads{"num_global_key_value_heads", 1, 1 << 14};
+constexpr NumberKey kSharedLayers{"num_kv_shared_layers", 0, 10000};
+constexpr NumberKey kLayerInput{"hidden_size_per_layer_input", 0, 1 << 16};
+constexpr NumberKey kLayerVocab{"vocab_size_per_layer_input", 1, 1 << 26};
 
 Result<std::int64_t> required(const json::Value& text, const NumberKey& k) {
   if (json::find(text, k.key) == nullptr) return Status(StatusCode::corrupt, fmt::format("config.json: '{}' is missing", k.key));
@@ -123,7 +128,7 @@ Status read_dense_only(const json::Value& text, Geometry* g) {
   return {};
 }
 
-Status read_moe(const json::Value& text, std::uint8_t reads, Geometry* g) {
+Status read_moe(const json::Value& text, std::uint16_t reads, Geometry* g) {
   JANG_ASSIGN(const std::int64_t n_experts, optional(text, kExperts, 0));
   g->n_experts = static_cast<int>(n_experts);
   if (n_experts == 0 && (reads & kReadsSharedExpert)) return {StatusCode::corrupt, "config.json: 'num_experts' is missing or 0"};
@@ -235,7 +240,76 @@ Status read_mamba(const json::Value& text, Geometry* g) {
   return {};
 }
 
+// Heads of layers that see every position, where they are others than those of layers with a window.
+Status read_full_heads(const json::Value& text, Geometry* g) {
+  const json::Value* types = json::find(text, "layer_types");
+  if (types == nullptr || !types->is_array() || types->size() != static_cast<std::size_t>(g->n_layers))
+    return {StatusCode::corrupt, fmt::format("config.json: layer_types must list the kind of each of the {} layers", g->n_layers)};
+  for (const json::Value& type : *types) {
+    if (type != "full_attention" && type != "sliding_attention")
+      return {StatusCode::unsupported,
+              fmt::format("config.json: layer type {} is none that this family has", json::quote(json::dump(type)))};
+    g->full_layers.push_back(type == "full_attention");
+  }
+  JANG_ASSIGN(const std::int64_t head, required(text, kFullHeadDim));
+  JANG_ASSIGN(const bool keys_are_values, json::get_bool(text, "attention_k_eq_v", false));
+  std::int64_t kv_heads = g->n_kv_heads;
+  if (keys_are_values) {
+    JANG_ASSIGN(kv_heads, optional(text, kFullKvHeads, g->n_kv_heads));
+  }
+  if (g->n_heads % kv_heads != 0)
+    return {StatusCode::corrupt,
+            fmt::format("config.json: num_attention_heads {} is not a multiple of num_global_key_value_heads {}", g->n_heads, kv_heads)};
+  const auto set = [&](Dim d, std::int64_t n) { g->full_sizes[static_cast<std::size_t>(d)] = n; };
+  set(Dim::head, head);
+  set(Dim::q, g->n_heads * head);
+  set(Dim::kv, kv_heads * head);
+  g->full_values = !keys_are_values;
+  return {};
+}
+
+// The last layers read the keys and values of the last layer of their kind that has some.
+Status read_shared_keys(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(const std::int64_t shared, optional(text, kSharedLayers, 0));
+  if (shared > 0) {
+    g->first_shared = g->n_layers - static_cast<int>(shared);
+    for (int l = std::max(g->first_shared, 0); l < g->n_layers; ++l) {
+      const auto of_kind = std::find(g->full_layers.begin(), g->full_layers.begin() + std::max(g->first_shared, 0),
+                                     static_cast<bool>(g->full_layers[static_cast<std::size_t>(l)]));
+      if (g->first_shared < 1 || of_kind == g->full_layers.begin() + g->first_shared)
+        return {StatusCode::corrupt,
+                fmt::format("config.json: num_kv_shared_layers is {}, and no layer before them has keys for layer {}", shared, l)};
+    }
+  }
+  JANG_ASSIGN(const bool wide, json::get_bool(text, "use_double_wide_mlp", false));
+  if (wide) g->shared_ffn = 2 * g->size(Dim::ffn);
+  return {};
+}
+
+Status read_layer_kinds(const json::Value& text, Geometry* g) {
+  JANG_ASSIGN(const bool mixture, json::get_bool(text, "enable_moe_block", false));
+  if (!mixture) g->n_experts = 0;
+  JANG_ASSIGN(const std::int64_t ffn, required(text, kFfn));  // of the MLP that every layer has
+  g->set(Dim::ffn, ffn);
+  JANG_TRY(read_full_heads(text, g));
+  JANG_TRY(read_shared_keys(text, g));
+  JANG_ASSIGN(const std::int64_t input, optional(text, kLayerInput, 0));
+  if (input == 0) return {};
+  JANG_ASSIGN(const std::int64_t vocab, required(text, kLayerVocab));
+  g->set(Dim::layer_input, input);
+  g->set(Dim::layer_inputs, g->n_layers * input);
+  g->set(Dim::layer_vocab, vocab);
+  return {};
+}
+
 }  // namespace
+
+std::int64_t Geometry::size(Dim d, int layer) const {
+  if (layer < 0) return size(d);
+  if (d == Dim::ffn && shared_ffn > 0 && layer >= first_shared) return shared_ffn;
+  const std::int64_t of_full = full_sizes[static_cast<std::size_t>(d)];
+  return of_full > 0 && full_layers[static_cast<std::size_t>(layer)] ? of_full : size(d);
+}
 
 bool Geometry::has(When when, int layer) const {
   const bool delta = full_attention_interval > 0 && (layer + 1) % full_attention_interval != 0;
@@ -263,12 +337,15 @@ bool Geometry::has(When when, int layer) const {
     case When::attention_layer_bias: return attention && attention_bias;
     case When::latent_queries: return latent && size(Dim::q_rank) > 0;
     case When::direct_queries: return latent && size(Dim::q_rank) == 0;
+    case When::own_keys: return layer < first_shared;
+    case When::own_values: return layer < first_shared && (full_values || !full_layers[static_cast<std::size_t>(layer)]);
+    case When::layer_inputs: return size(Dim::layer_input) > 0;
     case When::latent_queries_bias: return latent && size(Dim::q_rank) > 0 && attention_bias;
   }
   return false;
 }
 
-Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
+Result<Geometry> read_geometry(const json::Value& text, std::uint16_t reads) {
   Geometry g;
   g.set(Dim::one, 1);
   JANG_ASSIGN(const std::int64_t n_layers, required(text, kLayers));
@@ -288,6 +365,7 @@ Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads) {
   if ((reads & kReadsMoe) && !no_mixture) JANG_TRY(read_moe(text, reads, &g));
   if (reads & kReadsDelta) JANG_TRY(read_delta(text, &g));
   if (reads & kReadsShortConv) JANG_TRY(read_short_conv(text, &g));
+  if (reads & kReadsLayerKinds) JANG_TRY(read_layer_kinds(text, &g));
   bool any_dense = false;
   for (int layer = 0; layer < g.n_layers; ++layer) any_dense = any_dense || g.has(When::dense_layer, layer);
   if (any_dense) {

@@ -31,7 +31,15 @@ struct Geometry {
   int full_attention_interval = 0;  // every such layer has softmax attention, the others linear attention; 0: no linear attention
   int sparse_step = 1;              // every such layer is sparse
   std::vector<bool> dense_only;     // by layer: never sparse
+  // Layers that see every position, where their heads have sizes of their own; empty: all layers are alike.
+  std::vector<bool> full_layers;
+  std::array<std::int64_t, static_cast<std::size_t>(Dim::n_dims)> full_sizes{};  // of those, by Dim; 0: as in the others
+  bool full_values = true;                                                       // they have maps of values
+  int first_shared = 1 << 30;   // first of the layers that have no keys and values of their own
+  std::int64_t shared_ffn = 0;  // intermediate_size of those; 0: as of the others
   [[nodiscard]] std::int64_t size(Dim d) const { return sizes[static_cast<std::size_t>(d)]; }
+  // In one layer, or with -1 outside of them.
+  [[nodiscard]] std::int64_t size(Dim d, int layer) const;
   void set(Dim d, std::int64_t n) { sizes[static_cast<std::size_t>(d)] = n; }
   [[nodiscard]] bool has(When when, int layer) const;
   // Of a layer whose one block is something else: false.
@@ -41,7 +49,7 @@ struct Geometry {
 };
 
 // `text`: the object with the language model's numbers. Errors: corrupt, naming the key and the range.
-[[nodiscard]] Result<Geometry> read_geometry(const json::Value& text, std::uint8_t reads);
+[[nodiscard]] Result<Geometry> read_geometry(const json::Value& text, std::uint16_t reads);
 // "mha", "gqa", "mqa".
 [[nodiscard]] std::string_view attention_kind(std::int64_t n_heads, std::int64_t n_kv_heads);
 

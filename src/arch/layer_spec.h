@@ -39,9 +39,12 @@ struct AttentionSpec {
   bool qk_norm = false;                     // RMS norm over key_dim of queries and keys, before RoPE
   bool qk_norm_of_rows = false;             // that norm is over all heads of a row at once
   bool qk_norm_last = false;                // that norm comes after RoPE
+  bool v_norm = false;                      // values are RMS-normalised too, without a gain
+  bool k_is_v = false;                      // values are what k_proj gives, before its norm and RoPE: there is no v_proj
   QkvMaps maps = QkvMaps::apart;
   bool gated = false;       // q_proj gives, per head, a query and the sigmoid gate of its output
   bool sinks = false;       // a learned score per head in the softmax that has no value (gpt-oss)
+  int kv_of = -1;           // layer whose keys and values are read, in the place of own ones; -1: own ones
   std::int64_t window = 0;  // positions visible, the own one included; 0: all
   int rope = 0;             // index into DecoderConfig::ropes; kNoRope: positions do not turn anything
   [[nodiscard]] std::int64_t q_size() const { return n_heads * key_dim; }
@@ -167,14 +170,37 @@ struct NoFfn {
   bool operator==(const NoFfn&) const = default;
 };
 
+// A dense MLP and a mixture side by side (Gemma 4): each reads the hidden states through a norm of its own, what each writes is normalised
+// before the two are added, and the router reads the hidden states normalised with a gain of its own, scaled. The weight of an expert is
+// multiplied by a number of the expert.
+//
+//   out = norm(mlp(norm(x))) + norm(experts(norm(x); router(norm(x))))
+struct MlpAndExpertsSpec {
+  MlpSpec mlp;
+  ExpertsSpec experts;
+  float router_scale = 1;  // of what the router reads
+  bool operator==(const MlpAndExpertsSpec&) const = default;
+};
+
+// What a layer adds of its part p of the model's per-layer inputs (DecoderConfig::layer_inputs):
+//
+//   h = x + norm(W_projection (act(W_gate x) * p))
+struct LayerInputSpec {
+  std::int64_t size = 0;  // values of p
+  Activation activation = Activation::gelu_tanh;
+  bool operator==(const LayerInputSpec&) const = default;
+};
+
 // --- layers
 
 enum class Norms : std::uint8_t { before, around, after, parallel, parallel_apart, single };
 
 struct LayerSpec {
   std::variant<AttentionSpec, DeltaSpec, LatentSpec, ShortConvSpec, MambaSpec, NoMixer> mixer;
-  std::variant<MlpSpec, ExpertsSpec, NoFfn> ffn;
+  std::variant<MlpSpec, ExpertsSpec, MlpAndExpertsSpec, NoFfn> ffn;
   Norms norms = Norms::before;
+  std::optional<LayerInputSpec> input{};  // behind the feed-forward
+  bool scaled = false;                    // what the layer gives is multiplied by a number of the layer (layer_scalar)
   bool operator==(const LayerSpec&) const = default;
 };
 

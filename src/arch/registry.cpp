@@ -16,6 +16,7 @@
 #include "arch/families/gemma.h"
 #include "arch/families/gemma2.h"
 #include "arch/families/gemma3_text.h"
+#include "arch/families/gemma4.h"
 #include "arch/families/glm4.h"
 #include "arch/families/glm4_moe.h"
 #include "arch/families/gpt_neox.h"
@@ -63,7 +64,7 @@ constexpr const Family* kFamilies[] = {
     &kGemma,    &kGemma2,     &kOlmo2,      &kOlmo3,        &kGranite,    &kSmolLm3,          &kSeedOss,
     &kCohere2,  &kExaone4,    &kGlm4,       &kHunyuanDense, &kErnie45,    &kStarcoder2,       &kGptNeoX,
     &kGptOss,   &kGraniteMoe, &kErnie45Moe, &kDots1,        &kExaoneMoe,  &kStableLm,         &kInternLm3,
-    &kHelium,   &kNemotron,   &kPhi,        &kLfm2,         &kNemotronH,  &kGraniteMoeHybrid, &kMamba2,
+    &kHelium,   &kNemotron,   &kPhi,        &kLfm2,         &kNemotronH,  &kGraniteMoeHybrid, &kMamba2, &kGemma4Text, &kGemma4,
 };
 
 // What is no boolean may mean anything.

@@ -45,6 +45,8 @@ constexpr RoleRow kRoles[] = {
     {Role::shared_down, "shared_down", true},
     {Role::shared_router, "shared_router", true},
     {Role::router, "router", true},
+    {Role::layer_embedding, "layer_embedding", true},
+    {Role::layer_input, "layer_input", true},
     {Role::norm, "norm", false},
     {Role::bias, "bias", false},
     {Role::conv, "conv", false},

@@ -128,6 +128,17 @@ Status apply_longrope(const json::Value& parameters, double context, std::int64_
   return {};
 }
 
+// The frequencies are those of a whole head; beyond the part that turns they are zero.
+Status apply_proportional(const json::Value& parameters, Rope* rope) {
+  JANG_ASSIGN(const double part, positive(parameters, "partial_rotary_factor", 1));
+  JANG_ASSIGN(const double factor, positive(parameters, "factor", 1));
+  if (part > 1) return {StatusCode::corrupt, fmt::format("config.json: RoPE 'partial_rotary_factor' is {}, expected at most 1", part)};
+  const auto turning = static_cast<std::size_t>(std::floor(part * static_cast<double>(rope->dims) / 2));
+  for (std::size_t j = 0; j < rope->inv_freq.size(); ++j)
+    rope->inv_freq[j] = j < turning ? rope->inv_freq[j] / static_cast<float>(factor) : 0.0f;
+  return {};
+}
+
 Status apply_alpha(const json::Value& parameters, Rope* rope) {
   JANG_ASSIGN(const double alpha, positive(parameters, "alpha", 1));
   const auto dims = static_cast<double>(rope->dims);
@@ -156,7 +167,7 @@ Result<Rope> read_rope(const json::Value* given, const json::Value& text, const 
   JANG_ASSIGN(const double outer_theta, positive(text, theta_key, defaults.theta));
   JANG_ASSIGN(rope.theta, positive(parameters, "rope_theta", outer_theta));
   double part = 1;
-  if (defaults.reads_partial) {
+  if (defaults.reads_partial && rope.type != "proportional") {
     JANG_ASSIGN(const double outer_part, positive(text, "partial_rotary_factor", defaults.partial_factor));
     JANG_ASSIGN(part, positive(parameters, "partial_rotary_factor", outer_part));
   }
@@ -168,6 +179,7 @@ Result<Rope> read_rope(const json::Value* given, const json::Value& text, const 
   for (float& f : rope.inv_freq) f = 1.0f / f;
 
   if (rope.type == "linear") JANG_TRY(apply_linear(parameters, &rope));
+  if (rope.type == "proportional") JANG_TRY(apply_proportional(parameters, &rope));
   if (rope.type == "llama3" || rope.type == "yarn" || rope.type == "longrope") {
     JANG_ASSIGN(const double context, original_context(parameters, text, defaults));
     JANG_TRY(rope.type == "llama3" ? apply_llama3(parameters, context, &rope)
@@ -183,11 +195,11 @@ Result<Rope> read_rope(const json::Value* given, const json::Value& text, const 
     rope.context = defaults.max_positions;
   }
   if (rope.type != "default" && rope.type != "linear" && rope.type != "llama3" && rope.type != "yarn" && rope.type != "longrope" &&
-      !has_alpha && !has_plain_part)
+      rope.type != "proportional" && !has_alpha && !has_plain_part)
     return Status(
         StatusCode::unsupported,
-        fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, dynamic with a factor, llama3, yarn "
-                    "and longrope are)",
+        fmt::format("config.json: RoPE type {} is not supported by the engine (default, linear, dynamic with a factor, llama3, yarn, "
+                    "longrope and proportional are)",
                     json::quote(rope.type)));
   for (const float f : rope.inv_freq)
     if (!std::isfinite(f)) return Status(StatusCode::corrupt, "config.json: RoPE frequencies are not finite");

@@ -3,7 +3,8 @@
 //
 //   angle of pair j at position p: p * inv_freq[j];   cosine and sine are multiplied by attention_factor
 //
-// Types as transformers names them: default, linear, dynamic, llama3, yarn (arXiv 2309.00071), longrope (arXiv 2402.13753). Frequencies are
+// Types as transformers names them: default, linear, dynamic, llama3, yarn (arXiv 2309.00071), longrope (arXiv 2402.13753), proportional
+// (only the fastest pairs of a whole head turn, the others stay: frequency 0). Frequencies are
 // rounded to float32 where transformers rounds them, so that both rotate by the same angles. longrope has one table for texts up to the
 // original context and one for longer ones, dynamic turns plainly up to max_position_embeddings and depends on the length of longer texts.
 // A text that grows cannot change its table, since its keys are stored rotated: Rope has the first, and `context` says how far it reaches.

@@ -89,8 +89,12 @@ class Finder {
 
   void add_mixer(const AttentionSpec& s, Norms norms) {
     const std::string block = prefix_ + "self_attn.";
-    add_mixer_norm(norms,
-                   s.maps == QkvMaps::apart ? Names{block + "q_proj", block + "k_proj", block + "v_proj"} : Names{block + "qkv_proj"});
+    Names readers = {block + "qkv_proj"};
+    if (s.maps == QkvMaps::apart) readers = {block + "q_proj"};
+    if (s.maps == QkvMaps::apart && s.kv_of < 0) readers.push_back(block + "k_proj");
+    if (s.maps == QkvMaps::apart && s.kv_of < 0 && !s.k_is_v) readers.push_back(block + "v_proj");
+    add_mixer_norm(norms, readers);
+    if (s.v_norm) return leave_out("self_attn.v_proj", "a norm lies between it and its reader");
     add({.name = block + "v_proj", .channels = s.v_size(), .head = s.value_dim, .repeat = s.n_heads / s.n_kv_heads}, Input::attended,
         {block + "o_proj"});
   }
@@ -170,6 +174,15 @@ class Finder {
     if (!s.shared) return;
     const std::int64_t ffn = s.shared->mlp.ffn;
     add({.name = shared + "up_proj", .channels = ffn, .head = ffn}, Input::shared, {shared + "down_proj"});
+  }
+
+  // The norms before either stay as they are: a group's readers are all that read what the layer normalises once.
+  void add_ffn(const MlpAndExpertsSpec& s, Norms) {
+    const std::string block = prefix_ + "mlp.", experts = block + "experts.";
+    leave_out("pre_feedforward_layernorm", "an MLP and experts read the hidden states, each through a norm of its own");
+    add({.name = block + "up_proj", .channels = s.mlp.ffn, .head = s.mlp.ffn}, Input::mlp, {block + "down_proj"});
+    add({.name = experts + "up_proj", .n = s.experts.n_experts, .channels = s.experts.expert.ffn, .head = s.experts.expert.ffn},
+        Input::experts, {experts + "down_proj"});
   }
 
   void add_head() {

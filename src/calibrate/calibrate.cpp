@@ -12,6 +12,7 @@
 #include "calibrate/economy.h"
 #include "calibrate/fisher.h"
 #include "calibrate/moments.h"
+#include "model/layers_alone.h"
 #include "plan/layout.h"
 
 namespace jang::calibrate {
@@ -197,6 +198,7 @@ Windows measured_windows_of(const format::Statistics& statistics) {
 Result<format::Statistics> calibrate(engine::Engine& engine, const Options& given, Observer& observer, const CancelFlag* cancel) {
   Options o = given;
   JANG_TRY(check_trials(engine, o));
+  if (o.sensitivities) JANG_TRY(model::check_layers_alone(engine.decoder().config()));
   if (const std::int64_t positions = engine.decoder().config().max_positions; positions > 1 && o.windows.length > positions) {
     o.windows.length = positions;
     observer.info(fmt::format("windows of {} tokens: the model was trained for no more", positions));

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "calibrate/moments.h"
+#include "model/layers_alone.h"
 #include "model/workspace.h"
 
 namespace jang::calibrate {
@@ -92,6 +93,7 @@ struct ModelGrams::Impl {
 
   Status start() {
     if (started) return {};
+    JANG_TRY(model::check_layers_alone(engine.decoder().config()));
     if (!hidden.reserve(engine.device(), n_tokens() * engine.decoder().config().hidden))
       return {StatusCode::out_of_memory, "no memory for the hidden states of the calibration text"};
     const std::int64_t n = std::clamp<std::int64_t>(kBatchTokens / windows.length, 1, windows.n());

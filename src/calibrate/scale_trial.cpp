@@ -15,6 +15,7 @@
 #include "arch/scale_groups.h"
 #include "calibrate/reference.h"
 #include "calibrate/scaled_weights.h"
+#include "model/layers_alone.h"
 #include "quantize/encode_tasks.h"
 
 namespace jang::calibrate {
@@ -181,6 +182,7 @@ Status SideBySide::with_weights(int stage, const std::vector<Chosen>& models, qu
 }
 
 Result<std::vector<std::vector<double>>> SideBySide::run(const std::vector<Chosen>& models, quantize::Grams* grams) {
+  JANG_TRY(model::check_layers_alone(engine_.decoder().config()));
   SilentObserver silent;
   Observer& observer = run_.observer ? *run_.observer : silent;
   observer.count("layers");

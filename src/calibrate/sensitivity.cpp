@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "calibrate/reference.h"
+#include "model/layers_alone.h"
 #include "plan/tiers.h"
 
 namespace jang::calibrate {
@@ -142,6 +143,7 @@ Result<double> Laboratory::set_background(const std::map<std::string, plan::Choi
 }
 
 Status Laboratory::run(std::vector<Trial>& trials, Observer& observer, const CancelFlag* cancel) {
+  JANG_TRY(model::check_layers_alone(impl_->engine.decoder().config()));
   Impl& s = *impl_;
   // Embedding first, then by layer, the head last: the hidden states roll forward once.
   std::vector<Trial*> order;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "model/layers_alone.h"
 #include "model/workspace.h"
 
 namespace jang::distill {
@@ -18,6 +19,7 @@ Status no_memory(std::int64_t n) { return {StatusCode::out_of_memory, fmt::forma
 }  // namespace
 
 Result<HiddenStates> HiddenStates::embed(engine::Engine& engine, const calibrate::Windows& windows) {
+  JANG_TRY(model::check_layers_alone(engine.decoder().config()));
   const std::int64_t width = engine.decoder().config().hidden, n = static_cast<std::int64_t>(windows.tokens.size());
   HiddenStates out(engine, windows.length, width);
   out.values_.resize(static_cast<std::size_t>(n * width));

@@ -15,9 +15,11 @@
 #include "model/blocks/gated_delta_backward.h"
 #include "model/blocks/latent_attention_backward.h"
 #include "model/blocks/mamba_backward.h"
+#include "model/blocks/mlp_and_experts_backward.h"
 #include "model/blocks/mlp_backward.h"
 #include "model/blocks/short_conv_backward.h"
 #include "model/decoder_impl.h"
+#include "model/layers_alone.h"
 
 namespace jang::model {
 namespace {
@@ -35,6 +37,9 @@ void run_back(BackwardPass& pass, const Experts& block, const Tensor& x, const T
 // What a layer lacks has no gradient, and nobody asks for it.
 void run_back(BackwardPass&, const arch::NoFfn&, const Tensor&, const Tensor&, const Tensor&) {}
 void run_back(BackwardPass&, const arch::NoMixer&, int, const Tensor&, const Tensor&, const Tensor&) {}
+void run_back(BackwardPass& pass, const MlpAndExperts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
+  backward(pass, block, x, dout, dx);
+}
 template <typename Mixer>
 void run_back(BackwardPass& pass, const Mixer& block, int layer, const Tensor& x, const Tensor& dout, const Tensor& dx) {
   backward(pass, block, layer, x, dout, dx);
@@ -115,6 +120,7 @@ Gradients::~Gradients() = default;
 Result<Gradients> Gradients::create(Decoder& decoder) {
   kernels::Backward* ops = decoder.device().backward();
   if (ops == nullptr) return Status(StatusCode::unsupported, fmt::format("the device {} computes no gradients", decoder.device().name()));
+  JANG_TRY(check_layers_alone(decoder.config()));
   auto pool = std::make_shared<CachePool>(decoder.device(), decoder.config(), kernels::KvType::f32);
   std::unique_ptr<Impl> impl(
       new Impl{decoder, *decoder.impl_, *ops, std::move(pool), {}, 0, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}});
@@ -206,6 +212,7 @@ Result<LayerRun> Gradients::Impl::run_layer(int l, const Tensor& before, std::in
 // if it has one.
 void Gradients::Impl::layer_back(BackwardPass& pass, const LayerRun& run, const Tensor& d) {
   const Layer& layer = inside.graph.layers[static_cast<std::size_t>(run.layer)];
+  inside.scale(layer, d);
   if (layer.norms == arch::Norms::parallel || layer.norms == arch::Norms::parallel_apart) return parallel_back(pass, run, d);
   const auto of = [&](const Array& array) { return hidden(array, run.before.rows); };
   const Tensor dnormed = of(space.normed);
@@ -314,6 +321,7 @@ Result<Tensor> Gradients::forward_layer(int layer, const Tensor& before, std::in
                        .branch_norm = s.inside.graph.layers[static_cast<std::size_t>(layer)].ffn_out_norm,
                        .eps = s.config().norm.eps,
                        .offset = s.config().norm.offset});
+  s.inside.scale(s.inside.graph.layers[static_cast<std::size_t>(layer)], after);
   JANG_TRY(s.device().wait());
   return after;
 }

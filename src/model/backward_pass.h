@@ -21,7 +21,8 @@ struct GradientSpace {
   Array whole_q, whole_k, whole_v, kv, latent, q_latent, queries;  // latent attention: of all heads as the formula has them, then gradients
   Array ffn, slots, slot_ffn, weights, router, shared;             // MLP and experts
   Array shared_gate;
-  Array weight;  // of weights, kGradientValues or one row
+  Array beside, beside_in, router_in;  // an MLP and a mixture side by side: of a branch, of what it and the router read
+  Array weight;                        // of weights, kGradientValues or one row
 };
 
 // The gradient of a map that wrote y of x: dy^T x.

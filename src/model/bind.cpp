@@ -37,14 +37,24 @@ Result<std::span<const float>> Binder::host_vector(const std::string& name, std:
 
 Status Binder::vector(const std::string& name, std::int64_t n, kernels::Tensor* out, float scale, float offset) {
   JANG_ASSIGN(const std::span<const float> values, host_vector(name, n));
+  if (scale == 1) return put(name, values, out);
+  std::vector<float> scaled(values.begin(), values.end());
+  for (float& w : scaled) w = scale * (w + offset) - offset;
+  return put(name, scaled, out);
+}
+
+Status Binder::repeated(const std::string& name, std::int64_t n, kernels::Tensor* out) {
+  JANG_ASSIGN(const std::span<const float> value, host_vector(name, 1));
+  return put(name, std::vector<float>(static_cast<std::size_t>(n), value.front()), out);
+}
+
+Status Binder::put(const std::string& name, std::span<const float> values, kernels::Tensor* out) {
+  const auto n = static_cast<std::int64_t>(values.size());
   std::unique_ptr<kernels::Buffer> buffer = device_.allocate(n * size_bytes(DType::f32));
   if (buffer == nullptr) return {StatusCode::out_of_memory, fmt::format("no memory for '{}'", name)};
   *out = {buffer.get(), 0, DType::f32, 1, n, n};
   vectors_.push_back(std::move(buffer));
-  if (scale == 1) return device_.write(values.data(), *out);
-  std::vector<float> scaled(values.begin(), values.end());
-  for (float& w : scaled) w = scale * (w + offset) - offset;
-  return device_.write(scaled.data(), *out);
+  return device_.write(values.data(), *out);
 }
 
 Status Binder::check_leftovers() const {

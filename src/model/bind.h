@@ -36,10 +36,13 @@ class Binder {
   [[nodiscard]] bool has_vector(const std::string& name) const { return weights_.vectors.contains(name); }
   // The values of a vector as [1, n] on the device, w such that w + offset is `scale` times what it was. Errors: corrupt, out_of_memory.
   [[nodiscard]] Status vector(const std::string& name, std::int64_t n, kernels::Tensor* out, float scale = 1, float offset = 0);
+  // The one value of a tensor n times, as [1, n]. Errors: corrupt, out_of_memory.
+  [[nodiscard]] Status repeated(const std::string& name, std::int64_t n, kernels::Tensor* out);
   // Corrupt when a tensor was not asked for.
   [[nodiscard]] Status check_leftovers() const;
 
  private:
+  [[nodiscard]] Status put(const std::string& name, std::span<const float> values, kernels::Tensor* out);
   [[nodiscard]] Result<std::span<const float>> host_vector(const std::string& name, std::int64_t n);
 
   const arch::DecoderConfig& config_;

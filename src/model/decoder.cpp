@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "model/bind.h"
 #include "model/decoder_impl.h"
+#include "model/layers_alone.h"
 
 namespace jang::model {
 namespace {
@@ -51,7 +52,7 @@ Result<Decoder> Decoder::create(const arch::Model& described, Weights weights, k
 
 Result<Decoder> Decoder::create(arch::DecoderConfig config, Weights weights, kernels::Device& device, kernels::Precision precision) {
   JANG_ASSIGN(Rotations rotations, Rotations::create(device, config.ropes));
-  std::unique_ptr<Impl> impl(new Impl{std::move(config), device, std::move(weights), std::move(rotations), {}, nullptr, {}, {}, {}});
+  std::unique_ptr<Impl> impl(new Impl{std::move(config), device, std::move(weights), std::move(rotations), {}, nullptr, {}, 0, {}, {}});
   JANG_ASSIGN(impl->graph, bind_graph(impl->config, device, precision, &impl->weights));
   impl->maps = maps_of(&impl->graph);
   for (const Linear* map : impl->maps) impl->modules.push_back(map->module);
@@ -103,7 +104,7 @@ Status Decoder::replace(std::string_view module, const kernels::Tensor& values) 
 std::int64_t Decoder::bytes_per_token() const {
   std::int64_t total = 0;
   for (const Linear* map : impl_->maps) {
-    const bool lookup = map == &impl_->graph.embedding && impl_->graph.head.exists();
+    const bool lookup = (map == &impl_->graph.embedding && impl_->graph.head.exists()) || map == &impl_->graph.layer_embedding;
     const std::int64_t rows = lookup ? 1 : map->n_rows * map->n_active;
     total += rows * (map->views.front().row_bytes() + 2 * map->views.front().param_row_bytes());
   }
@@ -121,7 +122,27 @@ Status Decoder::embed(std::span<const std::int32_t> tokens, const Tensor& x) {
   const Tensor ids = impl_->workspace.tokens.matrix(n, 1, DType::i32);
   JANG_TRY(impl_->device.write(tokens.data(), ids));
   impl_->device.embed(*impl_->graph.embedding.weight, ids, c.embedding_scale, x);
-  return {};  // what runs on x waits
+  return impl_->make_layer_inputs(x);  // what runs on x waits
+}
+
+// norm(s y) with eps is norm(y) with eps / s^2.
+Status Decoder::Impl::make_layer_inputs(const Tensor& x) {
+  if (config.layer_inputs == 0) return {};
+  const std::int64_t n = x.rows, size = config.layer_inputs / config.n_layers();
+  n_embedded = 0;
+  if (!workspace.layer_inputs.reserve(device, n * config.layer_inputs) ||
+      !workspace.layer_projected.reserve(device, n * config.layer_inputs))
+    return out_of_memory(n);
+  const Tensor inputs = workspace.layer_inputs.matrix(n, config.layer_inputs);
+  const Tensor projected = workspace.layer_projected.matrix(n, config.layer_inputs), parts = projected.with_columns(size);
+  device.embed(*graph.layer_embedding.weight, workspace.tokens.matrix(n, 1, DType::i32), config.layer_embedding_scale, inputs);
+  forward(n).see({&graph.layer_projection}, -1, x);
+  const kernels::LinearOut map[] = {{graph.layer_projection.weight.get(), projected}};
+  device.linear(x, map);
+  device.add_norm({.x = parts, .norm = graph.layer_input_norm, .out = parts, .eps = config.norm.eps * static_cast<float>(config.hidden)});
+  device.add_norm({.x = inputs, .branch = projected});
+  n_embedded = n;
+  return {};
 }
 
 Forward Decoder::Impl::forward(std::int64_t n) { return {device, workspace, rotations, config.hidden, config.norm, probe, n}; }
@@ -148,6 +169,7 @@ Status Decoder::Impl::reserve(Forward& f, int begin, int end) {
     if (layer.norms == arch::Norms::parallel_apart && !workspace.ffn_normed.reserve(device, f.n * config.hidden)) return out_of_memory(f.n);
     JANG_TRY(std::visit([&](const auto& mixer) { return model::reserve(f, mixer, l); }, layer.mixer));
     JANG_TRY(std::visit([&](const auto& ffn) { return model::reserve(f, ffn); }, layer.ffn));
+    if (layer.input && !workspace.layer_gate.reserve(device, f.n * layer.input->spec.size)) return out_of_memory(f.n);
   }
   return {};
 }
@@ -191,14 +213,40 @@ void Decoder::Impl::run_ffn(Forward& f, int l, const Tensor& x) {
     return std::visit([&](const auto& ffn) { run(f, ffn, in, branch); }, layer.ffn);
   const bool parallel = layer.norms == arch::Norms::parallel || layer.norms == arch::Norms::parallel_apart;
   add(branch, layer.mixer_out_norm, parallel ? NormWeights() : layer.ffn_norm, x, in);
-  if (layer.norms == arch::Norms::after) device.copy(x, in);
+  if (!parallel && !layer.ffn_norm.weight.exists()) device.copy(x, in);  // the block reads what was added up
   std::visit([&](const auto& ffn) { run(f, ffn, in, branch); }, layer.ffn);
 }
 
 void Decoder::Impl::run_layer(Forward& f, int l, const Tensor& x) {
   run_mixer(f, l, x);
   run_ffn(f, l, x);
-  add(workspace.branch.matrix(f.n, config.hidden), graph.layers[static_cast<std::size_t>(l)].ffn_out_norm, {}, x, {});
+  const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
+  add(workspace.branch.matrix(f.n, config.hidden), layer.ffn_out_norm, {}, x, {});
+  add_layer_input(f, l, x);
+  scale(layer, x);
+}
+
+void Decoder::Impl::add_layer_input(Forward& f, int l, const Tensor& x) {
+  const Layer& layer = graph.layers[static_cast<std::size_t>(l)];
+  if (!layer.input) return;
+  const std::int64_t size = layer.input->spec.size;
+  const Tensor gate = workspace.layer_gate.matrix(f.n, size), branch = workspace.branch.matrix(f.n, config.hidden);
+  const Tensor part = workspace.layer_inputs.matrix(f.n, config.layer_inputs).column_range(l * size, size);
+  f.see({&layer.input->gate}, -1, x);
+  const kernels::LinearOut in[] = {{layer.input->gate.weight.get(), gate}}, out[] = {{layer.input->projection.weight.get(), branch}};
+  device.linear(x, in);
+  device.glu(kernel_of(layer.input->spec.activation), gate, part, gate);
+  f.see({&layer.input->projection}, -1, gate);
+  device.linear(gate, out);
+  add(branch, layer.input->norm, {}, x, {});
+}
+
+void Decoder::Impl::scale(const Layer& layer, const Tensor& x) {
+  if (!layer.scalar.exists()) return;
+  Tensor factors = layer.scalar;  // one row for all
+  factors.rows = x.rows;
+  factors.stride = 0;
+  device.glu(kernels::Activation::identity, x, factors, x);
 }
 
 Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, const Tensor& x) {
@@ -210,6 +258,10 @@ Status Decoder::layers(std::span<const BatchItem> batch, int begin, int end, con
   }
   JANG_CHECK(x.rows == n && x.columns == impl_->config.hidden);
   if (n == 0 || begin == end) return {};
+  if (begin > 0 || end < impl_->config.n_layers()) JANG_TRY(check_layers_alone(impl_->config));
+  if (impl_->config.layer_inputs > 0 && impl_->n_embedded != n)
+    return {StatusCode::invalid_argument,
+            fmt::format("a batch of {} tokens, and the per-layer inputs are those of {}", n, impl_->n_embedded)};
   JANG_ASSIGN(Forward f, impl_->forward(batch, n));
   JANG_TRY(impl_->reserve(f, begin, end));
   for (int l = begin; l < end; ++l) impl_->run_layer(f, l, x);

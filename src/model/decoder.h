@@ -55,7 +55,9 @@ class Decoder {
   // x[i] = embedding of tokens[i], scaled as the family does. x: [n, hidden]. Errors: invalid_argument (id out of the vocabulary).
   [[nodiscard]] Status embed(std::span<const std::int32_t> tokens, const kernels::Tensor& x);
   // Runs layers [begin, end) over x [sum of n_tokens, hidden] in place; caches of these layers are written, Sequence::advance is the
-  // caller's, once after the last layer. All sequences of a batch are of one pool. Errors: out_of_memory; nothing has run then.
+  // caller's, once after the last layer. All sequences of a batch are of one pool. A model whose layers do not stand alone
+  // (DecoderConfig::layers_stand_alone) runs all of them, over the tokens of the last embed(). Errors: out_of_memory, unsupported (some
+  // layers of such a model), invalid_argument (other tokens); nothing has run then.
   [[nodiscard]] Status layers(std::span<const BatchItem> batch, int begin, int end, const kernels::Tensor& x);
   // Final norm and output head: x [n, hidden], logits [n, vocab]. Errors: out_of_memory.
   [[nodiscard]] Status head(const kernels::Tensor& x, const kernels::Tensor& logits);

@@ -22,6 +22,7 @@ struct Decoder::Impl {
   Graph graph;
   Probe* probe = nullptr;
   Workspace workspace;
+  std::int64_t n_embedded = 0;  // tokens whose per-layer inputs the workspace holds
   std::vector<Linear*> maps;
   std::vector<std::string> modules;
 
@@ -46,6 +47,12 @@ struct Decoder::Impl {
   void run_mixer(Forward& f, int l, const kernels::Tensor& x);
   void run_ffn(Forward& f, int l, const kernels::Tensor& x);
   void run_layer(Forward& f, int l, const kernels::Tensor& x);
+  // Per-layer inputs of the tokens that lie in the workspace, of which x are the embeddings. Errors: out_of_memory.
+  Status make_layer_inputs(const kernels::Tensor& x);
+  // x += what the layer makes of its part of them, if it reads one.
+  void add_layer_input(Forward& f, int l, const kernels::Tensor& x);
+  // x *= the number of the layer, if it has one.
+  void scale(const Layer& layer, const kernels::Tensor& x);
 };
 
 }  // namespace jang::model

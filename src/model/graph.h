@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "model/blocks/latent_attention.h"
 #include "model/blocks/mamba.h"
 #include "model/blocks/mlp.h"
+#include "model/blocks/mlp_and_experts.h"
 #include "model/blocks/short_conv.h"
 #include "model/weights.h"
 
@@ -24,17 +26,28 @@ struct NormWeights {
   kernels::Tensor weight, bias;
 };
 
+// What a layer adds of its part of the per-layer inputs.
+struct LayerInput {
+  arch::LayerInputSpec spec;
+  Linear gate, projection;
+  kernels::Tensor norm;  // [1, hidden]
+};
+
 struct Layer {
   arch::Norms norms = arch::Norms::before;
   NormWeights mixer_norm, ffn_norm;              // of what the blocks read: not with Norms::after; parallel ones may share the mixer's
                                                  // and a single block has it, whichever it is
   kernels::Tensor mixer_out_norm, ffn_out_norm;  // of what they write: with Norms::around and after only
   std::variant<Attention, GatedDelta, LatentAttention, ShortConv, Mamba, arch::NoMixer> mixer;
-  std::variant<Mlp, Experts, arch::NoFfn> ffn;
+  std::variant<Mlp, Experts, MlpAndExperts, arch::NoFfn> ffn;
+  std::optional<LayerInput> input;
+  kernels::Tensor scalar;  // [1, hidden], all values equal: what the layer gives is multiplied by it; or absent
 };
 
 struct Graph {
-  Linear embedding, head;  // head does not exist when tied: the embedding serves
+  Linear embedding, head;                    // head does not exist when tied: the embedding serves
+  Linear layer_embedding, layer_projection;  // of per-layer inputs; or do not exist
+  kernels::Tensor layer_input_norm;          // [1, values of a layer]
   NormWeights final_norm;
   std::vector<Layer> layers;
   std::vector<std::unique_ptr<kernels::Buffer>> vectors;  // behind the tensors

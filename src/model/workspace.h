@@ -44,14 +44,18 @@ struct Workspace {
   Array fused, fused_ba, qkv, z, ba, mixed;     // gated delta; fused, mixed, qkv and ba of Mamba2
   Array mlp_gate, mlp_up;                       // of a chunk of tokens
   Array router, shared_gate, shared, gathered;  // experts, of a chunk of tokens
-  Array slot_gate, slot_up, slot_out;           // by slot
+  Array mlp_normed, experts_normed, router_normed, experts_branch;  // [n, hidden]: an MLP and a mixture side by side
+  Array slot_gate, slot_up, slot_out;                               // by slot
   Array route_weights, route_slots, route_tokens, route_begin;
-  Array tokens;  // i32 [n, 1]
+  Array tokens;                         // i32 [n, 1]
+  Array layer_inputs, layer_projected;  // [n, values of all layers]: per-layer inputs; what is added to them
+  Array layer_gate;                     // [n, values of a layer]
 };
 
 // What a backward needs of the forward of a layer and the forward would overwrite.
 struct Kept {
-  Array q, k, attended;             // attention: before norm and rotation; before the gate
+  Array q, k, v, attended;          // attention: before norm and rotation; before the gate
+  Array beside_mlp, beside_moe;     // what an MLP and a mixture side by side wrote, before the norms
   Array q_latent, latent;           // latent attention: before the norms
   Array qkv, ba, mixed;             // gated delta: what the rule was given, what it gave; the latter of Mamba2
   Array activated, slot_activated;  // act(gate) * up of the MLP, or of the shared expert; by slot

@@ -7,7 +7,8 @@
 // routed expert sees few tokens, so per weight everything else counts 4 to 15 times as much beside it. moe: from a mixture of 9M weights;
 // one of 90M, which it also serves, agrees within 40 % on all but the head. dense: from models of 19M and 270M. Not measured, set from
 // these: fused qkv at a usual grouped-query mix; output gates between q and o; linear attention's inputs like fused qkv, its decay and
-// mixing rates (a, b) like v, its output like o; a shared expert and a dense MLP beside experts by the tokens that pass it. Where the prior
+// mixing rates (a, b) like v, its output like o; a shared expert and a dense MLP beside experts by the tokens that pass it; per-layer
+// embeddings like the embedding, in its tier as JANG has them, and the small maps around them between q and o. Where the prior
 // is wrong a budget is spent less well, and is still met.
 #include "plan/tiers.h"
 
@@ -57,6 +58,8 @@ constexpr RoleRow kRoles[] = {
     {Role::shared_down, Tier::critical, 4.0, 4.0},
     {Role::shared_router, Tier::keep, 60.0, 60.0},
     {Role::router, Tier::keep, 60.0, 60.0},
+    {Role::layer_embedding, Tier::important, 0.22, 1.7},
+    {Role::layer_input, Tier::important, 0.5, 4.0},
     {Role::norm, Tier::keep, 0.0, 0.0},
     {Role::bias, Tier::keep, 0.0, 0.0},
     {Role::conv, Tier::keep, 0.0, 0.0},

@@ -77,6 +77,26 @@ TEST(Estimate, of_the_122b_mixture_is_upstreams) {
   EXPECT_LE(as_upstream->profiles[0].file_bytes, 69'000'000'000u);
 }
 
+// The numbers of Gemma 4 E2B: 2.3 of its 4.6 billion are a table that is looked up only, and the last 20 layers keep no keys.
+TEST(Estimate, per_layer_embeddings_are_not_active_and_shared_keys_take_no_memory) {
+  const fs::path path = fs::temp_directory_path() / fmt::format("jang-estimate-edge-{}.json", ::getpid());
+  std::string types;
+  for (int l = 0; l < 35; ++l)
+    types += fmt::format("{}\"{}\"", l > 0 ? ", " : "", (l + 1) % 5 != 0 ? "sliding_attention" : "full_attention");
+  std::ofstream(path) << R"({"model_type": "gemma4_text", "hidden_size": 1536, "intermediate_size": 6144, "num_hidden_layers": 35,
+    "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512, "hidden_size_per_layer_input": 256,
+    "vocab_size_per_layer_input": 262144, "num_kv_shared_layers": 20, "use_double_wide_mlp": true, "layer_types": [)"
+                      << types << "]}";
+  const Result<ModelEstimate> e = estimate_model(path.string(), {.profiles = {"JANG_4K"}});
+  fs::remove(path);
+  ASSERT_TRUE(e.ok()) << e.status().message();
+  EXPECT_EQ(e->params - e->active_params, (262144ULL - 1) * 35 * 256);
+  EXPECT_NEAR(static_cast<double>(e->active_params) / 1e9, 2.28, 0.01);
+  const auto f16 = std::ranges::find(e->caches, CacheType::f16, &CacheEstimate::type);
+  ASSERT_NE(f16, e->caches.end());
+  EXPECT_EQ(f16->token_bytes, 2u * 2 * (12 * 256 + 3 * 512));
+}
+
 TEST(Estimate, keys_and_values_follow_the_formula) {
   EstimateOptions options;
   options.profiles = {"JANG_4K"};

@@ -480,6 +480,7 @@ inline FakeModel olmoe() {
 
 #include "fake_dense.h"
 #include "fake_hybrid.h"
+#include "fake_gemma4.h"
 
 namespace jang::arch::testing {
 
@@ -529,7 +530,11 @@ inline std::vector<NamedModel> all_models() {
       {"nemotron_h", nemotron_h()},
       {"granitemoehybrid", granitemoehybrid(true)},
       {"granitemoehybrid_dense", granitemoehybrid(false)},
-      {"mamba2", mamba2()}};
+      {"mamba2", mamba2()},
+      {"gemma4_text", gemma4_text(Gemma4::dense)},
+      {"gemma4_text_moe", gemma4_text(Gemma4::mixture)},
+      {"gemma4_text_edge", gemma4_text(Gemma4::edge)},
+      {"gemma4", wrapped(gemma4_text(Gemma4::mixture), "gemma4", "model.vision_tower.patch_embedder.input_proj.weight", {64, 588})}};
   for (auto& [name, model] : dense_families()) models.push_back({name, std::move(model)});
   return models;
 }

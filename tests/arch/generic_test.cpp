@@ -53,6 +53,8 @@ TEST(Generic, common_spellings_have_roles) {
       {"model.layers.0.mlp.shared_expert_gate.weight", Role::shared_router},
       {"model.layers.0.mixer.out_proj.weight", Role::linear_attn_out},
       {"model.layers.0.self_attn.kv_b_proj.weight", Role::attn_v},
+      {"model.language_model.embed_tokens_per_layer.weight", Role::layer_embedding},
+      {"model.language_model.layers.0.per_layer_input_gate.weight", Role::layer_input},
       {"vision_tower.layers.0.self_attn.q_proj.weight", Role::vision},
       {"model.embed_vision.embedding_projection.weight", Role::vision},
       {"model.layers.0.self_attn.q_proj.bias", Role::bias},

@@ -139,8 +139,9 @@ TEST(Rope, broken_numbers_are_corrupt_and_other_types_unsupported) {
     }
   EXPECT_EQ(rope({{"rope_type", "yarn"}, {"factor", 2.0}, {"rope_theta", 1.0}}).status().code(), StatusCode::corrupt);
   EXPECT_EQ(rope({{"rope_type", "llama3"}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(rope({{"rope_type", "proportional"}, {"partial_rotary_factor", 1.5}}).status().code(), StatusCode::corrupt);
   EXPECT_EQ(rope(json::Value::array({1})).status().code(), StatusCode::corrupt);
-  for (const char* type : {"dynamic", "proportional", ""}) {
+  for (const char* type : {"dynamic", "axial", ""}) {
     const Status s = rope({{"rope_type", type}}).status();
     EXPECT_EQ(s.code(), StatusCode::unsupported);
     EXPECT_NE(s.message().find(json::quote(type)), std::string::npos) << s.message();

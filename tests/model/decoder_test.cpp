@@ -136,6 +136,14 @@ TEST_P(EveryDecoder, layers_run_in_pieces) {
   std::vector<float> x(expected.size());
   ASSERT_TRUE(d.embed(ids, x.data()).ok());
   const BatchItem item{&pieces, 12};
+  if (!d.config().layers_stand_alone()) {
+    const Status s = d.layers({&item, 1}, 0, 1, x.data());
+    EXPECT_EQ(s.code(), StatusCode::unsupported);
+    EXPECT_NE(s.message().find(d.config().family), std::string::npos) << s.message();
+    const BatchItem shorter{&pieces, 11};
+    EXPECT_EQ(d.layers({&shorter, 1}, 0, d.config().n_layers(), x.data()).code(), StatusCode::invalid_argument);
+    return;
+  }
   for (int l = 0; l < d.config().n_layers(); ++l) ASSERT_TRUE(d.layers({&item, 1}, l, l + 1, x.data()).ok());
   pieces.advance(12);
   EXPECT_EQ(expected, x);
@@ -265,7 +273,7 @@ TEST_P(EveryDecoder, probe_sees_every_map_and_changes_nothing) {
   (void)head(d, x);
   d.set_probe(nullptr);
   for (const std::string& m : d.modules()) {
-    const bool lookup = m.ends_with("embed_tokens") && !d.config().tied;
+    const bool lookup = (m.ends_with("embed_tokens") && !d.config().tied) || m.ends_with("embed_tokens_per_layer");
     const std::int64_t expected_rows = lookup ? 0 : d.matrices(m).size() > 1 ? 30 * 2 : 30;  // the mixtures choose 2 experts
     EXPECT_EQ(recorder.rows[m], expected_rows) << m;
     EXPECT_EQ(recorder.sums[m] > 0, !lookup) << m;

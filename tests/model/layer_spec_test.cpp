@@ -214,6 +214,70 @@ TEST(LayerSpec, a_first_token_of_latent_attention_gets_its_own_values) {
   EXPECT_LT(difference(expected, run(*without, s, {&id, 1})), 1e-5);
 }
 
+// One layer of attention whose keys are its values.
+arch::DecoderConfig one_without_values() {
+  arch::DecoderConfig c = varied_config();
+  const arch::AttentionSpec attention{
+      .n_heads = 2, .n_kv_heads = 1, .key_dim = 32, .value_dim = 32, .scale = 1, .qk_norm = true, .v_norm = true, .k_is_v = true};
+  c.layers = {{attention, arch::MlpSpec{64}, arch::Norms::before}};
+  c.layers[0].scaled = true;
+  return c;
+}
+
+// The first token sees only itself: what attention gives are its values, keys over their root mean square and nothing more. The MLP is
+// taken out, and the layer multiplies the sum.
+TEST(LayerSpec, keys_that_are_values_are_normalised_without_the_gain_of_keys) {
+  SpecModel model(one_without_values());
+  const std::vector<float> zeros(128 * 64, 0.0f);
+  model.weights().matrices.at("model.layers.0.mlp.down_proj").front().data = reinterpret_cast<const std::byte*>(zeros.data());
+  auto d = model.decoder();
+  ASSERT_TRUE(d.ok()) << d.status().message();
+  const std::int32_t id = 5;
+  std::vector<float> x(128), expected(128);
+  ASSERT_TRUE(d->embed({&id, 1}, x.data()).ok());
+  const auto over_root = [](std::vector<double> v) {
+    double sum = 0;
+    for (const double value : v) sum += value * value;
+    for (double& value : v) value /= std::sqrt(sum / static_cast<double>(v.size()) + 1e-6);
+    return v;
+  };
+  const auto map = [&](const std::string& name, std::size_t rows, const std::vector<double>& in) {
+    const auto* w = reinterpret_cast<const float*>(model.weights().matrices.at("model.layers.0.self_attn." + name).front().data);
+    std::vector<double> out(rows);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < in.size(); ++i) out[r] += static_cast<double>(w[r * in.size() + i]) * in[i];
+    return out;
+  };
+  std::vector<double> normed = over_root({x.begin(), x.end()});
+  const std::vector<float>& gain = model.weights().vectors.at("model.layers.0.input_layernorm.weight");
+  for (std::size_t i = 0; i < 128; ++i) normed[i] *= static_cast<double>(gain[i]);
+  const std::vector<double> value = over_root(map("k_proj", 32, normed));
+  std::vector<double> values = value;  // both heads read it
+  values.insert(values.end(), value.begin(), value.end());
+  const std::vector<double> out = map("o_proj", 128, values);
+  const auto scalar = static_cast<double>(model.weights().vectors.at("model.layers.0.layer_scalar").front());
+  Sequence s = d->sequence();
+  for (std::size_t i = 0; i < 128; ++i) expected[i] = static_cast<float>(scalar * (static_cast<double>(x[i]) + out[i]));
+  EXPECT_LT(difference(expected, run(*d, s, {&id, 1})), 1e-5);
+}
+
+TEST(LayerSpec, an_mlp_beside_experts_wants_norms_around_both_and_no_shared_expert) {
+  arch::DecoderConfig c = varied_config();
+  arch::LayerSpec layer = c.layers[0];
+  const arch::MlpAndExpertsSpec both{.mlp = {64}, .experts = {.n_experts = 4, .top_k = 2, .expert = {32}}};
+  layer.ffn = both;
+  layer.norms = arch::Norms::around;
+  c.layers = {layer};
+  EXPECT_TRUE(SpecModel(c).decoder().ok());
+  c.layers[0].norms = arch::Norms::before;
+  EXPECT_EQ(SpecModel(c).decoder().status().code(), StatusCode::unsupported);
+  c.layers[0].norms = arch::Norms::around;
+  std::get<arch::MlpAndExpertsSpec>(c.layers[0].ffn).experts.shared = arch::SharedExpert{{48}, false};
+  const Status s = SpecModel(c).decoder().status();
+  EXPECT_EQ(s.code(), StatusCode::unsupported);
+  EXPECT_NE(s.message().find("shared expert"), std::string::npos) << s.message();
+}
+
 // An expert of its own biases, chosen alone: another bias of its last map moves the output by that, weighed by one.
 TEST(LayerSpec, experts_have_biases_of_their_own) {
   const auto single = [](auto* e) {

@@ -86,7 +86,10 @@ class TinyModel {
       const bool matrix = t.shape.size() >= 2 && t.role != arch::Role::conv && t.name != t.module;
       std::vector<float>& values = values_[matrix ? t.module : t.name];
       std::normal_distribution<float> normal(0.0f, matrix ? 0.1f : 0.2f);
-      const float centre = t.role == arch::Role::norm ? 1.0f : 0.0f;
+      const bool is_factor = t.role == arch::Role::norm || t.name.ends_with("scale") || t.name.ends_with("layer_scalar");
+      // Gemma 4 does not scale scores: its gains do.
+      const bool scales_scores = described.family.starts_with("gemma4") && t.name.ends_with("q_norm.weight");
+      const float centre = scales_scores ? 0.1f : is_factor ? 1.0f : 0.0f;
       for (std::int64_t i = 0; i < elements(t.shape); ++i) values.push_back(centre + normal(random));
       if (!matrix) weights_.vectors[t.name] = values;
       const std::int64_t n_rows = matrix ? t.shape[t.shape.size() - 2] : 0, n_cols = columns(t.shape);
@@ -131,6 +134,7 @@ class SpecModel {
       const auto add = [&](const auto& spec) { this->add(prefix, spec); };
       std::visit(add, layer.mixer);
       std::visit(add, layer.ffn);
+      if (layer.scaled) vector(prefix + "layer_scalar", 1, 0.7f);
     }
     vector("model.norm.weight", config_.hidden, 1);
     if (!config_.tied) matrix("lm_head", config_.vocab, config_.hidden);
@@ -191,7 +195,7 @@ class SpecModel {
     const std::string at = prefix + "self_attn.";
     matrix(at + "q_proj", s.gated ? s.q_size() + s.out_size() : s.q_size(), config_.hidden);
     matrix(at + "k_proj", s.k_size(), config_.hidden);
-    matrix(at + "v_proj", s.v_size(), config_.hidden);
+    if (!s.k_is_v) matrix(at + "v_proj", s.v_size(), config_.hidden);
     matrix(at + "o_proj", config_.hidden, s.out_size());
     if (s.sinks) vector(at + "sinks", s.n_heads, 0);
     if (!s.qk_norm) return;
@@ -251,6 +255,14 @@ class SpecModel {
     matrix(at + "down_proj", config_.hidden, ffn, n);
   }
   void add(const std::string& prefix, const arch::MlpSpec& s) { add_mlp(prefix + "mlp.", s.ffn, 1, s.gated); }
+  void add(const std::string& prefix, const arch::MlpAndExpertsSpec& s) {
+    add(prefix, s.mlp);
+    add(prefix, s.experts);
+    vector(prefix + "mlp.gate.scale", config_.hidden, 1);
+    vector(prefix + "mlp.gate.per_expert_scale", s.experts.n_experts, 1);
+    for (const char* norm : {"post_feedforward_layernorm_1", "post_feedforward_layernorm_2", "pre_feedforward_layernorm_2"})
+      vector(prefix + norm + ".weight", config_.hidden, 1);
+  }
   void add(const std::string& prefix, const arch::ExpertsSpec& s) {
     matrix(prefix + "mlp.gate", s.n_experts, config_.hidden);
     if (s.correction_bias) vector(prefix + "mlp.gate.e_score_correction_bias", s.n_experts, 0);

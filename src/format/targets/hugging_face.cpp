@@ -92,6 +92,7 @@ std::string refusal_of(std::string_view loader, const arch::Family* family, cons
   if (family == nullptr) return "the names and shapes that " + who + " wants of model type '" + model.model_type + "' are not known here";
   if (renames_experts(*family)) return who + "'s class '" + model.model_type + "' wants other names of the experts than are written here";
   if ((family->reads & arch::kReadsLatent) != 0) return "latent attention is not written as " + who + " fuses it";
+  if ((family->reads & arch::kReadsLayerKinds) != 0) return "layers whose heads differ in size are not written as " + who + " fuses them";
   if (family->text_config) return who + "'s class '" + model.model_type + "' wants the vision tower, and only the text model is taken";
   if (facts.plain_norms && has_zero_centred_norms(*family))
     return "the source is a converted copy whose norms are shifted already; convert the checkpoint it was made from";

@@ -13,6 +13,8 @@ Status check_spec(const std::string& block, const arch::AttentionSpec& s) {
   if (s.value_dim != s.key_dim) return refuse(block, "a value_dim other than key_dim");
   if (s.gated && s.maps != arch::QkvMaps::apart) return refuse(block, "gated attention with one map for queries, keys and values");
   if (s.qk_norm_of_rows && s.qk_norm_last) return refuse(block, "qk_norm_of_rows behind RoPE");
+  if (s.kv_of >= 0 && (s.maps != arch::QkvMaps::apart || s.qk_norm_of_rows)) return refuse(block, "keys of another layer with these maps");
+  if (s.k_is_v && s.maps != arch::QkvMaps::apart) return refuse(block, "keys that are values with one map for queries, keys and values");
   return {};
 }
 
@@ -22,6 +24,21 @@ bool norms_heads(const arch::AttentionSpec& s) { return s.qk_norm && !s.qk_norm_
 void norm_rows(Forward& f, const Attention& block, const Tensor& q, const Tensor& k) {
   for (const auto& [rows, norm] : {std::pair{q, block.q_norm}, {k, block.k_norm}})
     f.device.add_norm({.x = rows, .norm = norm, .out = rows, .eps = f.norm.eps, .offset = f.norm.offset});
+}
+
+// Of the maps of queries, keys and values those that the block has.
+std::size_t n_maps(const arch::AttentionSpec& s) { return s.kv_of >= 0 ? 1 : s.k_is_v ? 2 : 3; }
+
+void see_input(Forward& f, const Attention& block, const Tensor& x) {
+  if (n_maps(block.spec) == 1) return f.see({&block.q}, -1, x);
+  if (n_maps(block.spec) == 2) return f.see({&block.q, &block.k}, -1, x);
+  f.see({&block.q, &block.k, &block.v}, -1, x);
+}
+
+// v, a head at a time, without a gain.
+void norm_values(Forward& f, const arch::AttentionSpec& s, const Tensor& v) {
+  const Tensor heads = v.with_columns(s.value_dim);
+  f.device.add_norm({.x = heads, .out = heads, .eps = f.norm.eps});
 }
 
 // q_proj's columns of gated attention: the query of every head, then its gate.
@@ -51,17 +68,19 @@ std::vector<QkvRange> qkv_ranges(const arch::AttentionSpec& s) {
 }
 
 LayerCache cache_of(const arch::AttentionSpec& spec) {
-  return {.kv = {.heads = spec.n_kv_heads, .key_dim = spec.key_dim, .value_dim = spec.value_dim}, .states = {}};
+  const std::int64_t heads = spec.kv_of < 0 ? spec.n_kv_heads : 0;  // those of another layer lie there
+  return {.kv = {.heads = heads, .key_dim = spec.key_dim, .value_dim = spec.value_dim}, .states = {}};
 }
 
 Status bind_block(Binder& binder, const std::string& prefix, const arch::AttentionSpec& spec, Attention* block) {
   JANG_TRY(check_spec(prefix, spec));
   block->spec = spec;
+  const bool own = spec.kv_of < 0;
   const std::int64_t hidden = binder.hidden(), q = spec.gated ? spec.q_size() + spec.out_size() : spec.q_size();
   if (spec.maps == arch::QkvMaps::apart) {
     JANG_TRY(binder.take(prefix + "q_proj", q, hidden, binder.precision(), &block->q));
-    JANG_TRY(binder.take(prefix + "k_proj", spec.k_size(), hidden, binder.precision(), &block->k));
-    JANG_TRY(binder.take(prefix + "v_proj", spec.v_size(), hidden, binder.precision(), &block->v));
+    if (own) JANG_TRY(binder.take(prefix + "k_proj", spec.k_size(), hidden, binder.precision(), &block->k));
+    if (own && !spec.k_is_v) JANG_TRY(binder.take(prefix + "v_proj", spec.v_size(), hidden, binder.precision(), &block->v));
   } else {
     JANG_TRY(binder.take(prefix + "qkv_proj", spec.qkv_size(), hidden, binder.precision(), &block->qkv));
   }
@@ -72,6 +91,7 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Attenti
   }
   if (!spec.qk_norm) return {};
   JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.qk_norm_of_rows ? spec.q_size() : spec.key_dim, &block->q_norm));
+  if (!own) return {};
   return binder.vector(prefix + "k_norm.weight", spec.qk_norm_of_rows ? spec.k_size() : spec.key_dim, &block->k_norm);
 }
 
@@ -84,6 +104,7 @@ Status reserve(Forward& f, const Attention& block, int /*layer*/) {
   if (s.gated) room = room && w.q_gate.reserve(d, q + out) && w.gate.reserve(d, out);
   if (s.maps != arch::QkvMaps::apart) room = room && w.q_gate.reserve(d, f.n * s.qkv_size());
   if (f.kept != nullptr) room = room && f.kept->q.reserve(d, q) && f.kept->k.reserve(d, k) && f.kept->attended.reserve(d, out);
+  if (f.kept != nullptr && s.v_norm) room = room && f.kept->v.reserve(d, f.n * s.v_size());
   if (!room) return f.out_of_memory();
   return s.rope == arch::kNoRope ? Status() : f.rotations.turn_to(s.rope, f.runs, f.n);
 }
@@ -97,9 +118,10 @@ void run(Forward& f, const Attention& block, int layer) {
   const Tensor gate = s.gated ? w.gate.matrix(f.n, s.out_size()) : Tensor();
 
   if (s.maps == arch::QkvMaps::apart) {
-    f.see({&block.q, &block.k, &block.v}, -1, x);
+    see_input(f, block, x);
     const kernels::LinearOut maps[] = {{block.q.weight.get(), q_out}, {block.k.weight.get(), k}, {block.v.weight.get(), v}};
-    f.device.linear(x, maps);
+    f.device.linear(x, std::span(maps).first(n_maps(s)));
+    if (s.k_is_v) f.device.copy(k, v);
   } else {
     f.see({&block.qkv}, -1, x);
     const Tensor all = w.q_gate.matrix(f.n, s.qkv_size());
@@ -116,10 +138,13 @@ void run(Forward& f, const Attention& block, int layer) {
     f.device.copy(k, f.kept->k.matrix(f.n, s.k_size()));
   }
 
+  if (f.kept != nullptr && s.v_norm) f.device.copy(v, f.kept->v.matrix(f.n, s.v_size()));
+  if (s.v_norm && s.kv_of < 0) norm_values(f, s, v);
   if (s.qk_norm_of_rows) norm_rows(f, block, q, k);
 
   const bool turned = s.rope != arch::kNoRope;
-  const kernels::KvLayer& cache = f.batch.front().sequence->pool().layer(layer).kv;
+  const CachePool& pool = f.batch.front().sequence->pool();
+  const kernels::KvLayer &cache = pool.layer(layer).kv, &read = s.kv_of < 0 ? cache : pool.layer(s.kv_of).kv;
   f.device.rope_store({.q = q,
                        .k = k,
                        .v = v,
@@ -140,7 +165,7 @@ void run(Forward& f, const Attention& block, int layer) {
                    .window = s.window,
                    .scale = s.scale,
                    .softcap = s.softcap,
-                   .cache = cache},
+                   .cache = read},
                   f.kv());
   if (f.kept != nullptr && s.gated) f.device.copy(attended, f.kept->attended.matrix(f.n, s.out_size()));
   if (s.gated) f.device.glu(kernels::Activation::sigmoid, gate, attended, attended);

@@ -5,7 +5,8 @@
 //
 // With spec.gated q_proj gives, per head, key_dim query values followed by value_dim gate values. One map for all of q, k and v (spec.maps)
 // is cut into the three. Of the spec: qk_norm_of_rows normalises a row of all heads at once, qk_norm_last normalises behind the rotation,
-// and without a RoPE nothing is rotated.
+// and without a RoPE nothing is rotated; k_is_v takes what W_k gives as values too, v_norm divides the values of a head by their root mean
+// square. With kv_of keys and values are those that an earlier layer has stored, and only queries are made here.
 #pragma once
 
 #include <string>

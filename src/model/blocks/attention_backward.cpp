@@ -87,14 +87,21 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
     pass.ops.norm({.x = q, .norm = block.q_norm, .dout = dq, .dx = dq, .eps = f.norm.eps, .offset = f.norm.offset});
     pass.ops.norm({.x = k, .norm = block.k_norm, .dout = dk, .dx = dk, .eps = f.norm.eps, .offset = f.norm.offset});
   }
+  if (s.v_norm)
+    pass.ops.norm({.x = f.kept->v.matrix(f.n, s.v_size()).with_columns(s.value_dim),
+                   .dout = dv.with_columns(s.value_dim),
+                   .dx = dv.with_columns(s.value_dim),
+                   .eps = f.norm.eps});
+  if (s.k_is_v) pass.ops.add(dv, dk);
   if (s.maps != arch::QkvMaps::apart) return qkv_backward(pass, block, x, {dq, dk, dv}, dx);
 
   const Tensor dq_out = s.gated ? w.q_gate.matrix(f.n, s.q_size() + s.out_size()) : dq;
   if (s.gated) join_gates(f, s, dq, gate, dq_out);
   const MapGradient weights[] = {{&block.q, -1, dq_out, x}, {&block.k, -1, dk, x}, {&block.v, -1, dv, x}};
-  pass.weights(weights);
+  const std::size_t n_maps = s.k_is_v ? 2 : 3;
+  pass.weights(std::span(weights).first(n_maps));
   const LinearGradient maps[] = {{block.q.weight.get(), dq_out}, {block.k.weight.get(), dk}, {block.v.weight.get(), dv}};
-  pass.ops.linear(maps, false, dx);
+  pass.ops.linear(std::span(maps).first(n_maps), false, dx);
 }
 
 }  // namespace jang::model

@@ -54,7 +54,7 @@ void add_shared(Forward& f, const Experts& block, const Tensor& x, const Tensor&
   f.device.add_gated(shared, gate, out);
 }
 
-void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) {
+void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& router_x, const Tensor& out) {
   const arch::ExpertsSpec& moe = block.spec;
   const std::int64_t ffn = moe.expert.ffn;
   const Workspace& w = f.workspace;
@@ -69,9 +69,9 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   if (block.shared_router.exists())
     f.see({&block.router, &block.shared_router}, -1, x);
   else
-    f.see({&block.router}, -1, x);
+    f.see({&block.router}, -1, router_x);
   const kernels::LinearOut router[] = {{block.router.weight.get(), logits}};
-  f.device.linear(x, router);
+  f.device.linear(router_x, router);
   if (f.kept != nullptr) f.device.copy(logits, f.kept->router.matrix(n, moe.n_experts));
   f.device.route({logits, block.rule, routing});
 
@@ -138,10 +138,12 @@ Status reserve(Forward& f, const Experts& block) {
   return moe.shared ? reserve(f, block.shared) : Status();
 }
 
-void run(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) {
+void run(Forward& f, const Experts& block, const Tensor& x, const Tensor& out) { run(f, block, x, x, out); }
+
+void run(Forward& f, const Experts& block, const Tensor& x, const Tensor& router_x, const Tensor& out) {
   for (std::int64_t begin = 0; begin < x.rows; begin += f.chunk_tokens()) {
     const std::int64_t chunk = std::min(f.chunk_tokens(), x.rows - begin);
-    run_chunk(f, block, x.row_range(begin, chunk), out.row_range(begin, chunk));
+    run_chunk(f, block, x.row_range(begin, chunk), router_x.row_range(begin, chunk), out.row_range(begin, chunk));
   }
 }
 

@@ -31,5 +31,7 @@ struct Experts {
 [[nodiscard]] Status reserve(Forward& f, const Experts& block);
 // x, out: [n, hidden].
 void run(Forward& f, const Experts& block, const kernels::Tensor& x, const kernels::Tensor& out);
+// The same where the router reads other values.
+void run(Forward& f, const Experts& block, const kernels::Tensor& x, const kernels::Tensor& router_x, const kernels::Tensor& out);
 
 }  // namespace jang::model

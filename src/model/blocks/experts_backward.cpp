@@ -40,9 +40,22 @@ void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, 
   backward(pass, block.shared, x, dshared, true, dx);
 }
 
+// A sum over no rows is zero.
+void clear(BackwardPass& pass, const Tensor& x, const Tensor& to) {
+  Tensor none = x.row_range(0, 0);
+  none.columns = to.rows;
+  const kernels::WeightGradient nothing[] = {{none, x.row_range(0, 0), to}};
+  pass.ops.weight(nothing);
+}
+
 }  // namespace
 
 void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
+  backward(pass, block, x, x, dout, dx, dx);
+}
+
+void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& router_x, const Tensor& dout, const Tensor& dx,
+              const Tensor& drouter_x) {
   const Forward& f = pass.forward;
   const arch::ExpertsSpec& moe = block.spec;
   const std::int64_t ffn = moe.expert.ffn;
@@ -76,9 +89,10 @@ void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const T
   }
 
   pass.ops.route(f.kept->router.matrix(n, moe.n_experts), block.rule, routing, dweights, dlogits);
-  pass.weight(block.router, dlogits, x);
+  pass.weight(block.router, dlogits, router_x);
   const LinearGradient router[] = {{block.router.weight.get(), dlogits}};
-  pass.ops.linear(router, false, dx);
+  pass.ops.linear(router, false, drouter_x);
+  if (drouter_x.buffer != dx.buffer) clear(pass, x, dx);
   pass.ops.sum_slots(dslots, routing, dx);
   if (moe.shared) shared_backward(pass, block, x, dout, dx);
 }

@@ -9,5 +9,8 @@ namespace jang::model {
 
 // As that of the MLP; dx is overwritten.
 void backward(BackwardPass& pass, const Experts& block, const kernels::Tensor& x, const kernels::Tensor& dout, const kernels::Tensor& dx);
+// The same where the router read `router_x`, whose gradient is another tensor.
+void backward(BackwardPass& pass, const Experts& block, const kernels::Tensor& x, const kernels::Tensor& router_x,
+              const kernels::Tensor& dout, const kernels::Tensor& dx, const kernels::Tensor& drouter_x);
 
 }  // namespace jang::model

@@ -162,7 +162,7 @@ std::vector<std::string> differences(const arch::Family& family, const json::Val
         fmt::format("mlx-lm's class of {} leaves out the correction by which experts are chosen: its answers will differ from the model's "
                     "where that is not zero",
                     family.name));
-  if (is_true(text, "use_bidirectional_attention"))
+  if (is_true(text, "use_bidirectional_attention") || text_at(text, "use_bidirectional_attention", "") == "all")
     out.push_back(
         fmt::format("config.json asks for use_bidirectional_attention, mlx-lm's class of {} is causal: its answers will differ "
                     "from the model's",

@@ -3,7 +3,8 @@
 // qwen3's demands head_dim; gemma3's tie exactly when there is no lm_head; qwen3_5's know the text model under the wrapper's type only;
 // qwen3_next's shifts zero-centred norms at conversion and demands rope_theta, partial_rotary_factor and mlp_only_layers. finish_config and
 // arch's own tables see to these. gpt_oss's has the numbers of its SwiGLU and its biases built in, and reads its experts from mxfp4 blocks
-// or in the form here, not from transformers' transposed one; ernie4_5_moe's leaves the correction of its router out.
+// or in the form here, not from transformers' transposed one; ernie4_5_moe's leaves the correction of its router out. gemma4's assume
+// the numbers of E2B where a config is silent, and read what differs in layers of full attention under keys of its own only.
 #include "format/targets/mlx/families.h"
 
 #include <algorithm>
@@ -58,6 +59,10 @@ constexpr arch::Rename kGraniteHybridParts[] = {
     {"shared_mlp.output_linear", "mlp.shared_experts.down_proj"},
 };
 constexpr FixedNumber kMamba2Numbers[] = {{"layer_norm_epsilon", 1e-5}};  // of the norms before the blocks
+constexpr arch::Rename kGemma4Parts[] = {{"router.proj", "mlp.gate"},
+                                         {"router.scale", "mlp.gate.scale"},
+                                         {"router.per_expert_scale", "mlp.gate.per_expert_scale"},
+                                         {"experts.switch_glu", "mlp.experts"}};
 constexpr FixedNumber kGptOssNumbers[] = {{"swiglu_limit", 7.0}, {"swiglu_alpha", 1.702}};
 constexpr std::string_view kInternLm3Ropes[] = {"linear", "dynamic"};
 
@@ -140,6 +145,15 @@ constexpr FamilyRow kRows[] = {
     {.family = "ernie4_5_moe", .scales_rope = false, .drops_correction = true},
     {.family = "dots1", .stack = "experts", .plain_router = true, .never_biased = true},
     {.family = "exaone_moe", .has_window = true, .plain_router = true},
+    {.family = "gemma4_text", .routers_8bit = true, .has_window = true, .stack = "experts", .has_softcaps = true, .parts = kGemma4Parts},
+    {.family = "gemma4",
+     .prefix = "language_model.",
+     .vocab_at_top = true,
+     .routers_8bit = true,
+     .has_window = true,
+     .stack = "experts",
+     .has_softcaps = true,
+     .parts = kGemma4Parts},
 };
 
 }  // namespace
