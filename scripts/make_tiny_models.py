@@ -36,11 +36,12 @@ LLAMA4 = dict(TEXT, head_dim=64, intermediate_size=64, intermediate_size_mlp=128
               interleave_moe_layer_step=1, attention_chunk_size=64, num_hidden_layers=4, use_qk_norm=True, tie_word_embeddings=False)
 LLAMA4_VISION = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14,
                      vision_output_dim=64, projector_input_dim=64, projector_output_dim=64)
-GEMMA4 = dict(DENSE, head_dim=64, num_hidden_layers=4, sliding_window=64, hidden_size_per_layer_input=32,
+GEMMA4 = dict(DENSE, head_dim=64, global_head_dim=64, num_hidden_layers=4, sliding_window=64, hidden_size_per_layer_input=32,
               vocab_size_per_layer_input=VOCAB, num_kv_shared_layers=0,
               layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"])
 GEMMA4_VISION = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, head_dim=32,
                      patch_size=14)
+GEMMA4_AUDIO = dict(hidden_size=64, num_hidden_layers=1, num_attention_heads=2, subsampling_conv_channels=[128, 8], output_proj_dims=64)
 
 
 def wrapped(config_class, text):
@@ -52,7 +53,7 @@ def t(name):
 
 
 # Made where a test asks for them by name.
-ON_DEMAND = ("qwen3_vl", "qwen3_vl_moe", "mistral3", "llama4-wrapped", "gemma4-wrapped")
+ON_DEMAND = ("qwen3_vl", "qwen3_vl_moe", "mistral3", "llama4-wrapped", "gemma4-wrapped", "gemma4_text")
 
 
 # name -> (model class, config, dtype, edit of the saved directory or None)
@@ -99,6 +100,10 @@ def recipes():
                       layers_block_type=["linear_attention", "moe", "full_attention", "mlp", "linear_attention"])
     granite_4 = dict(DENSE, tie_word_embeddings=True, mamba_n_heads=8, mamba_d_head=32, mamba_d_state=32, mamba_n_groups=1,
                      mamba_chunk_size=16, shared_intermediate_size=96, layer_types=["linear_attention", "full_attention"], **multipliers)
+    gemma4 = dict(tied, head_dim=32, global_head_dim=64, num_global_key_value_heads=1, attention_k_eq_v=True, sliding_window=32,
+                  layer_types=["sliding_attention", "full_attention"] * 2, hidden_size_per_layer_input=0, final_logit_softcapping=6.0)
+    edge = dict(gemma4, attention_k_eq_v=False, num_global_key_value_heads=None, num_key_value_heads=1, hidden_size_per_layer_input=32,
+                vocab_size_per_layer_input=VOCAB, num_kv_shared_layers=2, use_double_wide_mlp=True)
     bf16 = torch.bfloat16
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
@@ -144,6 +149,10 @@ def recipes():
         "gemma3-vision": ("Gemma3ForConditionalGeneration", t("Gemma3Config")(text_config=dict(DENSE, num_hidden_layers=4, head_dim=64,
                           sliding_window=64, sliding_window_pattern=2, query_pre_attn_scalar=64, rope_parameters=gemma_rope),
                           vision_config=SIGLIP, mm_tokens_per_image=4), torch.bfloat16, None),
+        "gemma4_text": ("Gemma4ForCausalLM", t("Gemma4TextConfig")(**gemma4), torch.bfloat16, None),
+        "gemma4_text-moe": ("Gemma4ForCausalLM", t("Gemma4TextConfig")(**gemma4, enable_moe_block=True, num_experts=8, top_k_experts=2,
+                            moe_intermediate_size=64), torch.bfloat16, None),
+        "gemma4_text-edge": ("Gemma4ForCausalLM", t("Gemma4TextConfig")(**edge), torch.bfloat16, None),
         "qwen3_vl": ("Qwen3VLForConditionalGeneration", t("Qwen3VLConfig")(text_config=dict(DENSE, head_dim=64, rope_parameters=MROPE),
                      vision_config=dict(VISION, deepstack_visual_indexes=[0]), tie_word_embeddings=True), torch.bfloat16, None),
         "qwen3_vl_moe": ("Qwen3VLMoeForConditionalGeneration", t("Qwen3VLMoeConfig")(text_config=dict(MOE, intermediate_size=256,
@@ -154,7 +163,7 @@ def recipes():
         "llama4-wrapped": ("Llama4ForConditionalGeneration", t("Llama4Config")(text_config=LLAMA4, vision_config=dict(LLAMA4_VISION),
                            tie_word_embeddings=False), torch.bfloat16, publish_llama4),
         "gemma4-wrapped": ("Gemma4ForConditionalGeneration", t("Gemma4Config")(text_config=GEMMA4, vision_config=dict(GEMMA4_VISION),
-                           audio_config=None), torch.bfloat16, publish_gemma4),
+                           audio_config=dict(GEMMA4_AUDIO)), torch.bfloat16, publish_gemma4),
         "phi3": ("Phi3ForCausalLM", t("Phi3Config")(**llama), bf16, None),
         "phi3-longrope": ("Phi3ForCausalLM", t("Phi3Config")(**llama, rope_parameters=longrope, partial_rotary_factor=0.75,
                           original_max_position_embeddings=256), bf16, None),
@@ -277,13 +286,17 @@ def build(out, tokenizer, name):
         for key, parameter in model.named_parameters():
             if parameter.ndim <= 1:
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+                if name.startswith("gemma4") and key.endswith("q_norm.weight"):  # scores are scaled by this gain alone
+                    parameter.mul_(0.25)
             elif key.endswith("_proj_bias"):  # of experts, large enough for the bounds of their activation
                 parameter.add_(4 * torch.randn(parameter.shape, generator=generator))
             elif key.endswith("e_score_correction_bias"):
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
         for key, buffer in model.named_buffers():
-            if key.endswith("e_score_correction_bias"):
+            if key.endswith(("e_score_correction_bias", "layer_scalar")):
                 buffer.add_(0.1 * torch.randn(buffer.shape, generator=generator))
+            elif key.endswith(("put_min", "put_max")):  # bounds of clipped maps, which are open before training
+                buffer.clamp_(-8, 8)
     model = model.to(dtype)
     directory = out / name
     shutil.rmtree(directory, ignore_errors=True)

@@ -202,7 +202,7 @@ def _fused_experts(source, base, projection):
 
 # model types whose norm weights are stored around zero by transformers and around one by the MLX class
 ZERO_CENTRED = ("qwen3_5", "qwen3_next")
-VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector")  # the text does not read them
+VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector", "embed_vision", "audio_tower", "embed_audio")  # the text does not read them
 HEAD_COPY = "language_model.lm_head.weight"  # of a tied embedding, which one loader wants
 SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight", ".q_norm.weight", ".k_norm.weight")
 
@@ -229,10 +229,10 @@ def hf_value(bundle, key, shape, used):
         used.add(name)
         return bundle.dense(name)
 
-    if match := re.fullmatch(r"(.*)\.(?:mlp|block_sparse_moe)\.experts\.(.*)", key):
+    if match := re.fullmatch(r"(.*?)(?:\.mlp|\.block_sparse_moe)?\.experts\.(.*)", key):
         prefix, rest = match.groups()
         found = [n for n in (prefix, "language_model." + prefix, prefix.replace("model.language_model.", "language_model.model."))]
-        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.", ".mlp.experts.")]
+        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.", ".mlp.experts.", ".experts.switch_glu.")]
         base = next(b for b in bases if bundle.has(b + "down_proj.weight"))
         if bundle.config["model_type"] == "gpt_oss":  # transposed, gate and up in turns
             leaf, maps = ("bias" if rest.endswith("_bias") else "weight"), (("gate_proj", "up_proj") if rest.startswith("gate_up") else ("down_proj",))

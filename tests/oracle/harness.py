@@ -29,7 +29,11 @@ MLX_DIFFERS = {"mistral": "its llama class has no sliding window", "qwen2-window
 
 # Tiny checkpoints of which a quick run makes two comparisons: the source's logits, and those of a bundle. They are made of blocks that others
 # are compared in at length, or that tests of ops and models compare on every device.
-BRIEF = ("granitemoehybrid", "granitemoehybrid-dense", "mamba2", "gpt_oss", "granitemoe", "ernie4_5_moe", "dots1", "exaone_moe")
+BRIEF = ("granitemoehybrid", "granitemoehybrid-dense", "mamba2", "gpt_oss", "granitemoe", "ernie4_5_moe", "dots1", "exaone_moe",
+         "gemma4_text", "gemma4_text-moe", "gemma4_text-edge")
+
+# Tiny checkpoints whose layers read keys of each other, or the tokens: there are no gradients of them.
+NO_GRADIENTS = ("gemma4_text-edge",)
 
 
 class Fail(Exception):
