@@ -58,13 +58,13 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,    &kMistral,    &kQwen2,      &kQwen3,        &kQwen3Moe,   &kGemma3Text,       &kGemma3,
-    &kQwen35,   &kQwen35Moe,  &kQwen3Next,  &kQwen3Vl,      &kQwen3VlMoe, &kMistral3,         &kMixtral,
-    &kQwen2Moe, &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,    &kDeepseekV2, &kDeepseekV3,       &kPhi3,
-    &kGemma,    &kGemma2,     &kOlmo2,      &kOlmo3,        &kGranite,    &kSmolLm3,          &kSeedOss,
-    &kCohere2,  &kExaone4,    &kGlm4,       &kHunyuanDense, &kErnie45,    &kStarcoder2,       &kGptNeoX,
-    &kGptOss,   &kGraniteMoe, &kErnie45Moe, &kDots1,        &kExaoneMoe,  &kStableLm,         &kInternLm3,
-    &kHelium,   &kNemotron,   &kPhi,        &kLfm2,         &kNemotronH,  &kGraniteMoeHybrid, &kMamba2, &kGemma4Text, &kGemma4,
+    &kLlama,     &kMistral,    &kQwen2,      &kQwen3,      &kQwen3Moe,   &kGemma3Text, &kGemma3,    &kQwen35,
+    &kQwen35Moe, &kQwen3Next,  &kQwen3Vl,    &kQwen3VlMoe, &kMistral3,   &kMixtral,    &kQwen2Moe,  &kOlmoe,
+    &kGlm4Moe,   &kMinimaxM2,  &kDeepseekV2, &kDeepseekV3, &kPhi3,       &kGemma,      &kGemma2,    &kOlmo2,
+    &kOlmo3,     &kGranite,    &kSmolLm3,    &kSeedOss,    &kCohere2,    &kExaone4,    &kGlm4,      &kHunyuanDense,
+    &kErnie45,   &kStarcoder2, &kGptNeoX,    &kGptOss,     &kGraniteMoe, &kErnie45Moe, &kDots1,     &kExaoneMoe,
+    &kStableLm,  &kInternLm3,  &kHelium,     &kNemotron,   &kPhi,        &kLfm2,       &kNemotronH, &kGraniteMoeHybrid,
+    &kMamba2,    &kGemma4Text, &kGemma4,
 };
 
 // What is no boolean may mean anything.

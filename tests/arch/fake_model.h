@@ -479,8 +479,8 @@ inline FakeModel olmoe() {
 }  // namespace jang::arch::testing
 
 #include "fake_dense.h"
-#include "fake_hybrid.h"
 #include "fake_gemma4.h"
+#include "fake_hybrid.h"
 
 namespace jang::arch::testing {
 
