@@ -281,18 +281,20 @@ Status read_ropes(const Traits& traits, const Geometry& g, const json::Value& te
 }
 
 // What blocks take for granted. The shared code has read checked numbers, a family's own code may not have.
+bool possible(const QueryScale& q) { return std::isfinite(q.slope) && q.length > 0 && q.shift >= 0; }
 bool possible(const AttentionSpec& a, const std::vector<Rope>& ropes) {
   const bool turned = a.rope != kNoRope;
   if (turned && (a.rope < 0 || static_cast<std::size_t>(a.rope) >= ropes.size())) return false;
   return a.n_kv_heads > 0 && a.n_heads > 0 && a.n_heads % a.n_kv_heads == 0 && a.key_dim > 0 && a.value_dim > 0 && a.window >= 0 &&
-         (!turned || ropes[static_cast<std::size_t>(a.rope)].dims <= a.key_dim);
+         a.chunk >= 0 && possible(a.query_scale) && (!turned || ropes[static_cast<std::size_t>(a.rope)].dims <= a.key_dim);
 }
 bool possible(const DeltaSpec& d, const std::vector<Rope>&) {
   return d.key_heads > 0 && d.value_heads > 0 && d.value_heads % d.key_heads == 0 && d.key_dim > 0 && d.value_dim > 0 && d.conv_kernel > 1;
 }
 bool possible(const LatentSpec& a, const std::vector<Rope>& ropes) {
   return a.n_heads > 0 && a.q_rank >= 0 && a.kv_rank > 0 && a.nope_dim > 0 && a.value_dim > 0 && a.rope >= 0 &&
-         static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims == a.rope_dim;
+         static_cast<std::size_t>(a.rope) < ropes.size() && ropes[static_cast<std::size_t>(a.rope)].dims == a.rope_dim &&
+         possible(a.query_scale);
 }
 bool possible(const ShortConvSpec& c, const std::vector<Rope>&) { return c.channels > 0 && c.kernel > 1; }
 bool possible(const MambaSpec& m, const std::vector<Rope>&) {

@@ -24,6 +24,14 @@ namespace jang::arch {
 
 inline constexpr int kNoRope = -1;
 
+// What the queries of position p are multiplied by (Llama 4, Ministral 3), so that long texts do not flatten the softmax; slope 0: nothing.
+//   1 + slope ln(1 + floor((p + shift) / length))
+struct QueryScale {
+  float slope = 0;
+  std::int64_t length = 1, shift = 0;
+  bool operator==(const QueryScale&) const = default;
+};
+
 // How the maps of queries, keys and values lie in the model.
 enum class QkvMaps : std::uint8_t {
   apart,    // q_proj, k_proj, v_proj
@@ -41,12 +49,15 @@ struct AttentionSpec {
   bool qk_norm_last = false;                // that norm comes after RoPE
   bool v_norm = false;                      // values are RMS-normalised too, without a gain
   bool k_is_v = false;                      // values are what k_proj gives, before its norm and RoPE: there is no v_proj
+  bool qk_norm_plain = false;               // that norm has no weights
   QkvMaps maps = QkvMaps::apart;
   bool gated = false;       // q_proj gives, per head, a query and the sigmoid gate of its output
   bool sinks = false;       // a learned score per head in the softmax that has no value (gpt-oss)
   int kv_of = -1;           // layer whose keys and values are read, in the place of own ones; -1: own ones
   std::int64_t window = 0;  // positions visible, the own one included; 0: all
+  std::int64_t chunk = 0;   // positions see nothing before the last multiple of this (Llama 4); 0: no such bound
   int rope = 0;             // index into DecoderConfig::ropes; kNoRope: positions do not turn anything
+  QueryScale query_scale{};
   [[nodiscard]] std::int64_t q_size() const { return n_heads * key_dim; }
   [[nodiscard]] std::int64_t k_size() const { return n_kv_heads * key_dim; }
   [[nodiscard]] std::int64_t v_size() const { return n_kv_heads * value_dim; }
@@ -68,6 +79,7 @@ struct LatentSpec {
   float scale = 1, eps = 1e-6f;                            // eps: of the norms of latents
   bool interleaved = true;                                 // neighbours are rotated as pairs, not halves
   int rope = 0;                                            // index into DecoderConfig::ropes
+  QueryScale query_scale{};
   [[nodiscard]] std::int64_t key_dim() const { return nope_dim + rope_dim; }
   [[nodiscard]] std::int64_t q_size() const { return n_heads * key_dim(); }
   [[nodiscard]] std::int64_t kv_size() const { return n_heads * (nope_dim + value_dim); }
@@ -161,6 +173,7 @@ struct ExpertsSpec {
   GroupScore group_score = GroupScore::best_two;
   bool correction_bias = false;  // added to the scores for the choice only (e_score_correction_bias)
   bool expert_biases = false;    // every expert's maps have biases of their own
+  bool weighs_inputs = false;    // the weight multiplies what an expert reads, not what it gives (Llama 4)
   std::optional<SharedExpert> shared{};
   bool operator==(const ExpertsSpec&) const = default;
 };

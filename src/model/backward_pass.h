@@ -22,6 +22,7 @@ struct GradientSpace {
   Array ffn, slots, slot_ffn, weights, router, shared;             // MLP and experts
   Array shared_gate;
   Array beside, beside_in, router_in;  // an MLP and a mixture side by side: of a branch, of what it and the router read
+  Array slot_weights;                  // experts that weigh what they read
   Array weight;                        // of weights, kGradientValues or one row
 };
 

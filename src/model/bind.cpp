@@ -45,13 +45,17 @@ Status Binder::vector(const std::string& name, std::int64_t n, kernels::Tensor* 
 
 Status Binder::repeated(const std::string& name, std::int64_t n, kernels::Tensor* out) {
   JANG_ASSIGN(const std::span<const float> value, host_vector(name, 1));
-  return put(name, std::vector<float>(static_cast<std::size_t>(n), value.front()), out);
+  return constant(name, n, value.front(), out);
 }
 
-Status Binder::put(const std::string& name, std::span<const float> values, kernels::Tensor* out) {
+Status Binder::constant(const std::string& what, std::int64_t n, float value, kernels::Tensor* out) {
+  return put(what, std::vector<float>(static_cast<std::size_t>(n), value), out);
+}
+
+Status Binder::put(const std::string& what, std::span<const float> values, kernels::Tensor* out) {
   const auto n = static_cast<std::int64_t>(values.size());
   std::unique_ptr<kernels::Buffer> buffer = device_.allocate(n * size_bytes(DType::f32));
-  if (buffer == nullptr) return {StatusCode::out_of_memory, fmt::format("no memory for '{}'", name)};
+  if (buffer == nullptr) return {StatusCode::out_of_memory, fmt::format("no memory for '{}'", what)};
   *out = {buffer.get(), 0, DType::f32, 1, n, n};
   vectors_.push_back(std::move(buffer));
   return device_.write(values.data(), *out);

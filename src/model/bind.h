@@ -38,11 +38,13 @@ class Binder {
   [[nodiscard]] Status vector(const std::string& name, std::int64_t n, kernels::Tensor* out, float scale = 1, float offset = 0);
   // The one value of a tensor n times, as [1, n]. Errors: corrupt, out_of_memory.
   [[nodiscard]] Status repeated(const std::string& name, std::int64_t n, kernels::Tensor* out);
+  // [1, n] of one value on the device. Errors: out_of_memory, naming `what`.
+  [[nodiscard]] Status constant(const std::string& what, std::int64_t n, float value, kernels::Tensor* out);
   // Corrupt when a tensor was not asked for.
   [[nodiscard]] Status check_leftovers() const;
 
  private:
-  [[nodiscard]] Status put(const std::string& name, std::span<const float> values, kernels::Tensor* out);
+  [[nodiscard]] Status put(const std::string& what, std::span<const float> values, kernels::Tensor* out);
   [[nodiscard]] Result<std::span<const float>> host_vector(const std::string& name, std::int64_t n);
 
   const arch::DecoderConfig& config_;

@@ -41,12 +41,14 @@ struct Workspace {
   Array queries, q_latent, latent, kv_row;      // latent attention: of q_proj; of latents; r and c of a position
   Array q_slots, latent_slots, value_slots;     // by head, then token
   Array head_begin, head_tokens;                // i32, of a routing of every token to every head
+  Array query_factors, query_rows, scaled;      // factors by position, [n, 1]; i32 0, 1, ..; queries times their factors
   Array fused, fused_ba, qkv, z, ba, mixed;     // gated delta; fused, mixed, qkv and ba of Mamba2
   Array mlp_gate, mlp_up;                       // of a chunk of tokens
   Array router, shared_gate, shared, gathered;  // experts, of a chunk of tokens
   Array mlp_normed, experts_normed, router_normed, experts_branch;  // [n, hidden]: an MLP and a mixture side by side
   Array slot_gate, slot_up, slot_out;                               // by slot
   Array route_weights, route_slots, route_tokens, route_begin;
+  Array slot_weights, slot_in;          // by slot: weights, and what experts read where their weights multiply it
   Array tokens;                         // i32 [n, 1]
   Array layer_inputs, layer_projected;  // [n, values of all layers]: per-layer inputs; what is added to them
   Array layer_gate;                     // [n, values of a layer]

@@ -339,6 +339,109 @@ TEST(LayerSpec, a_state_space_follows_its_limits_and_normalises_by_parts) {
   EXPECT_NE(logits([](auto* m) { m->eps = 0.1f; }), plain);
 }
 
+// One layer of attention of its own, and an MLP.
+arch::DecoderConfig one_attention(const std::function<void(arch::AttentionSpec*)>& edit) {
+  arch::DecoderConfig c = varied_config();
+  c.layers.resize(1);
+  edit(&std::get<arch::AttentionSpec>(c.layers[0].mixer));
+  return c;
+}
+
+std::vector<float> hidden_of(const SpecModel& model, std::span<const std::int32_t> ids) {
+  auto d = model.decoder();
+  EXPECT_TRUE(d.ok()) << d.status().message();
+  if (!d.ok()) return {};
+  Sequence s = d->sequence();
+  return run(*d, s, ids);
+}
+
+TEST(LayerSpec, queries_are_multiplied_by_the_factor_of_their_position) {
+  const auto ids = tokens(24);
+  const arch::DecoderConfig plain = one_attention([](auto* a) { a->qk_norm = false; });
+  const SpecModel scaled(one_attention([](auto* a) {
+    a->qk_norm = false;
+    a->query_scale = {.slope = 0.5f, .length = 8, .shift = 3};
+  }));
+  const std::vector<float> found = hidden_of(scaled, ids);
+  for (const std::size_t position : {0u, 4u, 5u, 12u, 23u}) {
+    const float factor = 1 + 0.5f * std::log(1 + static_cast<float>((position + 3) / 8));
+    arch::DecoderConfig by_hand = plain;
+    std::get<arch::AttentionSpec>(by_hand.layers[0].mixer).scale *= factor;
+    const std::vector<float> expected = hidden_of(SpecModel(by_hand), ids);
+    const auto row = [&](const std::vector<float>& x) {
+      return std::vector<float>(x.begin() + 128 * position, x.begin() + 128 * (position + 1));
+    };
+    EXPECT_LT(difference(row(expected), row(found)), 1e-5) << position;
+  }
+  EXPECT_GT(difference(hidden_of(SpecModel(plain), ids), found), 1e-4) << "it does nothing";
+}
+
+TEST(LayerSpec, positions_of_a_chunk_see_nothing_before_it) {
+  const auto ids = tokens(150);
+  const auto without_rope = [](std::int64_t chunk) {
+    return [chunk](arch::AttentionSpec* a) {
+      a->rope = arch::kNoRope;
+      a->chunk = chunk;
+    };
+  };
+  const SpecModel chunked(one_attention(without_rope(64))), whole(one_attention(without_rope(0)));
+  const std::vector<float> found = hidden_of(chunked, ids);
+  for (std::size_t begin = 0; begin < ids.size(); begin += 64) {
+    const std::size_t n = std::min<std::size_t>(64, ids.size() - begin);
+    const std::vector<float> alone = hidden_of(whole, std::span(ids).subspan(begin, n));
+    EXPECT_EQ(alone, std::vector<float>(found.begin() + 128 * begin, found.begin() + 128 * (begin + n))) << begin;
+  }
+  auto d = chunked.decoder();
+  Sequence s = d->sequence();
+  std::vector<float> in_parts;
+  for (const std::int32_t id : ids) {
+    const auto step = run(*d, s, {&id, 1});
+    in_parts.insert(in_parts.end(), step.begin(), step.end());
+  }
+  EXPECT_EQ(in_parts, found);
+}
+
+TEST(LayerSpec, norms_of_heads_without_weights_multiply_by_one) {
+  const auto ids = tokens(20);
+  SpecModel ones(one_attention([](auto* a) { a->qk_norm_last = true; }));
+  std::vector<float> one(32, 1.0f);
+  for (const char* norm : {"q_norm", "k_norm"}) ones.weights().vectors[std::string("model.layers.0.self_attn.") + norm + ".weight"] = one;
+  SpecModel plain(one_attention([](auto* a) { a->qk_norm_last = a->qk_norm_plain = true; }));
+  plain.weights() = ones.weights();
+  for (const char* norm : {"q_norm", "k_norm"}) plain.weights().vectors.erase(std::string("model.layers.0.self_attn.") + norm + ".weight");
+  EXPECT_EQ(hidden_of(plain, ids), hidden_of(ones, ids));
+}
+
+TEST(LayerSpec, weights_of_what_experts_read_are_not_those_of_what_they_give) {
+  const auto ids = tokens(20);
+  // A router that knows nothing weighs its one expert by a half: an MLP whose gate and up are halved.
+  arch::DecoderConfig c = varied_config();
+  c.layers.resize(1);
+  c.layers[0].ffn = arch::ExpertsSpec{.n_experts = 1, .top_k = 1, .expert = {64}, .scoring = arch::Scoring::sigmoid, .weighs_inputs = true};
+  SpecModel mixture(c);
+  std::vector<float> nothing(128, 0.0f);
+  mixture.weights().matrices["model.layers.0.mlp.gate"].front().data = reinterpret_cast<const std::byte*>(nothing.data());
+  c.layers[0].ffn = arch::MlpSpec{64};
+  SpecModel mlp(c);
+  std::map<std::string, std::vector<float>> halved;
+  for (auto& [module, views] : mlp.weights().matrices) {
+    const std::size_t at = module.find("mlp.");
+    if (at == std::string::npos) {
+      views = mixture.weights().matrices.at(module);
+      continue;
+    }
+    const kernels::MatrixView& from = mixture.weights().matrices.at("model.layers.0.mlp.experts." + module.substr(at + 4)).front();
+    const auto* values = reinterpret_cast<const float*>(from.data);
+    std::vector<float>& half = halved[module];
+    half.assign(values, values + from.n_rows * from.n_cols);
+    if (!module.ends_with("down_proj"))
+      for (float& v : half) v *= 0.5f;
+    views.front().data = reinterpret_cast<const std::byte*>(half.data());
+  }
+  mlp.weights().vectors = mixture.weights().vectors;
+  EXPECT_LT(difference(hidden_of(mlp, ids), hidden_of(mixture, ids)), 1e-6);
+}
+
 struct Refusal {
   std::string field;
   std::function<void(arch::AttentionSpec*)> attention;
@@ -348,6 +451,9 @@ struct Refusal {
 TEST(LayerSpec, what_no_kernel_computes_is_refused_by_name) {
   const Refusal refusals[] = {
       {"value_dim", [](auto* a) { a->value_dim = 16; }, {}},
+      {"whole pages", [](auto* a) { a->chunk = 100; }, {}},
+      {"a chunk beside a window", [](auto* a) { a->chunk = 64, a->window = 8; }, {}},
+      {"several experts", {}, [](auto* e) { e->weighs_inputs = true; }},
       {"clamp", {}, [](auto* e) { e->expert.clamp = 7; }},
       {"clamp", {}, [](auto* e) { e->shared->mlp.clamp = 7; }},
   };

@@ -198,7 +198,7 @@ class SpecModel {
     if (!s.k_is_v) matrix(at + "v_proj", s.v_size(), config_.hidden);
     matrix(at + "o_proj", config_.hidden, s.out_size());
     if (s.sinks) vector(at + "sinks", s.n_heads, 0);
-    if (!s.qk_norm) return;
+    if (!s.qk_norm || s.qk_norm_plain) return;
     vector(at + "q_norm.weight", s.qk_norm_of_rows ? s.q_size() : s.key_dim, 1);
     vector(at + "k_norm.weight", s.qk_norm_of_rows ? s.k_size() : s.key_dim, 1);
   }
@@ -362,14 +362,16 @@ struct PackedMatrix {
   }
 };
 
-// All experts are chosen: another choice would be a step, and no slope or bound of errors tells of it. Gemma's head with a cap, which
-// bends.
+// All experts are chosen, but for Llama 4 which chooses one: another choice would be a step, and no slope or bound of errors tells of it.
+// Gemma's head with a cap, which bends.
 inline arch::testing::FakeModel made_smooth(arch::testing::FakeModel model) {
   if (model.config["model_type"] == "gemma3_text") model.config["final_logit_softcapping"] = 2.0;
-  for (json::Value* config : {&model.config, model.config.contains("text_config") ? &model.config["text_config"] : nullptr})
+  if (model.config["model_type"] == "llama4") return model;
+  for (json::Value* config : {&model.config, model.config.contains("text_config") ? &model.config["text_config"] : nullptr}) {
     for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"})
       if (config != nullptr && config->contains(key)) (*config)["num_experts_per_tok"] = (*config)[key];
-  if (model.config.contains("n_group")) model.config["topk_group"] = model.config["n_group"];
+    if (config != nullptr && config->contains("n_group")) (*config)["topk_group"] = (*config)["n_group"];
+  }
   return model;
 }
 

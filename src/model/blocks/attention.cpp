@@ -2,7 +2,10 @@
 // Attention: maps bound by name, queries and keys rotated and stored, attention over the pages, the output map.
 #include "model/blocks/attention.h"
 
+#include <algorithm>
+
 #include "model/bind.h"
+#include "model/blocks/query_scale.h"
 
 namespace jang::model {
 namespace {
@@ -15,6 +18,9 @@ Status check_spec(const std::string& block, const arch::AttentionSpec& s) {
   if (s.qk_norm_of_rows && s.qk_norm_last) return refuse(block, "qk_norm_of_rows behind RoPE");
   if (s.kv_of >= 0 && (s.maps != arch::QkvMaps::apart || s.qk_norm_of_rows)) return refuse(block, "keys of another layer with these maps");
   if (s.k_is_v && s.maps != arch::QkvMaps::apart) return refuse(block, "keys that are values with one map for queries, keys and values");
+  if (s.chunk % kernels::kPagePositions != 0) return refuse(block, "a chunk that is no number of whole pages");
+  if (s.chunk > 0 && s.window > 0) return refuse(block, "a chunk beside a window");
+  if (s.qk_norm_of_rows && s.qk_norm_plain) return refuse(block, "qk_norm_of_rows without weights");
   return {};
 }
 
@@ -67,6 +73,22 @@ std::vector<QkvRange> qkv_ranges(const arch::AttentionSpec& s) {
   return ranges;
 }
 
+ChunkedRuns::ChunkedRuns(const Forward& f, std::int64_t chunk) {
+  if (chunk == 0) return;
+  for (std::size_t i = 0; i < f.runs.size(); ++i) {
+    const kernels::SequenceRun& run = f.runs[i];
+    for (std::int64_t done = 0; done < run.n_rows;) {
+      const std::int64_t position = run.position + done, begin = position / chunk * chunk;
+      const std::int64_t n = std::min(run.n_rows - done, begin + chunk - position);
+      runs.push_back({run.first_row + done, n, position - begin});
+      if (i < f.pages.size()) pages_.push_back(f.pages[i].subspan(static_cast<std::size_t>(begin / kernels::kPagePositions)));
+      done += n;
+    }
+  }
+}
+
+kernels::KvBatch ChunkedRuns::kv(const Forward& f) const { return {f.kv().store, runs, pages_}; }
+
 LayerCache cache_of(const arch::AttentionSpec& spec) {
   const std::int64_t heads = spec.kv_of < 0 ? spec.n_kv_heads : 0;  // those of another layer lie there
   return {.kv = {.heads = heads, .key_dim = spec.key_dim, .value_dim = spec.value_dim}, .states = {}};
@@ -90,6 +112,11 @@ Status bind_block(Binder& binder, const std::string& prefix, const arch::Attenti
     JANG_TRY(binder.device().check(kernels::Attend{.sinks = block->sinks}).with_context("'" + prefix + "sinks'"));
   }
   if (!spec.qk_norm) return {};
+  if (spec.qk_norm_plain) {
+    JANG_TRY(binder.constant(prefix + "q_norm", spec.key_dim, 1 - binder.norm().offset, &block->q_norm));
+    block->k_norm = block->q_norm;
+    return {};
+  }
   JANG_TRY(binder.vector(prefix + "q_norm.weight", spec.qk_norm_of_rows ? spec.q_size() : spec.key_dim, &block->q_norm));
   if (!own) return {};
   return binder.vector(prefix + "k_norm.weight", spec.qk_norm_of_rows ? spec.k_size() : spec.key_dim, &block->k_norm);
@@ -106,6 +133,7 @@ Status reserve(Forward& f, const Attention& block, int /*layer*/) {
   if (f.kept != nullptr) room = room && f.kept->q.reserve(d, q) && f.kept->k.reserve(d, k) && f.kept->attended.reserve(d, out);
   if (f.kept != nullptr && s.v_norm) room = room && f.kept->v.reserve(d, f.n * s.v_size());
   if (!room) return f.out_of_memory();
+  JANG_TRY(reserve_scale(f, s.query_scale, s.q_size()));
   return s.rope == arch::kNoRope ? Status() : f.rotations.turn_to(s.rope, f.runs, f.n);
 }
 
@@ -158,6 +186,8 @@ void run(Forward& f, const Attention& block, int layer) {
                        .norm_last = s.qk_norm_last,
                        .cache = cache},
                       f.kv());
+  scale_queries(f, s.query_scale, q);
+  const ChunkedRuns chunks(f, s.chunk);
   f.device.attend({.q = q,
                    .out = attended,
                    .sinks = block.sinks,
@@ -166,7 +196,7 @@ void run(Forward& f, const Attention& block, int layer) {
                    .scale = s.scale,
                    .softcap = s.softcap,
                    .cache = read},
-                  f.kv());
+                  s.chunk > 0 ? chunks.kv(f) : f.kv());
   if (f.kept != nullptr && s.gated) f.device.copy(attended, f.kept->attended.matrix(f.n, s.out_size()));
   if (s.gated) f.device.glu(kernels::Activation::sigmoid, gate, attended, attended);
   f.see({&block.o}, -1, attended);

@@ -6,7 +6,8 @@
 // With spec.gated q_proj gives, per head, key_dim query values followed by value_dim gate values. One map for all of q, k and v (spec.maps)
 // is cut into the three. Of the spec: qk_norm_of_rows normalises a row of all heads at once, qk_norm_last normalises behind the rotation,
 // and without a RoPE nothing is rotated; k_is_v takes what W_k gives as values too, v_norm divides the values of a head by their root mean
-// square. With kv_of keys and values are those that an earlier layer has stored, and only queries are made here.
+// square. With kv_of keys and values are those that an earlier layer has stored, and only queries are made here. Chunks (spec.chunk) are
+// runs of their own, whose first position is that of the chunk.
 #pragma once
 
 #include <string>
@@ -33,6 +34,18 @@ struct QkvRange {
   std::int64_t column = 0, part_column = 0, n = 0;
 };
 [[nodiscard]] std::vector<QkvRange> qkv_ranges(const arch::AttentionSpec& spec);
+
+// The runs of a batch cut where chunks of so many positions begin, each with the pages of its chunk, so that a row sees its chunk only;
+// none with chunk 0.
+class ChunkedRuns {
+ public:
+  ChunkedRuns(const Forward& f, std::int64_t chunk);
+  [[nodiscard]] kernels::KvBatch kv(const Forward& f) const;
+  std::vector<kernels::SequenceRun> runs;
+
+ private:
+  std::vector<std::span<const std::int32_t>> pages_;
+};
 
 // Keys and values, no states.
 [[nodiscard]] LayerCache cache_of(const arch::AttentionSpec& spec);

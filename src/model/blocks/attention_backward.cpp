@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "model/blocks/query_scale.h"
+
 namespace jang::model {
 namespace {
 
@@ -52,6 +54,7 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
   pass.ops.linear(out, false, dattended);
   const Tensor gate = s.gated ? w.gate.matrix(f.n, s.out_size()) : Tensor();
   if (s.gated) pass.ops.glu(kernels::Activation::sigmoid, gate, f.kept->attended.matrix(f.n, s.out_size()), dattended, gate, dattended);
+  const ChunkedRuns chunks(f, s.chunk);
   pass.ops.attend({.q = w.q.matrix(f.n, s.q_size()),
                    .k = w.k.matrix(f.n, s.k_size()),
                    .v = w.v.matrix(f.n, s.v_size()),
@@ -65,7 +68,8 @@ void backward(BackwardPass& pass, const Attention& block, int /*layer*/, const T
                    .window = s.window,
                    .scale = s.scale,
                    .softcap = s.softcap},
-                  f.runs);
+                  s.chunk > 0 ? chunks.runs : f.runs);
+  scale_queries(f, s.query_scale, dq);
   const bool turned = s.rope != arch::kNoRope, of_heads = s.qk_norm && !s.qk_norm_of_rows;
   kernels::RopeGradient rope{.norm = of_heads ? block.q_norm : Tensor(),
                              .cosines = turned ? f.rotations.cosines(s.rope, f.n) : Tensor(),

@@ -28,6 +28,7 @@ void see_experts(Forward& f, std::initializer_list<const Linear*> maps, const Ro
 
 Status check_spec(const std::string& block, const arch::ExpertsSpec& s) {
   if (s.expert.fused) return refuse(block, "experts without maps of their own for gate and up");
+  if (s.weighs_inputs && s.top_k != 1) return refuse(block, "weights of what several experts read");
   return {};
 }
 
@@ -54,6 +55,15 @@ void add_shared(Forward& f, const Experts& block, const Tensor& x, const Tensor&
   f.device.add_gated(shared, gate, out);
 }
 
+// What the slots read, by slot: the row of the token, times the weight of its one choice.
+Tensor weigh_inputs(Forward& f, const Tensor& x, const Routing& routing) {
+  const Routing by_slot = by_slot_of(f, routing);
+  const Tensor in = f.workspace.slot_in.matrix(routing.tokens.rows, x.columns);
+  f.device.gather_rows(routing.weights, routing.tokens, by_slot.weights);
+  f.device.combine(x, by_slot, in);
+  return in;
+}
+
 void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& router_x, const Tensor& out) {
   const arch::ExpertsSpec& moe = block.spec;
   const std::int64_t ffn = moe.expert.ffn;
@@ -75,20 +85,24 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
   if (f.kept != nullptr) f.device.copy(logits, f.kept->router.matrix(n, moe.n_experts));
   f.device.route({logits, block.rule, routing});
 
+  const Tensor in = moe.weighs_inputs ? weigh_inputs(f, x, routing) : x;
   if (moe.expert.gated) {
-    see_experts(f, {&block.gate, &block.up}, routing, x, false);
+    see_experts(f, {&block.gate, &block.up}, routing, in, moe.weighs_inputs);
     const kernels::LinearOut maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
-    f.device.expert_linear(x, false, routing, maps);
+    f.device.expert_linear(in, moe.weighs_inputs, routing, maps);
   } else {
-    see_experts(f, {&block.up}, routing, x, false);
+    see_experts(f, {&block.up}, routing, in, moe.weighs_inputs);
     const kernels::LinearOut map[] = {{block.up.weight.get(), gate}};
-    f.device.expert_linear(x, false, routing, map);
+    f.device.expert_linear(in, moe.weighs_inputs, routing, map);
   }
   f.device.glu(kernel_of(moe.expert.activation), gate, up, activated);
   see_experts(f, {&block.down}, routing, activated, true);
   const kernels::LinearOut down[] = {{block.down.weight.get(), slot_out}};
   f.device.expert_linear(activated, true, routing, down);
-  f.device.combine(slot_out, routing, out);
+  if (moe.weighs_inputs)
+    f.device.gather_rows(slot_out, routing.slots, out);
+  else
+    f.device.combine(slot_out, routing, out);
 
   if (moe.shared) add_shared(f, block, x, out);
 }
@@ -98,6 +112,13 @@ void run_chunk(Forward& f, const Experts& block, const Tensor& x, const Tensor& 
 MlpInputs slot_inputs_of(const Workspace& workspace, const arch::ExpertsSpec& spec, std::int64_t slots) {
   const Tensor gate = workspace.slot_gate.matrix(slots, spec.expert.ffn);
   return {gate, spec.expert.gated ? workspace.slot_up.matrix(slots, spec.expert.ffn) : Tensor()};
+}
+
+Routing by_slot_of(const Forward& f, const Routing& routing) {
+  Routing by_slot;
+  by_slot.weights = f.workspace.slot_weights.matrix(routing.tokens.rows, 1);
+  by_slot.slots = routing.tokens;
+  return by_slot;
 }
 
 Status bind_block(Binder& binder, const std::string& prefix, const arch::ExpertsSpec& spec, Experts* block) {
@@ -132,6 +153,7 @@ Status reserve(Forward& f, const Experts& block) {
               w.route_weights.reserve(d, slots) && w.route_slots.reserve(d, slots, DType::i32) &&
               w.route_tokens.reserve(d, slots, DType::i32) && w.route_begin.reserve(d, moe.n_experts + 1, DType::i32);
   if (f.kept != nullptr) room = room && f.kept->slot_activated.reserve(d, ffn) && f.kept->router.reserve(d, chunk * moe.n_experts);
+  if (moe.weighs_inputs) room = room && w.slot_weights.reserve(d, slots) && w.slot_in.reserve(d, slots * f.hidden);
   if (f.probe != nullptr) room = room && w.gathered.reserve(d, chunk * f.hidden);
   if (moe.shared) room = room && w.shared_gate.reserve(d, chunk) && w.shared.reserve(d, chunk * f.hidden);
   if (!room) return f.out_of_memory();

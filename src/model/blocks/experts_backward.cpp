@@ -28,6 +28,15 @@ void hand_over(BackwardPass& pass, std::initializer_list<ExpertGradient> maps, c
   if (pass.status.ok()) pass.weights(all);
 }
 
+// Of weights that multiply what experts read: dslots, the gradient of that, gives those of the weights and, in dread, of x.
+void inputs_backward(BackwardPass& pass, const Tensor& x, const Routing& routing, const Tensor& dslots, const Tensor& dweights,
+                     const Tensor& dread) {
+  const Forward& f = pass.forward;
+  const Tensor by_slot = pass.space.slot_weights.matrix(dslots.rows, 1);
+  pass.ops.combine(x, by_slot_of(f, routing), dslots, dread, by_slot);
+  f.device.gather_rows(by_slot, routing.slots, dweights);
+}
+
 void shared_backward(BackwardPass& pass, const Experts& block, const Tensor& x, const Tensor& dout, const Tensor& dx) {
   if (!block.spec.shared->gated) return backward(pass, block.shared, x, dout, true, dx);
   const Workspace& w = pass.forward.workspace;
@@ -72,28 +81,37 @@ void backward(BackwardPass& pass, const Experts& block, const Tensor& x, const T
   const Tensor dactivated = space.slot_ffn.matrix(slots, ffn), dweights = space.weights.matrix(n, moe.top_k);
   const Tensor dlogits = space.router.matrix(n, moe.n_experts);
 
-  pass.ops.combine(slot_out, routing, dout, dslots, dweights);
+  if (moe.weighs_inputs && !pass.reserve(&space.slot_weights, slots, 1)) return;
+  if (moe.weighs_inputs)
+    f.device.gather_rows(dout, routing.tokens, dslots);
+  else
+    pass.ops.combine(slot_out, routing, dout, dslots, dweights);
   hand_over(pass, {{&block.down, dslots}}, routing, f.kept->slot_activated.matrix(slots, ffn));
   const LinearGradient down[] = {{block.down.weight.get(), dslots}};
   pass.ops.expert_linear(down, routing, false, dactivated);
   pass.ops.glu(kernel_of(moe.expert.activation), gate, up, dactivated, gate, up);
-  f.device.gather_rows(x, routing.tokens, slot_out);
+  const Tensor read = moe.weighs_inputs ? w.slot_in.matrix(slots, hidden) : slot_out;
+  if (!moe.weighs_inputs) f.device.gather_rows(x, routing.tokens, read);
   if (moe.expert.gated) {
-    hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, slot_out);
+    hand_over(pass, {{&block.gate, gate}, {&block.up, up}}, routing, read);
     const LinearGradient maps[] = {{block.gate.weight.get(), gate}, {block.up.weight.get(), up}};
     pass.ops.expert_linear(maps, routing, false, dslots);
   } else {
-    hand_over(pass, {{&block.up, gate}}, routing, slot_out);
+    hand_over(pass, {{&block.up, gate}}, routing, read);
     const LinearGradient map[] = {{block.up.weight.get(), gate}};
     pass.ops.expert_linear(map, routing, false, dslots);
   }
+  if (moe.weighs_inputs) inputs_backward(pass, x, routing, dslots, dweights, slot_out);
 
   pass.ops.route(f.kept->router.matrix(n, moe.n_experts), block.rule, routing, dweights, dlogits);
   pass.weight(block.router, dlogits, router_x);
   const LinearGradient router[] = {{block.router.weight.get(), dlogits}};
   pass.ops.linear(router, false, drouter_x);
   if (drouter_x.buffer != dx.buffer) clear(pass, x, dx);
-  pass.ops.sum_slots(dslots, routing, dx);
+  if (moe.weighs_inputs)
+    pass.ops.add(slot_out, dx);
+  else
+    pass.ops.sum_slots(dslots, routing, dx);
   if (moe.shared) shared_backward(pass, block, x, dout, dx);
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernels/backward.h"
 #include "model/bind.h"
+#include "model/blocks/query_scale.h"
 
 namespace jang::model {
 namespace {
@@ -164,6 +165,7 @@ Status reserve(Forward& f, const LatentAttention& block, int /*layer*/) {
   if (f.kept != nullptr)
     room = room && f.kept->latent.reserve(d, n * s.kv_rank) && f.kept->q_latent.reserve(d, n * std::max<std::int64_t>(s.q_rank, 1));
   if (!room) return f.out_of_memory();
+  JANG_TRY(reserve_scale(f, s.query_scale, s.q_size()));
   return f.rotations.turn_to(s.rope, f.runs, f.n);
 }
 
@@ -178,6 +180,7 @@ void run(Forward& f, const LatentAttention& block, int layer) {
   if (!write_heads(f, s).ok()) return;  // the end of the forward reports it
   f.see({s.q_rank > 0 ? &block.q_a : &block.q, &block.kv_a}, -1, x);
   make_queries(f, block, x, queries);
+  scale_queries(f, s.query_scale, queries);
   make_row(f, block, x, k);
   f.device.copy(k, v);
   absorb(f, block, queries, asked);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "model/blocks/query_scale.h"
+
 namespace jang::model {
 namespace {
 
@@ -126,6 +128,7 @@ void backward(BackwardPass& pass, const LatentAttention& block, int /*layer*/, c
                    .softcap = 0},
                   f.runs);
   turn_back(pass, block, dq, dk, dqueries, dboth);
+  scale_queries(f, s.query_scale, dqueries);
   through_latent(pass, block, dk, dv, kv, dboth);
 
   Tensor down = dqueries;  // gradient of the map of x that queries begin with
