@@ -8,6 +8,7 @@
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
 #include "arch/families/granite.h"
+#include "arch/routed_rows.h"
 
 namespace jang::arch {
 namespace {
@@ -31,20 +32,7 @@ constexpr Form kDown[] = {
     {"model.layers.*.block_sparse_moe.output_linear.weight"},
     {"model.layers.*.mlp.experts.*.down_proj.weight", LayoutRule::stack_experts},
 };
-constexpr Row kMixture[] = {
-    {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}, When::moe_layer, kRouter},
-    {"model.layers.*.mlp.experts.gate_proj.weight",
-     Role::expert_gate,
-     {Dim::experts, Dim::expert_ffn, Dim::hidden},
-     When::moe_layer,
-     kGate},
-    {"model.layers.*.mlp.experts.up_proj.weight", Role::expert_up, {Dim::experts, Dim::expert_ffn, Dim::hidden}, When::moe_layer, kUp},
-    {"model.layers.*.mlp.experts.down_proj.weight",
-     Role::expert_down,
-     {Dim::experts, Dim::hidden, Dim::expert_ffn},
-     When::moe_layer,
-     kDown},
-};
+constexpr auto kMixture = routed_rows(kRouter, kGate, kUp, kDown);
 constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases, kMixture, blocks::kTwoNorms, blocks::kHead};
 constexpr std::string_view kTypes[] = {"granitemoe"};
 constexpr ConfigDefault kDefaults[] = {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "arch/family.h"
+#include "arch/routed_rows.h"
 
 namespace jang::arch::mixtral {
 
@@ -29,20 +30,7 @@ inline constexpr Form kDown[] = {
     {"model.layers.*.mlp.experts.*.down_proj.weight", LayoutRule::stack_experts},
     {"model.layers.*.block_sparse_moe.experts.*.w2.weight", LayoutRule::stack_experts},
 };
-inline constexpr Row kMixture[] = {
-    {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}, When::moe_layer, kRouter},
-    {"model.layers.*.mlp.experts.gate_proj.weight",
-     Role::expert_gate,
-     {Dim::experts, Dim::expert_ffn, Dim::hidden},
-     When::moe_layer,
-     kGate},
-    {"model.layers.*.mlp.experts.up_proj.weight", Role::expert_up, {Dim::experts, Dim::expert_ffn, Dim::hidden}, When::moe_layer, kUp},
-    {"model.layers.*.mlp.experts.down_proj.weight",
-     Role::expert_down,
-     {Dim::experts, Dim::hidden, Dim::expert_ffn},
-     When::moe_layer,
-     kDown},
-};
+inline constexpr auto kMixture = routed_rows(kRouter, kGate, kUp, kDown);
 
 }  // namespace jang::arch::mixtral
 
