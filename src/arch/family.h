@@ -80,6 +80,7 @@ enum class When : std::uint8_t {
   dense_layer,           // layers with one MLP
   moe_layer,             // layers with routed experts
   shared_expert,         // those of them with a shared expert
+  corrected_router,      // those of them when the config says use_expert_bias
   delta_layer,           // layers with linear attention
   conv_layer,            // layers with a gated short convolution
   mamba_layer,           // layers with a state space of Mamba2

@@ -24,6 +24,7 @@ constexpr NumberKey kHeads{"num_attention_heads", 1, 1 << 14};
 constexpr NumberKey kKvHeads{"num_key_value_heads", 1, 1 << 14};
 constexpr NumberKey kHeadDim{"head_dim", 1, 1 << 14};
 constexpr NumberKey kFfn{"intermediate_size", 1, 1 << 24};
+constexpr NumberKey kDenseFfn{"intermediate_size_mlp", 1, 1 << 24};  // Llama 4, whose intermediate_size is that of experts
 constexpr NumberKey kExperts{"num_experts", 0, 4096};
 constexpr NumberKey kExpertFfn{"moe_intermediate_size", 1, 1 << 24};
 constexpr NumberKey kSharedFfn{"shared_expert_intermediate_size", 1, 1 << 24};
@@ -65,6 +66,7 @@ Status read_biases(const json::Value& text, Geometry* g) {
   JANG_ASSIGN(g->attention_out_bias, json::get_bool(text, "attention_out_bias", false));
   JANG_ASSIGN(g->mlp_bias, json::get_bool(text, "mlp_bias", false));
   JANG_ASSIGN(g->qk_norm, json::get_bool(text, "use_qk_norm", false));
+  JANG_ASSIGN(g->expert_bias, json::get_bool(text, "use_expert_bias", false));
   return {};
 }
 
@@ -328,6 +330,7 @@ bool Geometry::has(When when, int layer) const {
     case When::dense_layer: return !moe && may_be(LayerKind::dense, layer);
     case When::moe_layer: return moe;
     case When::shared_expert: return moe && size(Dim::shared_ffn) > 0;
+    case When::corrected_router: return moe && expert_bias;
     case When::delta_layer: return delta;
     case When::conv_layer: return conv;
     case When::mamba_layer: return mamba;
@@ -369,7 +372,7 @@ Result<Geometry> read_geometry(const json::Value& text, std::uint16_t reads) {
   bool any_dense = false;
   for (int layer = 0; layer < g.n_layers; ++layer) any_dense = any_dense || g.has(When::dense_layer, layer);
   if (any_dense) {
-    JANG_ASSIGN(const std::int64_t ffn, required(text, kFfn));
+    JANG_ASSIGN(const std::int64_t ffn, required(text, json::find(text, kDenseFfn.key) != nullptr ? kDenseFfn : kFfn));
     g.set(Dim::ffn, ffn);
     g.set(Dim::gate_up, 2 * ffn);
   }

@@ -22,6 +22,7 @@ struct Geometry {
   int n_layers = 0, n_experts = 0;
   std::int64_t n_heads = 0, n_kv_heads = 0;
   bool attention_bias = false, attention_out_bias = false, mlp_bias = false, qk_norm = false, tied = false;
+  bool expert_bias = false;        // a correction of the scores by which experts are chosen, where that is a switch
   bool latent = false;             // latent attention in every layer
   std::vector<bool> conv_layers;   // by layer: has a gated short convolution; empty: none has
   std::vector<bool> mamba_layers;  // by layer: has a state space; empty: none has

@@ -4,13 +4,17 @@
 #include "arch/registry.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include "arch/families/bailing_moe.h"
+#include "arch/families/cohere.h"
 #include "arch/families/cohere2.h"
 #include "arch/families/deepseek_v2.h"
 #include "arch/families/deepseek_v3.h"
 #include "arch/families/dots1.h"
 #include "arch/families/ernie4_5.h"
 #include "arch/families/ernie4_5_moe.h"
+#include "arch/families/exaone.h"
 #include "arch/families/exaone4.h"
 #include "arch/families/exaone_moe.h"
 #include "arch/families/gemma.h"
@@ -19,6 +23,7 @@
 #include "arch/families/gemma4.h"
 #include "arch/families/glm4.h"
 #include "arch/families/glm4_moe.h"
+#include "arch/families/glm4_moe_lite.h"
 #include "arch/families/gpt_neox.h"
 #include "arch/families/gpt_oss.h"
 #include "arch/families/granite.h"
@@ -26,13 +31,19 @@
 #include "arch/families/granitemoehybrid.h"
 #include "arch/families/helium.h"
 #include "arch/families/hunyuan_v1_dense.h"
+#include "arch/families/internlm2.h"
 #include "arch/families/internlm3.h"
 #include "arch/families/lfm2.h"
+#include "arch/families/lfm2_moe.h"
 #include "arch/families/llama.h"
+#include "arch/families/llama4.h"
 #include "arch/families/mamba2.h"
+#include "arch/families/mimo.h"
 #include "arch/families/minimax_m2.h"
+#include "arch/families/ministral3.h"
 #include "arch/families/mistral.h"
 #include "arch/families/mistral3.h"
+#include "arch/families/mistral4.h"
 #include "arch/families/mixtral.h"
 #include "arch/families/nemotron.h"
 #include "arch/families/nemotron_h.h"
@@ -51,6 +62,7 @@
 #include "arch/families/qwen3_vl.h"
 #include "arch/families/seed_oss.h"
 #include "arch/families/smollm3.h"
+#include "arch/families/solar_open.h"
 #include "arch/families/stablelm.h"
 #include "arch/families/starcoder2.h"
 
@@ -58,14 +70,19 @@ namespace jang::arch {
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,     &kMistral,    &kQwen2,      &kQwen3,      &kQwen3Moe,   &kGemma3Text, &kGemma3,    &kQwen35,
-    &kQwen35Moe, &kQwen3Next,  &kQwen3Vl,    &kQwen3VlMoe, &kMistral3,   &kMixtral,    &kQwen2Moe,  &kOlmoe,
-    &kGlm4Moe,   &kMinimaxM2,  &kDeepseekV2, &kDeepseekV3, &kPhi3,       &kGemma,      &kGemma2,    &kOlmo2,
-    &kOlmo3,     &kGranite,    &kSmolLm3,    &kSeedOss,    &kCohere2,    &kExaone4,    &kGlm4,      &kHunyuanDense,
-    &kErnie45,   &kStarcoder2, &kGptNeoX,    &kGptOss,     &kGraniteMoe, &kErnie45Moe, &kDots1,     &kExaoneMoe,
-    &kStableLm,  &kInternLm3,  &kHelium,     &kNemotron,   &kPhi,        &kLfm2,       &kNemotronH, &kGraniteMoeHybrid,
-    &kMamba2,    &kGemma4Text, &kGemma4,
+    &kLlama,       &kMistral,    &kQwen2,      &kQwen3,        &kQwen3Moe,         &kGemma3Text, &kGemma3,
+    &kQwen35,      &kQwen35Moe,  &kQwen3Next,  &kQwen3Vl,      &kQwen3VlMoe,       &kMistral3,   &kMixtral,
+    &kQwen2Moe,    &kOlmoe,      &kGlm4Moe,    &kMinimaxM2,    &kDeepseekV2,       &kDeepseekV3, &kPhi3,
+    &kGemma,       &kGemma2,     &kOlmo2,      &kOlmo3,        &kGranite,          &kSmolLm3,    &kSeedOss,
+    &kCohere2,     &kExaone4,    &kGlm4,       &kHunyuanDense, &kErnie45,          &kStarcoder2, &kGptNeoX,
+    &kGptOss,      &kGraniteMoe, &kErnie45Moe, &kDots1,        &kExaoneMoe,        &kStableLm,   &kInternLm3,
+    &kHelium,      &kNemotron,   &kPhi,        &kLfm2,         &kMinistral3,       &kMistral4,   &kMistral3OfMistral4,
+    &kGlm4MoeLite, &kLfm2Moe,    &kBailingMoe, &kLlama4,       &kKimiK25,          &kSolarOpen,  &kCohere,
+    &kExaone,      &kInternLm2,  &kMimo,       &kNemotronH,    &kGraniteMoeHybrid, &kMamba2,     &kGemma4Text,
+    &kGemma4,
 };
+
+bool names(std::span<const std::string_view> types, std::string_view type) { return std::ranges::find(types, type) != types.end(); }
 
 // What is no boolean may mean anything.
 bool may_be_on(const json::Value& config, std::string_view key) {
@@ -77,20 +94,23 @@ bool may_be_on(const json::Value& config, std::string_view key) {
 
 const Family* find_family(std::string_view model_type) {
   for (const Family* family : kFamilies)
-    if (std::ranges::find(family->model_types, model_type) != family->model_types.end()) return family;
+    if (names(family->model_types, model_type)) return family;
   return nullptr;
 }
 
 const Family* family_of(const json::Value& config) {
   if (!config.is_object()) return nullptr;
   const auto model_type = json::get_string(config, "model_type", "");
-  const Family* family = model_type.ok() ? find_family(*model_type) : nullptr;
-  if (family != nullptr && std::ranges::any_of(family->unlisted_switches, [&](std::string_view key) { return may_be_on(config, key); }))
-    return nullptr;
-  if (family == nullptr || family->text_types.empty()) return family;
   const json::Value* text = json::find(config, "text_config");
   const auto text_type = text != nullptr && text->is_object() ? json::get_string(*text, "model_type", "") : Result<std::string>("");
-  return text_type.ok() && std::ranges::find(family->text_types, *text_type) != family->text_types.end() ? family : nullptr;
+  if (!model_type.ok() || !text_type.ok()) return nullptr;
+  const auto is_of = [&](const Family* f) {
+    return names(f->model_types, *model_type) && (f->text_types.empty() || names(f->text_types, *text_type));
+  };
+  const auto family = std::ranges::find_if(kFamilies, is_of);
+  if (family == std::end(kFamilies)) return nullptr;
+  const auto switched = [&](std::string_view key) { return may_be_on(config, key); };
+  return std::ranges::any_of((*family)->unlisted_switches, switched) ? nullptr : *family;
 }
 
 std::vector<std::string_view> families() {

@@ -62,7 +62,9 @@ TEST_P(EveryConfig, every_family_is_read) {
   const bool by_epsilon = name == "nemotron_h" || name == "mamba2";  // layer_norm_epsilon: 1e-5
   // Divided by the square of its residual_multiplier.
   EXPECT_EQ(c->norm.eps, name.starts_with("granitemoe") ? 4e-6f : by_epsilon ? 1e-5f : 1e-6f);
-  if (!name.starts_with("deepseek") && name != "mamba2") {  // latent attention: mixture_families_test.cpp; and none
+  const bool latent = std::holds_alternative<LatentSpec>(c->layers.front().mixer);
+  EXPECT_EQ(latent, name.starts_with("deepseek") || name.ends_with("mistral4") || name == "glm4_moe_lite" || name == "kimi_k25");
+  if (!latent && name != "mamba2") {  // latent attention: mixture_families_test.cpp; and none
     const AttentionSpec& attention = first<AttentionSpec>(*c);
     EXPECT_EQ(attention.n_heads, 4);
     EXPECT_EQ(attention.n_kv_heads, name == "gpt_neox" ? 4 : name == "gemma4_text_edge" ? 1 : 2);  // the first has no grouped queries
@@ -70,17 +72,20 @@ TEST_P(EveryConfig, every_family_is_read) {
     EXPECT_EQ(attention.value_dim, 32);
   }
   for (const Rope& rope : c->ropes) EXPECT_EQ(static_cast<std::int64_t>(rope.inv_freq.size()), rope.dims / 2);
-  constexpr std::string_view kMixtures[] = {"moe", "qwen3_next", "mixtral", "minimax", "deepseek", "gpt_oss", "dots1"};
+  constexpr std::string_view kMixtures[] = {"moe",   "qwen3_next", "mixtral", "minimax",  "deepseek", "gpt_oss",
+                                            "dots1", "solar",      "llama4",  "kimi_k25", "mistral4"};
   const bool moe = !name.ends_with("_dense") &&
                    std::ranges::any_of(kMixtures, [&](std::string_view part) { return name.find(part) != std::string::npos; });
-  constexpr std::string_view kDenseFirst[] = {"glm4_moe", "deepseek_v2", "deepseek_v3", "ernie4_5_moe", "dots1", "exaone_moe"};
+  constexpr std::string_view kDenseFirst[] = {"glm4_moe",      "deepseek_v2", "deepseek_v3",       "ernie4_5_moe", "dots1",
+                                              "exaone_moe",    "mistral4",    "mistral3_mistral4", "lfm2_moe",     "bailing_moe",
+                                              "glm4_moe_lite", "llama4",      "kimi_k25"};
   const bool dense_first = std::ranges::find(kDenseFirst, name) != std::end(kDenseFirst);
   const bool beside = std::holds_alternative<MlpAndExpertsSpec>(c->layers.front().ffn);  // tests/arch/gemma4_test.cpp
   EXPECT_EQ(beside, name == "gemma4" || name == "gemma4_text_moe");
   EXPECT_EQ(std::holds_alternative<ExpertsSpec>(c->layers.front().ffn), moe && !dense_first && !beside);
   if (moe && !beside) {
     EXPECT_EQ(first<ExpertsSpec>(*c).n_experts, 4);
-    EXPECT_EQ(first<ExpertsSpec>(*c).top_k, 2);
+    EXPECT_EQ(first<ExpertsSpec>(*c).top_k, name == "llama4" ? 1 : 2);
     EXPECT_EQ(first<ExpertsSpec>(*c).expert.ffn, 64);
   }
   const bool hybrid = name.starts_with("qwen3_5") || name == "qwen3_next";

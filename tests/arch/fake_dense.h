@@ -135,6 +135,63 @@ inline FakeModel lfm2() {
   return m;
 }
 
+// Queries that grow from the fourth position on.
+inline FakeModel ministral3() {
+  return dense_family("ministral3",
+                      {{"max_position_embeddings", 256},
+                       {"rope_parameters",
+                        {{"rope_type", "yarn"},
+                         {"type", "yarn"},
+                         {"rope_theta", 10000.0},
+                         {"factor", 64.0},
+                         {"mscale", 1.0},
+                         {"mscale_all_dim", 1.0},
+                         {"llama_4_scaling_beta", 0.5},
+                         {"original_max_position_embeddings", 4}}}},
+                      attention_maps() + gated_maps() + two_norms());
+}
+
+// GPT-2's names of everything, of numbers too.
+inline FakeModel exaone() {
+  FakeModel m = dense_family("exaone", {{"num_layers", 2}, {"layer_norm_epsilon", 1e-6}, {"activation_function", "silu"}},
+                             attention_maps() + gated_maps() + two_norms());
+  m.config.erase("rms_norm_eps");
+  m.config.erase("num_hidden_layers");
+  const std::pair<std::string, std::string> names[] = {{"model.layers.", "transformer.h."},
+                                                       {"model.embed_tokens", "transformer.wte"},
+                                                       {"model.norm", "transformer.ln_f"},
+                                                       {"self_attn.o_proj", "attn.attention.out_proj"},
+                                                       {"self_attn.", "attn.attention."},
+                                                       {"gate_proj", "c_fc_0"},
+                                                       {"up_proj", "c_fc_1"},
+                                                       {"down_proj", "c_proj"},
+                                                       {"input_layernorm", "ln_1"},
+                                                       {"post_attention_layernorm", "ln_2"}};
+  for (TensorInfo& t : m.tensors)
+    for (const auto& [canonical, published] : names)
+      if (const std::size_t at = t.name.find(canonical); at != std::string::npos) t.name.replace(at, canonical.size(), published);
+  return m;
+}
+
+inline FakeModel internlm2() {
+  FakeModel m = dense_family("internlm2", {{"bias", false}},
+                             LayerTensors{{"attention.wqkv.weight", {256, 128}},
+                                          {"attention.wo.weight", {128, 128}},
+                                          {"feed_forward.w1.weight", {256, 128}},
+                                          {"feed_forward.w3.weight", {256, 128}},
+                                          {"feed_forward.w2.weight", {128, 256}}} +
+                                 vectors({"attention_norm.weight", "ffn_norm.weight"}));
+  m.find("model.embed_tokens.weight")->name = "model.tok_embeddings.weight";
+  m.find("lm_head.weight")->name = "output.weight";
+  return m;
+}
+
+inline FakeModel mimo() {
+  FakeModel m = dense_family("mimo", {{"max_position_embeddings", 256}}, attention_maps() + qkv_biases() + gated_maps() + two_norms());
+  m.add("model.mtp_layers.0.input_proj.weight", {128, 256});
+  return m;
+}
+
 inline std::vector<std::pair<std::string, FakeModel>> dense_families() {
   const LayerTensors head_norms = vectors({"self_attn.q_norm.weight", "self_attn.k_norm.weight"}, 32);
   const LayerTensors row_norms = {{"self_attn.q_norm.weight", {128}}, {"self_attn.k_norm.weight", {64}}};
@@ -185,6 +242,12 @@ inline std::vector<std::pair<std::string, FakeModel>> dense_families() {
       {"nemotron", nemotron()},
       {"phi", phi()},
       {"lfm2", lfm2()},
+      {"ministral3", ministral3()},
+      {"cohere", dense_family("cohere", {{"layer_norm_eps", 1e-6}, {"logit_scale", 0.25}, {"max_position_embeddings", 256}},
+                              attention_maps() + gated_maps() + vectors({"input_layernorm.weight"}), false)},
+      {"exaone", exaone()},
+      {"internlm2", internlm2()},
+      {"mimo", mimo()},
   };
 }
 

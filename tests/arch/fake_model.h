@@ -296,32 +296,41 @@ inline FakeModel glm4_moe() {
   return m;
 }
 
+// Latent attention of four heads, with a latent of the queries or without.
+inline void add_latent_attention(FakeModel* m, const std::string& layer, bool query_latent) {
+  const std::string attention = layer + ".self_attn.";
+  if (query_latent) {
+    m->add(attention + "q_a_proj.weight", {96, 128});
+    m->add(attention + "q_a_layernorm.weight", {96});
+    m->add(attention + "q_b_proj.weight", {160, 96});
+  } else {
+    m->add(attention + "q_proj.weight", {160, 128});
+  }
+  m->add(attention + "kv_a_proj_with_mqa.weight", {80, 128});
+  m->add(attention + "kv_a_layernorm.weight", {64});
+  m->add(attention + "kv_b_proj.weight", {224, 64});
+  m->add(attention + "o_proj.weight", {128, 128});
+}
+inline void add_latent_keys(FakeModel* m) {
+  for (const auto& [key, n] : {std::pair{"kv_lora_rank", 64}, {"qk_nope_head_dim", 24}, {"qk_rope_head_dim", 16}, {"v_head_dim", 32}})
+    m->config[key] = n;
+  m->config.erase("head_dim");
+  m->config["num_key_value_heads"] = 4;
+}
+
 // Latent attention of four heads; `version` 2: queries without a latent of their own, a router of softmax without correction.
 inline FakeModel deepseek(int version) {
   FakeModel m{dense_config("deepseek_v" + std::to_string(version), 2), {}};
   add_deepseek_keys(&m);
-  for (const auto& [key, n] : {std::pair{"kv_lora_rank", 64}, {"qk_nope_head_dim", 24}, {"qk_rope_head_dim", 16}, {"v_head_dim", 32}})
-    m.config[key] = n;
-  m.config.erase("head_dim");
-  m.config["num_key_value_heads"] = 4;
+  add_latent_keys(&m);
   m.config["q_lora_rank"] = nullptr;
   if (version == 3) m.config["q_lora_rank"] = 96;
   if (version == 2) m.config["topk_method"] = "group_limited_greedy";
   if (version == 2) m.config["rope_scaling"] = {{"type", "yarn"}, {"factor", 4.0}, {"mscale_all_dim", 1.0}, {"mscale", 0.7}};
   add_ends(&m, "model", true);
   for (int l = 0; l < 2; ++l) {
-    const std::string layer = "model.layers." + std::to_string(l), attention = layer + ".self_attn.";
-    if (version == 2) {
-      m.add(attention + "q_proj.weight", {160, 128});
-    } else {
-      m.add(attention + "q_a_proj.weight", {96, 128});
-      m.add(attention + "q_a_layernorm.weight", {96});
-      m.add(attention + "q_b_proj.weight", {160, 96});
-    }
-    m.add(attention + "kv_a_proj_with_mqa.weight", {80, 128});
-    m.add(attention + "kv_a_layernorm.weight", {64});
-    m.add(attention + "kv_b_proj.weight", {224, 64});
-    m.add(attention + "o_proj.weight", {128, 128});
+    const std::string layer = "model.layers." + std::to_string(l);
+    add_latent_attention(&m, layer, version == 3);
     add_deepseek_ffn(&m, layer, l, version == 3);
     add_norms(&m, layer);
   }
@@ -481,6 +490,7 @@ inline FakeModel olmoe() {
 #include "fake_dense.h"
 #include "fake_gemma4.h"
 #include "fake_hybrid.h"
+#include "fake_mixtures.h"
 
 namespace jang::arch::testing {
 
@@ -536,6 +546,9 @@ inline std::vector<NamedModel> all_models() {
       {"gemma4_text_edge", gemma4_text(Gemma4::edge)},
       {"gemma4", wrapped(gemma4_text(Gemma4::mixture), "gemma4", "model.vision_tower.patch_embedder.input_proj.weight", {64, 588})}};
   for (auto& [name, model] : dense_families()) models.push_back({name, std::move(model)});
+  for (auto& [name, model] : later_mixtures()) models.push_back({name, std::move(model)});
+  models.push_back({"mistral3_ministral3", wrapped(ministral3(), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})});
+  models.push_back({"mistral3_mistral4", wrapped(mistral4(), "mistral3", "model.vision_tower.patch_conv.weight", {64, 3, 14, 14})});
   return models;
 }
 

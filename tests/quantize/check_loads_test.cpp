@@ -142,7 +142,7 @@ TEST_F(CheckLoadsTest, bundles_that_mlx_lm_refuses_are_not_valid) {
       {"minimax", "model.layers.0.block_sparse_moe.experts.0.w1"},
       {"Klear", "model.layers.0.mlp.experts.0.gate_proj"},
       {"nemotron_h", "backbone.layers.0.mixer.experts.0.up_proj"},
-      {"mistral4", "model.layers.0.mlp.experts.gate_up_proj"},
+      {"afmoe", "model.layers.0.mlp.experts.0.gate_proj"},
       {"nobody_knows", "model.layers.0.mlp.up_proj"},
   };
   for (const auto& [type, module] : bad) {

@@ -24,10 +24,7 @@ Status edit(json::Value* text) {
 }
 
 Status specify(const json::Value& text, DecoderConfig* c) {
-  JANG_ASSIGN(const double scale, json::get_number(text, "logit_scale", 0.0625));
-  if (!(scale > 1e-6) || scale > 1e6)
-    return {StatusCode::corrupt, fmt::format("config.json: 'logit_scale' is {}, expected a number above 1e-6 and at most 1e6", scale)};
-  c->logit_scale = static_cast<float>(scale);
+  JANG_ASSIGN(c->logit_scale, cohere2::logit_scale(text));
   for (LayerSpec& layer : c->layers) {
     auto& attention = std::get<AttentionSpec>(layer.mixer);
     if (attention.window == 0) attention.rope = kNoRope;
@@ -36,6 +33,14 @@ Status specify(const json::Value& text, DecoderConfig* c) {
 }
 
 }  // namespace
+
+Result<float> cohere2::logit_scale(const json::Value& text) {
+  JANG_ASSIGN(const double scale, json::get_number(text, "logit_scale", 0.0625));
+  if (!(scale > 1e-6) || scale > 1e6)
+    return Status(StatusCode::corrupt,
+                  fmt::format("config.json: 'logit_scale' is {}, expected a number above 1e-6 and at most 1e6", scale));
+  return static_cast<float>(scale);
+}
 
 constinit const Family kCohere2{
     .name = "cohere2",

@@ -31,6 +31,10 @@ inline constexpr Row kLatentAttention[] = {
     {"model.layers.*.self_attn.o_proj.bias", Role::bias, {Dim::hidden}, When::attention_bias},
 };
 
+// The rows of DeepSeek-V3, by whatever name its numbers go.
+inline constexpr Block kLatentMixture[] = {blocks::kEmbedding, kLatentAttention,  blocks::kRoutedMlp, kCorrection,
+                                           kSharedExperts,     blocks::kDenseMlp, blocks::kTwoNorms,  blocks::kHead};
+
 inline constexpr std::uint8_t kReads = kReadsMoe | kMayShareExpert | kReadsSparseStep;
 
 // n_routed_experts, n_shared_experts, first_k_dense_replace and moe_layer_freq as the keys that the shared code reads; RoPE at the top.

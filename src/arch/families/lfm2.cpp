@@ -15,20 +15,8 @@
 namespace jang::arch {
 namespace {
 
-constexpr Row kConvolution[] = {
-    {"model.layers.*.conv.in_proj.weight", Role::linear_attn_qkv, {Dim::conv_in, Dim::hidden}, When::conv_layer},
-    {"model.layers.*.conv.out_proj.weight", Role::linear_attn_out, {Dim::hidden, Dim::hidden}, When::conv_layer},
-    {"model.layers.*.conv.conv.weight", Role::conv, {Dim::hidden, Dim::one, Dim::conv_kernel}, When::conv_layer},
-};
-constexpr Row kSomeAttention[] = {
-    {"model.layers.*.self_attn.q_proj.weight", Role::attn_q, {Dim::q, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.k_proj.weight", Role::attn_k, {Dim::kv, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.v_proj.weight", Role::attn_v, {Dim::kv, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}, When::attention_layer},
-    {"model.layers.*.self_attn.q_norm.weight", Role::norm, {Dim::head}, When::attention_layer},
-    {"model.layers.*.self_attn.k_norm.weight", Role::norm, {Dim::head}, When::attention_layer},
-};
-constexpr Block kBlocks[] = {blocks::kEmbedding, kConvolution, kSomeAttention, blocks::kDenseMlp, blocks::kTwoNorms, blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, lfm2::kConvolution, lfm2::kSomeAttention,
+                             blocks::kDenseMlp,  blocks::kTwoNorms,  blocks::kHead};
 constexpr std::string_view kTypes[] = {"lfm2"};
 constexpr std::string_view kSwitches[] = {"conv_bias"};
 constexpr Rename kParts[] = {
@@ -88,15 +76,19 @@ Status set_layer_types(json::Value* text) {
 }
 
 Status edit(json::Value* text) {
-  if (json::find(*text, "tie_embedding") != nullptr) copy_key(text, "tie_embedding", "tie_word_embeddings");
-  if (json::find(*text, "conv_L_cache") == nullptr) (*text)["conv_L_cache"] = 3;
   copy_key(text, "hidden_size", "block_dim");  // the class's name for what the MLP reads
   JANG_TRY(set_width(text));
-  JANG_TRY(set_layer_types(text));
-  return flatten_rope(text);
+  return lfm2::edit_shared(text);
 }
 
 }  // namespace
+
+Status lfm2::edit_shared(json::Value* text) {
+  if (json::find(*text, "tie_embedding") != nullptr) copy_key(text, "tie_embedding", "tie_word_embeddings");
+  if (json::find(*text, "conv_L_cache") == nullptr) (*text)["conv_L_cache"] = 3;
+  JANG_TRY(set_layer_types(text));
+  return flatten_rope(text);
+}
 
 constinit const Family kLfm2{
     .name = "lfm2",

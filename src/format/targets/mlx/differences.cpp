@@ -188,9 +188,10 @@ std::string layers_refusal(const arch::Family& family, const arch::Geometry& geo
     return fmt::format("config.json asks for a RoPE other than \"linear\" (under the key 'type'), and mlx-lm's class of {} takes no other",
                        family.name);
   if (!habits.rope_types.empty() && rope != nullptr && rope->is_object() && !rope->empty())
-    if (const std::string type = text_at(*rope, "rope_type", ""); std::ranges::find(habits.rope_types, type) == habits.rope_types.end())
-      return fmt::format("config.json asks for the RoPE type {} (under the key 'rope_type'), and mlx-lm's class of {} takes {}",
-                         json::quote(type), family.name, fmt::join(habits.rope_types, " and "));
+    if (const std::string type = text_at(*rope, std::string(habits.rope_type_key).c_str(), "");
+        std::ranges::find(habits.rope_types, type) == habits.rope_types.end())
+      return fmt::format("config.json asks for the RoPE type {} (under the key '{}'), and mlx-lm's class of {} takes {}", json::quote(type),
+                         habits.rope_type_key, family.name, fmt::join(habits.rope_types, " and "));
   return {};
 }
 

@@ -5,6 +5,8 @@
 // arch's own tables see to these. gpt_oss's has the numbers of its SwiGLU and its biases built in, and reads its experts from mxfp4 blocks
 // or in the form here, not from transformers' transposed one; ernie4_5_moe's leaves the correction of its router out. gemma4's assume
 // the numbers of E2B where a config is silent, and read what differs in layers of full attention under keys of its own only.
+// glm4_moe_lite's normalises latents with rms_norm_eps, transformers with 1e-6 as DeepSeek does; llama4's normalises queries and keys with
+// 1e-6, transformers with rms_norm_eps: both are below the rounding of 16 bits.
 #include "format/targets/mlx/families.h"
 
 #include <algorithm>
@@ -63,6 +65,16 @@ constexpr arch::Rename kGemma4Parts[] = {{"router.proj", "mlp.gate"},
                                          {"router.scale", "mlp.gate.scale"},
                                          {"router.per_expert_scale", "mlp.gate.per_expert_scale"},
                                          {"experts.switch_glu", "mlp.experts"}};
+constexpr arch::Rename kLfm2MoeParts[] = {
+    {"self_attn.out_proj", "self_attn.o_proj"},
+    {"self_attn.q_layernorm", "self_attn.q_norm"},
+    {"self_attn.k_layernorm", "self_attn.k_norm"},
+    {"mlp.expert_bias", "mlp.gate.e_score_correction_bias"},
+    {"operator_norm", "input_layernorm"},
+    {"ffn_norm", "post_attention_layernorm"},
+    {"embedding_norm", "norm"},
+};
+constexpr FixedNumber kLlama4Numbers[] = {{"no_rope_layer_interval", 4}};
 constexpr FixedNumber kGptOssNumbers[] = {{"swiglu_limit", 7.0}, {"swiglu_alpha", 1.702}};
 constexpr std::string_view kInternLm3Ropes[] = {"linear", "dynamic"};
 
@@ -154,6 +166,30 @@ constexpr FamilyRow kRows[] = {
      .stack = "experts",
      .has_softcaps = true,
      .parts = kGemma4Parts},
+    {.family = "ministral3"},
+    {.family = "mistral4", .cuts_kv_b = true},
+    {.family = "mistral3_of_mistral4", .prefix = "language_model.", .cuts_kv_b = true},
+    {.family = "glm4_moe_lite", .cuts_kv_b = true, .plain_router = true, .head = OutputHead::always},
+    {.family = "kimi_k25", .prefix = "language_model.", .cuts_kv_b = true, .plain_router = true, .head = OutputHead::always},
+    {.family = "solar_open", .scales_rope = false, .plain_router = true, .head = OutputHead::always},
+    {.family = "lfm2_moe",
+     .routers_8bit = true,
+     .scales_rope = false,
+     .reads_head_dim = false,
+     .feed_forward = "feed_forward",
+     .head = OutputHead::never,
+     .parts = kLfm2MoeParts},
+    {.family = "bailing_moe", .routers_8bit = true, .reads_head_dim = false, .router = "gate.gate_proj"},
+    {.family = "llama4",
+     .prefix = "language_model.",
+     .feed_forward = "feed_forward",
+     .stack = "experts",
+     .head = OutputHead::always,
+     .fixed = kLlama4Numbers},
+    {.family = "cohere", .scales_rope = false, .reads_head_dim = false, .head = OutputHead::never},
+    {.family = "exaone", .reads_head_dim = false},
+    {.family = "internlm2", .reads_head_dim = false, .rope_types = kInternLm3Ropes, .rope_type_key = "type"},
+    {.family = "mimo", .reads_head_dim = false},
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ struct FamilyRow {
   bool has_window = false;
   bool reads_head_dim = true;             // else heads are of hidden_size / num_attention_heads values
   std::string_view feed_forward{};        // what its layers call the mixture, where that is not "mlp"
+  std::string_view router{};              // what its mixture calls the map of the router, where that is not "gate"
   std::string_view stack = "switch_mlp";  // what its mixture calls the routed experts
   bool has_dense_layers = true;           // else every layer is a mixture, whatever the config says
   bool linear_rope_only = false;          // ends the load of a config with another type
@@ -49,6 +50,7 @@ struct FamilyRow {
   std::span<const FixedNumber> fixed{};  // numbers that it has built in
   std::span<const arch::Rename> parts{};           // of names: the class's to canonical ones; empty: those of the published model
   std::span<const std::string_view> rope_types{};  // ends the load of a config whose rope_scaling names none of these; empty: of none
+  std::string_view rope_type_key = "rope_type";    // where it looks for them
 };
 
 // Every listed family has a row; a test checks it.

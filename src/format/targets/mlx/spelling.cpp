@@ -39,6 +39,9 @@ void spell_tensor(const FamilyRow& row, std::span<const arch::Rename> parts, std
     replace_part(name, kCanonicalExperts, ".mlp" + component(row.stack));
     if (!row.feed_forward.empty()) replace_part(name, kFeedForward, component(row.feed_forward));
   }
+  if (!row.router.empty() && t->role == Role::router)
+    for (std::string* name : {&t->name, &t->module, &t->rule})
+      replace_part(name, ".gate", component(row.router).substr(0, row.router.size() + 1));
   if (row.bare_correction)
     for (std::string* name : {&t->name, &t->module, &t->rule})
       replace_part(name, ".gate.e_score_correction_bias", ".e_score_correction_bias");
@@ -99,11 +102,14 @@ void unspell_family(const arch::Family& family, std::vector<TensorInfo>* tensors
   const auto left_out = [&](const std::string& name) {  // said under the name that it has
     return std::ranges::any_of(family.drops, [&](const arch::Drop& d) { return arch::starts_with_path(name, d.prefix); });
   };
+  const FamilyRow& row = family_row(family.name);
   for (TensorInfo& t : *tensors) {
     if (left_out(t.name)) continue;
-    t.name = arch::rename_parts(std::move(t.name), family_row(family.name).parts);
+    t.name = arch::rename_parts(std::move(t.name), row.parts);
+    if (!row.router.empty()) replace_part(&t.name, component(row.router), ".gate.");
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
-    replace_part(&t.name, ".block_sparse_moe.switch_mlp.", ".block_sparse_moe.experts.");
+    for (const char* block : {".block_sparse_moe", ".feed_forward"})
+      replace_part(&t.name, block + component("switch_mlp"), block + component("experts"));
     const bool is_convolution = arch::ends_with_path(t.name, "conv1d.weight") || arch::ends_with_path(t.name, "conv.conv.weight");
     if (!is_convolution || t.shape.empty()) continue;
     has_convolutions = true;
