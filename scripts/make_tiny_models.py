@@ -5,7 +5,10 @@ The oracle tests convert these where no real checkpoint is small enough: layouts
 tied heads, shards), dtypes and config spellings are the real ones, the weights are noise. Norms and biases are made non-trivial, so that a
 missing offset or a swapped tensor changes the logits. Same seed, same bytes.
 
-usage: make_tiny_models.py OUT_DIR TOKENIZER_DIR [FAMILY ...]     (TOKENIZER_DIR: any checkpoint with a tokenizer.json of <= 4096 entries)
+usage: make_tiny_models.py OUT_DIR TOKENIZER_DIR [--quick | FAMILY ...]
+
+TOKENIZER_DIR: any checkpoint with a tokenizer.json of <= 4096 entries. --quick leaves out families that are made of others' blocks. Of a family
+that transformers lacks, the directory `peer` inside the checkpoint says the same in the spelling of a class that it has.
 """
 
 import json
@@ -15,7 +18,8 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from tiny_spellings import edit_weights, publish_bailing, publish_exaone, publish_internlm2, publish_kimi, publish_mimo, publish_solar
 
 VOCAB = 4096
 TEXT = dict(vocab_size=VOCAB, hidden_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -33,9 +37,14 @@ SIGLIP = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_at
 PIXTRAL = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, head_dim=32, image_size=56, patch_size=14)
 MROPE = dict(rope_type="default", rope_theta=10000.0, mrope_section=[12, 10, 10], mrope_interleaved=True)
 LLAMA4 = dict(TEXT, head_dim=64, intermediate_size=64, intermediate_size_mlp=128, num_local_experts=4, num_experts_per_tok=1,
-              interleave_moe_layer_step=1, attention_chunk_size=64, num_hidden_layers=4, use_qk_norm=True, tie_word_embeddings=False)
+              interleave_moe_layer_step=2, attention_chunk_size=64, num_hidden_layers=4, use_qk_norm=True, tie_word_embeddings=False,
+              floor_scale=16)  # lengths that the texts of the oracle tests pass
+GROWING = dict(rope_type="yarn", type="yarn", factor=8.0, original_max_position_embeddings=32, rope_theta=1e4, mscale=1.0,
+               mscale_all_dim=1.0, beta_fast=32.0, beta_slow=1.0, llama_4_scaling_beta=0.3)
 LLAMA4_VISION = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14,
                      vision_output_dim=64, projector_input_dim=64, projector_output_dim=64)
+KIMI_VISION = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, patch_size=14, pos_emb_height=4,
+                   pos_emb_width=4, pos_emb_time=2)
 GEMMA4 = dict(DENSE, head_dim=64, global_head_dim=64, num_hidden_layers=4, sliding_window=64, hidden_size_per_layer_input=32,
               vocab_size_per_layer_input=VOCAB, num_kv_shared_layers=0,
               layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"])
@@ -53,7 +62,9 @@ def t(name):
 
 
 # Made where a test asks for them by name.
-ON_DEMAND = ("qwen3_vl", "qwen3_vl_moe", "mistral3", "llama4-wrapped", "gemma4-wrapped", "gemma4_text")
+ON_DEMAND = ("qwen3_vl", "qwen3_vl_moe", "mistral3", "ministral3-wrapped", "llama4-wrapped", "kimi_k25-wrapped", "gemma4-wrapped", "gemma4_text")
+# Made of blocks that others here are compared in.
+SHARED = ("glm4_moe_lite", "lfm2_moe", "solar_open", "cohere", "exaone", "internlm2", "mimo", "bailing_moe")
 
 
 # name -> (model class, config, dtype, edit of the saved directory or None)
@@ -104,6 +115,9 @@ def recipes():
                   layer_types=["sliding_attention", "full_attention"] * 2, hidden_size_per_layer_input=0, final_logit_softcapping=6.0)
     edge = dict(gemma4, attention_k_eq_v=False, num_global_key_value_heads=None, num_key_value_heads=1, hidden_size_per_layer_input=32,
                 vocab_size_per_layer_input=VOCAB, num_kv_shared_layers=2, use_double_wide_mlp=True)
+    lfm2_moe = dict(tied, moe_intermediate_size=64, num_experts=8, num_experts_per_tok=2, num_dense_layers=1, routed_scaling_factor=1.5,
+                    norm_eps=1e-5, layer_types=["conv", "full_attention", "conv", "conv"])
+    ling = dict(deepseek, head_dim=32, n_shared_experts=2, use_qk_norm=True, norm_topk_prob=True, rms_norm_eps=1e-6, rope_parameters=half)
     bf16 = torch.bfloat16
     return {
         "mixtral": ("MixtralForCausalLM", t("MixtralConfig")(**dict(wide, num_local_experts=wide["num_experts"])), torch.bfloat16, None),
@@ -160,6 +174,11 @@ def recipes():
                          tie_word_embeddings=False), torch.bfloat16, transpose_experts),
         "mistral3": ("Mistral3ForConditionalGeneration", t("Mistral3Config")(text_config=dict(DENSE, model_type="mistral", head_dim=64,
                      sliding_window=None), vision_config=dict(PIXTRAL), tie_word_embeddings=False), torch.bfloat16, None),
+        "ministral3-wrapped": ("Mistral3ForConditionalGeneration", t("Mistral3Config")(text_config=dict(DENSE, model_type="ministral3",
+                               head_dim=64, rope_parameters=GROWING), vision_config=dict(PIXTRAL), tie_word_embeddings=False), bf16, None),
+        "kimi_k25-wrapped": ("Kimi_K25ForConditionalGeneration", t("Kimi_K25Config")(text_config=dict(latent, model_type="deepseek_v3",
+                             q_lora_rank=96, n_shared_experts=1, rope_parameters=temperature), vision_config=dict(KIMI_VISION),
+                             projection_hidden_size=64, tie_word_embeddings=False), bf16, publish_kimi),
         "llama4-wrapped": ("Llama4ForConditionalGeneration", t("Llama4Config")(text_config=LLAMA4, vision_config=dict(LLAMA4_VISION),
                            tie_word_embeddings=False), torch.bfloat16, publish_llama4),
         "gemma4-wrapped": ("Gemma4ForConditionalGeneration", t("Gemma4Config")(text_config=GEMMA4, vision_config=dict(GEMMA4_VISION),
@@ -202,6 +221,18 @@ def recipes():
         "mamba2": ("Mamba2ForCausalLM", t("Mamba2Config")(vocab_size=VOCAB, hidden_size=128, num_hidden_layers=3, num_heads=8, head_dim=32,
                    state_size=32, n_groups=1, conv_kernel=4, chunk_size=16, initializer_range=0.08, pad_token_id=0, bos_token_id=0,
                    eos_token_id=0), bf16, None),
+        "ministral3": ("Ministral3ForCausalLM", t("Ministral3Config")(**llama, head_dim=64, rope_parameters=dict(GROWING)), bf16, None),
+        "mistral4": ("Mistral4ForCausalLM", t("Mistral4Config")(**dict(latent, n_group=2, topk_group=1), q_lora_rank=96,
+                     n_shared_experts=1, rope_parameters=dict(GROWING)), bf16, None),
+        "glm4_moe_lite": ("Glm4MoeLiteForCausalLM", t("Glm4MoeLiteConfig")(**latent, q_lora_rank=96, n_shared_experts=1), bf16, None),
+        "lfm2_moe": ("Lfm2MoeForCausalLM", t("Lfm2MoeConfig")(**lfm2_moe), bf16, None),
+        "solar_open": ("SolarOpenForCausalLM", t("SolarOpenConfig")(**{k: v for k, v in deepseek.items() if k != "first_k_dense_replace"},
+                       head_dim=64, n_shared_experts=1, attention_bias=True), bf16, publish_solar),
+        "cohere": ("CohereForCausalLM", t("CohereConfig")(**dict(llama, tie_word_embeddings=True), logit_scale=0.25), bf16, None),
+        "exaone": ("LlamaForCausalLM", t("ExaoneConfig")(**llama), bf16, publish_exaone),
+        "internlm2": ("LlamaForCausalLM", t("LlamaConfig")(**dict(llama, rms_norm_eps=1e-5)), bf16, publish_internlm2),
+        "mimo": ("Qwen2ForCausalLM", t("Qwen2Config")(**llama), bf16, publish_mimo),
+        "bailing_moe": ("Glm4MoeForCausalLM", t("Glm4MoeConfig")(**ling), bf16, publish_bailing),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),
         "qwen3_5-vision": ("Qwen3_5ForConditionalGeneration", wrapped(t("Qwen3_5Config"), d35), torch.bfloat16, add_mtp),
@@ -209,12 +240,6 @@ def recipes():
         "qwen3_5_moe-vision": ("Qwen3_5MoeForConditionalGeneration", wrapped(t("Qwen3_5MoeConfig"), m35), torch.bfloat16,
                                fuse_experts_add_mtp),
     }
-
-
-def edit_weights(directory, change):
-    path = directory / "model.safetensors"
-    weights = change(load_file(path))
-    save_file({k: weights[k].contiguous() for k in sorted(weights)}, path, metadata={"format": "pt"})
 
 
 def fuse_experts(directory):
@@ -293,7 +318,7 @@ def build(out, tokenizer, name):
             elif key.endswith("e_score_correction_bias"):
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
         for key, buffer in model.named_buffers():
-            if key.endswith(("e_score_correction_bias", "layer_scalar")):
+            if key.endswith(("e_score_correction_bias", "expert_bias", "layer_scalar")):
                 buffer.add_(0.1 * torch.randn(buffer.shape, generator=generator))
             elif key.endswith(("put_min", "put_max")):  # bounds of clipped maps, which are open before training
                 buffer.clamp_(-8, 8)
@@ -315,7 +340,9 @@ def main():
         sys.exit(__doc__)
     out, tokenizer = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
-    chosen = sys.argv[3:] or [name for name in recipes() if name not in ON_DEMAND]
+    left_out = ON_DEMAND + SHARED if sys.argv[3:] == ["--quick"] else ON_DEMAND
+    named = [] if sys.argv[3:] == ["--quick"] else sys.argv[3:]
+    chosen = named or [name for name in recipes() if name not in left_out]
     unknown = [name for name in chosen if name not in recipes()]
     if unknown:
         sys.exit(f"unknown family {unknown[0]}; known: {', '.join(recipes())}")

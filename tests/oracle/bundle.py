@@ -202,9 +202,15 @@ def _fused_experts(source, base, projection):
 
 # model types whose norm weights are stored around zero by transformers and around one by the MLX class
 ZERO_CENTRED = ("qwen3_5", "qwen3_next")
-VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector", "embed_vision", "audio_tower", "embed_audio")  # the text does not read them
+VISION_PARTS = ("visual", "vision_tower", "vision_model", "multi_modal_projector", "mm_projector", "embed_vision", "audio_tower",
+                "embed_audio")  # the text does not read them
 HEAD_COPY = "language_model.lm_head.weight"  # of a tied embedding, which one loader wants
 SHIFTED_NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight", ".q_norm.weight", ".k_norm.weight")
+
+
+EXAONE = (("model.layers.", "transformer.h."), ("model.embed_tokens.", "transformer.wte."), ("model.norm.", "transformer.ln_f."),
+          ("self_attn.o_proj", "self_attn.out_proj"), ("self_attn", "attn.attention"), ("gate_proj", "c_fc_0"), ("up_proj", "c_fc_1"),
+          ("down_proj", "c_proj"), ("input_layernorm", "ln_1"), ("post_attention_layernorm", "ln_2"))
 
 
 def _bundle_name(bundle, key):
@@ -215,6 +221,14 @@ def _bundle_name(bundle, key):
         names = [key.replace("model.", "backbone.", 1)]
     if key.startswith("gpt_neox."):  # the MLX class calls its layers h
         names = [key.replace("gpt_neox.layers.", "model.h.").replace("gpt_neox.", "model.")]
+    if bundle.config["model_type"] == "exaone":
+        for ours, theirs in EXAONE:
+            key = key.replace(ours, theirs)
+        names.append(key)
+    if bundle.config["model_type"] == "lfm2_moe":
+        names += [key.replace(f".feed_forward.{w}.", f".feed_forward.{m}.") for w, m in (("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj"))]
+    if bundle.config["model_type"] == "bailing_moe":
+        names.append(key.replace(".mlp.gate.", ".mlp.gate.gate_proj."))
     if key in ("embed_out.weight", "lm_head.weight"):
         names.append("model.embed_out.weight")
     if key.startswith("model.language_model."):
@@ -229,16 +243,20 @@ def hf_value(bundle, key, shape, used):
         used.add(name)
         return bundle.dense(name)
 
-    if match := re.fullmatch(r"(.*?)(?:\.mlp|\.block_sparse_moe)?\.experts\.(.*)", key):
+    if match := re.fullmatch(r"(.*?)(?:\.mlp|\.block_sparse_moe|\.feed_forward)?\.experts\.(.*)", key):
         prefix, rest = match.groups()
         found = [n for n in (prefix, "language_model." + prefix, prefix.replace("model.language_model.", "language_model.model."))]
-        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.", ".mlp.experts.", ".experts.switch_glu.")]
+        bases = [n + part for n in found for part in (".mlp.switch_mlp.", ".block_sparse_moe.switch_mlp.", ".mlp.experts.",
+                                                      ".feed_forward.switch_mlp.", ".feed_forward.experts.", ".experts.switch_glu.")]
         base = next(b for b in bases if bundle.has(b + "down_proj.weight"))
         if bundle.config["model_type"] == "gpt_oss":  # transposed, gate and up in turns
             leaf, maps = ("bias" if rest.endswith("_bias") else "weight"), (("gate_proj", "up_proj") if rest.startswith("gate_up") else ("down_proj",))
             rows = np.stack([take(f"{base}{m}.{leaf}") for m in maps], axis=2)  # [E, out, maps(, in)]
             rows = rows.reshape(rows.shape[0], -1, *rows.shape[3:])
             return rows if leaf == "bias" else rows.swapaxes(1, 2)
+        if bundle.config["model_type"] == "llama4":  # transposed
+            rows = [take(f"{base}{m}.weight") for m in (("gate_proj", "up_proj") if rest.startswith("gate_up") else ("down_proj",))]
+            return np.concatenate(rows, axis=1).swapaxes(1, 2)
         if rest == "gate_up_proj":
             return np.concatenate([take(base + "gate_proj.weight"), take(base + "up_proj.weight")], axis=-2)
         if rest == "down_proj":
@@ -279,22 +297,35 @@ def transformers_config(directory):
     return AutoConfig.for_model(model_type, **config)
 
 
+def model_class(config):
+    """What makes a model with logits of a config: the class that it names where no automatic one knows it."""
+    import transformers
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForCausalLM
+    return AutoModelForImageTextToText if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING else getattr(transformers, config.architectures[0])
+
+
+def from_config(config, **options):
+    kind = model_class(config)
+    return kind.from_config(config, **options) if hasattr(kind, "from_config") else kind._from_config(config, **options)
+
+
 def load_transformers(directory, config_from=None):
     """Float32 transformers model that carries the dequantized weights of a bundle. Every tensor of both sides must find its partner, except
     that the vision parts of a multimodal class may be absent from a bundle of the text model: they stay random, text does not read them.
     config_from: directory whose config.json describes the model (the source's, say); default the bundle's own."""
     import torch
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
 
     bundle = Bundle(directory)
     config = transformers_config(config_from or directory)
-    auto = AutoModelForCausalLM if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else AutoModelForImageTextToText
     with torch.device("meta"):  # a config read wrongly can mean a model of any size: count before allocating
-        expected = sum(p.numel() for p in auto.from_config(config).parameters())
+        expected = sum(p.numel() for p in from_config(config).parameters())
     stored = bundle.weight_count()
     if not stored / 2 < expected < stored * 2 + 1e7:
         raise ValueError(f"transformers would build {expected} parameters for a bundle of {stored}")
-    model = auto.from_config(config, dtype=torch.float32).eval()
+    model = from_config(config, dtype=torch.float32).eval()
     used = set()
     targets = dict(model.named_parameters())
     for key, value in model.named_buffers():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from bundle import Bundle, read_file
-from check_logits import bundle_equals_mlx, compare, prompt
+from check_logits import bundle_equals_mlx, compare, prompt, source_equals_transformers
 from check_mlx import load_mlx, logits_match
 from harness import Skip, require
 
@@ -21,6 +21,7 @@ FLAGS = ("-p", "JANG_4K")
 LISTED = ("gemma3-vision", "qwen3_5-vision", "qwen3_5_moe-vision", "qwen3_vl", "qwen3_vl_moe", "mistral3", "gemma4-wrapped")  # the engine runs their text
 BY_CLASS = ("llama4-wrapped",)
 NO_TABLE = ("gemma4-wrapped",)  # whose config does not tell the tensors of the tower
+TEXT_RUNS = ("llama4-wrapped", "ministral3-wrapped", "kimi_k25-wrapped")  # the engine runs their text; a quick run compares the first, once
 TEXT = "language_model."
 NEVER_PACKED = ("vision", "visual", "projector", "embed_vision")
 
@@ -160,6 +161,11 @@ def cases(context):
         yield f"wrapper_vlm.{name}", lambda n=name: vlm_opens(context, n)
     for name in ("qwen3_vl_moe", "llama4-wrapped"):
         yield f"wrapper_experts.{name}", lambda n=name: experts_are_upright(context, n)
+    for name in TEXT_RUNS[:1] if context.quick else TEXT_RUNS:
+        yield f"wrapper_source.{name}", lambda n=name: source_equals_transformers(context, checkpoint(context, n))
+    for name in () if context.quick else TEXT_RUNS:
+        yield f"wrapper_mlx_lm.{name}", lambda n=name: logits_match(context, checkpoint(context, n), FLAGS)
+        yield f"wrapper_engine.{name}", lambda n=name: bundle_equals_mlx(context, checkpoint(context, n), FLAGS)
     for name in LISTED:
         if name not in NO_TABLE:
             yield f"wrapper_estimate.{name}", lambda n=name: estimate(context, n)

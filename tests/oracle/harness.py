@@ -35,6 +35,9 @@ BRIEF = ("granitemoehybrid", "granitemoehybrid-dense", "mamba2", "gpt_oss", "gra
 # Tiny checkpoints whose layers read keys of each other, or the tokens: there are no gradients of them.
 NO_GRADIENTS = ("gemma4_text-edge",)
 
+# Tiny checkpoints of which a quick run makes one comparison, the source's logits.
+ONCE = ("ministral3", "mistral4")
+
 
 class Fail(Exception):
     pass

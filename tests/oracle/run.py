@@ -96,7 +96,8 @@ def make_tiny(context):
     if not script.exists() or not tokenizer.is_dir() or missing_packages(("torch", "transformers")):
         return None
     out = context.directory / "tiny"
-    done = subprocess.run([sys.executable, str(script), str(out), str(tokenizer)], capture_output=True, text=True)
+    quick = ["--quick"] if context.quick else []
+    done = subprocess.run([sys.executable, str(script), str(out), str(tokenizer), *quick], capture_output=True, text=True)
     if done.returncode != 0:
         print(f"note: {script.name} gave {done.returncode}: {done.stderr.strip()[-300:]}", flush=True)
     return out if out.is_dir() else None
