@@ -8,6 +8,7 @@
 
 #include "arch/decoder_config.h"
 #include "arch/describe.h"
+#include "arch/expected.h"
 #include "fake_model.h"
 
 namespace jang::arch {
@@ -198,6 +199,47 @@ TEST(HybridFamilies, mamba2_attends_to_nothing) {
   FakeModel m = mamba2();
   m.config["hidden_act"] = "gelu";
   EXPECT_EQ(hybrid_config(m).status().code(), StatusCode::unsupported);
+}
+
+// Configs of public models, the keys that decide sizes, and the billions of parameters that their model cards give.
+TEST(HybridFamilies, rows_add_up_to_the_sizes_of_public_models) {
+  json::Value nano = {{"model_type", "nemotron_h"},
+                      {"hybrid_override_pattern", "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"},
+                      {"tie_word_embeddings", false}};
+  for (const auto& [key, n] : {std::pair{"hidden_size", 2688},
+                               {"vocab_size", 131072},
+                               {"num_attention_heads", 32},
+                               {"num_key_value_heads", 2},
+                               {"head_dim", 128},
+                               {"mamba_num_heads", 64},
+                               {"mamba_head_dim", 64},
+                               {"ssm_state_size", 128},
+                               {"n_groups", 8},
+                               {"n_routed_experts", 128},
+                               {"moe_intermediate_size", 1856},
+                               {"moe_shared_expert_intermediate_size", 3712}})
+    nano[key] = n;
+  json::Value tiny = {{"model_type", "granitemoehybrid"}, {"tie_word_embeddings", true}, {"layer_types", json::Value::array()}};
+  for (int l = 0; l < 40; ++l) tiny["layer_types"].push_back(l == 5 || l == 15 || l == 25 || l == 35 ? "attention" : "mamba");
+  for (const auto& [key, n] : {std::pair{"hidden_size", 1536},
+                               {"num_hidden_layers", 40},
+                               {"vocab_size", 100352},
+                               {"num_attention_heads", 12},
+                               {"num_key_value_heads", 4},
+                               {"mamba_n_heads", 48},
+                               {"mamba_d_head", 64},
+                               {"mamba_d_state", 128},
+                               {"num_local_experts", 64},
+                               {"intermediate_size", 512},
+                               {"shared_intermediate_size", 1024}})
+    tiny[key] = n;
+  for (const auto& [config, billions] : {std::pair{nano, 31.6}, {tiny, 6.94}}) {
+    const auto tensors = expected_tensors(config);
+    ASSERT_TRUE(tensors.ok()) << tensors.status().message();
+    double sum = 0;
+    for (const TensorInfo& t : *tensors) sum += static_cast<double>(elements(t.shape));
+    EXPECT_NEAR(sum / 1e9, billions, billions / 500) << config["model_type"];
+  }
 }
 
 // The class of mlx-lm normalises the groups of a state space as one row, Nemotron-H's does not.
