@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors.torch import load_file
-from tiny_spellings import edit_weights, publish_bailing, publish_exaone, publish_internlm2, publish_kimi, publish_mimo, publish_solar
+from tiny_spellings import (edit_weights, publish_bailing, publish_exaone, publish_internlm2, publish_kimi, publish_mimo, publish_minicpm,
+                            publish_solar)
 
 VOCAB = 4096
 TEXT = dict(vocab_size=VOCAB, hidden_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -64,7 +65,7 @@ def t(name):
 # Made where a test asks for them by name.
 ON_DEMAND = ("qwen3_vl", "qwen3_vl_moe", "mistral3", "ministral3-wrapped", "llama4-wrapped", "kimi_k25-wrapped", "gemma4-wrapped", "gemma4_text")
 # Made of blocks that others here are compared in.
-SHARED = ("glm4_moe_lite", "lfm2_moe", "solar_open", "cohere", "exaone", "internlm2", "mimo", "bailing_moe")
+SHARED = ("glm4_moe_lite", "lfm2_moe", "solar_open", "cohere", "exaone", "internlm2", "mimo", "minicpm", "bailing_moe")
 
 
 # name -> (model class, config, dtype, edit of the saved directory or None)
@@ -232,6 +233,8 @@ def recipes():
         "exaone": ("LlamaForCausalLM", t("ExaoneConfig")(**llama), bf16, publish_exaone),
         "internlm2": ("LlamaForCausalLM", t("LlamaConfig")(**dict(llama, rms_norm_eps=1e-5)), bf16, publish_internlm2),
         "mimo": ("Qwen2ForCausalLM", t("Qwen2Config")(**llama), bf16, publish_mimo),
+        "minicpm": ("GraniteForCausalLM", t("GraniteConfig")(**llama, embedding_multiplier=6.0, residual_multiplier=0.5,
+                    attention_multiplier=32**-0.5, logits_scaling=2.0), bf16, publish_minicpm),
         "bailing_moe": ("Glm4MoeForCausalLM", t("Glm4MoeConfig")(**ling), bf16, publish_bailing),
         "qwen3_next": ("Qwen3NextForCausalLM", t("Qwen3NextConfig")(**nxt), torch.bfloat16, None),
         "qwen3_5-text": ("Qwen3_5ForCausalLM", t("Qwen3_5TextConfig")(**d35), torch.bfloat16, None),

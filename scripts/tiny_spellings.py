@@ -75,6 +75,13 @@ def publish_mimo(directory):
     edit_config(directory, lambda c: c.update(model_type="mimo", architectures=["MiMoForCausalLM"]))
 
 
+def publish_minicpm(directory):
+    """MiniCPM's numbers; it has Granite's layers."""
+    keep_peer(directory)
+    edit_config(directory, lambda c: c.update(model_type="minicpm", architectures=["MiniCPMForCausalLM"], scale_emb=6.0,
+                                              scale_depth=0.5 * c["num_hidden_layers"] ** 0.5, dim_model_base=c["hidden_size"] // 2))
+
+
 def publish_bailing(directory):
     """Ling 2's names; it has GLM-4.5's layers and one map for queries, keys and values."""
     keep_peer(directory)

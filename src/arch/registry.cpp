@@ -39,6 +39,7 @@
 #include "arch/families/llama4.h"
 #include "arch/families/mamba2.h"
 #include "arch/families/mimo.h"
+#include "arch/families/minicpm.h"
 #include "arch/families/minimax_m2.h"
 #include "arch/families/ministral3.h"
 #include "arch/families/mistral.h"
@@ -79,7 +80,7 @@ constexpr const Family* kFamilies[] = {
     &kHelium,      &kNemotron,   &kPhi,        &kLfm2,         &kMinistral3,       &kMistral4,   &kMistral3OfMistral4,
     &kGlm4MoeLite, &kLfm2Moe,    &kBailingMoe, &kLlama4,       &kKimiK25,          &kSolarOpen,  &kCohere,
     &kExaone,      &kInternLm2,  &kMimo,       &kNemotronH,    &kGraniteMoeHybrid, &kMamba2,     &kGemma4Text,
-    &kGemma4,
+    &kGemma4,      &kMiniCpm,
 };
 
 bool names(std::span<const std::string_view> types, std::string_view type) { return std::ranges::find(types, type) != types.end(); }

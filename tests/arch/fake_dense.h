@@ -3,6 +3,8 @@
 // Included by fake_model.h alone.
 #pragma once
 
+#include <cmath>
+
 namespace jang::arch::testing {
 
 // Two layers of a family whose layers have these tensors, with "#" for the layer; embedding, last norm and head as llama has them.
@@ -248,6 +250,8 @@ inline std::vector<std::pair<std::string, FakeModel>> dense_families() {
       {"exaone", exaone()},
       {"internlm2", internlm2()},
       {"mimo", mimo()},
+      {"minicpm", dense_family("minicpm", {{"scale_emb", 12.0}, {"scale_depth", std::sqrt(2.0)}, {"dim_model_base", 64}},
+                               attention_maps() + gated_maps() + two_norms())},
   };
 }
 

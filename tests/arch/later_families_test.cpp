@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the graphs of Ministral 3, Mistral 4, GLM-4.7-Flash, LFM2's mixtures, Ling, Llama 4, Kimi K2.5, Solar Open, Cohere, EXAONE 3,
-// InternLM 2 and MiMo are told, in whatever spelling of the config, and what is refused.
+// InternLM 2, MiMo and MiniCPM are told, in whatever spelling of the config, and what is refused.
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "arch/decoder_config.h"
 #include "arch/registry.h"
@@ -184,9 +186,27 @@ TEST(LaterFamilies, dense_ones_are_llama_but_for_their_names) {
   EXPECT_TRUE(cohere->norm.centred && cohere->ropes.front().interleaved);
 }
 
+TEST(LaterFamilies, minicpm_puts_its_multipliers_into_scales_and_eps) {
+  FakeModel m = fake("minicpm");
+  m.config["scale_depth"] = 0.5 * std::sqrt(2.0);
+  const auto c = graph_told_to(m);
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_FLOAT_EQ(c->embedding_scale, 24);  // scale_emb over the half that branches are multiplied by
+  EXPECT_FLOAT_EQ(c->norm.eps, 4e-6f);
+  EXPECT_FLOAT_EQ(c->logit_scale, 0.5f);
+  EXPECT_TRUE(m.describe()->warnings.empty());
+  m.config["tie_word_embeddings"] = true;
+  m.remove("lm_head.weight");
+  ASSERT_EQ(m.describe()->warnings.size(), 1u);
+  EXPECT_NE(m.describe()->warnings[0].find("does not scale its logits"), std::string::npos);
+  m.config["dim_model_base"] = 0;
+  EXPECT_EQ(graph_told_to(m).status().code(), StatusCode::corrupt);
+}
+
 TEST(LaterFamilies, switches_that_no_row_follows_leave_a_model_to_common_names) {
   for (const auto& [name, key] : {std::pair{"cohere", "use_qk_norm"},
                                   {"mimo", "use_sliding_window"},
+                                  {"minicpm", "attention_bias"},
                                   {"bailing_moe", "norm_head"},
                                   {"bailing_moe", "use_bias"},
                                   {"solar_open", "use_qk_norm"},

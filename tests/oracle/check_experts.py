@@ -193,7 +193,7 @@ NOT_FOR_TRANSFORMERS = ("head_dim", "attention_bias", "use_bias", "rope_scaling"
 AS_WIDE = {"granite": {"head_dim": 16}, "phi3": {"head_dim": 16}, "starcoder2": {"head_dim": 16, "use_bias": True},
            "gpt_neox": {"intermediate_size": 256, "attention_bias": True},
            "granitemoehybrid": {"head_dim": 16, "shared_intermediate_size": 128},  # alone, the MLP is as wide as the first in one, the second in the other
-           **{t: {"head_dim": 16} for t in ("stablelm", "internlm3", "helium", "phi", "lfm2", "lfm2_moe", "mimo", "bailing_moe")}}
+           **{t: {"head_dim": 16} for t in ("stablelm", "internlm3", "helium", "phi", "lfm2", "lfm2_moe", "mimo", "minicpm", "bailing_moe")}}
 
 # Settings that a class of mlx-lm does not follow, or cannot be built with: no bundle may come of them that does not open there.
 WIDE_HEADS = {"head_dim": 32}  # of hidden_size 64 and 4 heads; not olmoe: the norm of transformers' class is over hidden_size, whatever it says

@@ -195,6 +195,14 @@ std::string layers_refusal(const arch::Family& family, const arch::Geometry& geo
   return {};
 }
 
+std::string tied_difference(const arch::Family& family, bool tied) {
+  if (!tied || family_row(family.name).scales_tied_logits) return {};
+  return fmt::format(
+      "the embedding is the model's output head, and mlx-lm's class of {} does not scale its logits then: its likeliest answer is the "
+      "model's, drawn ones differ",
+      family.name);
+}
+
 std::string head_refusal(const arch::Family& family, bool tied) {
   const OutputHead head = family_row(family.name).head;
   if (head == OutputHead::never && !tied)

@@ -17,6 +17,8 @@ namespace jang::targets::mlx {
 // Why the class would refuse the width of the heads, a dense layer or a RoPE; empty when it takes them.
 [[nodiscard]] std::string layers_refusal(const arch::Family& family, const arch::Geometry& geometry, const json::Value& text);
 // Why the class would refuse a model with, or without, an output head of its own; empty when it takes it.
+// What the class makes of the logits of a tied model; empty where it does as the model says.
+[[nodiscard]] std::string tied_difference(const arch::Family& family, bool tied);
 [[nodiscard]] std::string head_refusal(const arch::Family& family, bool tied);
 // Why the class would refuse the kinds of the layers; empty when it takes them.
 [[nodiscard]] std::string kinds_refusal(const arch::Family& family, const json::Value& text);

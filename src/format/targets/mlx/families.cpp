@@ -190,6 +190,7 @@ constexpr FamilyRow kRows[] = {
     {.family = "exaone", .reads_head_dim = false},
     {.family = "internlm2", .reads_head_dim = false, .rope_types = kInternLm3Ropes, .rope_type_key = "type"},
     {.family = "mimo", .reads_head_dim = false},
+    {.family = "minicpm", .reads_head_dim = false, .scales_tied_logits = false},
 };
 
 }  // namespace

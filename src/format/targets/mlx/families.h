@@ -40,10 +40,11 @@ struct FamilyRow {
   bool norms_whole_rows = false;          // what a state space gives is normalised as one row, whatever its groups
   bool drops_correction = false;          // leaves it out
   bool has_softcaps = false;
-  std::string_view activation{};  // that the class computes whatever the config names; empty: the family's
-  bool wants_both_kinds = false;  // of layers: with a window, or a convolution, and without; it cannot be built of one kind
-  bool always_biased = false;     // its maps of attention have biases, whatever the config says
-  bool never_biased = false;      // they have none
+  bool scales_tied_logits = true;  // else only the logits of a head of its own
+  std::string_view activation{};   // that the class computes whatever the config names; empty: the family's
+  bool wants_both_kinds = false;   // of layers: with a window, or a convolution, and without; it cannot be built of one kind
+  bool always_biased = false;      // its maps of attention have biases, whatever the config says
+  bool never_biased = false;       // they have none
   OutputHead head = OutputHead::either;
   int ffn_per_hidden = 0;                // its MLP is so many times as wide as hidden_size, whatever the config says; 0: as the config says
   bool ends_8bit = false;                // its own predicate forces what blocks write, and the head, to 8 bits, group 64

@@ -91,6 +91,7 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
   if (model->refusal.empty()) model->refusal = map_refusal(family, geometry);
   if (model->refusal.empty()) model->refusal = kinds_refusal(family, text);
   for (std::string& difference : differences(family, text)) model->warnings.push_back(std::move(difference));
+  if (std::string difference = tied_difference(family, model->tied); !difference.empty()) model->warnings.push_back(std::move(difference));
   finish_config(family, row, geometry, &model->config);
   return {};
 }

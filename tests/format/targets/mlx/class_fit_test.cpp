@@ -38,6 +38,7 @@ TEST(MlxFit, absent_heads_are_derived) {
 FakeModel minicpm(int head) {
   FakeModel m{dense_config("minicpm", 1), {}};
   m.config["head_dim"] = head;
+  m.config["attention_bias"] = true;  // no row of the family follows it
   m.config["max_position_embeddings"] = 64;
   for (const auto& [key, n] : {std::pair{"dim_model_base", 32.0}, {"scale_depth", 1.4}, {"scale_emb", 12.0}}) m.config[key] = n;
   add_ends(&m, "model", true);
