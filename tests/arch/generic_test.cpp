@@ -264,9 +264,6 @@ TEST(Generic, refusals_name_the_reason) {
   FakeModel stranger = mixture("phimoe");
   stranger.add("model.layers.0.mlp.experts.gate_up_proj", {2, 64, 32});
   EXPECT_NE(stranger.describe()->refusal.find("experts.gate_up_proj"), std::string::npos) << stranger.describe()->refusal;
-  FakeModel renamed = mixture("granitemoehybrid");
-  renamed.config["layer_types"] = {"linear_attention"};
-  EXPECT_NE(renamed.describe()->refusal.find("linear_attention"), std::string::npos) << renamed.describe()->refusal;
   FakeModel bare = mixture("minimax");
   EXPECT_NE(bare.describe()->refusal.find("demands"), std::string::npos) << bare.describe()->refusal;
   FakeModel headless = mixture("deepseek");

@@ -158,9 +158,28 @@ TEST(ScaleGroups, of_gemma4_leave_what_a_norm_lies_behind) {
 
 TEST(ScaleGroups, every_map_of_every_family_is_read_by_one_group) {
   // The test above says what these leave.
-  const std::set<std::string> kPartly = {
-      "phi3", "olmo2",   "olmo3",  "cohere2",   "exaone4",     "glm4",     "starcoder2", "gpt_neox",         "nemotron",    "phi",
-      "lfm2", "gpt_oss", "cohere", "internlm2", "bailing_moe", "lfm2_moe", "nemotron_h", "granitemoehybrid", "gemma4_text", "gemma4"};
+  const std::set<std::string> kPartly = {"phi3",
+                                         "olmo2",
+                                         "olmo3",
+                                         "cohere2",
+                                         "exaone4",
+                                         "glm4",
+                                         "starcoder2",
+                                         "gpt_neox",
+                                         "nemotron",
+                                         "phi",
+                                         "lfm2",
+                                         "gpt_oss",
+                                         "cohere",
+                                         "internlm2",
+                                         "bailing_moe",
+                                         "lfm2_moe",
+                                         "nemotron_h",
+                                         "granitemoehybrid",
+                                         "gemma4_text",
+                                         "gemma4_text_moe",
+                                         "gemma4_text_edge",
+                                         "gemma4"};
   const auto models = all_models();
   ASSERT_FALSE(models.empty());
   for (const NamedModel& named : models) {

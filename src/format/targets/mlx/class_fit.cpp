@@ -68,20 +68,6 @@ std::string one_kind_of_layer(const ModelClass& model_class, const json::Value& 
       n, model_class.name);
 }
 
-// Configs of transformers 5 name the kinds of layers anew, and give a period where the class wants a pattern.
-std::string unknown_value(const ModelClass& model_class, const json::Value& text) {
-  const json::Value* types = json::find(text, "layer_types");
-  if (model_class.name.starts_with("granitemoehybrid") && types != nullptr && types->is_array())
-    for (const json::Value& t : *types)
-      if (t != "mamba" && t != "attention")
-        return fmt::format("config.json: mlx-lm's class '{}' knows the layer types mamba and attention, not {}; write these names",
-                           model_class.name, json::quote(json::dump(t), 64));
-  const json::Value* period = json::find(text, "sliding_window_pattern");
-  if (model_class.name == "exaone4" && period != nullptr && !period->is_string())
-    return fmt::format("config.json: mlx-lm's class '{}' wants sliding_window_pattern as a text such as LLLG", model_class.name);
-  return one_kind_of_layer(model_class, text);
-}
-
 bool any_fits(std::span<const std::string_view> patterns, std::string_view name) {
   const auto path = arch::split_path(name);
   return std::ranges::any_of(patterns, [&](std::string_view p) { return fits_pattern(p, path); });
@@ -133,7 +119,7 @@ std::optional<std::int64_t> dimension(std::string_view formula, const json::Valu
 
 std::string config_refusal(const ModelClass& model_class, const json::Value& config) {
   const json::Value& text = arch::text_config(config);
-  if (std::string why = unknown_value(model_class, text); !why.empty()) return why;
+  if (std::string why = one_kind_of_layer(model_class, text); !why.empty()) return why;
   for (const std::string_view key : model_class.required)
     if (!config.contains(std::string(key)))
       return fmt::format("config.json has no '{}', which mlx-lm's class '{}' demands", key, model_class.name);
