@@ -243,6 +243,8 @@ def hf_value(bundle, key, shape, used):
         used.add(name)
         return bundle.dense(name)
 
+    if match := re.fullmatch(r"model\.(.*\.mixer)\.experts\.(up|down)_proj", key):  # two maps an expert
+        return take(f"backbone.{match[1]}.switch_mlp.fc{1 if match[2] == 'up' else 2}.weight")
     if match := re.fullmatch(r"(.*?)(?:\.mlp|\.block_sparse_moe|\.feed_forward)?\.experts\.(.*)", key):
         prefix, rest = match.groups()
         found = [n for n in (prefix, "language_model." + prefix, prefix.replace("model.language_model.", "language_model.model."))]
@@ -263,8 +265,6 @@ def hf_value(bundle, key, shape, used):
             return take(base + "down_proj.weight")
         expert, projection, _ = rest.split(".")
         return take(f"{base}{projection}.weight")[int(expert)]
-    if match := re.fullmatch(r"model\.(.*\.mixer)\.experts\.(up|down)_proj", key):  # two maps an expert
-        return take(f"backbone.{match[1]}.switch_mlp.fc{1 if match[2] == 'up' else 2}.weight")
     if match := re.fullmatch(r"(.*)\.shared_mlp\.(input|output)_linear\.weight", key):
         if not bundle.has(key):  # alone, the MLX class has it in three maps
             return np.concatenate([take(f"{match[1]}.mlp.{m}.weight") for m in (("gate_proj", "up_proj") if match[2] == "input" else ("down_proj",))])
