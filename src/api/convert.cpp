@@ -11,6 +11,7 @@
 #include "api/planning.h"
 #include "arch/decoder_config.h"
 #include "engine/text_check.h"
+#include "format/bundle_writer.h"
 #include "format/targets/target.h"
 #include "plan/layout.h"
 #include "plan/make_plan.h"
@@ -25,6 +26,7 @@ std::string start_of(const std::string& output) { return output + ".start"; }
 // Asked before any work: hours of measuring must not end in "exists already".
 Status check_output_free(const std::string& output, const ConvertOptions& options) {
   if (options.dry_run) return {};
+  JANG_TRY(format::check_not_in_the_way(output));
   std::error_code error;
   // An interrupted training leaves a checkpoint beside its start; any other directory of that name is the user's, even with --force.
   if (options.distillation && std::filesystem::exists(start_of(output), error) && !std::filesystem::exists(output + ".training", error))

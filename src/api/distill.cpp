@@ -66,6 +66,7 @@ Status check_output(const std::string& output, const std::string& bundle, const 
   std::error_code ec;
   if (const fs::path folder = fs::absolute(output, ec).parent_path(); !fs::is_directory(folder, ec))
     return {StatusCode::not_found, "the folder of the output, " + folder.string() + ", does not exist"};
+  JANG_TRY(format::check_not_in_the_way(output));
   if (!fs::exists(fs::symlink_status(output, ec))) return {};
   if (!fs::exists(output, ec)) return {StatusCode::invalid_argument, output + " is a link to nothing; remove it, or choose another -o"};
   JANG_TRY(format::check_apart(output, std::array{bundle, source}));

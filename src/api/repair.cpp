@@ -68,6 +68,7 @@ Result<RepairReport> repair_model(const std::string& name, const std::string& ou
   if (!opened_source.ok()) return as_input_failure(opened_source.status());
   const format::Checkpoint& checkpoint = *opened_source;
   JANG_ASSIGN(const json::Value record, targets::read_record(directory));
+  JANG_TRY(targets::check_rotation(record));
   JANG_ASSIGN(const targets::mlx::SolvedQuantization solved, targets::mlx::solve_quantization(checkpoint, record));
   report.n_modules = solved.modules.size();
   for (const targets::mlx::SolvedModule& m : solved.modules)

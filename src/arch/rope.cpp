@@ -52,13 +52,13 @@ Status apply_llama3(const json::Value& parameters, double context, Rope* rope) {
   JANG_ASSIGN(const double factor, positive(parameters, "factor", 8));
   JANG_ASSIGN(const double low, positive(parameters, "low_freq_factor", 1));
   JANG_ASSIGN(const double high, positive(parameters, "high_freq_factor", 4));
-  if (!(high > low)) return {StatusCode::corrupt, "config.json: RoPE 'high_freq_factor' must be above 'low_freq_factor'"};
+  if (!(high >= low)) return {StatusCode::corrupt, "config.json: RoPE 'high_freq_factor' is below 'low_freq_factor'"};
   for (float& f : rope->inv_freq) {
     const float wave = static_cast<float>(2 * std::numbers::pi) / f;
     const float smooth = (static_cast<float>(context) / wave - static_cast<float>(low)) / static_cast<float>(high - low);
     if (wave > static_cast<float>(context / low))
       f /= static_cast<float>(factor);
-    else if (!(wave < static_cast<float>(context / high)))
+    else if (high > low && !(wave < static_cast<float>(context / high)))  // published Llama 4 has them equal: nothing lies between
       f = (1.0f - smooth) * f / static_cast<float>(factor) + smooth * f;
   }
   return {};

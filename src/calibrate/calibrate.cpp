@@ -140,18 +140,22 @@ Status find_sensitivities(engine::Engine& engine, Options o, const Windows& wind
   return measure_sensitivities(engine, o, windows, observer, cancel, s);
 }
 
-// What an interrupted run with the same settings left, or nothing.
-std::optional<format::Statistics> take_up(const Options& o, const std::string& model, Observer& observer) {
+// What an interrupted run with the same settings left, or nothing. Errors: invalid_argument where the file is none that a calibration left.
+Result<std::optional<format::Statistics>> take_up(const Options& o, const std::string& model, Observer& observer) {
   std::error_code ec;
-  if (o.partial_path.empty() || !std::filesystem::exists(o.partial_path, ec)) return std::nullopt;
+  std::optional<format::Statistics> none;
+  if (o.partial_path.empty() || !std::filesystem::exists(o.partial_path, ec)) return none;
   Result<format::Statistics> partial = format::read_statistics(o.partial_path);
-  if (!partial.ok() || partial->model != model || partial->settings != settings_of(o)) {
+  if (!partial.ok())
+    return Status(StatusCode::invalid_argument, o.partial_path + " is in the way, and no interrupted calibration left it (" +
+                                                    partial.status().message() + "); remove it, or choose another -o");
+  if (partial->model != model || partial->settings != settings_of(o)) {
     observer.warn(o.partial_path + " is of another calibration, starting anew");
-    return std::nullopt;
+    return none;
   }
   observer.info(
       fmt::format("taking up {}: {} units are measured", o.partial_path, std::max(partial->sensitivities.size(), partial->fisher.size())));
-  return std::move(partial).value();
+  return std::optional<format::Statistics>(std::move(partial).value());
 }
 
 // Trials store weights at other widths, which says something of the values that they had before they were packed only.
@@ -205,7 +209,8 @@ Result<format::Statistics> calibrate(engine::Engine& engine, const Options& give
   }
   const std::string model = quantize::fingerprint(engine.described());
   format::Statistics s;
-  if (std::optional<format::Statistics> partial = take_up(o, model, observer)) {
+  JANG_ASSIGN(std::optional<format::Statistics> partial, take_up(o, model, observer));
+  if (partial) {
     s = *std::move(partial);
   } else {
     s.model = model;

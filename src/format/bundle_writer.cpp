@@ -41,16 +41,16 @@ Status lock_directory(const std::string& directory, int* fd) {
   return Status(StatusCode::invalid_argument, "another conversion is writing " + directory + "; wait for it or choose another output");
 }
 
+std::string partial_of(std::string output) {
+  while (output.size() > 1 && output.back() == '/') output.pop_back();
+  return output + ".partial";
+}
+
 // Takes over or removes what an interrupted conversion left.
-Status clear_stale(const std::string& partial) {
+Status clear_stale(const std::string& output, const std::string& partial) {
   std::error_code ec;
+  JANG_TRY(check_not_in_the_way(output));
   if (!fs::exists(fs::symlink_status(partial, ec))) return {};
-  if (!fs::is_directory(fs::symlink_status(partial, ec)))
-    return Status(StatusCode::invalid_argument, partial + " exists and is not a directory; remove it");
-  // Writers lock their directory before anything else is in it, so one with files and no lock is somebody's own.
-  if (!fs::exists(fs::symlink_status(partial + "/" + kLockName, ec)) && !fs::is_empty(partial, ec))
-    return Status(StatusCode::invalid_argument,
-                  partial + " is in the way, and no interrupted conversion left it; remove it, or choose another -o");
   int fd = -1;
   JANG_TRY(lock_directory(partial, &fd));
   fs::remove_all(partial, ec);
@@ -60,6 +60,19 @@ Status clear_stale(const std::string& partial) {
 }
 
 }  // namespace
+
+Status check_not_in_the_way(const std::string& output) {
+  const std::string partial = partial_of(output);
+  std::error_code ec;
+  if (!fs::exists(fs::symlink_status(partial, ec))) return {};
+  if (!fs::is_directory(fs::symlink_status(partial, ec)))
+    return Status(StatusCode::invalid_argument, partial + " exists and is not a directory; remove it");
+  // Writers lock their directory before anything else is in it, so one with files and no lock is somebody's own.
+  if (!fs::exists(fs::symlink_status(partial + "/" + kLockName, ec)) && !fs::is_empty(partial, ec))
+    return Status(StatusCode::invalid_argument,
+                  partial + " is in the way, and no interrupted conversion left it; remove it, or choose another -o");
+  return {};
+}
 
 Status check_apart(const std::string& output, std::span<const std::string> inputs) {
   std::error_code ec;
@@ -80,7 +93,7 @@ Result<BundleWriter> BundleWriter::create(const std::string& output, bool force,
   BundleWriter w;
   w.output_ = output;
   while (w.output_.size() > 1 && w.output_.back() == '/') w.output_.pop_back();
-  w.partial_ = w.output_ + ".partial";
+  w.partial_ = partial_of(w.output_);
   if (fs::exists(fs::symlink_status(w.output_, ec))) {
     if (!force)
       return Status(StatusCode::invalid_argument,
@@ -90,7 +103,7 @@ Result<BundleWriter> BundleWriter::create(const std::string& output, bool force,
                     "output " + w.output_ + " is not a model directory (no config.json): --force will not replace it");
     w.replace_ = true;
   }
-  JANG_TRY(clear_stale(w.partial_));
+  JANG_TRY(clear_stale(w.output_, w.partial_));
   if (!fs::create_directory(w.partial_, ec)) {
     return Status::write_error("cannot create " + w.partial_ + ": " + (ec ? ec.message() : "it exists"));
   }

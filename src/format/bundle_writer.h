@@ -24,6 +24,9 @@ struct PlannedFile {
   std::uint64_t bytes = 0;
 };
 
+// Refuses an output beside which something lies under the name of its unfinished form that no interrupted conversion left. BundleWriter
+// asks it too; long work asks before it begins. Errors: invalid_argument.
+[[nodiscard]] Status check_not_in_the_way(const std::string& output);
 // Refuses an output whose swap would take an input away: it is that input, or holds it. Nothing stands in the way of what does not exist.
 // Errors: invalid_argument.
 [[nodiscard]] Status check_apart(const std::string& output, std::span<const std::string> inputs);

@@ -124,6 +124,12 @@ TEST(LaterFamilies, llama4_sees_chunks_where_it_rotates_and_weighs_what_its_expe
     text["floor_scale"] = bad;
     EXPECT_EQ(graph_told_to(m).status().code(), StatusCode::corrupt) << json::dump(bad);
   }
+  for (const char* list : {"layer_types", "no_rope_layers"})
+    for (const json::Value& word : {json::Value("foo"), json::Value(7), json::Value(nullptr), json::Value("0")}) {
+      FakeModel wrong = fake("llama4");
+      wrong.config["text_config"][list] = {word, word};
+      EXPECT_EQ(graph_told_to(wrong).status().code(), StatusCode::corrupt) << list << " " << json::dump(word);
+    }
 }
 
 TEST(LaterFamilies, ling_scores_by_softmax_or_by_sigmoids_with_a_correction) {

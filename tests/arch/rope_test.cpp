@@ -38,6 +38,15 @@ INSTANTIATE_TEST_SUITE_P(
                {"rope_theta", 500000.0}},
               {1.0f, 0.079403013f, 0.00470075384f, 0.000911583134f, 0.000176776681f, 3.42810235e-05f, 6.64786967e-06f, 1.28917316e-06f},
               1.0f},
+        Known{"llama3_with_equal_factors",
+              {{"rope_type", "llama3"},
+               {"factor", 16.0},
+               {"low_freq_factor", 1.0},
+               {"high_freq_factor", 1.0},
+               {"original_max_position_embeddings", 64},
+               {"rope_theta", 500000.0}},
+              {1.0f, 0.193922758f, 0.00235037692f, 0.000455791567f, 8.83883403e-05f, 1.71405118e-05f, 3.32393483e-06f, 6.44586578e-07f},
+              1.0f},
         Known{"yarn",
               {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 128}, {"rope_theta", 10000.0}},
               {1.0f, 0.237170815f, 0.049999997f, 0.00790569466f, 0.00249999994f, 0.000790569466f, 0.000250000012f, 7.90569466e-05f},
@@ -138,7 +147,7 @@ TEST(Rope, broken_numbers_are_corrupt_and_other_types_unsupported) {
       EXPECT_EQ(rope(p).status().code(), StatusCode::corrupt) << key << " " << json::dump(bad);
     }
   EXPECT_EQ(rope({{"rope_type", "yarn"}, {"factor", 2.0}, {"rope_theta", 1.0}}).status().code(), StatusCode::corrupt);
-  EXPECT_EQ(rope({{"rope_type", "llama3"}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}}).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(rope({{"rope_type", "llama3"}, {"low_freq_factor", 4.5}, {"high_freq_factor", 4.0}}).status().code(), StatusCode::corrupt);
   EXPECT_EQ(rope({{"rope_type", "proportional"}, {"partial_rotary_factor", 1.5}}).status().code(), StatusCode::corrupt);
   EXPECT_EQ(rope(json::Value::array({1})).status().code(), StatusCode::corrupt);
   for (const char* type : {"dynamic", "axial", ""}) {

@@ -254,6 +254,14 @@ TEST_F(CalibrateCommand, leftovers_of_other_settings_are_not_taken_up) {
   EXPECT_EQ(left(), (std::vector<std::string>{"model", "stats"}));
 }
 
+TEST_F(CalibrateCommand, a_file_that_no_calibration_left_stays) {
+  std::ofstream(dir_ / "stats.partial") << "mine";
+  const ProgramOutcome refused = run(calibrate("stats", {"--no-sensitivity", "--random"}));
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_TRUE(contains(refused.err, "stats.partial is in the way")) << refused.err;
+  EXPECT_EQ(file("stats.partial"), "mine");
+}
+
 TEST_F(CalibrateCommand, a_tight_budget_tries_less) {
   const ProgramOutcome hurried =
       run({"calibrate", "model", "-o", "stats", "--samples", "2", "--seq-len", "24", "--budget", "0.01", "--trials", "--json"});

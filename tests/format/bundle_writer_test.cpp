@@ -130,6 +130,7 @@ TEST_F(BundleWriterTest, a_directory_that_no_writer_left_stays) {
   auto w = filled();
   ASSERT_FALSE(w.ok());
   EXPECT_EQ(w.status().code(), StatusCode::invalid_argument) << w.status().message();
+  EXPECT_EQ(check_not_in_the_way(output_ + "/").code(), StatusCode::invalid_argument);
   EXPECT_EQ(text_of(mine), "mine");
 }
 

@@ -63,8 +63,9 @@ Status list_rotating_layers(json::Value* text) {
   JANG_ASSIGN(const std::int64_t interval, json::get_int(*text, "no_rope_layer_interval", 4, 1, kMostLayers));
   const json::Value* listed = json::find(*text, "no_rope_layers");
   if (listed != nullptr && listed->is_array() && !listed->empty()) {
-    if (listed->size() != static_cast<std::size_t>(n_layers))
-      return {StatusCode::corrupt, fmt::format("config.json: no_rope_layers must have a number for each of the {} layers", n_layers)};
+    const bool numbers = std::ranges::all_of(*listed, [](const json::Value& v) { return v == 0 || v == 1 || v.is_boolean(); });
+    if (listed->size() != static_cast<std::size_t>(n_layers) || !numbers)
+      return {StatusCode::corrupt, fmt::format("config.json: no_rope_layers must have 0 or 1 for each of the {} layers", n_layers)};
     return {};
   }
   json::Value rotates = json::Value::array();
@@ -103,8 +104,12 @@ Status specify_attention(const json::Value& text, DecoderConfig* config) {
   JANG_ASSIGN(const std::int64_t chunk, json::get_int(text, "attention_chunk_size", 0, 1, std::int64_t{1} << 40));
   const json::Value& rotates = text["no_rope_layers"];
   const json::Value* types = json::find(text, "layer_types");
-  if (types != nullptr && (!types->is_array() || types->size() != config->layers.size()))
-    return {StatusCode::corrupt, fmt::format("config.json: layer_types must list {} layers", config->layers.size())};
+  const auto known = [](const json::Value& type) { return type == "chunked_attention" || type == "full_attention"; };
+  if (types != nullptr && (!types->is_array() || types->size() != config->layers.size() || !std::ranges::all_of(*types, known)))
+    return {StatusCode::corrupt,
+            fmt::format("config.json: layer_types must say of each of the {} layers whether it is \"chunked_attention\" or "
+                        "\"full_attention\"",
+                        config->layers.size())};
   for (std::size_t l = 0; l < config->layers.size(); ++l) {
     auto& attention = std::get<AttentionSpec>(config->layers[l].mixer);
     const bool turns = rotates[l] != 0 && rotates[l] != false;

@@ -93,6 +93,7 @@ std::string refusal_of(std::string_view loader, const arch::Family* family, cons
   if (renames_experts(*family)) return who + "'s class '" + model.model_type + "' wants other names of the experts than are written here";
   if ((family->reads & arch::kReadsLatent) != 0) return "latent attention is not written as " + who + " fuses it";
   if ((family->reads & arch::kReadsLayerKinds) != 0) return "layers whose heads differ in size are not written as " + who + " fuses them";
+  if ((family->reads & arch::kReadsMamba) != 0) return "layers with state spaces are not written under the names that " + who + " fuses";
   if (family->text_config) return who + "'s class '" + model.model_type + "' wants the vision tower, and only the text model is taken";
   if (facts.plain_norms && has_zero_centred_norms(*family))
     return "the source is a converted copy whose norms are shifted already; convert the checkpoint it was made from";
@@ -160,10 +161,12 @@ bool is_linear_name(std::string_view module) {
 
 }  // namespace
 
-void spell_for_engines(std::string_view loader, arch::Model* model) {
+void spell_for_engines(std::string_view loader, std::span<const TensorInfo> stored, arch::Model* model) {
   const arch::Family* family = arch::find_family(model->model_type);
   for (OutTensor& t : model->tensors) {
-    t.add = 0;  // norms and names as published
+    t.add = 0;                       // norms and names as published
+    if (t.role == arch::Role::conv)  // counted in rows of the published form; a converted copy stores the same bytes as other rows
+      for (arch::Piece& p : t.pieces) p.n_rows = rows(stored[static_cast<std::size_t>(p.source)].shape);
     if (family != nullptr)
       for (std::string* name : {&t.name, &t.module}) *name = arch::rename_parts_back(*name, family->parts);
     if (!t.quantizable) continue;

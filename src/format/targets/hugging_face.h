@@ -19,8 +19,9 @@
 
 namespace jang::targets {
 
-// Sets units, what is kept and why, and norms as published. `loader`: as messages call it.
-void spell_for_engines(std::string_view loader, arch::Model* model);
+// Sets units, what is kept and why, norms as published, and which rows convolutions are made of. `loader`: as messages call it; `stored`:
+// the source's tensors.
+void spell_for_engines(std::string_view loader, std::span<const TensorInfo> stored, arch::Model* model);
 // Keeps the whole unit of every matrix for which `keeps` holds, since its loaders fuse it: with `why`, and a warning.
 void keep_units(std::string_view why, const std::function<bool(const arch::OutTensor&)>& keeps, arch::Model* model);
 // Why the engine would refuse a directory of this model; empty where it opens it. Sets Model::refusal and a warning.

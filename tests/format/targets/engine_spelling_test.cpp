@@ -41,6 +41,30 @@ TEST(EngineSpelling, what_stays_in_16_bits_says_why) {
   }
 }
 
+// Copies for MLX store convolutions as [channels, taps, 1]: every row of the source is counted, whichever form it has.
+TEST(EngineSpelling, pieces_are_rows_of_what_is_stored) {
+  int n_convolutions = 0;
+  for (const arch::testing::NamedModel& named : arch::testing::all_models()) {
+    SCOPED_TRACE(named.name);
+    const auto copy = describe_source(named.model.config, named.model.tensors);
+    ASSERT_TRUE(copy.ok()) << copy.status().message();
+    std::vector<TensorInfo> stored;
+    for (const arch::OutTensor& t : copy->tensors) stored.push_back({t.name, DType::bf16, t.shape});
+    for (const std::string_view target : {"vllm", "awq", "gptq", "vllm-humming"}) {
+      const auto model = describe_source(copy->config, stored, {.file_format = "mlx"}, *find_target(target));
+      if (!model.ok()) continue;  // forms that only the source has
+      for (const arch::OutTensor& t : model->tensors) {
+        if (t.role != arch::Role::conv) continue;
+        ++n_convolutions;
+        std::int64_t n = 0;
+        for (const arch::Piece& p : t.pieces) n += p.n_rows * columns(stored[static_cast<std::size_t>(p.source)].shape);
+        EXPECT_EQ(n, elements(t.shape)) << target << " " << t.name;
+      }
+    }
+  }
+  EXPECT_GT(n_convolutions, 20);
+}
+
 // A matrix whose rows do not fit keeps what it is fused with in 16 bits too.
 TEST(EngineSpelling, fused_maps_are_kept_together) {
   std::map<std::string, std::set<bool>> packs;

@@ -15,8 +15,8 @@ class Awq final : public EngineTarget {
  public:
   [[nodiscard]] std::string_view name() const override { return "awq"; }
 
-  [[nodiscard]] Status spell(std::span<const TensorInfo> /*stored*/, const arch::SourceFacts& facts, arch::Model* model) const override {
-    spell_for_engines(kLoader, model);
+  [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
+    spell_for_engines(kLoader, stored, model);
     keep_units(
         "AutoAWQ packs no output heads", [](const arch::OutTensor& t) { return t.role == arch::Role::lm_head; }, model);
     // Stacked experts are cut where their rows end, and rows are written in blocks of 32.

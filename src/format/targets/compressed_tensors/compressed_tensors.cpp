@@ -17,8 +17,8 @@ class Vllm final : public EngineTarget {
 
   [[nodiscard]] std::string_view name() const override { return name_; }
 
-  [[nodiscard]] Status spell(std::span<const TensorInfo> /*stored*/, const arch::SourceFacts& facts, arch::Model* model) const override {
-    return compressed_tensors::spell(facts, symmetric_, model);
+  [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
+    return compressed_tensors::spell(stored, facts, symmetric_, model);
   }
 
   [[nodiscard]] std::vector<StoredPart> parts(const arch::OutTensor& tensor, const codec::WeightFormat* format,

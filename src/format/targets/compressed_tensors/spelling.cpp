@@ -26,8 +26,8 @@ std::set<std::string> symmetric_units(const arch::Model& model) {
 
 }  // namespace
 
-Status spell(const arch::SourceFacts& facts, bool symmetric, arch::Model* model) {
-  spell_for_engines(kLoader, model);
+Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, bool symmetric, arch::Model* model) {
+  spell_for_engines(kLoader, stored, model);
   const std::set<std::string> without_zeros = symmetric_units(*model);
   for (OutTensor& t : model->tensors) t.symmetric = symmetric || without_zeros.contains(t.unit);
   if (!symmetric && !without_zeros.empty())

@@ -12,6 +12,6 @@
 namespace jang::targets::compressed_tensors {
 
 // `symmetric`: no tensor gets zero points. Sets `refusal` for families that vLLM's class would not find whole.
-[[nodiscard]] Status spell(const arch::SourceFacts& facts, bool symmetric, arch::Model* model);
+[[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, bool symmetric, arch::Model* model);
 
 }  // namespace jang::targets::compressed_tensors

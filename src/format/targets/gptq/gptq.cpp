@@ -15,8 +15,8 @@ class Gptq final : public EngineTarget {
  public:
   [[nodiscard]] std::string_view name() const override { return "gptq"; }
 
-  [[nodiscard]] Status spell(std::span<const TensorInfo> /*stored*/, const arch::SourceFacts& facts, arch::Model* model) const override {
-    spell_for_engines(kLoader, model);
+  [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
+    spell_for_engines(kLoader, stored, model);
     keep_units(
         "GPTQ's loaders read output heads in 16 bits", [](const arch::OutTensor& t) { return t.role == arch::Role::lm_head; }, model);
     keep_units(

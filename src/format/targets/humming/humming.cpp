@@ -15,8 +15,8 @@ class Humming final : public EngineTarget {
  public:
   [[nodiscard]] std::string_view name() const override { return "vllm-humming"; }
 
-  [[nodiscard]] Status spell(std::span<const TensorInfo> /*stored*/, const arch::SourceFacts& facts, arch::Model* model) const override {
-    spell_for_engines(kLoader, model);
+  [[nodiscard]] Status spell(std::span<const TensorInfo> stored, const arch::SourceFacts& facts, arch::Model* model) const override {
+    spell_for_engines(kLoader, stored, model);
     keep_units(
         "vLLM reads output heads of the method humming in 16 bits", [](const arch::OutTensor& t) { return t.role == arch::Role::lm_head; },
         model);
