@@ -37,7 +37,7 @@ bool has_published_parts(const Family& family, std::span<const TensorInfo> sourc
   return std::ranges::any_of(family.parts, [&](const Rename& r) {
     if (std::ranges::find(family.parts, r.from, &Rename::to) != family.parts.end()) return false;
     return std::ranges::any_of(sources, [&](const TensorInfo& t) {
-      if (std::ranges::any_of(family.drops, [&](const Drop& d) { return starts_with_path(t.name, d.prefix); })) return false;
+      if (is_of_dropped_part(family, t.name)) return false;
       std::string name = t.name;
       replace_path(&name, r.from, r.to);
       return name != t.name;
@@ -344,6 +344,10 @@ Status Binder::settle_leftovers() {
 }
 
 }  // namespace
+
+bool is_of_dropped_part(const Family& family, std::string_view name) {
+  return std::ranges::any_of(family.drops, [&](const Drop& d) { return starts_with_path(name, d.prefix); });
+}
 
 std::string rename_parts(std::string name, std::span<const Rename> parts) {
   for (const Rename& r : parts) replace_path(&name, r.from, r.to);

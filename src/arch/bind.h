@@ -19,6 +19,8 @@ namespace jang::arch {
 // A name with its parts renamed, `from` to `to` in order, and the way back (Family::parts: published names to canonical ones).
 [[nodiscard]] std::string rename_parts(std::string name, std::span<const Rename> parts);
 [[nodiscard]] std::string rename_parts_back(std::string name, std::span<const Rename> parts);
+// Whether a tensor is of a part of the model that the family leaves out (Drop::prefix), so that its name stays as the source has it.
+[[nodiscard]] bool is_of_dropped_part(const Family& family, std::string_view name);
 // The head and the embedding of a source of this family, under the names it uses; -1 where it has none.
 [[nodiscard]] DoubtfulTie find_ends(const Family& family, std::span<const TensorInfo> sources);
 

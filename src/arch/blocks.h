@@ -22,7 +22,15 @@ inline constexpr Row kAttention[] = {
     {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}},
 };
 
-// The same with one map for queries, keys and values.
+// The same on layers that have attention and no other mixer.
+inline constexpr Row kSomeAttention[] = {
+    {"model.layers.*.self_attn.q_proj.weight", Role::attn_q, {Dim::q, Dim::hidden}, When::attention_layer},
+    {"model.layers.*.self_attn.k_proj.weight", Role::attn_k, {Dim::kv, Dim::hidden}, When::attention_layer},
+    {"model.layers.*.self_attn.v_proj.weight", Role::attn_v, {Dim::kv, Dim::hidden}, When::attention_layer},
+    {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}, When::attention_layer},
+};
+
+// With one map for queries, keys and values.
 inline constexpr Row kFusedAttention[] = {
     {"model.layers.*.self_attn.qkv_proj.weight", Role::attn_qkv, {Dim::qkv, Dim::hidden}},
     {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}},
@@ -120,6 +128,9 @@ inline constexpr Row kRoutedMlp[] = {
      When::moe_layer,
      kExpertDown},
 };
+
+// The one norm of layers whose blocks read the same, or that have one block.
+inline constexpr Row kOneNorm[] = {{"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}}};
 
 inline constexpr Row kTwoNorms[] = {
     {"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}},

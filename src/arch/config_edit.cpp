@@ -9,6 +9,8 @@
 namespace jang::arch {
 namespace {
 
+constexpr std::int64_t kMostLayers = 10000;
+
 void add(json::Value* object, const char* key, const json::Value& value) {
   if (json::find(*object, key) == nullptr) (*object)[key] = value;
 }
@@ -128,6 +130,15 @@ Status period_from_layer_types(json::Value* text, const char* periodic_type, con
                                                    "only periodic layouts are supported",
                                                    periodic_type, period, i)};
   (*text)[period_key] = period;
+  return {};
+}
+
+Status list_dense_layers(json::Value* text, const std::function<bool(std::int64_t layer)>& is_dense) {
+  JANG_ASSIGN(const std::int64_t n_layers, json::get_int(*text, "num_hidden_layers", 0, 0, kMostLayers));
+  json::Value dense = json::Value::array();
+  for (std::int64_t l = 0; l < n_layers; ++l)
+    if (is_dense(l)) dense.push_back(l);
+  (*text)["mlp_only_layers"] = std::move(dense);
   return {};
 }
 

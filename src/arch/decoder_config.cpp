@@ -375,4 +375,10 @@ Result<DecoderConfig> decoder_config(const Model& described) {
   return decoder_config(*family, described);
 }
 
+Result<double> read_multiplier(const json::Value& text, const char* key, double fallback) {
+  JANG_ASSIGN(const double value, json::get_number(text, key, fallback));
+  if (!(value > 1e-6) || value > 1e6) return corrupt(fmt::format("'{}' is {}, expected a number above 1e-6 and at most 1e6", key, value));
+  return value;
+}
+
 }  // namespace jang::arch

@@ -52,4 +52,7 @@ struct DecoderConfig {
 // The same for a model of this family, listed in registry.cpp or not.
 [[nodiscard]] Result<DecoderConfig> decoder_config(const Family& family, const Model& described);
 
+// A number of the config that something is multiplied or divided by, for Family::specify. Errors: corrupt (not from 1e-6 to 1e6).
+[[nodiscard]] Result<double> read_multiplier(const json::Value& text, const char* key, double fallback);
+
 }  // namespace jang::arch

@@ -16,4 +16,8 @@ constexpr std::array<Row, 4> routed_rows(std::span<const Form> router, std::span
            {"model.layers.*.mlp.experts.down_proj.weight", Role::expert_down, kOut, When::moe_layer, down}}};
 }
 
+// What is added to scores where experts are chosen, on routers that the config says have it.
+inline constexpr Row kSwitchedCorrection[] = {
+    {"model.layers.*.mlp.gate.e_score_correction_bias", Role::bias, {Dim::experts}, When::corrected_router, {}, kKeepDtype}};
+
 }  // namespace jang::arch

@@ -9,6 +9,7 @@
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
 #include "arch/families/deepseek_moe.h"
+#include "arch/routed_rows.h"
 
 namespace jang::arch {
 namespace {
@@ -17,10 +18,9 @@ constexpr Row kHeadNorms[] = {
     {"model.layers.*.self_attn.q_norm.weight", Role::norm, {Dim::head}, When::qk_norm},
     {"model.layers.*.self_attn.k_norm.weight", Role::norm, {Dim::head}, When::qk_norm},
 };
-constexpr Row kCorrection[] = {
-    {"model.layers.*.mlp.gate.e_score_correction_bias", Role::bias, {Dim::experts}, When::corrected_router, {}, kKeepDtype}};
-constexpr Block kBlocks[] = {blocks::kEmbedding,           blocks::kFusedAttention, kHeadNorms,        blocks::kRoutedMlp, kCorrection,
-                             deepseek_moe::kSharedExperts, blocks::kDenseMlp,       blocks::kTwoNorms, blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kFusedAttention, kHeadNorms,
+                             blocks::kRoutedMlp, kSwitchedCorrection,     deepseek_moe::kSharedExperts,
+                             blocks::kDenseMlp,  blocks::kTwoNorms,       blocks::kHead};
 constexpr std::string_view kTypes[] = {"bailing_moe"};
 constexpr std::string_view kSwitches[] = {"norm_head", "use_bias", "use_qkv_bias"};
 constexpr Rename kParts[] = {

@@ -6,13 +6,12 @@
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
-#include "arch/families/cohere2.h"
 
 namespace jang::arch {
 namespace {
 
-constexpr Row kOneNorm[] = {{"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}}};
-constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases, blocks::kDenseMlp, kOneNorm, blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases,
+                             blocks::kDenseMlp,  blocks::kOneNorm,   blocks::kHead};
 constexpr std::string_view kTypes[] = {"cohere"};
 constexpr std::string_view kSwitches[] = {"use_qk_norm"};
 constexpr ConfigDefault kDefaults[] = {{"layer_norm_eps", "1e-05"},
@@ -22,7 +21,8 @@ constexpr ConfigDefault kDefaults[] = {{"layer_norm_eps", "1e-05"},
                                        {"attention_bias", "false"}};
 
 Status specify(const json::Value& text, DecoderConfig* config) {
-  JANG_ASSIGN(config->logit_scale, cohere2::logit_scale(text));
+  JANG_ASSIGN(const double scale, read_multiplier(text, "logit_scale", 0.0625));
+  config->logit_scale = static_cast<float>(scale);
   return {};
 }
 

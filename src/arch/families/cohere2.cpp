@@ -3,8 +3,6 @@
 // have a window and rotate pairs of neighbours, the others see everything and do not rotate. Logits are multiplied by logit_scale.
 #include "arch/families/cohere2.h"
 
-#include <fmt/format.h>
-
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
@@ -12,8 +10,8 @@
 namespace jang::arch {
 namespace {
 
-constexpr Row kOneNorm[] = {{"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}}};
-constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases, blocks::kDenseMlp, kOneNorm, blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, blocks::kAttention, blocks::kAttentionBiases,
+                             blocks::kDenseMlp,  blocks::kOneNorm,   blocks::kHead};
 constexpr std::string_view kTypes[] = {"cohere2"};
 constexpr ConfigDefault kDefaults[] = {{"layer_norm_eps", "1e-05"},         {"rope_theta", "10000.0"},  {"logit_scale", "0.0625"},
                                        {"max_position_embeddings", "8192"}, {"sliding_window", "4096"}, {"sliding_window_pattern", "4"}};
@@ -24,7 +22,8 @@ Status edit(json::Value* text) {
 }
 
 Status specify(const json::Value& text, DecoderConfig* c) {
-  JANG_ASSIGN(c->logit_scale, cohere2::logit_scale(text));
+  JANG_ASSIGN(const double scale, read_multiplier(text, "logit_scale", 0.0625));
+  c->logit_scale = static_cast<float>(scale);
   for (LayerSpec& layer : c->layers) {
     auto& attention = std::get<AttentionSpec>(layer.mixer);
     if (attention.window == 0) attention.rope = kNoRope;
@@ -33,14 +32,6 @@ Status specify(const json::Value& text, DecoderConfig* c) {
 }
 
 }  // namespace
-
-Result<float> cohere2::logit_scale(const json::Value& text) {
-  JANG_ASSIGN(const double scale, json::get_number(text, "logit_scale", 0.0625));
-  if (!(scale > 1e-6) || scale > 1e6)
-    return Status(StatusCode::corrupt,
-                  fmt::format("config.json: 'logit_scale' is {}, expected a number above 1e-6 and at most 1e6", scale));
-  return static_cast<float>(scale);
-}
 
 constinit const Family kCohere2{
     .name = "cohere2",

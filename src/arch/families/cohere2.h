@@ -8,9 +8,4 @@ namespace jang::arch {
 
 extern const Family kCohere2;
 
-namespace cohere2 {
-// What logits are multiplied by. Errors: corrupt (a number out of range).
-[[nodiscard]] Result<float> logit_scale(const json::Value& text);
-}  // namespace cohere2
-
 }  // namespace jang::arch

@@ -13,22 +13,17 @@ namespace {
 constexpr std::int64_t kMostLayers = 10000, kMostExperts = 4096, kWidest = 1 << 24;
 
 // Layers before first_k_dense_replace, and behind it those that moe_layer_freq skips, have one MLP.
-Status list_dense_layers(json::Value* text) {
-  JANG_ASSIGN(const std::int64_t n_layers, json::get_int(*text, "num_hidden_layers", 0, 0, kMostLayers));
+Status list_dense(json::Value* text) {
   JANG_ASSIGN(const std::int64_t first, json::get_int(*text, "first_k_dense_replace", 0, 0, kMostLayers));
   JANG_ASSIGN(const std::int64_t frequency, json::get_int(*text, "moe_layer_freq", 1, 1, kMostLayers));
-  json::Value dense = json::Value::array();
-  for (std::int64_t l = 0; l < n_layers; ++l)
-    if (l < first || l % frequency != 0) dense.push_back(l);
-  (*text)["mlp_only_layers"] = std::move(dense);
-  return {};
+  return list_dense_layers(text, [&](std::int64_t l) { return l < first || l % frequency != 0; });
 }
 
 }  // namespace
 
 Status edit(json::Value* text) {
   alias_key(text, "n_routed_experts", "num_experts");
-  JANG_TRY(list_dense_layers(text));
+  JANG_TRY(list_dense(text));
   JANG_ASSIGN(const std::int64_t n_shared, json::get_int(*text, "n_shared_experts", 0, 0, kMostExperts));
   JANG_ASSIGN(const std::int64_t width, json::get_int(*text, "moe_intermediate_size", 0, 0, kWidest));
   if (n_shared > 0 && width > 0) (*text)["shared_expert_intermediate_size"] = n_shared * width;

@@ -35,7 +35,7 @@ inline constexpr Row kLatentAttention[] = {
 inline constexpr Block kLatentMixture[] = {blocks::kEmbedding, kLatentAttention,  blocks::kRoutedMlp, kCorrection,
                                            kSharedExperts,     blocks::kDenseMlp, blocks::kTwoNorms,  blocks::kHead};
 
-inline constexpr std::uint8_t kReads = kReadsMoe | kMayShareExpert | kReadsSparseStep;
+inline constexpr std::uint16_t kReads = kReadsMoe | kMayShareExpert | kReadsSparseStep;
 
 // n_routed_experts, n_shared_experts, first_k_dense_replace and moe_layer_freq as the keys that the shared code reads; RoPE at the top.
 [[nodiscard]] Status edit(json::Value* text);

@@ -31,16 +31,13 @@ constexpr ConfigDefault kDefaults[] = {
 };
 
 // Layers with one MLP, and the last mixture by its number: loaders take -1 for none.
-Status list_dense_layers(json::Value* text) {
+Status list_dense(json::Value* text) {
   JANG_ASSIGN(const std::int64_t n_layers, json::get_int(*text, "num_hidden_layers", 0, 0, kMostLayers));
   JANG_ASSIGN(const std::int64_t first, json::get_int(*text, "moe_layer_start_index", 1, 0, kMostLayers));
   JANG_ASSIGN(const std::int64_t given_last, json::get_int(*text, "moe_layer_end_index", -1, -1, kMostLayers));
   JANG_ASSIGN(const std::int64_t interval, json::get_int(*text, "moe_layer_interval", 1, 1, kMostLayers));
   const std::int64_t last = given_last < 0 ? n_layers - 1 : given_last;
-  json::Value dense = json::Value::array();
-  for (std::int64_t l = 0; l < n_layers; ++l)
-    if ((l + 1) % interval != 0 || l < first || l > last) dense.push_back(l);
-  (*text)["mlp_only_layers"] = std::move(dense);
+  JANG_TRY(list_dense_layers(text, [&](std::int64_t l) { return (l + 1) % interval != 0 || l < first || l > last; }));
   (*text)["moe_layer_start_index"] = first;
   (*text)["moe_layer_end_index"] = last;
   (*text)["moe_layer_interval"] = interval;
@@ -50,7 +47,7 @@ Status list_dense_layers(json::Value* text) {
 Status edit(json::Value* text) {
   copy_key(text, "moe_num_experts", "num_experts");
   copy_key(text, "use_bias", "attention_bias");  // the only switch that the class reads
-  JANG_TRY(list_dense_layers(text));
+  JANG_TRY(list_dense(text));
   add_defaults(kDefaults, text);
   copy_key(text, "moe_k", "num_experts_per_tok");
   JANG_ASSIGN(const std::int64_t n_shared, json::get_int(*text, "moe_num_shared_experts", 2, 0, 4096));

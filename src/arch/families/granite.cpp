@@ -8,8 +8,6 @@
 // and the last norm reads g as it would read h.
 #include "arch/families/granite.h"
 
-#include <fmt/format.h>
-
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
@@ -26,23 +24,17 @@ constexpr ConfigDefault kDefaults[] = {
     {"attention_multiplier", "1.0"}, {"attention_bias", "false"},    {"mlp_bias", "false"},
 };
 
-Result<float> multiplier(const json::Value& text, const char* key) {
-  JANG_ASSIGN(const double value, json::get_number(text, key, 1));
-  if (!(value > 1e-6) || value > 1e6)
-    return Status(StatusCode::corrupt, fmt::format("config.json: '{}' is {}, expected a number above 1e-6 and at most 1e6", key, value));
-  return static_cast<float>(value);
-}
-
 Status specify(const json::Value& text, DecoderConfig* c) {
-  JANG_ASSIGN(const float embedding, multiplier(text, "embedding_multiplier"));
-  JANG_ASSIGN(const float residual, multiplier(text, "residual_multiplier"));
-  JANG_ASSIGN(const float attention, multiplier(text, "attention_multiplier"));
-  JANG_ASSIGN(const float logits, multiplier(text, "logits_scaling"));
-  c->embedding_scale = embedding / residual;
-  c->norm.eps /= residual * residual;
-  c->logit_scale = 1 / logits;
+  JANG_ASSIGN(const double embedding, read_multiplier(text, "embedding_multiplier", 1));
+  JANG_ASSIGN(const double residual, read_multiplier(text, "residual_multiplier", 1));
+  JANG_ASSIGN(const double attention, read_multiplier(text, "attention_multiplier", 1));
+  JANG_ASSIGN(const double logits, read_multiplier(text, "logits_scaling", 1));
+  const auto branch = static_cast<float>(residual);
+  c->embedding_scale = static_cast<float>(embedding) / branch;
+  c->norm.eps /= branch * branch;
+  c->logit_scale = 1 / static_cast<float>(logits);
   for (LayerSpec& layer : c->layers)
-    if (auto* mixer = std::get_if<AttentionSpec>(&layer.mixer); mixer != nullptr) mixer->scale = attention;
+    if (auto* mixer = std::get_if<AttentionSpec>(&layer.mixer); mixer != nullptr) mixer->scale = static_cast<float>(attention);
   return {};
 }
 

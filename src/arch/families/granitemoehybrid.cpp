@@ -10,6 +10,7 @@
 #include "arch/decoder_config.h"
 #include "arch/families/granite.h"
 #include "arch/families/mamba.h"
+#include "arch/routed_rows.h"
 
 namespace jang::arch {
 namespace {
@@ -35,22 +36,13 @@ constexpr Form kDenseGate[] = {{"model.layers.*.mlp.gate_proj.weight"},
 constexpr Form kDenseUp[] = {{"model.layers.*.mlp.up_proj.weight"},
                              {"model.layers.*.mlp.shared_experts.gate_up_proj.weight", LayoutRule::second_half}};
 constexpr Form kDenseDown[] = {{"model.layers.*.mlp.down_proj.weight"}, {"model.layers.*.mlp.shared_experts.down_proj.weight"}};
-constexpr Row kFeedForward[] = {
+constexpr Row kMlp[] = {
     {"model.layers.*.mlp.gate_proj.weight", Role::mlp_gate, {Dim::ffn, Dim::hidden}, When::dense_layer, kDenseGate},
     {"model.layers.*.mlp.up_proj.weight", Role::mlp_up, {Dim::ffn, Dim::hidden}, When::dense_layer, kDenseUp},
     {"model.layers.*.mlp.down_proj.weight", Role::mlp_down, {Dim::hidden, Dim::ffn}, When::dense_layer, kDenseDown},
-    {"model.layers.*.mlp.gate.weight", Role::router, {Dim::experts, Dim::hidden}, When::moe_layer, kRouter},
-    {"model.layers.*.mlp.experts.gate_proj.weight",
-     Role::expert_gate,
-     {Dim::experts, Dim::expert_ffn, Dim::hidden},
-     When::moe_layer,
-     kGate},
-    {"model.layers.*.mlp.experts.up_proj.weight", Role::expert_up, {Dim::experts, Dim::expert_ffn, Dim::hidden}, When::moe_layer, kUp},
-    {"model.layers.*.mlp.experts.down_proj.weight",
-     Role::expert_down,
-     {Dim::experts, Dim::hidden, Dim::expert_ffn},
-     When::moe_layer,
-     kDown},
+};
+constexpr auto kMixture = routed_rows(kRouter, kGate, kUp, kDown);
+constexpr Row kShared[] = {
     {"model.layers.*.mlp.shared_experts.gate_up_proj.weight",
      Role::shared_gate_up,
      {Dim::shared_gate_up, Dim::hidden},
@@ -63,7 +55,8 @@ constexpr Row kBiases[] = {
     {"model.layers.*.self_attn.v_proj.bias", Role::bias, {Dim::kv}, When::attention_layer_bias},
     {"model.layers.*.self_attn.o_proj.bias", Role::bias, {Dim::hidden}, When::attention_layer_bias},
 };
-constexpr Block kBlocks[] = {blocks::kEmbedding, mamba::kMixer, mamba::kAttention, kBiases, kFeedForward, blocks::kTwoNorms, blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding, mamba::kMixer, blocks::kSomeAttention, kBiases,      kMlp,
+                             kMixture,           kShared,       blocks::kTwoNorms,      blocks::kHead};
 constexpr std::string_view kTypes[] = {"granitemoehybrid"};
 constexpr Rename kParts[] = {
     {"mamba.norm", "mamba.gated_norm"},

@@ -15,7 +15,7 @@
 namespace jang::arch {
 namespace {
 
-constexpr Block kBlocks[] = {blocks::kEmbedding, lfm2::kConvolution, lfm2::kSomeAttention,
+constexpr Block kBlocks[] = {blocks::kEmbedding, lfm2::kConvolution, blocks::kSomeAttention, lfm2::kSomeQkNorms,
                              blocks::kDenseMlp,  blocks::kTwoNorms,  blocks::kHead};
 constexpr std::string_view kTypes[] = {"lfm2"};
 constexpr std::string_view kSwitches[] = {"conv_bias"};

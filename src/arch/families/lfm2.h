@@ -14,11 +14,7 @@ inline constexpr Row kConvolution[] = {
     {"model.layers.*.conv.out_proj.weight", Role::linear_attn_out, {Dim::hidden, Dim::hidden}, When::conv_layer},
     {"model.layers.*.conv.conv.weight", Role::conv, {Dim::hidden, Dim::one, Dim::conv_kernel}, When::conv_layer},
 };
-inline constexpr Row kSomeAttention[] = {
-    {"model.layers.*.self_attn.q_proj.weight", Role::attn_q, {Dim::q, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.k_proj.weight", Role::attn_k, {Dim::kv, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.v_proj.weight", Role::attn_v, {Dim::kv, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}, When::attention_layer},
+inline constexpr Row kSomeQkNorms[] = {
     {"model.layers.*.self_attn.q_norm.weight", Role::norm, {Dim::head}, When::attention_layer},
     {"model.layers.*.self_attn.k_norm.weight", Role::norm, {Dim::head}, When::attention_layer},
 };

@@ -3,8 +3,6 @@
 // correction, which weights do not see.
 #include "arch/families/lfm2_moe.h"
 
-#include <algorithm>
-
 #include "arch/blocks.h"
 #include "arch/config_edit.h"
 #include "arch/decoder_config.h"
@@ -33,10 +31,8 @@ constexpr Form kDown[] = {
     {"model.layers.*.mlp.experts.*.w2.weight", LayoutRule::stack_experts},
 };
 constexpr auto kMixture = routed_rows({}, kGate, kUp, kDown);
-constexpr Row kCorrection[] = {
-    {"model.layers.*.mlp.gate.e_score_correction_bias", Role::bias, {Dim::experts}, When::corrected_router, {}, kKeepDtype}};
-constexpr Block kBlocks[] = {blocks::kEmbedding, lfm2::kConvolution, lfm2::kSomeAttention, kMixture,
-                             kCorrection,        blocks::kDenseMlp,  blocks::kTwoNorms,    blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding,  lfm2::kConvolution, blocks::kSomeAttention, lfm2::kSomeQkNorms, kMixture,
+                             kSwitchedCorrection, blocks::kDenseMlp,  blocks::kTwoNorms,      blocks::kHead};
 constexpr std::string_view kTypes[] = {"lfm2_moe"};
 constexpr std::string_view kSwitches[] = {"conv_bias"};
 constexpr Rename kParts[] = {
@@ -59,11 +55,8 @@ constexpr ConfigDefault kDefaults[] = {
 
 Status edit(json::Value* text) {
   add_defaults(kDefaults, text);
-  JANG_ASSIGN(const std::int64_t n_layers, json::get_int(*text, "num_hidden_layers", 0, 0, 10000));
   JANG_ASSIGN(const std::int64_t n_dense, json::get_int(*text, "num_dense_layers", 2, 0, 10000));
-  json::Value dense = json::Value::array();
-  for (std::int64_t l = 0; l < std::min(n_dense, n_layers); ++l) dense.push_back(l);
-  (*text)["mlp_only_layers"] = std::move(dense);
+  JANG_TRY(list_dense_layers(text, [&](std::int64_t l) { return l < n_dense; }));
   return lfm2::edit_shared(text);
 }
 

@@ -43,18 +43,13 @@ constexpr ConfigDefault kDefaults[] = {{"rms_norm_eps", "1e-05"},
                                        {"tie_word_embeddings", "false"}};
 
 // moe_layers, or every so many-th layer: the others have one MLP.
-Status list_dense_layers(json::Value* text) {
-  JANG_ASSIGN(const std::int64_t n_layers, json::get_int(*text, "num_hidden_layers", 0, 0, kMostLayers));
+Status list_dense(json::Value* text) {
   JANG_ASSIGN(const std::int64_t step, json::get_int(*text, "interleave_moe_layer_step", 1, 1, kMostLayers));
-  const json::Value* listed = json::find(*text, "moe_layers");
-  json::Value dense = json::Value::array();
-  for (std::int64_t l = 0; l < n_layers; ++l) {
-    const bool mixture =
-        listed != nullptr && listed->is_array() ? std::find(listed->begin(), listed->end(), l) != listed->end() : (l + 1) % step == 0;
-    if (!mixture) dense.push_back(l);
-  }
-  (*text)["mlp_only_layers"] = std::move(dense);
-  return {};
+  const json::Value* found = json::find(*text, "moe_layers");
+  const json::Value listed = found != nullptr && found->is_array() ? *found : json::Value(nullptr);
+  return list_dense_layers(text, [&](std::int64_t l) {
+    return listed.is_null() ? (l + 1) % step != 0 : std::find(listed.begin(), listed.end(), l) == listed.end();
+  });
 }
 
 // Whether a layer rotates: no_rope_layers, where 1 says that it does, or all but every so many-th.
@@ -81,7 +76,7 @@ Status edit(json::Value* text) {
   copy_key(text, "num_local_experts", "num_experts");
   copy_key(text, "intermediate_size", "moe_intermediate_size");
   copy_key(text, "intermediate_size", "shared_expert_intermediate_size");
-  JANG_TRY(list_dense_layers(text));
+  JANG_TRY(list_dense(text));
   JANG_TRY(list_rotating_layers(text));
   return flatten_rope(text);
 }

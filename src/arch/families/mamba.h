@@ -21,13 +21,6 @@ inline constexpr Row kMixer[] = {
     {"model.layers.*.mamba.gated_norm.weight", Role::norm, {Dim::mamba_inner}, When::mamba_layer},
 };
 
-inline constexpr Row kAttention[] = {
-    {"model.layers.*.self_attn.q_proj.weight", Role::attn_q, {Dim::q, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.k_proj.weight", Role::attn_k, {Dim::kv, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.v_proj.weight", Role::attn_v, {Dim::kv, Dim::hidden}, When::attention_layer},
-    {"model.layers.*.self_attn.o_proj.weight", Role::attn_o, {Dim::hidden, Dim::q}, When::attention_layer},
-};
-
 // A number of the block as its class calls it, as the shared code reads it, and what the class takes where there is none.
 struct Number {
   const char *published, *read;

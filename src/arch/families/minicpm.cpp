@@ -3,8 +3,6 @@
 // dim_model_base / hidden_size. As in granite.cpp the first two go into the scale of the embedding and the eps of the norms.
 #include "arch/families/minicpm.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 
 #include "arch/blocks.h"
@@ -20,17 +18,10 @@ constexpr std::string_view kSwitches[] = {"attention_bias"};
 constexpr ConfigDefault kDefaults[] = {{"rms_norm_eps", "1e-06"}, {"rope_theta", "10000.0"}, {"max_position_embeddings", "2048"},
                                        {"scale_emb", "1.0"},      {"scale_depth", "1.0"},    {"dim_model_base", "1"}};
 
-Result<double> positive(const json::Value& text, const char* key) {
-  JANG_ASSIGN(const double value, json::get_number(text, key, 1));
-  if (!(value > 1e-6) || value > 1e6)
-    return Status(StatusCode::corrupt, fmt::format("config.json: '{}' is {}, expected a number above 1e-6 and at most 1e6", key, value));
-  return value;
-}
-
 Status specify(const json::Value& text, DecoderConfig* c) {
-  JANG_ASSIGN(const double embedding, positive(text, "scale_emb"));
-  JANG_ASSIGN(const double depth, positive(text, "scale_depth"));
-  JANG_ASSIGN(const double base, positive(text, "dim_model_base"));
+  JANG_ASSIGN(const double embedding, read_multiplier(text, "scale_emb", 1));
+  JANG_ASSIGN(const double depth, read_multiplier(text, "scale_depth", 1));
+  JANG_ASSIGN(const double base, read_multiplier(text, "dim_model_base", 1));
   const double residual = depth / std::sqrt(static_cast<double>(c->n_layers()));
   c->embedding_scale = static_cast<float>(embedding / residual);
   c->norm.eps = static_cast<float>(static_cast<double>(c->norm.eps) / (residual * residual));

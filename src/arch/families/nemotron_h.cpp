@@ -32,9 +32,8 @@ constexpr Row kFeedForward[] = {
     {"model.layers.*.mlp.shared_experts.up_proj.weight", Role::shared_up, {Dim::shared_ffn, Dim::hidden}, When::shared_expert},
     {"model.layers.*.mlp.shared_experts.down_proj.weight", Role::shared_down, {Dim::hidden, Dim::shared_ffn}, When::shared_expert},
 };
-constexpr Row kNorm[] = {{"model.layers.*.input_layernorm.weight", Role::norm, {Dim::hidden}}};
-constexpr Block kBlocks[] = {blocks::kEmbedding,        mamba::kMixer, mamba::kAttention, kFeedForward,
-                             deepseek_moe::kCorrection, kNorm,         blocks::kHead};
+constexpr Block kBlocks[] = {blocks::kEmbedding,        mamba::kMixer,    blocks::kSomeAttention, kFeedForward,
+                             deepseek_moe::kCorrection, blocks::kOneNorm, blocks::kHead};
 constexpr std::string_view kTypes[] = {"nemotron_h"};
 constexpr std::string_view kSwitches[] = {"moe_latent_size", "attention_bias", "mlp_bias"};
 constexpr Drop kDrops[] = {{"mtp", "", "multi-token-prediction head: the decoder has none"}};
