@@ -47,7 +47,8 @@ std::string partial_of(std::string output) {
 }
 
 // Takes over or removes what an interrupted conversion left.
-Status clear_stale(const std::string& output, const std::string& partial) {
+Status clear_stale(const std::string& output) {
+  const std::string partial = partial_of(output);
   std::error_code ec;
   JANG_TRY(check_not_in_the_way(output));
   if (!fs::exists(fs::symlink_status(partial, ec))) return {};
@@ -103,7 +104,7 @@ Result<BundleWriter> BundleWriter::create(const std::string& output, bool force,
                     "output " + w.output_ + " is not a model directory (no config.json): --force will not replace it");
     w.replace_ = true;
   }
-  JANG_TRY(clear_stale(w.output_, w.partial_));
+  JANG_TRY(clear_stale(w.output_));
   if (!fs::create_directory(w.partial_, ec)) {
     return Status::write_error("cannot create " + w.partial_ + ": " + (ec ? ec.message() : "it exists"));
   }

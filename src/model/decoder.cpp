@@ -38,6 +38,17 @@ Status Forward::ready_states(int layer) const {
   return {};
 }
 
+std::vector<std::vector<Tensor>> Forward::take_states(int layer) const {
+  const std::vector<StateShape>& shapes = batch.front().sequence->pool().layer(layer).states;
+  std::vector<std::vector<Tensor>> states(shapes.size());
+  for (const BatchItem& item : batch) {
+    RecurrentState& state = *item.sequence->recurrent(layer);
+    for (std::size_t a = 0; a < shapes.size(); ++a) states[a].push_back(state.arrays[a].matrix(shapes[a].rows, shapes[a].columns));
+    state.position += item.n_tokens;
+  }
+  return states;
+}
+
 void Forward::see(std::initializer_list<const Linear*> maps, int expert, const Tensor& x) const {
   if (probe == nullptr) return;
   std::vector<std::string_view> modules;

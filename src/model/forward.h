@@ -46,6 +46,9 @@ struct Forward {
   // The states of a recurrent layer exist for the batch's sequences and have seen what their sequences have. Errors: out_of_memory,
   // invalid_argument.
   [[nodiscard]] Status ready_states(int layer) const;
+  // The states of a recurrent layer for ops that update them, by array of the layer (LayerCache::states), then by item. From here on they
+  // count as having seen the batch's tokens.
+  [[nodiscard]] std::vector<std::vector<kernels::Tensor>> take_states(int layer) const;
   // Tokens of a chunk of an MLP or expert block; for a backward all of them, so that the workspace holds them all at the end.
   [[nodiscard]] std::int64_t chunk_tokens() const {
     return kept != nullptr ? n : std::min(n, device.has_own_memory() ? kMlpTokensOfCard : kMlpTokens);

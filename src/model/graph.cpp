@@ -89,8 +89,10 @@ Status bind_layer(Binder& binder, const std::string& prefix, const arch::LayerSp
   if (own_norms && spec.norms != arch::Norms::around) return refuse(prefix + "mlp", "an MLP beside experts without a norm around both");
   JANG_TRY(bind_norms(binder, prefix, spec.norms, own_norms, layer));
   if (spec.input) JANG_TRY(bind_input(binder, prefix, *spec.input, &layer->input.emplace()));
-  if (spec.scaled) JANG_TRY(binder.device().check(kernels::RowFactors{}).with_context("'" + prefix + "layer_scalar'"));
-  if (spec.scaled) JANG_TRY(binder.repeated(prefix + "layer_scalar", binder.hidden(), &layer->scalar));
+  if (spec.scaled) {
+    JANG_TRY(binder.device().check(kernels::RowFactors{}).with_context("'" + prefix + "layer_scalar'"));
+    JANG_TRY(binder.repeated(prefix + "layer_scalar", binder.hidden(), &layer->scalar));
+  }
   const auto bind = [&](const auto& part) { return bind_part(binder, prefix, part, layer); };
   JANG_TRY(std::visit(bind, spec.mixer));
   return std::visit(bind, spec.ffn);

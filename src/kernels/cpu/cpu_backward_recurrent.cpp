@@ -14,7 +14,6 @@ constexpr double kL2Eps = 1e-6;
 constexpr std::int64_t kChunk = 32;  // tokens
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
-float softplus(float x) { return x > 20.0f ? x : std::log1p(std::exp(x)); }
 
 // y = x / sqrt(sum x^2 + eps) * times.
 void l2(const float* x, std::int64_t n, double times, float* y) {

@@ -58,7 +58,7 @@ class ScanHead {
   void prepare() {
     for (std::int64_t t = 0; t < n_; ++t) {
       const float dt = row_of(op_.dt, t)[head_] + row_of(op_.dt_bias)[head_];
-      const float plain = dt > 20.0f ? dt : std::log1p(std::exp(dt));
+      const float plain = softplus(dt);
       step_[at(t)] = std::clamp(plain, op_.least_step, op_.most_step);
       slope_[at(t)] = plain < op_.least_step || plain > op_.most_step ? 0.0f : 1.0f / (1.0f + std::exp(-dt));
     }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cmath>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -99,5 +100,8 @@ template <typename T = float>
 [[nodiscard]] T* row_of(const Tensor& t, std::int64_t row = 0) {
   return reinterpret_cast<T*>(static_cast<CpuBuffer*>(t.buffer)->data + t.offset + row * t.stride * size_bytes(t.dtype));
 }
+
+// log(1 + exp(x)), of which the recurrences make their steps.
+[[nodiscard]] inline float softplus(float x) { return x > 20.0f ? x : std::log1p(std::exp(x)); }
 
 }  // namespace jang::kernels

@@ -11,8 +11,6 @@ namespace {
 constexpr float kL2Eps = 1e-6f;
 constexpr std::int64_t kConvTokens = 64;  // tokens a convolution task takes
 
-float softplus(float x) { return x > 20.0f ? x : std::log1p(std::exp(x)); }
-
 // Norms of queries and keys, decay and beta of one token, in place: ba becomes beta, then g.
 void prepare_token(const Ops& ops, const Delta& op, float* qkv, float* ba) {
   const float root = std::sqrt(static_cast<float>(op.key_dim));

@@ -93,15 +93,8 @@ void run(Forward& f, const GatedDelta& block, int layer) {
   const Tensor ba = w.ba.matrix(f.n, 2 * c.value_heads), o = w.attended.matrix(f.n, c.v_size());
   project(f, block, x, mixed, z, ba);
 
-  const std::vector<StateShape>& shapes = f.batch.front().sequence->pool().layer(layer).states;
-  std::vector<Tensor> conv_states, delta_states;
-  for (const BatchItem& item : f.batch) {
-    RecurrentState& state = *item.sequence->recurrent(layer);
-    conv_states.push_back(state.arrays[0].matrix(shapes[0].rows, shapes[0].columns));
-    delta_states.push_back(state.arrays[1].matrix(shapes[1].rows, shapes[1].columns));
-    state.position += item.n_tokens;
-  }
-  f.device.conv({mixed, qkv, block.conv, conv_states}, f.runs);
+  const std::vector<std::vector<Tensor>> states = f.take_states(layer);  // of the convolution, of the rule
+  f.device.conv({mixed, qkv, block.conv, states[0]}, f.runs);
   if (f.kept != nullptr) {
     f.device.copy(qkv, f.kept->qkv.matrix(f.n, c.conv_channels()));
     f.device.copy(ba, f.kept->ba.matrix(f.n, 2 * c.value_heads));
@@ -114,7 +107,7 @@ void run(Forward& f, const GatedDelta& block, int layer) {
                   .ba = ba,
                   .a_log = block.a_log,
                   .dt_bias = block.dt_bias,
-                  .states = delta_states,
+                  .states = states[1],
                   .out = o},
                  f.runs);
   if (f.kept != nullptr) f.device.copy(o, f.kept->mixed.matrix(f.n, c.v_size()));

@@ -72,15 +72,8 @@ void run(Forward& f, const Mamba& block, int layer) {
   const ColumnCopy cuts[] = {{m.inner(), m.conv_channels(), v.mixed, 0}, {m.inner() + m.conv_channels(), m.heads, steps, 0}};
   f.device.copy_columns(v.made, cuts);
 
-  const std::vector<StateShape>& shapes = f.batch.front().sequence->pool().layer(layer).states;
-  std::vector<Tensor> conv_states, scan_states;
-  for (const BatchItem& item : f.batch) {
-    RecurrentState& state = *item.sequence->recurrent(layer);
-    conv_states.push_back(state.arrays[0].matrix(shapes[0].rows, shapes[0].columns));
-    scan_states.push_back(state.arrays[1].matrix(shapes[1].rows, shapes[1].columns));
-    state.position += item.n_tokens;
-  }
-  f.device.conv({.x = v.mixed, .out = v.xbc, .weight = block.conv, .states = conv_states, .silu = true, .bias = block.conv_bias}, f.runs);
+  const std::vector<std::vector<Tensor>> states = f.take_states(layer);  // of the convolution, of the scan
+  f.device.conv({.x = v.mixed, .out = v.xbc, .weight = block.conv, .states = states[0], .silu = true, .bias = block.conv_bias}, f.runs);
   f.device.scan({.heads = m.heads,
                  .groups = m.groups,
                  .head_dim = m.head_dim,
@@ -92,7 +85,7 @@ void run(Forward& f, const Mamba& block, int layer) {
                  .a_log = block.a_log,
                  .dt_bias = block.dt_bias,
                  .skip = block.skip,
-                 .states = scan_states,
+                 .states = states[1],
                  .out = v.y},
                 f.runs);
   if (f.kept != nullptr) f.device.copy(v.y, f.kept->mixed.matrix(f.n, m.inner()));

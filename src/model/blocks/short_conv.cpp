@@ -50,14 +50,8 @@ void run(Forward& f, const ShortConv& block, int layer) {
   f.device.linear(x, in);
   f.device.glu(Activation::identity, v.b, v.u, v.gated);
 
-  const std::vector<StateShape>& shapes = f.batch.front().sequence->pool().layer(layer).states;
-  std::vector<Tensor> states;
-  for (const BatchItem& item : f.batch) {
-    RecurrentState& state = *item.sequence->recurrent(layer);
-    states.push_back(state.arrays[0].matrix(shapes[0].rows, shapes[0].columns));
-    state.position += item.n_tokens;
-  }
-  f.device.conv({.x = v.gated, .out = v.mixed, .weight = block.conv, .states = states, .silu = false}, f.runs);
+  const std::vector<std::vector<Tensor>> states = f.take_states(layer);  // of the convolution
+  f.device.conv({.x = v.gated, .out = v.mixed, .weight = block.conv, .states = states[0], .silu = false}, f.runs);
   f.device.glu(Activation::identity, v.c, v.mixed, v.given);
   f.see({&block.out}, -1, v.given);
   const kernels::LinearOut out[] = {{block.out.weight.get(), f.workspace.branch.matrix(f.n, f.hidden)}};

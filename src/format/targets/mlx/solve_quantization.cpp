@@ -221,7 +221,7 @@ class Solver {
   }
   static std::string words_of(const Value* entry, const std::optional<Pair>& said) {
     if (entry == nullptr) return "nothing";
-    if (said) return text_of(*said) + (is_affine(entry) ? "" : ", mode " + json::find(*entry, "mode")->dump());
+    if (said) return text_of(*said) + (is_affine(entry) ? "" : ", mode " + json::dump(*json::find(*entry, "mode")));
     return *entry == false ? "that it is not packed" : "no bits and group that are whole numbers";
   }
   std::optional<Pair> said_by_manifest(const std::string& path) const {

@@ -100,12 +100,9 @@ Status spell_family(const arch::Family& family, std::span<const TensorInfo> stor
 // a model without one, by the format that those tools and our writer name in every file.
 void unspell_family(const arch::Family& family, std::vector<TensorInfo>* tensors, arch::SourceFacts* facts) {
   bool has_convolutions = false, has_published_ones = false;
-  const auto left_out = [&](const std::string& name) {  // said under the name that it has
-    return std::ranges::any_of(family.drops, [&](const arch::Drop& d) { return arch::starts_with_path(name, d.prefix); });
-  };
   const FamilyRow& row = family_row(family.name);
   for (TensorInfo& t : *tensors) {
-    if (left_out(t.name)) continue;
+    if (arch::is_of_dropped_part(family, t.name)) continue;
     t.name = arch::rename_parts(std::move(t.name), row.parts);
     if (!row.router.empty()) replace_part(&t.name, component(row.router), ".gate.");
     replace_part(&t.name, kStackedExperts, kCanonicalExperts);
